@@ -1,0 +1,137 @@
+"""The collector `vip`.
+
+That an address is bound says nothing about whether packets reach it: the link may be down, and IPv6 may have
+found the address in use elsewhere (duplicate address detection). netifaces knows addresses and interfaces;
+the rest is read from sysfs and procfs, beneath a root that tests replace.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import NamedTuple
+
+import netifaces
+
+from rscollector.api import Collector, Context, IpAddress, Kind, Metric, Sample, setting
+
+BOUND = Metric(
+    "vip_bound",
+    Kind.GAUGE,
+    "Whether an interface of this host has the address (1) or none has (0).",
+    labels=("address",),
+)
+INTERFACE = Metric(
+    "vip_interface_info",
+    Kind.INFO,
+    "The interface that has the address, one series for each that has it.",
+    labels=("address", "interface"),
+)
+LINK_UP = Metric(
+    "vip_link_up",
+    Kind.GAUGE,
+    "Whether the interface that has the address is up and has a carrier (1) or not (0).",
+    labels=("address", "interface"),
+)
+STATE = Metric(
+    "vip_address_state",
+    Kind.STATESET,
+    "What duplicate address detection says of an IPv6 address; only a preferred one is good for new traffic.",
+    labels=("address", "interface"),
+    states=("preferred", "deprecated", "tentative", "duplicate"),
+)
+
+# Flags in /proc/net/if_inet6, from linux/if_addr.h.
+_DADFAILED, _DEPRECATED, _TENTATIVE = 0x08, 0x20, 0x40
+
+
+@dataclass(frozen=True, slots=True)
+class VipSettings:
+    """Which addresses to watch."""
+
+    addresses: tuple[IpAddress, ...] = setting(
+        "The virtual addresses, IPv4 or IPv6. Without any, those that this host has at the time are shown, "
+        "so that nothing is said about one that is missing.",
+        default=(),
+    )
+
+
+class Binding(NamedTuple):
+    """An address on an interface."""
+
+    address: str
+    interface: str
+
+
+class Vip(Collector[VipSettings]):
+    """Virtual IP addresses: bound here or not, on which interface, with a link and without a duplicate."""
+
+    metrics = (BOUND, INTERFACE, LINK_UP, STATE)
+    local = True
+    Settings = VipSettings
+
+    def __init__(self, settings: VipSettings, root: Path = Path("/")) -> None:
+        super().__init__(settings)
+        self._root = root
+
+    def collect(self, context: Context) -> Iterator[Sample]:  # noqa: ARG002  nothing here can wait
+        """Compare the addresses of all interfaces with those that are wanted."""
+        bound = list(bindings())
+        wanted = [address.text for address in self.settings.addresses]
+        found = {binding.address for binding in bound}
+        for address in wanted or sorted(found):
+            yield BOUND(int(address in found), address=address)
+        states = dict(self._states())
+        for binding in bound:
+            if not wanted or binding.address in wanted:
+                yield from self._details(binding, states)
+
+    def _details(self, binding: Binding, states: dict[Binding, str]) -> Iterator[Sample]:
+        labels = binding._asdict()
+        yield INTERFACE(**labels)
+        yield LINK_UP(int(self._link_up(binding.interface)), **labels)
+        if binding in states:
+            yield STATE(states[binding], **labels)
+
+    def _link_up(self, interface: str) -> bool:
+        try:
+            return (self._root / "sys/class/net" / interface / "carrier").read_text().strip() == "1"
+        except OSError:  # EINVAL: the interface is administratively down; ENOENT: it has just gone
+            return False
+
+    def _states(self) -> Iterator[tuple[Binding, str]]:
+        """Read `address index prefix scope flags interface` from if_inet6; a kernel without IPv6 has none."""
+        try:
+            lines = (self._root / "proc/net/if_inet6").read_text().splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            address, _, _, _, flags, interface = line.split()
+            yield Binding(str(ip_address(int(address, 16))), interface), _state(int(flags, 16))
+
+
+def _state(flags: int) -> str:
+    if flags & _DADFAILED:
+        return "duplicate"
+    if flags & _TENTATIVE:
+        return "tentative"
+    return "deprecated" if flags & _DEPRECATED else "preferred"
+
+
+def bindings() -> Iterable[Binding]:
+    """Return the addresses of this host's interfaces, without loopback and link-local ones.
+
+    An alias with a label (eth0:1) is an address of its interface. An interface may vanish while one looks.
+    """
+    found: dict[Binding, None] = {}
+    for interface in netifaces.interfaces():
+        try:
+            families = netifaces.ifaddresses(interface)
+        except ValueError:
+            continue
+        for family in (netifaces.AF_INET, netifaces.AF_INET6):
+            for entry in families.get(family, []):
+                address = ip_address(entry["addr"].partition("%")[0])
+                if not address.is_loopback and not address.is_link_local:
+                    found[Binding(str(address), interface.partition(":")[0])] = None
+    return found

@@ -1,0 +1,185 @@
+"""All that a plugin may import.
+
+A collector is a class with declared metrics, a dataclass of settings, and three methods that may block: the
+agent calls them in a worker process and kills it when it does not answer in time.
+
+    from rscollector.api import Collector, Context, Kind, Metric, NoSettings, Sample
+
+    LOAD = Metric("load_average", Kind.GAUGE, "Processes that want to run, averaged over a minute.")
+
+    class Load(Collector[NoSettings]):
+        '''The load of this host.'''
+
+        metrics = (LOAD,)
+        local = True
+
+        def collect(self, context):
+            yield LOAD(os.getloadavg()[0])
+
+It is found by its entry point in the group `rscollector.collectors`, whose name is the collector's type, the
+section of the configuration and the prefix of its metrics.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import IO, Any, ClassVar, Generic, TypeVar, cast
+
+from rscollector.model.errors import CollectError, Misconfigured, Unavailable
+from rscollector.model.metrics import Distribution, Kind, Metric, Sample
+from rscollector.model.settings import (
+    ByteSize,
+    Duration,
+    IpAddress,
+    NoSettings,
+    Secret,
+    setting,
+)
+
+__all__ = [
+    "ByteSize",
+    "CollectError",
+    "Collector",
+    "Context",
+    "Distribution",
+    "Duration",
+    "IpAddress",
+    "Kind",
+    "Metric",
+    "Misconfigured",
+    "NoSettings",
+    "Sample",
+    "Secret",
+    "Unavailable",
+    "setting",
+]
+
+S = TypeVar("S")
+
+
+class Context:
+    """What a collector is told with each call. All times are seconds.
+
+    `name` is the instance's name, `interval` the time between two ticks, `agent` the agent's process id.
+    """
+
+    def __init__(self, name: str, *, timeout: float, interval: float, agent: int) -> None:
+        self.name = name
+        self.interval = interval
+        self.agent = agent
+        self._deadline = time.monotonic() + timeout
+
+    def remaining(self) -> float:
+        """Return the seconds until the agent kills this process: give it to every driver as its timeout."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def run(self, command: Sequence[str], *, limit: int = 1 << 20) -> bytes:
+        """Run a program without a shell and return what it wrote to its standard output.
+
+        It is killed with its time, at the deadline, or when it writes more than `limit` bytes. Raises
+        Misconfigured when it cannot be started, Unavailable when it is killed or does not exit with 0.
+        """
+        try:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  it calls one function that was looked up before
+            )
+        except OSError as error:
+            raise Misconfigured(f"cannot run {command[0]}: {error.strerror}") from error
+        with child:
+            return _output(child, command[0], self.remaining(), limit)
+
+
+def _output(child: "subprocess.Popen[bytes]", program: str, timeout: float, limit: int) -> bytes:
+    killed = threading.Event()
+
+    def kill() -> None:
+        killed.set()
+        child.kill()
+
+    timer = threading.Timer(timeout, kill)
+    timer.start()
+    complaint: list[bytes] = []
+    errors = threading.Thread(target=_drain, args=(child.stderr, complaint), daemon=True)
+    errors.start()
+    try:
+        output = cast(IO[bytes], child.stdout).read(limit + 1)
+        if len(output) > limit:
+            child.kill()
+            raise Unavailable(f"{program} wrote more than {limit} bytes, killed")
+        status = child.wait()
+    finally:
+        timer.cancel()
+        timer.join()
+    if killed.is_set():
+        raise Unavailable(f"{program} did not end in time, killed")
+    if status != 0:
+        errors.join(1)
+        said = b"".join(complaint).decode("utf-8", "replace").strip()
+        raise Unavailable(f"{program} failed ({_status(status)}): {said or 'it said nothing'}")
+    return output
+
+
+def _drain(stream: IO[bytes], kept: list[bytes]) -> None:
+    """Read a child's complaints to their end and keep the beginning, so that it never blocks on them."""
+    while chunk := stream.read1(4096):  # type: ignore[attr-defined]
+        if not kept:
+            kept.append(chunk[:500])
+
+
+def _status(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+_PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies (the parent's *thread*, says prctl(2))."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def die_with_parent(parent: int) -> bool:
+    """Die with the parent process; False when it is no longer there already. For the agent's workers."""
+    _die_with_parent()
+    return os.getppid() == parent
+
+
+class Collector(ABC, Generic[S]):
+    """One instance of a collector. It is made, opened, asked and closed in a worker process, serially.
+
+    Each call may block until `context.remaining()` is over. Raise Unavailable when the service cannot be
+    asked and Misconfigured when someone has to change something; the collector is closed and, later, a new
+    one is opened. Whatever was yielded before an exception is not shown: a collect is all or nothing.
+    """
+
+    metrics: ClassVar[tuple[Metric, ...]]
+    """Every metric that it may emit; the names start with the collector's type."""
+
+    local: ClassVar[bool] = False
+    """Whether it asks nothing but this kernel, and so may share a worker process with others like it."""
+
+    Settings: ClassVar[type[Any]] = NoSettings
+    """A frozen dataclass whose fields are made with `setting`."""
+
+    def __init__(self, settings: S) -> None:
+        self.settings = settings
+
+    def open(self, context: Context) -> None:  # noqa: B027  most local collectors have nothing to open
+        """Connect to the service."""
+
+    @abstractmethod
+    def collect(self, context: Context) -> Iterable[Sample]:
+        """Return the samples of one moment."""
+
+    def close(self) -> None:  # noqa: B027  as with open
+        """Give back what `open` took. It must not raise and need not be polite: the process may end."""

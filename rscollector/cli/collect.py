@@ -1,0 +1,156 @@
+"""`rscollector collect`: run one collector once, here in the foreground, and print what it gives."""
+
+import argparse
+import faulthandler
+import signal
+import sys
+import tomllib
+import traceback
+from types import FrameType
+from typing import Any
+
+from rscollector.cli.common import Commands, add_command, add_config, complain, table
+
+_MORE = """\
+Without a name, or with a type that the configuration does not have, the settings are the
+defaults and what --set gives. The collector runs in this process: a debugger works.
+
+examples:
+  rscollector collect vip
+  rscollector collect vip --set 'addresses=["192.0.2.10"]'
+  rscollector collect vip/main --format prometheus
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "collect", collect, "run one collector once and print what it gives", _MORE)
+    parser.add_argument("what", metavar="TYPE[/NAME]", help="a collector, or one that the configuration names")
+    parser.add_argument("--format", choices=("table", "prometheus", "json"), default="table")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, the value as in TOML"
+    )
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="instead of the configured one")
+    add_config(parser)
+
+
+class _Late(Exception):
+    """The time is over; `where` is the line that was running."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where)
+        self.where = where
+
+
+def collect(given: argparse.Namespace) -> int:
+    """Collect and print."""
+    from rscollector.config import registry
+    from rscollector.model.errors import Misconfigured, fence
+
+    type_, _, name = given.what.partition("/")
+    try:
+        plugin = registry.load(type_)
+        settings, timeout = _settings(given, plugin, type_, name)
+    except (Misconfigured, ValueError) as error:
+        complain(f"{given.what}: {error}")
+        return 2
+    samples = None
+    with fence() as caught:
+        samples = _within(timeout, plugin, settings, name or "main")
+    if caught:
+        return _failed(given.what, timeout, caught[0])
+    return _print(given.format, plugin, f"{type_}/{name or 'main'}", samples)
+
+
+def _failed(what: str, timeout: float, error: Exception) -> int:
+    from rscollector.model.errors import FailureKind, kind_of
+
+    kind = kind_of(error)
+    if isinstance(error, _Late):
+        complain(f"{what}: no answer for {timeout:g} s ({error.where})")
+    else:
+        if kind is FailureKind.BUG:
+            traceback.print_exception(error)
+        complain(f"{what}: {kind.value}: {error}")
+    return 1
+
+
+def _settings(given: argparse.Namespace, plugin: Any, type_: str, name: str) -> tuple[Any, float]:
+    """Return the settings and the timeout: the configured ones, changed by the options."""
+    from rscollector.config.load import load, secret_text
+    from rscollector.runtime.foreground import settings_of
+
+    table: dict[str, Any] = {}
+    timeout = 10.0
+    if name or given.config:
+        loaded = load(given.config)
+        if loaded.config is None:
+            raise ValueError("the configuration has mistakes:\n" + "\n".join(loaded.mistakes))
+        specs = {spec.key: spec for spec in loaded.config.specs}
+        if given.what in specs:
+            spec = specs[given.what]
+            if spec.problem:
+                raise ValueError(spec.problem)
+            table, timeout = dict(spec.settings), spec.timeout
+        elif name:
+            raise ValueError(f"the configuration has no such collector; it has: {', '.join(specs) or 'none'}")
+    for assignment in given.set:
+        table |= _assigned(assignment)
+    return settings_of(plugin, table, secret_text), given.timeout or timeout
+
+
+def _assigned(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        key, _, value = text.partition("=")
+        try:
+            return tomllib.loads(f'{key} = "{value}"')  # a text may come without its quotes
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"--set {text}: not KEY=VALUE as in TOML: {error}") from None
+
+
+def _within(timeout: float, plugin: Any, settings: Any, name: str) -> Any:
+    from rscollector.runtime.foreground import collect_once, context_for
+
+    def late(_number: int, frame: FrameType | None) -> None:
+        raise _Late(f"in {frame.f_code.co_filename}:{frame.f_lineno}" if frame else "nowhere")
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, timeout)
+    faulthandler.dump_traceback_later(1.5 * timeout + 1, exit=True)  # for a call that no signal gets out of
+    try:
+        return collect_once(plugin, settings, context_for(name, timeout))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _print(form: str, plugin: Any, key: str, samples: Any) -> int:
+    from rscollector.config.types import Common
+    from rscollector.exposition.render import Format
+    from rscollector.runtime.foreground import exposed
+
+    accepted, text = exposed(plugin, key, samples, Format.TEXT, Common().max_series)
+    for reason, example in accepted.examples.items():
+        complain(f"{key}: {accepted.dropped[reason]} samples dropped ({reason}), such as {example}")
+    if form == "prometheus":
+        sys.stdout.write(text.decode())
+        return 0
+    series = [
+        each
+        for metric, rows in accepted.rows.items()
+        for values, value in rows.items()
+        for each in metric.series(values, value)
+    ]
+    if form == "json":
+        import json
+
+        print(json.dumps([{"name": n, "labels": labels, "value": v} for n, labels, v in series], indent=2))
+    else:
+        print(table(("METRIC", "LABELS", "VALUE"), [(n, _labels(la), f"{v:.10g}") for n, la, v in series]))
+    return 0
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in labels.items()) or "-"

@@ -1,0 +1,90 @@
+"""`rscollector collectors`: what is installed, with its settings and metrics."""
+
+import argparse
+import dataclasses
+import inspect
+from typing import Any, get_type_hints
+
+from rscollector.cli.common import Commands, add_command, complain, paint, table
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "collectors", collectors, "list the installed collectors, or describe one")
+    parser.add_argument("type", nargs="?", metavar="TYPE", help="the collector to describe")
+
+
+def collectors(given: argparse.Namespace) -> int:
+    """List or describe."""
+    from rscollector.config import registry
+
+    if given.type:
+        return _describe(given.type)
+    rows = [(type_, _summary(type_)) for type_ in registry.installed()]
+    print(table(("COLLECTOR", "WHAT IT WATCHES"), rows))
+    return 0
+
+
+def _summary(type_: str) -> str:
+    from rscollector.config import registry
+    from rscollector.model.errors import Misconfigured
+
+    try:
+        return summary(registry.load(type_))
+    except Misconfigured as error:
+        return str(error)
+
+
+def summary(plugin: type[Any]) -> str:
+    """Return the first line of what a collector says of itself."""
+    return (inspect.getdoc(plugin) or "").partition("\n")[0]
+
+
+def _describe(type_: str) -> int:
+    from rscollector.config import registry
+    from rscollector.model.errors import Misconfigured
+
+    try:
+        plugin = registry.load(type_)
+    except Misconfigured as error:
+        installed = ", ".join(registry.installed())
+        complain(f"{error}; installed: {installed}")
+        return 2
+    print(f"{paint(type_, 'bold')}: {summary(plugin)}\n")
+    settings = setting_rows(plugin.Settings)
+    print(table(("SETTING", "TYPE", "DEFAULT", "MEANING"), settings) if settings else "It has no settings.")
+    print()
+    print(table(("METRIC", "KIND", "LABELS", "MEANING"), metric_rows(plugin.metrics)))
+    return 0
+
+
+def setting_rows(settings: type[Any]) -> list[tuple[str, str, str, str]]:
+    """Return name, type, default and meaning of each setting of a dataclass."""
+    from rscollector.config.build import plain, shown, type_name
+
+    hints = get_type_hints(settings)
+    rows = []
+    for field in dataclasses.fields(settings):
+        if field.default_factory is not dataclasses.MISSING:
+            default = "none"
+        elif field.default is dataclasses.MISSING:
+            default = "required"
+        else:
+            default = _default(field.default, plain, shown)
+        rows.append((field.name, type_name(hints[field.name]), default, field.metadata["help"]))
+    return rows
+
+
+def _default(value: Any, plain: Any, shown: Any) -> str:
+    if value in (None, "", ()):
+        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(shown(str(each)) for each in value)
+    return str(shown(str(value) if isinstance(value, float) else plain(value)))
+
+
+def metric_rows(metrics: tuple[Any, ...]) -> list[tuple[str, str, str, str]]:
+    """Return name, kind, labels and meaning of each metric."""
+    return [
+        (metric.name, metric.kind.value, ", ".join(("name", *metric.labels)), metric.help) for metric in metrics
+    ]

@@ -1,0 +1,108 @@
+"""`rscollector status`: what the running agent says, through its control socket."""
+
+import argparse
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from rscollector.cli.common import Commands, add_command, complain, paint, table
+from rscollector.model.settings import duration
+from rscollector.runtime.control import candidates
+
+_TIMEOUT = 5.0
+_MORE = """\
+Exit status 0: every collector is up; 1: one is not, or no agent answers.
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "status", status, "ask the running agent how it and its collectors are", _MORE)
+    parser.add_argument("--json", action="store_true", help="print all it says, as JSON")
+    parser.add_argument("--socket", type=Path, metavar="PATH", help="the agent's control socket")
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def status(given: argparse.Namespace) -> int:
+    """Ask and print."""
+    paths = [given.socket] if given.socket else list(candidates())
+    path = next((each for each in paths if each.exists()), paths[0])
+    try:
+        answer = ask(path)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        complain(f"no agent answers on {path}: {_why(error)}")
+        return 1
+    print(json.dumps(answer, indent=2) if given.json else _shown(answer))
+    return 0 if all(each["up"] for each in answer["collectors"]) else 1
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such socket; is `rscollector run` running, as this user?"
+    if isinstance(error, PermissionError):
+        return "you may not; run this as the agent's user, in its group, or as root"
+    if isinstance(error, ConnectionRefusedError):
+        return "the agent that made it is gone"
+    return str(error) or type(error).__name__
+
+
+def ask(path: Path) -> Any:
+    """Return the status of the agent behind a control socket."""
+    connection = _UnixConnection(path)
+    try:
+        connection.request("GET", "/api/v1/status")
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+
+
+def _shown(answer: dict[str, Any]) -> str:
+    rows, styles, stacks = [], [], []
+    for each in answer["collectors"]:
+        ago, took = each["last_success_seconds_ago"], each["duration_seconds"]
+        key = f"{each['type']}/{each['name']}"
+        rows.append(
+            (
+                each["state"],
+                key,
+                str(each["series"]),
+                "never" if ago is None else f"{duration(ago)} ago",
+                "-" if took is None else duration(took),
+                each["reason"] or "-",
+            )
+        )
+        styles.append("good" if each["up"] else "bad" if each["state"] == "removed" else "warn")
+        if each["last_stack"] and not each["up"]:
+            stacks.append(f"{key} hung here:\n{each['last_stack'].rstrip()}")
+    heads = ("STATE", "COLLECTOR", "SERIES", "LAST SUCCESS", "TOOK", "REASON")
+    parts = [_head(answer), table(heads, rows, styles) if rows else "No collector is configured."]
+    return "\n\n".join([*parts, *stacks])
+
+
+def _head(answer: dict[str, Any]) -> str:
+    config = answer["config"]
+    lines = [
+        f"{paint('rscollector ' + answer['version'], 'bold')} on {answer['host']}, process {answer['pid']}, "
+        f"up for {duration(answer['uptime_seconds'])}, {answer['series']} series",
+        f"configuration: {', '.join(config['files']) or 'built-in'}; listens on {', '.join(answer['listen'])}",
+    ]
+    if not config["last_reload_successful"]:
+        lines += [paint("the last reload failed; the configuration before it is in use:", "bad")]
+        lines += [config["last_reload_error"]]
+    return "\n".join(lines)
+
+

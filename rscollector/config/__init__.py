@@ -1,0 +1,1 @@
+"""From files to one frozen configuration, with every mistake named at once."""

@@ -1,0 +1,137 @@
+"""What the configuration files say, as frozen dataclasses: the sections, and what the agent is given."""
+
+import json
+import socket
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+from rscollector.model.lifecycle import Policy, Revive
+from rscollector.model.settings import Duration, Listen, setting
+
+SHORTEST_INTERVAL = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Settings of every collector; in `[agent]` they are the defaults for all of them."""
+
+    interval: Duration = setting("Time between two ticks.", default=Duration("15s"))
+    timeout: Duration | None = setting(
+        "Time for one collect, then the worker is killed; by default 0.8 of the interval, at most 10s.",
+        default=None,
+    )
+    max_series: int = setting("Series that one collector may have; more are refused.", default=1000)
+    backoff_min: Duration = setting("Ceiling of the first wait after a failure.", default=Duration("1s"))
+    backoff_max: Duration = setting("Ceiling of the wait, which doubles each time.", default=Duration("1m"))
+    max_failures: int = setting("Failures in a row until removal.", default=30)
+    max_hangs: int = setting("Hangs within `hang_window` until removal.", default=3)
+    hang_window: Duration = setting("How long a hang is remembered.", default=Duration("1h"))
+    revive: Revive = setting(
+        "Whether a removed collector is tried again after a probation, or only after a reload.",
+        default=Revive.PROBATION,
+    )
+    probation: Duration = setting("Wait of a removed collector; doubles each time.", default=Duration("10m"))
+    probation_misconfigured: Duration = setting(
+        "The same for one that somebody has to mend.", default=Duration("1m")
+    )
+    probation_max: Duration = setting("Ceiling of both probations.", default=Duration("1h"))
+
+    def __post_init__(self) -> None:
+        if self.interval < SHORTEST_INTERVAL:
+            raise ValueError("interval is at least 100ms")
+        if self.timeout is not None and self.timeout <= 0:
+            raise ValueError("timeout is more than 0s")
+        for name in ("max_series", "max_failures", "max_hangs", "backoff_min"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is more than 0")
+
+    @property
+    def seconds(self) -> float:
+        """The timeout that holds."""
+        return min(10.0, 0.8 * self.interval) if self.timeout is None else self.timeout
+
+    @property
+    def policy(self) -> Policy:
+        """The part of the settings that the lifecycle needs."""
+        wanted = {each.name for each in fields(Policy)} & {each.name for each in fields(Common)}
+        values: dict[str, Any] = {name: getattr(self, name) for name in wanted}
+        for name, value in values.items():
+            values[name] = float(value) if isinstance(value, Duration) else value
+        return Policy(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSection:
+    """The section `[agent]`, beside the defaults for all collectors."""
+
+    host: str = setting("This host's name, for sinks and for the schedule's phase.", default="")
+    tags: dict[str, str] = setting("Tags that sinks add to every point.", default_factory=dict)
+    max_series_total: int = setting("Series that all collectors together may have.", default=20000)
+
+
+@dataclass(frozen=True, slots=True)
+class WebSection:
+    """The section `[web]`."""
+
+    listen: tuple[Listen, ...] = setting(
+        "Where Prometheus and browsers find the agent.", default=(Listen("127.0.0.1:10070"),)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One collector to be run: plain values only, since it crosses processes.
+
+    `settings` is the plugin's table with its secrets resolved; `problem` is why it cannot be opened at all.
+    Two specs with the same `digest` mean the same, secrets' contents included.
+    """
+
+    type: str
+    name: str
+    interval: float
+    timeout: float
+    max_series: int
+    policy: Policy
+    settings: dict[str, Any] = field(repr=False)
+    local: bool = False
+    problem: str = ""
+    digest: str = ""
+
+    @property
+    def key(self) -> str:
+        """The instance's name in logs and on the status page: `type/name`."""
+        return f"{self.type}/{self.name}"
+
+    @property
+    def worker(self) -> str:
+        """The worker that it lives in: its own, or the one of all that ask nothing but this kernel."""
+        return "local" if self.local else self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration, checked."""
+
+    host: str = field(default_factory=socket.gethostname)
+    tags: dict[str, str] = field(default_factory=dict)
+    max_series_total: int = 20000
+    listen: tuple[str, ...] = ()
+    specs: tuple[Spec, ...] = ()
+    files: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the form in which the configuration process hands it to the agent."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        values = json.loads(text)
+        specs = tuple(Spec(**{**spec, "policy": _policy(spec["policy"])}) for spec in values.pop("specs"))
+        return cls(
+            **{**values, "listen": tuple(values["listen"]), "files": tuple(values["files"]), "specs": specs}
+        )
+
+
+def _policy(values: dict[str, Any]) -> Policy:
+    return Policy(**{**values, "revive": Revive(values["revive"])})

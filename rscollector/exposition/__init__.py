@@ -1,0 +1,1 @@
+"""From the latest samples to the pages that Prometheus reads."""

@@ -1,0 +1,482 @@
+"""The life of a collector (or sink) as a table: what happens in each state at each event.
+
+`step` takes a machine and an event and returns the machine that follows and what has to be done; the agent
+does it. Nothing here has a clock or a die: every event carries `now`, and `draw` in [0, 1) where a wait is
+spread at random.
+
+Invariants, held by the tests with random sequences of events:
+
+* a collector has at most one body: a process that was killed or released is gone before `Open` is asked for;
+* its series are there only while it is idle or collecting;
+* no state is without a way out: a removed collector is tried again after a probation (unless the operator
+  forbade it; then a reload tries it), and `stopped` is reached only when the body is gone.
+
+`killing` is left only by the process's exit. A process in uninterruptible sleep may stay there for ever;
+its ticks are skipped and it is never given a second body.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from rscollector.model.errors import FailureKind
+from rscollector.model.settings import duration
+
+
+class State(StrEnum):
+    """The states; the value is the word that users see."""
+
+    CONNECTING = "connecting"
+    IDLE = "idle"
+    COLLECTING = "collecting"
+    KILLING = "killing"
+    BACKOFF = "backoff"
+    REMOVED = "removed"
+    STOPPED = "stopped"
+
+
+class Revive(StrEnum):
+    """What becomes of a removed collector."""
+
+    PROBATION = "probation"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient the agent is with a collector. All times are seconds."""
+
+    backoff_min: float = 1
+    backoff_max: float = 60
+    max_failures: int = 30
+    max_hangs: int = 3
+    hang_window: float = 3600
+    probation: float = 600
+    probation_misconfigured: float = 60
+    probation_max: float = 3600
+    revive: Revive = Revive.PROBATION
+    grace: float = 2
+    good_runs: int = 3
+
+
+class Trouble(StrEnum):
+    """Why the last body ended or the last run failed; the value is a label in the agent's own metrics."""
+
+    UNAVAILABLE = "unavailable"
+    MISCONFIGURED = "misconfigured"
+    BUG = "bug"
+    HANG = "hang"
+    CRASH = "crash"
+    NEIGHBOUR = "neighbour"  # another instance in the same worker hung or crashed
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One collector's state. `body` tells whether a worker may still hold the collector."""
+
+    state: State = State.BACKOFF
+    since: float = 0
+    seq: int = 0
+    body: bool = False
+    stopping: bool = False
+    failures: int = 0
+    hangs: tuple[float, ...] = ()
+    good: int = 0
+    probations: int = 0
+    trouble: Trouble | None = None
+    reason: str = "not started yet"
+    retry_at: float | None = None
+
+    @property
+    def may_have_series(self) -> bool:
+        """Whether series of this collector may be shown now."""
+        return self.state in (State.IDLE, State.COLLECTING)
+
+
+# --- events -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The worker has opened the collector."""
+
+    now: float
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The schedule says that it is time to collect."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The worker has collected."""
+
+    now: float
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The worker answered that opening or collecting failed."""
+
+    now: float
+    seq: int
+    kind: FailureKind
+    reason: str
+    draw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """No answer came in `waited` seconds."""
+
+    now: float
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The body is gone: its process has been reaped, or the worker has closed it.
+
+    `charged` is false where another instance in the same worker was to blame; `where` is the place in the
+    code, or the state of the process, at the time of a hang.
+    """
+
+    now: float
+    draw: float
+    reason: str = ""
+    charged: bool = True
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The wait after a failure or the probation is over, or an operator asks to try at once."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The collector is to end for good."""
+
+    now: float
+
+
+Event = Opened | Tick | Done | Failed | Deadline | Exited | Retry | Stop
+EVENTS: tuple[type[Event], ...] = (Opened, Tick, Done, Failed, Deadline, Exited, Retry, Stop)
+
+
+# --- actions ------------------------------------------------------------------------------------------
+
+
+class Open(NamedTuple):
+    """Open the collector in its worker, starting one if there is none, and arm the deadline."""
+
+    seq: int
+
+
+class Collect(NamedTuple):
+    """Ask the worker for a collect and arm the deadline when it is sent."""
+
+    seq: int
+
+
+class Commit(NamedTuple):
+    """Show the rows that came with this run."""
+
+
+class DropSeries(NamedTuple):
+    """Take the collector's series out of the exposition."""
+
+
+class Release(NamedTuple):
+    """Close the collector gracefully, and arm the deadline after which its worker is killed."""
+
+    grace: float
+
+
+class Kill(NamedTuple):
+    """Send SIGKILL to the worker's process group."""
+
+
+class RetryAt(NamedTuple):
+    """Send `Retry` at this time."""
+
+    when: float
+
+
+class Count(NamedTuple):
+    """Count an occurrence: a `Counted` value."""
+
+    what: "Counted"
+
+
+class Counted(StrEnum):
+    """What the table counts beside the runs."""
+
+    SKIPPED = "skipped"  # a tick found the collector busy
+    STALE = "stale"  # an answer to a question that is no longer asked
+
+
+class Ended(NamedTuple):
+    """Count a run that ended without success, by its trouble."""
+
+    trouble: Trouble
+
+
+Action = Open | Collect | Commit | DropSeries | Release | Kill | RetryAt | Count | Ended
+
+
+class Step(NamedTuple):
+    """What follows from an event."""
+
+    machine: Machine
+    actions: tuple[Action, ...] = ()
+
+
+Handler = Callable[[Machine, Event, Policy], Step]
+
+
+# --- handlers -----------------------------------------------------------------------------------------
+
+
+def _same(machine: Machine, _event: Event, _policy: Policy) -> Step:
+    return Step(machine)
+
+
+def _skip(machine: Machine, _event: Event, _policy: Policy) -> Step:
+    return Step(machine, (Count(Counted.SKIPPED),))
+
+
+def _stale(machine: Machine, _event: Event, _policy: Policy) -> Step:
+    return Step(machine, (Count(Counted.STALE),))
+
+
+def _opened(machine: Machine, event: Event, _policy: Policy) -> Step:
+    assert isinstance(event, Opened)
+    if event.seq != machine.seq:
+        return Step(machine, (Count(Counted.STALE),))
+    return Step(replace(machine, state=State.IDLE, since=event.now))
+
+
+def _collect(machine: Machine, event: Event, _policy: Policy) -> Step:
+    seq = machine.seq + 1
+    return Step(replace(machine, state=State.COLLECTING, since=event.now, seq=seq), (Collect(seq),))
+
+
+def _done(machine: Machine, event: Event, policy: Policy) -> Step:
+    assert isinstance(event, Done)
+    if event.seq != machine.seq:
+        return Step(machine, (Count(Counted.STALE),))
+    good = machine.good + 1
+    after = replace(
+        machine, state=State.IDLE, since=event.now, good=good, trouble=None, reason="", retry_at=None
+    )
+    if good >= policy.good_runs:
+        after = replace(after, failures=0, probations=0)
+    return Step(after, (Commit(),))
+
+
+def _failed(machine: Machine, event: Event, policy: Policy) -> Step:
+    assert isinstance(event, Failed)
+    if event.seq != machine.seq:
+        return Step(machine, (Count(Counted.STALE),))
+    trouble = Trouble(event.kind.value)
+    after, waits = _set_back(machine, event.now, event.draw, policy, trouble=trouble, reason=event.reason)
+    return Step(after, (Ended(trouble), DropSeries(), *waits))
+
+
+def _hung(machine: Machine, event: Event, policy: Policy) -> Step:
+    assert isinstance(event, Deadline)
+    recent = tuple(hang for hang in machine.hangs if hang > event.now - policy.hang_window)
+    after = replace(
+        machine,
+        state=State.KILLING,
+        since=event.now,
+        hangs=(*recent, event.now)[-policy.max_hangs :],
+        trouble=Trouble.HANG,
+        reason=f"no answer for {duration(event.waited)}",
+    )
+    return Step(after, (Ended(Trouble.HANG), DropSeries(), Kill()))
+
+
+def _exited(machine: Machine, event: Event, policy: Policy) -> Step:
+    """A body that should have lived is gone: by its own fault, or by a neighbour's in the same worker."""
+    assert isinstance(event, Exited)
+    if not event.charged:
+        wait = RetryAt(event.now + event.draw * policy.backoff_min)
+        after = replace(
+            machine,
+            state=State.BACKOFF,
+            since=event.now,
+            body=False,
+            trouble=Trouble.NEIGHBOUR,
+            reason=event.reason,
+            retry_at=wait.when,
+        )
+        return Step(after, (Ended(Trouble.NEIGHBOUR), DropSeries(), wait))
+    after, waits = _set_back(
+        replace(machine, body=False), event.now, event.draw, policy, trouble=Trouble.CRASH, reason=event.reason
+    )
+    return Step(after, (Ended(Trouble.CRASH), DropSeries(), *waits))
+
+
+def _reaped(machine: Machine, event: Event, policy: Policy) -> Step:
+    """The body that was being killed or closed is gone, as it should."""
+    assert isinstance(event, Exited)
+    if machine.stopping:
+        return Step(replace(machine, state=State.STOPPED, since=event.now, body=False))
+    where = f", killed ({event.where})" if event.where else ", killed"
+    return Step(
+        *_set_back(
+            replace(machine, body=False),
+            event.now,
+            event.draw,
+            policy,
+            trouble=Trouble.HANG,
+            reason=machine.reason + where,
+        )
+    )
+
+
+def _bodiless(machine: Machine, _event: Event, _policy: Policy) -> Step:
+    return Step(replace(machine, body=False))
+
+
+def _retry(machine: Machine, event: Event, _policy: Policy) -> Step:
+    assert isinstance(event, Retry)
+    seq = machine.seq + 1
+    after = replace(
+        machine, state=State.CONNECTING, since=event.now, seq=seq, body=True, good=0, retry_at=None
+    )
+    return Step(after, (Open(seq),))
+
+
+def _retry_removed(machine: Machine, event: Event, policy: Policy) -> Step:
+    if not machine.body:
+        return _retry(machine, event, policy)
+    wait = RetryAt(event.now + policy.backoff_min)  # what is left of the last body is still dying
+    return Step(replace(machine, retry_at=wait.when), (wait,))
+
+
+def _kill(machine: Machine, _event: Event, _policy: Policy) -> Step:
+    return Step(machine, (Kill(),))
+
+
+def _kill_what_is_left(machine: Machine, _event: Event, _policy: Policy) -> Step:
+    return Step(machine, (Kill(),) if machine.body else ())
+
+
+def _stop(machine: Machine, event: Event, policy: Policy) -> Step:
+    stopping = replace(machine, stopping=True, since=event.now, trouble=None, reason="", retry_at=None)
+    if not machine.body:
+        return Step(replace(stopping, state=State.STOPPED), (DropSeries(),))
+    return Step(replace(stopping, state=State.KILLING), (DropSeries(), Release(policy.grace)))
+
+
+def _stop_killing(machine: Machine, _event: Event, _policy: Policy) -> Step:
+    return Step(replace(machine, stopping=True))
+
+
+def _set_back(
+    machine: Machine, now: float, draw: float, policy: Policy, *, trouble: Trouble, reason: str
+) -> tuple[Machine, tuple[Action, ...]]:
+    """Decide between another try soon and removal, and schedule the one or the other."""
+    failures = machine.failures + 1
+    after = replace(machine, since=now, failures=failures, good=0, trouble=trouble, reason=reason)
+    used_up = (
+        trouble is Trouble.MISCONFIGURED
+        or failures >= policy.max_failures
+        or (trouble is Trouble.HANG and len(machine.hangs) >= policy.max_hangs)
+        or machine.probations > 0
+    )
+    if used_up:
+        return _remove(after, now, policy)
+    ceiling = min(policy.backoff_max, policy.backoff_min * 2.0 ** min(failures - 1, 63))
+    when = now + draw * ceiling
+    return replace(after, state=State.BACKOFF, retry_at=when), (RetryAt(when),)
+
+
+def _remove(machine: Machine, now: float, policy: Policy) -> tuple[Machine, tuple[Action, ...]]:
+    release = (Release(policy.grace),) if machine.body else ()
+    removed = replace(machine, state=State.REMOVED, probations=machine.probations + 1)
+    if policy.revive is Revive.NEVER:
+        return replace(removed, retry_at=None), release
+    first = policy.probation_misconfigured if machine.trouble is Trouble.MISCONFIGURED else policy.probation
+    when = now + min(policy.probation_max, first * 2.0 ** min(machine.probations, 63))
+    return replace(removed, retry_at=when), (*release, RetryAt(when))
+
+
+# --- the table ----------------------------------------------------------------------------------------
+
+_S = State
+TABLE: dict[State, dict[type[Event], Handler]] = {
+    _S.CONNECTING: {
+        Opened: _opened, Tick: _skip, Done: _stale, Failed: _failed,
+        Deadline: _hung, Exited: _exited, Retry: _same, Stop: _stop,
+    },
+    _S.IDLE: {
+        Opened: _stale, Tick: _collect, Done: _stale, Failed: _stale,
+        Deadline: _same, Exited: _exited, Retry: _same, Stop: _stop,
+    },
+    _S.COLLECTING: {
+        Opened: _stale, Tick: _skip, Done: _done, Failed: _failed,
+        Deadline: _hung, Exited: _exited, Retry: _same, Stop: _stop,
+    },
+    _S.KILLING: {
+        Opened: _stale, Tick: _skip, Done: _stale, Failed: _stale,
+        Deadline: _kill, Exited: _reaped, Retry: _same, Stop: _stop_killing,
+    },
+    _S.BACKOFF: {
+        Opened: _stale, Tick: _same, Done: _stale, Failed: _stale,
+        Deadline: _same, Exited: _bodiless, Retry: _retry, Stop: _stop,
+    },
+    _S.REMOVED: {
+        Opened: _stale, Tick: _same, Done: _stale, Failed: _stale,
+        Deadline: _kill_what_is_left, Exited: _bodiless, Retry: _retry_removed, Stop: _stop,
+    },
+    _S.STOPPED: {
+        Opened: _stale, Tick: _same, Done: _stale, Failed: _stale,
+        Deadline: _same, Exited: _same, Retry: _same, Stop: _same,
+    },
+}  # fmt: skip
+
+
+def step(machine: Machine, event: Event, policy: Policy) -> Step:
+    """Return the machine that follows, and what has to be done for it, in order."""
+    return TABLE[machine.state][type(event)](machine, event, policy)
+
+
+def sentence(machine: Machine, policy: Policy, now: float) -> str:
+    """Say why a collector is where it is and what happens next; "" while there is nothing to say."""
+    match machine.state:
+        case State.BACKOFF if machine.failures:
+            return f"{machine.reason}; retry {_in(machine.retry_at, now)}, {_patience(machine, policy)}"
+        case State.BACKOFF:
+            return f"{machine.reason}; retry {_in(machine.retry_at, now)}"
+        case State.REMOVED if machine.retry_at is None:
+            return f"{machine.reason}; removed until a reload"
+        case State.REMOVED:
+            return f"{machine.reason}; removed, next attempt {_in(machine.retry_at, now)}"
+        case State.KILLING if machine.stopping:
+            return "stopping"
+        case State.KILLING:
+            return f"{machine.reason}; killed, waiting for the process to end"
+        case _:
+            return machine.reason
+
+
+def _patience(machine: Machine, policy: Policy) -> str:
+    if machine.trouble is Trouble.HANG:
+        return f"hang {len(machine.hangs)} of {policy.max_hangs}"
+    return f"failure {machine.failures} of {policy.max_failures}"
+
+
+def _in(when: float | None, now: float) -> str:
+    return f"in {duration(when - now)}" if when is not None and when > now else "now"

@@ -1,0 +1,226 @@
+"""Metrics as they are declared, samples as they are collected, and the series that both stand for.
+
+A metric is declared once, at module level of its collector. The declaration is the only source of HELP,
+TYPE and UNIT in the exposition, of rate, unit and description in Bosun, and of the documentation's tables.
+A sample is (metric, label values, value); `Metric.series` says which series it becomes.
+
+The shape of a value depends on the kind:
+
+    gauge, counter             int or float
+    info                       always 1; what it tells is in the labels
+    stateset                   the name of the state that holds, one of `states`
+    histogram, gaugehistogram  a `Distribution`: one count per bucket and the sum of what was observed
+"""
+
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Self
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_BOSUN_NAME = re.compile(r"[A-Za-z0-9./_-]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FORBIDDEN_LABELS = frozenset({"instance", "job", "name", "le", "quantile"})
+
+
+class Kind(StrEnum):
+    """The kinds of metrics; the value is OpenMetrics' word."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    INFO = "info"
+    STATESET = "stateset"
+    HISTOGRAM = "histogram"
+    GAUGE_HISTOGRAM = "gaugehistogram"
+
+
+_SUFFIX = {Kind.COUNTER: "_total", Kind.INFO: "_info"}
+_DISTRIBUTED = (Kind.HISTOGRAM, Kind.GAUGE_HISTOGRAM)
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Observations by bucket: `counts[i]` of those at most `bounds[i]`, the last count for those above all.
+
+    The counts are per bucket, not cumulative; there is one more of them than bounds.
+    """
+
+    counts: tuple[int, ...]
+    sum: float
+
+    @classmethod
+    def of(cls, bounds: tuple[float, ...], observations: Iterable[float]) -> Self:
+        """Sort observations into the buckets with these upper bounds (ascending, without infinity)."""
+        counts = [0] * (len(bounds) + 1)
+        total: float = 0
+        for observation in observations:
+            counts[bisect_left(bounds, observation)] += 1
+            total += observation
+        return cls(tuple(counts), total)
+
+
+Value = int | float | str | Distribution
+
+
+class Series(NamedTuple):
+    """One number with a name: what a Prometheus server stores for a sample, or for a part of one."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """The declaration of a metric.
+
+    `name` is the name that a query uses, in base units: a counter ends in `_total`, an info in `_info`, and
+    a unit is the name's last word before those. `help` is a sentence. `states` are a stateset's, `buckets`
+    the upper bounds of a histogram's. `bosun` replaces the name that Bosun sees.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    unit: str = ""
+    labels: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    bosun: str = ""
+
+    def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise ValueError(f"metric {self.name!r}: {problem}")
+
+    def _problems(self) -> Iterator[str]:
+        if not _NAME.fullmatch(self.name):
+            yield "a name has lower-case letters, digits and underscores"
+        if self.bosun and not _BOSUN_NAME.fullmatch(self.bosun):
+            yield f"{self.bosun!r} is no name for Bosun"
+        for kind, suffix in _SUFFIX.items():
+            if self.name.endswith(suffix) != (self.kind is kind):
+                yield f"the suffix {suffix} belongs to each {kind} and to nothing else"
+        if self.unit and not self.family.endswith("_" + self.unit):
+            yield f"the name does not end with its unit {self.unit!r}"
+        if not self.help.endswith("."):
+            yield "the help is not a sentence"
+        yield from self._label_problems()
+        if bool(self.states) != (self.kind is Kind.STATESET):
+            yield "states belong to statesets"
+        if bool(self.buckets) != (self.kind in _DISTRIBUTED):
+            yield "buckets belong to histograms"
+        if list(self.buckets) != sorted(set(self.buckets)) or math.inf in self.buckets:
+            yield "buckets ascend, without infinity"
+
+    def _label_problems(self) -> Iterator[str]:
+        for label in self.labels:
+            if not _NAME.fullmatch(label):
+                yield f"label {label!r} has characters that a label cannot have"
+            if label in _FORBIDDEN_LABELS or label == self.family:
+                yield f"no label is called {label!r}"
+        if len(set(self.labels)) < len(self.labels):
+            yield "a label is named twice"
+
+    def __call__(self, value: Value = 1, /, **labels: str) -> "Sample":
+        """Return a sample of this metric; every declared label is given by name, and no other."""
+        if labels.keys() != set(self.labels):
+            raise TypeError(f"{self.name} has the labels {self.labels}, not {tuple(labels)}")
+        return Sample(self, tuple(labels[label] for label in self.labels), value)
+
+    def distribution(self, observations: Iterable[float]) -> Distribution:
+        """Sort observations into this metric's buckets."""
+        return Distribution.of(self.buckets, observations)
+
+    @property
+    def family(self) -> str:
+        """The name of the metric's family: OpenMetrics' name, without the suffix of counters and infos."""
+        return self.name.removesuffix(_SUFFIX.get(self.kind, ""))
+
+    @property
+    def bosun_name(self) -> str:
+        """The name that Bosun sees."""
+        return self.bosun or self.name.replace("_", ".")
+
+    @property
+    def bosun_rate(self) -> str:
+        """Bosun's word for how the values move."""
+        return "counter" if self.kind in (Kind.COUNTER, Kind.HISTOGRAM) else "gauge"
+
+    @property
+    def width(self) -> int:
+        """The number of series of one sample."""
+        if self.kind is Kind.STATESET:
+            return len(self.states)
+        return len(self.buckets) + 3 if self.kind in _DISTRIBUTED else 1
+
+    def problem(self, values: object, value: object) -> str:
+        """Return what makes these label values or this value no sample of this metric, "" if nothing does."""
+        if not isinstance(values, list | tuple) or not all(isinstance(each, str) for each in values):
+            return "label values are texts"
+        if len(values) != len(self.labels):
+            return f"{len(values)} label values for the labels {self.labels}"
+        if self.kind is Kind.STATESET:
+            return "" if value in self.states else f"{value!r} is none of its states"
+        if self.kind in _DISTRIBUTED:
+            return self._distribution_problem(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if self.kind is Kind.COUNTER and number and value < 0:  # type: ignore[operator]
+            return f"a counter cannot be {value!r}"
+        return "" if number else f"{value!r} is no number"
+
+    def _distribution_problem(self, value: object) -> str:
+        if not isinstance(value, Distribution):
+            return f"{value!r} is no Distribution"
+        if len(value.counts) != len(self.buckets) + 1:
+            return f"{len(value.counts)} counts for {len(self.buckets)} buckets and the one above"
+        whole = all(type(count) is int and count >= 0 for count in value.counts)
+        return "" if whole and isinstance(value.sum, int | float) else "counts are whole and the sum is a number"
+
+    def series(self, values: tuple[str, ...], value: Value) -> Iterator[Series]:
+        """Expand a valid sample into its series, in the order in which the exposition formats want them."""
+        labels = dict(zip(self.labels, values, strict=True))
+        if isinstance(value, Distribution):
+            yield from self._buckets(labels, value)
+        elif isinstance(value, str):
+            for state in self.states:
+                yield Series(self.name, {**labels, self.name: state}, int(state == value))
+        else:
+            yield Series(self.name, labels, value)
+
+    def _buckets(self, labels: dict[str, str], value: Distribution) -> Iterator[Series]:
+        total = 0
+        for bound, count in zip((*self.buckets, math.inf), value.counts, strict=True):
+            total += count
+            yield Series(f"{self.name}_bucket", {**labels, "le": _bound(bound)}, total)
+        prefix = "_g" if self.kind is Kind.GAUGE_HISTOGRAM else "_"
+        yield Series(f"{self.name}{prefix}count", labels, total)
+        yield Series(f"{self.name}{prefix}sum", labels, value.sum)
+
+    def bosun_series(self, values: tuple[str, ...], value: Value) -> Iterator[Series]:
+        """Expand a valid sample into Bosun's points: a state's tag is `state`, a bucket's is `le`."""
+        for name, labels, number in self.series(values, value):
+            suffix = name.removeprefix(self.name).replace("_g", "_").replace("_", ".")
+            tags = {"state" if label == self.name else label: text for label, text in labels.items()}
+            if tags.get("le") == "+Inf":
+                tags["le"] = "inf"  # OpenTSDB knows no plus sign
+            yield Series(self.bosun_name + suffix, tags, number)
+
+
+def _bound(bound: float) -> str:
+    return "+Inf" if bound == math.inf else str(float(bound))
+
+
+class Sample(NamedTuple):
+    """A value of a metric at the time of its collection; label values stand in the order of the labels."""
+
+    metric: Metric
+    values: tuple[str, ...]
+    value: Value
+
+
+def repaired(text: str) -> str:
+    """Return a label value in valid UTF-8: what could not be decoded (lone surrogates) becomes U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text)

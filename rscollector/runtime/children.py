@@ -1,0 +1,93 @@
+"""Child processes, each the leader of its own process group, started and reaped by the loop itself.
+
+Started from the main thread, since a child that asked to die with its parent follows the *thread* that
+started it (prctl(2)); watched with a pidfd, since asyncio's watcher costs a thread per child on 3.11. The
+group is killed while its dead leader is not reaped yet, so that the number cannot belong to anyone else.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+import rscollector
+
+# A worker needs the same packages as the agent, wherever they are: in a checkout, a virtual environment or
+# the private directory of the Debian package. Its current directory must not be among the places.
+_PACKAGES = str(Path(rscollector.__file__).parent.parent)
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs one of our modules."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a child."""
+    places = [_PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])]
+    # Fewer malloc arenas: drivers start threads, and each would keep its own.
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places), "MALLOC_ARENA_MAX": "2"}
+
+
+class Child:
+    """A running process. `on_exit` is called once, with the return code as subprocess has it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", on_exit: Callable[[int], None]) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._on_exit = on_exit
+        self._loop = asyncio.get_running_loop()
+        self._pidfd = os.pidfd_open(process.pid)
+        self._loop.add_reader(self._pidfd, self._exited)
+
+    @classmethod
+    def start(
+        cls, command: Sequence[str], output: socket.socket, on_exit: Callable[[int], None], fds: Sequence[int] = ()
+    ) -> Self:
+        """Start a program whose standard output and error go to `output`. Raises OSError."""
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output.fileno(),
+            stderr=output.fileno(),
+            pass_fds=fds,
+            env=environment(),
+            cwd="/",
+            process_group=0,
+        )
+        return cls(process, on_exit)
+
+    def kill(self) -> None:
+        """Send SIGKILL to the whole process group; after the process was reaped this does nothing."""
+        if self._pidfd >= 0:
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def state(self) -> str:
+        """Return the kernel's letter for the state of the process: R, S, D, T … ("" when it is gone)."""
+        try:
+            text = Path(f"/proc/{self.pid}/stat").read_text("ascii", "replace")
+        except OSError:
+            return ""
+        return text.rpartition(")")[2].split()[0]
+
+    def _exited(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        self.kill()  # whatever it has left in its group
+        os.close(self._pidfd)
+        self._pidfd = -1
+        self._on_exit(self._process.wait())
+
+
+def how(code: int) -> str:
+    """Say how a process ended, from its return code."""
+    if code >= 0:
+        return f"exited with status {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

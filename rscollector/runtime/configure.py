@@ -1,0 +1,64 @@
+"""Have the configuration read by a process of its own, and wait for its answer without blocking the loop."""
+
+import asyncio
+import json
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from rscollector.config.types import Config
+from rscollector.runtime.children import Child, how, python
+
+_TIMEOUT = 20.0
+_MOST = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A configuration, or the mistakes that prevent one; and what is wrong with single collectors."""
+
+    config: Config | None
+    mistakes: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+
+
+async def read_configuration(path: Path | None) -> Read:
+    """Read the configuration files; whatever goes wrong with that becomes a mistake, a sentence each."""
+    exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    ours, theirs = socket.socketpair()
+    arguments = [str(path.absolute())] if path else []
+    try:
+        with theirs:
+            child = Child.start(python("rscollector.config", *arguments), theirs, exited.set_result)
+    except OSError as error:
+        ours.close()
+        return Read(None, (f"the configuration cannot be read: no process can be started: {error.strerror}",))
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            output = await _all_of(ours)
+            code = await exited
+    except TimeoutError:
+        child.kill()
+        await exited
+        return Read(None, (f"reading the configuration took more than {_TIMEOUT:.0f} s and was killed",))
+    return _parsed(output, code)
+
+
+async def _all_of(ours: socket.socket) -> bytes:
+    reader, writer = await asyncio.open_connection(sock=ours)
+    try:
+        return await reader.read(_MOST)
+    finally:
+        writer.close()
+
+
+
+def _parsed(output: bytes, code: int) -> Read:
+    last = output.rpartition(b"\n")[2]  # a plugin may have printed something while it was imported
+    try:
+        answer = json.loads(last)
+        config = Config.from_json(answer["config"]) if answer["config"] else None
+        return Read(config, tuple(answer["mistakes"]), tuple(answer["problems"]))
+    except (ValueError, KeyError, TypeError):
+        said = output.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return Read(None, (f"the process that reads the configuration {how(code)}: {' '.join(said)}",))

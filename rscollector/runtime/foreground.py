@@ -1,0 +1,47 @@
+"""Run a collector once in this process: for `rscollector collect`, where a debugger is wanted, and in tests."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from rscollector.api import Collector, Context, Sample
+from rscollector.config.build import Builder
+from rscollector.exposition.store import Store, page
+from rscollector.exposition.render import Format
+from rscollector.exposition.validate import Accepted
+
+
+def settings_of(plugin: type[Collector[Any]], table: Mapping[str, Any], secret: Any) -> Any:
+    """Build a plugin's settings from a table as TOML gives it; raises ValueError with every mistake."""
+    builder = Builder(secret)
+    built = builder.table(plugin.Settings, table, ())
+    wrong = [*builder.faults, *builder.problems]
+    if wrong:
+        raise ValueError("; ".join(f"{'.'.join(path)}: {reason}" for path, reason in wrong))
+    return built
+
+
+def collect_once(plugin: type[Collector[Any]], settings: Any, context: Context) -> list[Sample]:
+    """Open, collect, close; whatever the collector raises is the caller's."""
+    collector = plugin(settings)
+    try:
+        collector.open(context)
+        return list(collector.collect(context))
+    finally:
+        collector.close()
+
+
+def context_for(name: str, timeout: float, interval: float = 15.0) -> Context:
+    """Return a context in which this process takes the agent's place."""
+    return Context(name, timeout=timeout, interval=interval, agent=os.getpid())
+
+
+def exposed(
+    plugin: type[Collector[Any]], key: str, samples: list[Sample], wanted: Format, limit: int
+) -> tuple[Accepted, bytes]:
+    """Return what the agent would make of these samples, and the page that it would show."""
+    store = Store(limit)
+    declared = {metric.name: metric for metric in plugin.metrics}
+    rows = [(sample.metric.name, sample.values, sample.value) for sample in samples]
+    accepted = store.commit(key, rows, declared, limit=limit, expires=1)
+    return accepted, page(store.chunks(wanted), wanted)

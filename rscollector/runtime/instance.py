@@ -1,0 +1,82 @@
+"""One collector as the agent sees it: its settings, its state machine, and what is counted about it."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from rscollector.config.types import Spec
+from rscollector.exposition.validate import Accepted, Drop
+from rscollector.model.lifecycle import Counted, Machine, State, Trouble, sentence
+from rscollector.model.metrics import Metric
+
+
+class Result(StrEnum):
+    """How a run ended; beside success the words are those of `Trouble`."""
+
+    SUCCESS = "success"
+    UNAVAILABLE = "unavailable"
+    MISCONFIGURED = "misconfigured"
+    BUG = "bug"
+    HANG = "hang"
+    CRASH = "crash"
+    NEIGHBOUR = "neighbour"
+
+
+@dataclass(slots=True)
+class Instance:
+    """A configured collector. The supervisor owns it; times are the loop's, but `last_success` is the wall's."""
+
+    spec: Spec
+    machine: Machine = field(default_factory=Machine)
+    declared: dict[str, Metric] = field(default_factory=dict)
+    rows: list[Any] = field(default_factory=list)
+    deadline: asyncio.TimerHandle | None = None
+    retry: asyncio.TimerHandle | None = None
+    successor: Spec | None = None
+
+    asked_at: float = 0
+    duration: float | None = None
+    lateness: float | None = None
+    last_success: float | None = None
+    missed: int = 0
+    counted: Counter[Counted] = field(default_factory=Counter)
+    results: Counter[Result] = field(default_factory=Counter)
+    restarts: Counter[Trouble] = field(default_factory=Counter)
+    dropped: Counter[Drop] = field(default_factory=Counter)
+    stack: str = ""
+    logged: tuple[State, str] | None = None
+    warned: set[str] = field(default_factory=set)
+
+    @property
+    def key(self) -> str:
+        """The name in logs: `type/name`."""
+        return self.spec.key
+
+    @property
+    def up(self) -> bool:
+        """Whether its last run succeeded and its samples are shown."""
+        return self.machine.may_have_series and self.machine.trouble is None and self.last_success is not None
+
+    def sentence(self, now: float) -> str:
+        """Say why it is where it is and what happens next; "" when all is well."""
+        return sentence(self.machine, self.spec.policy, now)
+
+    def committed(self, accepted: Accepted, wall: float) -> None:
+        """Count a successful run."""
+        self.results[Result.SUCCESS] += 1
+        self.dropped.update(accepted.dropped)
+        self.last_success = wall
+
+    def disarm(self) -> None:
+        """Cancel the deadline."""
+        if self.deadline:
+            self.deadline.cancel()
+        self.deadline = None
+
+    def forget_retry(self) -> None:
+        """Cancel the retry."""
+        if self.retry:
+            self.retry.cancel()
+        self.retry = None

@@ -1,0 +1,93 @@
+"""The log: one line per change of state, to standard error, without ever blocking the loop.
+
+A thread writes the lines, because a terminal, a pipe or a journal that does not read would stop whoever
+writes to it; when its queue is full, lines are dropped and counted. Under systemd each line begins with its
+priority, `<4>`, which the journal takes off; on a terminal with the time.
+"""
+
+import logging
+import logging.handlers
+import os
+import queue
+import sys
+import threading
+
+_QUEUE = 1000
+_PRIORITY = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
+_LEVEL = {priority: level for level, priority in _PRIORITY.items()} | {0: 50, 1: 50, 5: logging.INFO}
+
+
+class Priorities(logging.Formatter):
+    """Puts the journal's priority before each line of a message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's lines."""
+        priority = _PRIORITY.get(record.levelno, 6)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+def level_and_text(line: str) -> tuple[int, str]:
+    """Take a priority off a line; one that has none is information."""
+    if len(line) > 2 and line[0] == "<" and line[2] == ">" and line[1].isdigit():
+        return _LEVEL.get(int(line[1]), logging.INFO), line[3:]
+    return logging.INFO, line
+
+
+class _Dropping(logging.handlers.QueueHandler):
+    """Hands records to the writing thread and counts those for which there is no room."""
+
+    dropped = 0
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            self.dropped += 1
+
+
+class Log:
+    """The agent's log. `close` waits a little for the last lines; a log that is stuck is left behind."""
+
+    def __init__(self, level: int = logging.INFO) -> None:
+        records: queue.Queue[logging.LogRecord | None] = queue.Queue(_QUEUE)
+        writer = logging.StreamHandler(sys.stderr)
+        writer.setFormatter(
+            Priorities("%(message)s")
+            if under_journal()
+            else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        )
+        self._handler = _Dropping(records)
+        self._records = records
+        self._thread = threading.Thread(target=_write, args=(records, writer), name="log", daemon=True)
+        self._thread.start()
+        logger = logging.getLogger("rscollector")
+        logger.handlers = [self._handler]
+        logger.propagate = False
+        logger.setLevel(level)
+
+    @property
+    def dropped(self) -> int:
+        """The number of lines that were not written."""
+        return self._handler.dropped
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Write what is left, for at most `timeout` seconds."""
+        try:
+            self._records.put(None, timeout=timeout)
+        except queue.Full:
+            return
+        self._thread.join(timeout)
+
+
+def _write(records: "queue.Queue[logging.LogRecord | None]", writer: logging.Handler) -> None:
+    while (record := records.get()) is not None:
+        writer.handle(record)
+
+
+def under_journal() -> bool:
+    """Tell whether standard error is the journal's: systemd says which device and inode that is."""
+    try:
+        status = os.fstat(2)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

@@ -1,0 +1,62 @@
+"""What the agent tells about itself: the answer of `/api/v1/status`, plain values for JSON.
+
+`collectors` has one object per configured collector; `reason` is the sentence that says why it is where it
+is and what happens next, "" when all is well. Times ending in `_seconds` are durations, in `_at` Unix time.
+"""
+
+import os
+import time
+from typing import Any
+
+import rscollector
+from rscollector.config.types import Config
+from rscollector.runtime.instance import Instance
+from rscollector.runtime.supervisor import Supervisor
+from rscollector.runtime.telemetry import Vitals
+
+
+def status(config: Config, supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]:
+    """Return the agent's status at the loop's time `now`."""
+    instances = supervisor.instances
+    return {
+        "version": rscollector.__version__,
+        "pid": os.getpid(),
+        "host": config.host,
+        "tags": config.tags,
+        "listen": list(config.listen),
+        "uptime_seconds": round(now - vitals.started, 3),
+        "loop_lag_seconds": round(vitals.loop_lag, 6),
+        "series": supervisor.store.series(),
+        "config": {
+            "files": list(config.files),
+            "read_at": vitals.reloaded_at,
+            "last_reload_successful": vitals.reload_ok,
+            "last_reload_error": vitals.reload_error,
+        },
+        "collectors": [_collector(instances[key], supervisor, now) for key in sorted(instances)],
+    }
+
+
+def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[str, Any]:
+    machine, spec = instance.machine, instance.spec
+    worker = supervisor.workers.get(spec.worker)
+    ago = None if instance.last_success is None else round(time.time() - instance.last_success, 3)
+    return {
+        "type": spec.type,
+        "name": spec.name,
+        "state": machine.state.value,
+        "up": instance.up,
+        "reason": instance.sentence(now),
+        "trouble": machine.trouble.value if machine.trouble else None,
+        "in_state_seconds": round(now - machine.since, 3),
+        "series": supervisor.store.series(instance.key),
+        "interval_seconds": spec.interval,
+        "timeout_seconds": spec.timeout,
+        "duration_seconds": instance.duration,
+        "last_success_seconds_ago": ago,
+        "failures": machine.failures,
+        "hangs": len(machine.hangs),
+        "worker": spec.worker,
+        "worker_pid": worker.pid if worker and instance.key in worker.instances else None,
+        "last_stack": instance.stack,
+    }

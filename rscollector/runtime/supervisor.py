@@ -1,0 +1,355 @@
+"""The supervisor: carries out what the lifecycle decides, for every collector.
+
+It owns the instances, the workers, the schedule and the store, all of them used from the loop only. Events
+come from timers and from workers; each is put through `lifecycle.step`, and the actions that come back are
+done here and nowhere else. Nothing here waits.
+"""
+
+import asyncio
+import logging
+import random
+import time
+
+from rscollector.config.types import Spec
+from rscollector.exposition.store import Store
+from rscollector.exposition.validate import ROWS_PER_SERIES, Accepted
+from rscollector.model import lifecycle
+from rscollector.model.errors import FailureKind
+from rscollector.model.lifecycle import (
+    Action,
+    Collect,
+    Commit,
+    Count,
+    Deadline,
+    Done,
+    DropSeries,
+    Ended,
+    Event,
+    Exited,
+    Failed,
+    Kill,
+    Machine,
+    Open,
+    Opened,
+    Release,
+    Retry,
+    RetryAt,
+    State,
+    Stop,
+    Tick,
+)
+from rscollector.model.schedule import Due, Schedule, phase
+from rscollector.runtime.instance import Instance, Result
+from rscollector.runtime.logs import level_and_text
+from rscollector.runtime.workers import Answer, Death, Question, Worker
+
+log = logging.getLogger("rscollector")
+
+_OPEN_TIMEOUT = 10.0  # starting an interpreter and importing a driver on a busy host
+_EXPIRY = 3  # intervals after which samples are not shown, whatever the reason
+_STACK_LINES = 40
+
+
+class Supervisor:
+    """Runs the collectors of a configuration on a host."""
+
+    def __init__(self, host: str, max_series: int) -> None:
+        self.instances: dict[str, Instance] = {}
+        self.workers: dict[str, Worker] = {}
+        self.store = Store(max_series)
+        self.schedule = Schedule()
+        self.host = host
+        self.samples = 0
+        self._lines_dropped = 0
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._gone: asyncio.Future[None] | None = None
+
+    # --- what is run ---
+
+    def add(self, spec: Spec) -> None:
+        """Begin to run a collector, now."""
+        instance = self.instances[spec.key] = Instance(spec, Machine(since=self._loop.time()))
+        offset = phase(self.host, spec.key, spec.interval)
+        self.schedule.add(spec.key, interval=spec.interval, phase=offset, now=self._loop.time())
+        self._arm_schedule()
+        self._dispatch(instance, Retry(self._loop.time()))
+
+    def remove(self, key: str) -> None:
+        """End a collector for good; it is forgotten when its process is gone."""
+        self._dispatch(self.instances[key], Stop(self._loop.time()))
+
+    def change(self, spec: Spec) -> None:
+        """End a collector and begin it anew with other settings, when its process is gone."""
+        self.instances[spec.key].successor = spec
+        self.remove(spec.key)
+
+    def revive(self) -> None:
+        """Try at once whatever waits after a failure."""
+        for instance in self.instances.values():
+            if instance.machine.state in (State.BACKOFF, State.REMOVED):
+                self._dispatch(instance, Retry(self._loop.time()))
+
+    async def stop(self, timeout: float) -> bool:
+        """End everything; return whether all processes were gone in time."""
+        self._gone = self._loop.create_future()
+        for instance in list(self.instances.values()):
+            instance.successor = None
+            self.remove(instance.key)
+        self._tell_if_gone()
+        done, _ = await asyncio.wait([self._gone], timeout=timeout)
+        return bool(done)
+
+    def kill_all(self) -> None:
+        """Kill every worker that is left, whatever it does."""
+        for worker in self.workers.values():
+            worker.kill("was killed when the agent ended")
+
+    def expire(self, now: float) -> None:
+        """Take samples out of the exposition that are too old to be believed."""
+        for key in self.store.expire(now):
+            log.warning("%s: its samples are older than %d intervals and are shown no more", key, _EXPIRY)
+
+    def lines_dropped(self) -> int:
+        """Return how many lines workers have printed that were not logged."""
+        return self._lines_dropped + sum(worker.dropped_lines for worker in self.workers.values())
+
+    # --- ticks ---
+
+    def _arm_schedule(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        due = self.schedule.next_due()
+        self._timer = self._loop.call_at(due, self._run_due) if due is not None else None
+
+    def _run_due(self) -> None:
+        while due := self.schedule.pop(self._loop.time()):
+            self._tick(due)
+        self._arm_schedule()
+
+    def _tick(self, due: Due) -> None:
+        instance, now = self.instances[due.key], self._loop.time()
+        instance.missed += due.missed
+        instance.lateness = now - due.slot
+        self._dispatch(instance, Tick(now))
+
+    # --- the lifecycle ---
+
+    def _dispatch(self, instance: Instance, event: Event) -> None:
+        before = instance.machine
+        step = lifecycle.step(before, event, instance.spec.policy)
+        instance.machine = step.machine
+        for action in step.actions:
+            self._do(instance, action)
+        self._report(instance, before)
+        if instance.machine.state is State.STOPPED:
+            self._forget(instance)
+
+    def _do(self, instance: Instance, action: Action) -> None:
+        match action:
+            case Open(seq):
+                self._open(instance, seq)
+            case Collect(seq):
+                self._ask(instance, "collect", seq, instance.spec.timeout)
+            case Commit():
+                self._commit(instance)
+            case DropSeries():
+                self.store.drop(instance.key)
+            case Release(grace):
+                self._release(instance, grace)
+            case Kill():
+                self._kill(instance)
+            case RetryAt(when):
+                instance.forget_retry()
+                instance.retry = self._loop.call_at(when, self._retry, instance)
+            case Count(what):
+                instance.counted[what] += 1
+            case Ended(trouble):
+                instance.results[Result(trouble.value)] += 1
+
+    def _retry(self, instance: Instance) -> None:
+        instance.retry = None
+        self._dispatch(instance, Retry(self._loop.time()))
+
+    def _open(self, instance: Instance, seq: int) -> None:
+        instance.forget_retry()
+        if instance.machine.trouble:
+            instance.restarts[instance.machine.trouble] += 1
+        if instance.spec.problem:
+            failure = Failed(self._loop.time(), seq, FailureKind.MISCONFIGURED, instance.spec.problem, 0)
+            self._loop.call_soon(self._dispatch, instance, failure)
+            return
+        try:
+            worker = self.workers.get(instance.spec.worker) or self._start(instance.spec.worker)
+        except OSError as error:
+            reason = f"cannot start a worker: {error.strerror}"
+            self._loop.call_soon(self._dispatch, instance, self._exit_event(reason))
+            return
+        worker.instances.add(instance.key)
+        self._ask(instance, "open", seq, max(_OPEN_TIMEOUT, instance.spec.timeout))
+
+    def _start(self, name: str) -> Worker:
+        worker = self.workers[name] = Worker(name, self)
+        log.debug("%s: worker started, pid %d", name, worker.pid)
+        return worker
+
+    def _ask(self, instance: Instance, op: str, seq: int, timeout: float) -> None:
+        spec = instance.spec
+        fields = {"name": spec.name, "interval": spec.interval}
+        if op == "open":
+            fields |= {"type": spec.type, "settings": spec.settings}
+        rows = ROWS_PER_SERIES * spec.max_series
+        self.workers[spec.worker].ask(Question(op, instance.key, seq, timeout, rows, fields))
+
+    def _commit(self, instance: Instance) -> None:
+        spec, now = instance.spec, self._loop.time()
+        rows, instance.rows = instance.rows, []
+        expires = now + _EXPIRY * spec.interval
+        accepted = self.store.commit(spec.key, rows, instance.declared, limit=spec.max_series, expires=expires)
+        instance.committed(accepted, time.time())
+        self.samples += accepted.samples
+        self._warn_dropped(instance, accepted)
+
+    def _release(self, instance: Instance, grace: float) -> None:
+        instance.forget_retry()
+        instance.disarm()
+        worker = self._worker_of(instance)
+        if worker is None:  # it could not be started, so there is nothing to wait for
+            self._loop.call_soon(self._dispatch, instance, self._exit_event(""))
+            return
+        worker.withdraw(instance.key)
+        instance.deadline = self._loop.call_later(grace, self._overdue, instance, grace)
+        self._ask(instance, "close", instance.machine.seq, grace)
+
+    def _kill(self, instance: Instance) -> None:
+        worker = self._worker_of(instance)
+        if worker:
+            worker.kill()
+
+    def _worker_of(self, instance: Instance) -> Worker | None:
+        worker = self.workers.get(instance.spec.worker)
+        return worker if worker and instance.key in worker.instances else None
+
+    def _overdue(self, instance: Instance, waited: float) -> None:
+        instance.deadline = None
+        self._dispatch(instance, Deadline(self._loop.time(), waited))
+
+    def _exit_event(self, reason: str, *, charged: bool = True, where: str = "") -> Exited:
+        return Exited(self._loop.time(), random.random(), reason, charged, where)  # noqa: S311  no secret
+
+    def _forget(self, instance: Instance) -> None:
+        instance.disarm()
+        instance.forget_retry()
+        self.schedule.remove(instance.key)
+        if self.instances.get(instance.key) is instance:
+            del self.instances[instance.key]
+        if instance.successor:
+            self.add(instance.successor)
+        self._tell_if_gone()
+
+    def _tell_if_gone(self) -> None:
+        if self._gone and not self._gone.done() and not self.instances and not self.workers:
+            self._gone.set_result(None)
+
+    # --- what workers say: workers.Owner ---
+
+    def sent(self, question: Question) -> None:
+        """Arm the deadline of a question that is on the wire now."""
+        instance = self.instances[question.instance]
+        if question.op == "close":
+            return  # its deadline runs since it was asked for
+        instance.asked_at = self._loop.time()
+        instance.deadline = self._loop.call_later(question.timeout, self._overdue, instance, question.timeout)
+
+    def answered(self, worker: Worker, question: Question, answer: Answer) -> None:
+        """Turn an answer into an event."""
+        instance, now, seq = self.instances[question.instance], self._loop.time(), question.seq
+        match answer.message["op"]:
+            case "opened":
+                instance.disarm()
+                instance.declared = {metric.name: metric for metric in answer.metrics}
+                self._dispatch(instance, Opened(now, seq))
+                self._dispatch(instance, Tick(now))
+            case "done":
+                instance.disarm()
+                instance.rows, instance.duration = answer.rows, now - instance.asked_at
+                self._dispatch(instance, Done(now, seq))
+            case "failed":
+                instance.disarm()
+                self._failed(instance, seq, answer)
+            case "closed":
+                self._closed(worker, instance)
+
+    def _failed(self, instance: Instance, seq: int, answer: Answer) -> None:
+        message = answer.message
+        kind, reason = FailureKind(message.get("kind", "bug")), str(message.get("reason"))
+        if message.get("traceback") and reason not in instance.warned:
+            instance.warned.add(reason)
+            self._log_block(logging.ERROR, instance.key, str(message["traceback"]))
+        self._dispatch(instance, Failed(self._loop.time(), seq, kind, reason, random.random()))  # noqa: S311
+
+    def _closed(self, worker: Worker, instance: Instance) -> None:
+        """A body was given back: alone in its worker, that ends too; with others, they go on."""
+        if worker.instances == {instance.key}:
+            worker.hang_up()
+            return
+        worker.instances.discard(instance.key)
+        instance.disarm()
+        self._dispatch(instance, self._exit_event(""))
+
+    def exited(self, worker: Worker, death: Death) -> None:
+        """Tell every instance whose body is gone, and who was to blame."""
+        self._lines_dropped += worker.dropped_lines
+        if self.workers.get(worker.name) is worker:
+            del self.workers[worker.name]
+        culprit = death.question.instance if death.question else None
+        for key in sorted(worker.instances):
+            instance = self.instances[key]
+            instance.disarm()
+            charged = culprit in (None, key) and not death.asked
+            if key == culprit and death.stack:
+                instance.stack = death.stack
+                self._log_block(logging.WARNING, key, death.stack)
+            reason = death.reason if charged or death.asked else f"{culprit} ended the worker that it shares"
+            if charged and death.where and instance.machine.state is not State.KILLING:
+                reason = f"{reason} ({death.where})"
+            self._dispatch(instance, self._exit_event(reason, charged=charged, where=death.where))
+        self._tell_if_gone()
+
+    def said(self, worker: Worker, line: str) -> None:
+        """Log what a worker printed, under its name."""
+        level, text = level_and_text(line)
+        log.log(level, "%s: %s", worker.name, text)
+
+    # --- what is logged ---
+
+    def _report(self, instance: Instance, before: Machine) -> None:
+        """Write one line when something changed that an operator would want to know."""
+        machine = instance.machine
+        if machine.state is State.IDLE and before.state is State.COLLECTING and instance.logged != _WELL:
+            instance.logged = _WELL
+            again = f" again after {_failures(before.failures)}" if before.failures else ""
+            log.info("%s: collecting%s, %d series", instance.key, again, self.store.series(instance.key))
+        if machine.state in (State.BACKOFF, State.REMOVED):
+            told = (machine.state, machine.reason)
+            if told != instance.logged and machine.reason and machine.state is not before.state:
+                instance.logged = told
+                log.warning("%s: %s", instance.key, instance.sentence(self._loop.time()))
+
+    def _warn_dropped(self, instance: Instance, accepted: Accepted) -> None:
+        for reason, example in accepted.examples.items():
+            if reason not in instance.warned:
+                instance.warned.add(reason)
+                count = accepted.dropped[reason]
+                log.warning("%s: %d samples dropped (%s), such as %s", instance.key, count, reason, example)
+
+    def _log_block(self, level: int, key: str, text: str) -> None:
+        for line in text.splitlines()[-_STACK_LINES:]:
+            log.log(level, "%s:   %s", key, line)
+
+
+_WELL = (State.IDLE, "")
+
+
+def _failures(count: int) -> str:
+    return "a failure" if count == 1 else f"{count} failures"

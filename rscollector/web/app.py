@@ -1,0 +1,133 @@
+"""The application: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
+
+It runs in the agent's loop and must not stop it: bodies go out in parts of 64 KiB, so that a client that
+reads slowly holds one part and not a page; a response has an absolute deadline, after which its connection is
+cut; compression runs in a thread, once per generation of the page.
+"""
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, Protocol
+
+from jinja2 import Environment
+from prometheus_client.exposition import gzip_accepted
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from rscollector.exposition.render import Format, negotiate
+from rscollector.model.settings import duration
+
+PART = 64 * 1024
+DEADLINE = 10.0
+
+
+class Face(Protocol):
+    """What the application shows; the agent implements it."""
+
+    def page(self, wanted: Format) -> tuple[object, bytes]:
+        """Return a page's generation (anything that changes with the page) and the page."""
+
+    def status(self) -> dict[str, Any]:
+        """Return the agent's status, plain values."""
+
+    def unhealthy(self) -> str:
+        """Return why the agent's loop is not doing its work, "" when it is."""
+
+    def unready(self) -> str:
+        """Return why the agent is not ready, "" when it is."""
+
+
+class Parts(Response):
+    """A response whose body goes out in parts, within a deadline."""
+
+    def __init__(self, body: bytes, *, cut: Callable[[Any], None], **options: Any) -> None:
+        super().__init__(body, **options)
+        self._cut = cut
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the response; the connection of a client that does not read in time is cut."""
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await self._send(send)
+        except TimeoutError:
+            self._cut(scope.get("client"))
+
+    async def _send(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        await send(start)
+        body = memoryview(self.body)
+        for at in range(0, len(body), PART):
+            part = bytes(body[at : at + PART])
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@dataclass(slots=True)
+class Compressed:
+    """The compressed pages of the newest generation, by format; compression runs off the loop."""
+
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "gzip"))
+    _pages: dict[Format, tuple[object, Awaitable[bytes]]] = field(default_factory=dict)
+
+    async def get(self, wanted: Format, generation: object, page: bytes) -> bytes:
+        """Return the compressed page; of those who ask at once for the same one, one waits for the thread."""
+        known = self._pages.get(wanted)
+        if known is None or known[0] != generation:
+            loop = asyncio.get_running_loop()
+            known = (generation, loop.run_in_executor(self._threads, gzip.compress, page, 1))
+            self._pages[wanted] = known
+        return await asyncio.shield(known[1])
+
+
+def application(face: Face, cut: Callable[[Any], None]) -> Starlette:
+    """Return the application; `cut` ends the connection of an ASGI client address."""
+    compressed = Compressed()
+    template = _template("index.html")
+
+    async def metrics(request: Request) -> Response:
+        wanted, content_type = negotiate(request.headers.get("accept", ""))
+        generation, body = face.page(wanted)
+        headers = {"content-type": content_type, "vary": "Accept, Accept-Encoding"}
+        if gzip_accepted(request.headers.get("accept-encoding", "")):
+            body = await compressed.get(wanted, generation, body)
+            headers["content-encoding"] = "gzip"
+        return Parts(body, cut=cut, headers=headers)
+
+    async def index(_: Request) -> Response:
+        return HTMLResponse(template.render(status=face.status()))
+
+    async def status(_: Request) -> Response:
+        return JSONResponse(face.status())
+
+    async def healthy(_: Request) -> Response:
+        return _verdict(face.unhealthy(), "healthy")
+
+    async def ready(_: Request) -> Response:
+        return _verdict(face.unready(), "ready")
+
+    routes = {
+        "/": index,
+        "/metrics": metrics,
+        "/api/v1/status": status,
+        "/-/healthy": healthy,
+        "/-/ready": ready,
+    }
+    return Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
+
+
+def _verdict(trouble: str, good: str) -> Response:
+    return PlainTextResponse(f"{trouble or good}\n", 503 if trouble else 200)
+
+
+def _template(name: str) -> Any:
+    text = files("rscollector.web").joinpath("templates", name).read_text("utf-8")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["duration"] = duration
+    return environment.from_string(text)

@@ -1,0 +1,159 @@
+"""The listening sockets, and the connections that came through them.
+
+hypercorn closes connections that are idle or dribble their headers after five seconds. What it leaves to us:
+connections are capped (the oldest one makes room, which is never an honest scrape's: that takes
+milliseconds), and one whose client does not read its response is cut.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rscollector.model.settings import Listen
+
+MAX_CONNECTIONS = 256
+_BACKLOG = 128
+
+
+class CannotListen(Exception):
+    """A listening socket could not be made; the text says which, why, and what to do."""
+
+
+class Connections:
+    """The open connections, the oldest first."""
+
+    def __init__(self) -> None:
+        self.evicted = 0
+        self._open: dict[int, _Connection] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def opened(self, connection: "_Connection") -> None:
+        """Take note of a new connection; when there are too many, the oldest has to go."""
+        if len(self._open) >= MAX_CONNECTIONS:
+            self.evicted += 1
+            self._open.pop(next(iter(self._open))).cut()
+        self._open[id(connection)] = connection
+
+    def closed(self, connection: "_Connection") -> None:
+        """Forget a connection."""
+        self._open.pop(id(connection), None)
+
+    def cut(self, client: Any) -> None:
+        """End the connection of this client, an ASGI address; None is a client of the control socket."""
+        for connection in list(self._open.values()):
+            if client is not None and connection.client == tuple(client)[:2]:
+                connection.cut()
+
+
+class _Connection(socket.socket):
+    """An accepted connection. asyncio closes it as it does any socket."""
+
+    client: tuple[Any, ...] = ()
+    connections: Connections
+
+    def cut(self) -> None:
+        """End it in both directions: asyncio sees the end and gives up what it still had to send."""
+        try:
+            self.shutdown(socket.SHUT_RDWR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                raise
+
+    def close(self) -> None:
+        """Close it and forget it."""
+        self.connections.closed(self)
+        super().close()
+
+
+class Listener(socket.socket):
+    """A listening socket that knows its connections."""
+
+    connections: Connections
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection."""
+        accepted, address = super().accept()
+        connection = _Connection(accepted.family, accepted.type, accepted.proto, accepted.detach())
+        connection.connections = self.connections
+        connection.client = address[:2] if isinstance(address, tuple) else ()
+        self.connections.opened(connection)
+        return connection, address
+
+
+def listen(addresses: Sequence[str], connections: Connections) -> list[Listener]:
+    """Listen on each `address:port`; raises CannotListen and then listens on none of them."""
+    made: list[Listener] = []
+    try:
+        for text in addresses:
+            made.append(_listen(Listen(text), connections))
+    except CannotListen:
+        for listener in made:
+            listener.close()
+        raise
+    return made
+
+
+def _listen(address: Listen, connections: Connections) -> Listener:
+    listener = Listener(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.connections = connections
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address.host, address.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(f"cannot listen on {address}: {_why(error)}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another process uses this port (perhaps another rscollector); `ss -ltnp` shows which"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "no interface of this host has this address; correct web.listen"
+    if error.errno == errno.EACCES:
+        return "ports below 1024 need a privilege; choose another in web.listen"
+    return error.strerror or str(error)
+
+
+def listen_unix(path: Path, connections: Connections) -> Listener:
+    """Listen on a Unix socket with mode 0660, in place of one that nobody answers any more."""
+    listener = Listener(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.connections = connections
+    try:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if _answers(path):
+            raise CannotListen(f"another rscollector answers on {path}; there is one agent per host")  # noqa: TRY301
+        path.unlink(missing_ok=True)
+        before = os.umask(0o117)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(f"cannot make the control socket {path}: {error.strerror or error}") from error
+    except CannotListen:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except TimeoutError:
+            return True  # it is there, though it does not answer
+        except OSError:
+            return False
+        return True
