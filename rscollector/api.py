@@ -27,7 +27,7 @@ import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any, ClassVar, Generic, TypeVar, cast
 
 from rscollector.model.errors import CollectError, Misconfigured, Unavailable
@@ -65,18 +65,28 @@ S = TypeVar("S")
 class Context:
     """What a collector is told with each call. All times are seconds.
 
-    `name` is the instance's name, `interval` the time between two ticks, `agent` the agent's process id.
+    `name` is the instance's name, `interval` the time between two ticks, `agent` the agent's process id and
+    `clock` a monotonic clock, for whatever is measured from tick to tick.
     """
 
-    def __init__(self, name: str, *, timeout: float, interval: float, agent: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        timeout: float,
+        interval: float,
+        agent: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = name
         self.interval = interval
         self.agent = agent
-        self._deadline = time.monotonic() + timeout
+        self.clock = clock
+        self._deadline = clock() + timeout
 
     def remaining(self) -> float:
         """Return the seconds until the agent kills this process: give it to every driver as its timeout."""
-        return max(0.0, self._deadline - time.monotonic())
+        return max(0.0, self._deadline - self.clock())
 
     def run(self, command: Sequence[str], *, limit: int = 1 << 20) -> bytes:
         """Run a program without a shell and return what it wrote to its standard output.
@@ -174,12 +184,12 @@ class Collector(ABC, Generic[S]):
     def __init__(self, settings: S) -> None:
         self.settings = settings
 
-    def open(self, context: Context) -> None:  # noqa: B027  most local collectors have nothing to open
+    def open(self, context: Context) -> None:
         """Connect to the service."""
 
     @abstractmethod
     def collect(self, context: Context) -> Iterable[Sample]:
         """Return the samples of one moment."""
 
-    def close(self) -> None:  # noqa: B027  as with open
+    def close(self) -> None:
         """Give back what `open` took. It must not raise and need not be polite: the process may end."""

@@ -17,7 +17,7 @@ _LABELS = ("process",)
 RESIDENT = Metric(
     "agent_process_resident_memory_bytes",
     Kind.GAUGE,
-    "Resident memory of the agent (process=\"agent\") or of one of its workers.",
+    'Resident memory of the agent (process="agent") or of one of its workers.',
     unit="bytes",
     labels=_LABELS,
 )
@@ -35,7 +35,9 @@ CPU = Metric(
     unit="seconds",
     labels=_LABELS,
 )
-OPEN_FILES = Metric("agent_process_open_fds", Kind.GAUGE, "Open file descriptors of the process.", labels=_LABELS)
+OPEN_FILES = Metric(
+    "agent_process_open_fds", Kind.GAUGE, "Open file descriptors of the process.", labels=_LABELS
+)
 THREADS = Metric("agent_process_threads", Kind.GAUGE, "Threads of the process.", labels=_LABELS)
 
 _WORKER_MODULE = "rscollector.runtime.worker"

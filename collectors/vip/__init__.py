@@ -1,4 +1,4 @@
-"""Virtual IP addresses: whether this host holds an address, on which interface, and whether it works there."""
+"""Virtual IP addresses: does this host hold an address, on which interface, and does it work there?"""
 
 from collectors.vip.collector import Vip
 

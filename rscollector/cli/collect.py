@@ -24,8 +24,8 @@ examples:
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = add_command(commands, "collect", collect, "run one collector once and print what it gives", _MORE)
-    parser.add_argument("what", metavar="TYPE[/NAME]", help="a collector, or one that the configuration names")
+    parser = add_command(commands, "collect", collect, "run one collector and print what it gives", _MORE)
+    parser.add_argument("what", metavar="TYPE[/NAME]", help="a collector, or one of the configuration")
     parser.add_argument("--format", choices=("table", "prometheus", "json"), default="table")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, the value as in TOML"
@@ -50,7 +50,7 @@ def collect(given: argparse.Namespace) -> int:
     type_, _, name = given.what.partition("/")
     try:
         plugin = registry.load(type_)
-        settings, timeout = _settings(given, plugin, type_, name)
+        settings, timeout = _settings(given, plugin, name)
     except (Misconfigured, ValueError) as error:
         complain(f"{given.what}: {error}")
         return 2
@@ -75,7 +75,7 @@ def _failed(what: str, timeout: float, error: Exception) -> int:
     return 1
 
 
-def _settings(given: argparse.Namespace, plugin: Any, type_: str, name: str) -> tuple[Any, float]:
+def _settings(given: argparse.Namespace, plugin: Any, name: str) -> tuple[Any, float]:
     """Return the settings and the timeout: the configured ones, changed by the options."""
     from rscollector.config.load import load, secret_text
     from rscollector.runtime.foreground import settings_of

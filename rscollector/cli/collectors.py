@@ -85,6 +85,4 @@ def _default(value: Any, plain: Any, shown: Any) -> str:
 
 def metric_rows(metrics: tuple[Any, ...]) -> list[tuple[str, str, str, str]]:
     """Return name, kind, labels and meaning of each metric."""
-    return [
-        (metric.name, metric.kind.value, ", ".join(("name", *metric.labels)), metric.help) for metric in metrics
-    ]
+    return [(each.name, each.kind.value, ", ".join(("name", *each.labels)), each.help) for each in metrics]

@@ -13,7 +13,9 @@ _CODES = {"good": "32", "warn": "33", "bad": "31", "bold": "1"}
 Commands = Any  # argparse's type of the subparsers is private
 
 
-def add_command(commands: Commands, name: str, function: Any, text: str, more: str = "") -> argparse.ArgumentParser:
+def add_command(
+    commands: Commands, name: str, function: Any, text: str, more: str = ""
+) -> argparse.ArgumentParser:
     """Add a command with its help texts and the function that runs it."""
     added: argparse.ArgumentParser = commands.add_parser(
         name,

@@ -27,8 +27,10 @@ def run(given: argparse.Namespace) -> int:
     from rscollector.runtime.agent import Agent, CannotStart
     from rscollector.runtime.logs import Log
 
+    path = given.config and given.config.absolute()  # the process that reads it runs in /
+
     async def agent(log: Log) -> None:
-        await Agent(given.config, log).run()
+        await Agent(path, log).run()
 
     log = Log(logging.DEBUG if given.verbose else logging.INFO)
     try:

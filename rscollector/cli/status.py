@@ -19,7 +19,7 @@ Exit status 0: every collector is up; 1: one is not, or no agent answers.
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = add_command(commands, "status", status, "ask the running agent how it and its collectors are", _MORE)
+    parser = add_command(commands, "status", status, "ask the running agent how it is", _MORE)
     parser.add_argument("--json", action="store_true", help="print all it says, as JSON")
     parser.add_argument("--socket", type=Path, metavar="PATH", help="the agent's control socket")
 
@@ -95,14 +95,13 @@ def _shown(answer: dict[str, Any]) -> str:
 
 def _head(answer: dict[str, Any]) -> str:
     config = answer["config"]
+    who, up = paint(f"rscollector {answer['version']}", "bold"), duration(answer["uptime_seconds"])
+    where = ", ".join(f"http://{address}/metrics" for address in answer["listen"])
     lines = [
-        f"{paint('rscollector ' + answer['version'], 'bold')} on {answer['host']}, process {answer['pid']}, "
-        f"up for {duration(answer['uptime_seconds'])}, {answer['series']} series",
-        f"configuration: {', '.join(config['files']) or 'built-in'}; listens on {', '.join(answer['listen'])}",
+        f"{who} on {answer['host']}, process {answer['pid']}, up for {up}, {answer['series']} series",
+        f"configuration: {', '.join(config['files']) or 'built-in'}; metrics on {where}",
     ]
     if not config["last_reload_successful"]:
         lines += [paint("the last reload failed; the configuration before it is in use:", "bad")]
         lines += [config["last_reload_error"]]
     return "\n".join(lines)
-
-

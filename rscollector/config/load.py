@@ -90,7 +90,8 @@ def _read_all(found: _Files, path: Path) -> None:
         except OSError as error:
             found.mistakes.append(f"{file}: cannot be read: {error.strerror}")
         except UnicodeDecodeError as error:
-            found.mistakes.append(f"{file}: is not UTF-8: byte {error.start} is {error.object[error.start]:#x}")
+            byte = error.object[error.start]
+            found.mistakes.append(f"{file}: is not UTF-8: byte {error.start} is {byte:#x}")
 
 
 def _add(found: _Files, name: str, text: str) -> None:
@@ -157,7 +158,8 @@ def _specs(
     types = registry.installed()
     for type_, instances in _tables(builder, table, ("collector",)):
         if type_ not in types:
-            builder.fault(("collector", type_), unknown(type_, types).replace("unknown key", "no such collector"))
+            reason = unknown(type_, types).replace("unknown key", "no such collector is installed")
+            builder.fault(("collector", type_), reason)
             continue
         for name, settings in _tables(builder, instances, ("collector", type_)):
             path = ("collector", type_, name)
@@ -217,10 +219,10 @@ def _settings(builder: Builder, path: KeyPath, table: Mapping[str, Any]) -> tupl
 def secret_text(value: object) -> str:
     """Read a secret from the place that its table names, or take it from a table that `plain` made."""
     if not (isinstance(value, Mapping) and len(value) == 1):
-        raise ValueError(_SECRET)
+        raise ValueError(_PLACE)
     ((source, name),) = value.items()
     if source not in ("file", "env", "credential") or not isinstance(name, str):
-        raise ValueError(_SECRET)
+        raise ValueError(_PLACE)
     if source == "env":
         if name not in os.environ:
             raise Unresolved(f"the environment variable {name} is not set")
@@ -236,7 +238,7 @@ def secret_text(value: object) -> str:
         raise Unresolved(f"the secret in {file} cannot be read: {why}") from None
 
 
-_SECRET = 'a secret\'s place: { file = "…" }, { env = "…" } or { credential = "…" }'
+_PLACE = 'a secret\'s place: { file = "…" }, { env = "…" } or { credential = "…" }'
 
 
 def _digest(spec: Spec) -> str:

@@ -27,7 +27,10 @@ class Format(StrEnum):
 
 
 EOF = {Format.TEXT: b"", Format.OPENMETRICS: b"# EOF\n"}
-_ENCODERS: dict[Format, Callable[[Any], bytes]] = {Format.TEXT: generate_latest, Format.OPENMETRICS: openmetrics.generate_latest}
+_ENCODERS: dict[Format, Callable[[Any], bytes]] = {
+    Format.TEXT: generate_latest,
+    Format.OPENMETRICS: openmetrics.generate_latest,
+}
 
 
 class Section(NamedTuple):

@@ -322,7 +322,12 @@ def _exited(machine: Machine, event: Event, policy: Policy) -> Step:
         )
         return Step(after, (Ended(Trouble.NEIGHBOUR), DropSeries(), wait))
     after, waits = _set_back(
-        replace(machine, body=False), event.now, event.draw, policy, trouble=Trouble.CRASH, reason=event.reason
+        replace(machine, body=False),
+        event.now,
+        event.draw,
+        policy,
+        trouble=Trouble.CRASH,
+        reason=event.reason,
     )
     return Step(after, (Ended(Trouble.CRASH), DropSeries(), *waits))
 

@@ -177,7 +177,8 @@ class Metric:
         if len(value.counts) != len(self.buckets) + 1:
             return f"{len(value.counts)} counts for {len(self.buckets)} buckets and the one above"
         whole = all(type(count) is int and count >= 0 for count in value.counts)
-        return "" if whole and isinstance(value.sum, int | float) else "counts are whole and the sum is a number"
+        number = isinstance(value.sum, int | float)
+        return "" if whole and number else "counts are whole and the sum is a number"
 
     def series(self, values: tuple[str, ...], value: Value) -> Iterator[Series]:
         """Expand a valid sample into its series, in the order in which the exposition formats want them."""

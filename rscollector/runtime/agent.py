@@ -41,7 +41,7 @@ _STOP = 5.0
 
 
 class CannotStart(Exception):
-    """The agent cannot start; the sentences say why. `mistakes` tells that the configuration is to blame."""
+    """The agent cannot start; the sentences say why. `mistakes`: the configuration is to blame."""
 
     def __init__(self, *sentences: str, mistakes: bool = False) -> None:
         super().__init__(*sentences)
@@ -101,7 +101,9 @@ class Agent:
         self._tell_problems(read)
         files = ", ".join(read.config.files) or "no configuration file, so the built-in one"
         where = ", ".join(f"http://{address}/metrics" for address in read.config.listen)
-        log.info("watching %d collectors (%s); metrics on %s", len(read.config.specs), files, where or "no port")
+        log.info(
+            "watching %d collectors (%s); metrics on %s", len(read.config.specs), files, where or "no port"
+        )
         return listeners
 
     async def _end(self, web: "asyncio.Task[None]", web_stop: asyncio.Event) -> None:
@@ -133,7 +135,8 @@ class Agent:
         if config is None:
             for mistake in read.mistakes:
                 log.error("%s", mistake)
-            log.error("reload failed: the configuration has %d mistakes; the one before it stays", len(read.mistakes))
+            count = len(read.mistakes)
+            log.error("reload failed: %d mistakes; the configuration before it stays in use", count)
             return
         vitals.reloaded_at = time.time()
         wanted = {spec.key: spec for spec in config.specs}
@@ -178,7 +181,7 @@ class Agent:
         self._clocks = clocks
         if change.stepped:
             self._vitals.steps += 1
-            log.warning("the wall clock was set by %+.1f s; the schedule does not depend on it", change.stepped)
+            log.warning("the wall clock was set by %+.1f s; no tick depends on it", change.stepped)
         if change.suspended:
             self._vitals.suspends += 1
             self._supervisor.store.drop_all()

@@ -47,7 +47,11 @@ class Child:
 
     @classmethod
     def start(
-        cls, command: Sequence[str], output: socket.socket, on_exit: Callable[[int], None], fds: Sequence[int] = ()
+        cls,
+        command: Sequence[str],
+        output: socket.socket,
+        on_exit: Callable[[int], None],
+        fds: Sequence[int] = (),
     ) -> Self:
         """Start a program whose standard output and error go to `output`. Raises OSError."""
         process = subprocess.Popen(

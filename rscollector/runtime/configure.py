@@ -26,7 +26,7 @@ async def read_configuration(path: Path | None) -> Read:
     """Read the configuration files; whatever goes wrong with that becomes a mistake, a sentence each."""
     exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     ours, theirs = socket.socketpair()
-    arguments = [str(path.absolute())] if path else []
+    arguments = [str(path)] if path else []
     try:
         with theirs:
             child = Child.start(python("rscollector.config", *arguments), theirs, exited.set_result)
@@ -50,7 +50,6 @@ async def _all_of(ours: socket.socket) -> bytes:
         return await reader.read(_MOST)
     finally:
         writer.close()
-
 
 
 def _parsed(output: bytes, code: int) -> Read:

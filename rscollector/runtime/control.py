@@ -1,4 +1,4 @@
-"""Where the control socket is: the same rule for the agent, which makes it, and for commands, which ask it."""
+"""Where the control socket is: one rule for the agent, which makes it, and for those who ask it."""
 
 import os
 import tempfile

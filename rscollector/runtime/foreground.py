@@ -1,4 +1,4 @@
-"""Run a collector once in this process: for `rscollector collect`, where a debugger is wanted, and in tests."""
+"""Run a collector once, in this process: for `rscollector collect`, for debuggers and for tests."""
 
 import os
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from typing import Any
 
 from rscollector.api import Collector, Context, Sample
 from rscollector.config.build import Builder
-from rscollector.exposition.store import Store, page
 from rscollector.exposition.render import Format
+from rscollector.exposition.store import Store, page
 from rscollector.exposition.validate import Accepted
 
 

@@ -26,7 +26,7 @@ class Result(StrEnum):
 
 @dataclass(slots=True)
 class Instance:
-    """A configured collector. The supervisor owns it; times are the loop's, but `last_success` is the wall's."""
+    """A configured collector. The supervisor owns it. Times are the loop's, `last_success` is Unix time."""
 
     spec: Spec
     machine: Machine = field(default_factory=Machine)

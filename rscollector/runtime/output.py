@@ -12,7 +12,7 @@ class Output:
     """The reading end of a child's standard output and error.
 
     `said` is called with each line, at most `burst` of them in `period` seconds; `dropped` counts the rest.
-    A child that floods it is read and forgotten, 64 KiB at a time, so that neither it nor the loop is held up.
+    A child that floods it is read and forgotten, 64 KiB at a time: neither it nor the loop is held up.
     """
 
     def __init__(self, said: Callable[[str], None], *, burst: int = 50, period: float = 10.0) -> None:

@@ -205,7 +205,9 @@ class Supervisor:
         spec, now = instance.spec, self._loop.time()
         rows, instance.rows = instance.rows, []
         expires = now + _EXPIRY * spec.interval
-        accepted = self.store.commit(spec.key, rows, instance.declared, limit=spec.max_series, expires=expires)
+        accepted = self.store.commit(
+            spec.key, rows, instance.declared, limit=spec.max_series, expires=expires
+        )
         instance.committed(accepted, time.time())
         self.samples += accepted.samples
         self._warn_dropped(instance, accepted)

@@ -29,7 +29,9 @@ def _counter(name: str, text: str, *, unit: str = "", labels: tuple[str, ...] = 
     return Metric(f"rscollector_{name}", Kind.COUNTER, text, unit=unit, labels=labels)
 
 
-UP = _gauge("collector_up", "Whether the collector's last run succeeded and its samples are shown.", labels=_TYPE)
+UP = _gauge(
+    "collector_up", "Whether the collector's last run succeeded and its samples are shown.", labels=_TYPE
+)
 STATE = Metric(
     "rscollector_collector_state",
     Kind.STATESET,
@@ -67,7 +69,9 @@ RESTARTS = _counter(
 SAMPLES = _counter("samples_committed_total", "Samples of all collectors that were shown.")
 UPTIME = _gauge("uptime_seconds", "Time since the agent was started.", unit="seconds")
 LOOP_LAG = _gauge("loop_lag_seconds", "How late the agent's last one-second timer was.", unit="seconds")
-RELOAD_OK = _gauge("config_last_reload_successful", "Whether the last reading of the configuration succeeded.")
+RELOAD_OK = _gauge(
+    "config_last_reload_successful", "Whether the configuration was right when it was last read."
+)
 RELOADED = _gauge(
     "config_last_reload_success_timestamp_seconds",
     "When the configuration that is in use was read, as Unix time.",
@@ -76,7 +80,9 @@ RELOADED = _gauge(
 STEPS = _counter("clock_steps_total", "Times that the wall clock was set by more than a second.")
 SUSPENDS = _counter("suspends_total", "Times that the machine was suspended; all samples are dropped then.")
 LOG_DROPPED = _counter("log_lines_dropped_total", "Lines that the agent's log could not take.")
-OUTPUT_DROPPED = _counter("worker_output_lines_dropped_total", "Lines that workers printed too fast to be logged.")
+OUTPUT_DROPPED = _counter(
+    "worker_output_lines_dropped_total", "Lines that workers printed too fast for the log."
+)
 EVICTED = _counter("web_connections_evicted_total", "Connections that were cut because there were too many.")
 BUILD = Metric(
     "rscollector_build_info", Kind.INFO, "Version of the agent and of Python.", labels=("version", "python")
@@ -118,7 +124,8 @@ class Telemetry:
             self.generation += 1
             families = [*self._families(now), *self._process.collect()]
             self._chunks = {
-                each: tuple(b"".join(s) for family in families for s in render(family, each)) for each in Format
+                each: tuple(b"".join(s) for family in families for s in render(family, each))
+                for each in Format
             }
         return self._chunks[wanted]
 

@@ -102,7 +102,11 @@ class Worker(asyncio.Protocol):
         try:
             with theirs, self._output.theirs:
                 command = python(
-                    "rscollector.runtime.worker", name, str(theirs.fileno()), str(self._stack), str(os.getpid())
+                    "rscollector.runtime.worker",
+                    name,
+                    str(theirs.fileno()),
+                    str(self._stack),
+                    str(os.getpid()),
                 )
                 fds = (theirs.fileno(), self._stack)
                 self._child = Child.start(command, self._output.theirs, self._exited, fds)

@@ -89,8 +89,7 @@ def listen(addresses: Sequence[str], connections: Connections) -> list[Listener]
     """Listen on each `address:port`; raises CannotListen and then listens on none of them."""
     made: list[Listener] = []
     try:
-        for text in addresses:
-            made.append(_listen(Listen(text), connections))
+        made.extend(_listen(Listen(text), connections) for text in addresses)
     except CannotListen:
         for listener in made:
             listener.close()
