@@ -96,7 +96,7 @@ def _shown(answer: dict[str, Any]) -> str:
 def _head(answer: dict[str, Any]) -> str:
     config = answer["config"]
     who, up = paint(f"rscollector {answer['version']}", "bold"), duration(answer["uptime_seconds"])
-    where = ", ".join(f"http://{address}/metrics" for address in answer["listen"])
+    where = ", ".join(f"http://{address}/metrics" for address in answer["listen"]) or "no port"
     lines = [
         f"{who} on {answer['host']}, process {answer['pid']}, up for {up}, {answer['series']} series",
         f"configuration: {', '.join(config['files']) or 'built-in'}; metrics on {where}",

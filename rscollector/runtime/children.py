@@ -29,7 +29,8 @@ def python(module: str, *arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Return the environment of a child."""
-    places = [_PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])]
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    places = [_PACKAGES, *(str(Path(place).absolute()) for place in given if place)]  # children run in /
     # Fewer malloc arenas: drivers start threads, and each would keep its own.
     return {**os.environ, "PYTHONPATH": os.pathsep.join(places), "MALLOC_ARENA_MAX": "2"}
 

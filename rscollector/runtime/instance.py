@@ -47,7 +47,7 @@ class Instance:
     dropped: Counter[Drop] = field(default_factory=Counter)
     stack: str = ""
     logged: tuple[State, str] | None = None
-    warned: set[str] = field(default_factory=set)
+    warned: set[str] = field(default_factory=set)  # what was logged at length and is not repeated
 
     @property
     def key(self) -> str:

@@ -285,10 +285,10 @@ class Supervisor:
     def _failed(self, instance: Instance, seq: int, answer: Answer) -> None:
         message = answer.message
         kind, reason = FailureKind(message.get("kind", "bug")), str(message.get("reason"))
+        self._dispatch(instance, Failed(self._loop.time(), seq, kind, reason, random.random()))  # noqa: S311
         if message.get("traceback") and reason not in instance.warned:
             instance.warned.add(reason)
             self._log_block(logging.ERROR, instance.key, str(message["traceback"]))
-        self._dispatch(instance, Failed(self._loop.time(), seq, kind, reason, random.random()))  # noqa: S311
 
     def _closed(self, worker: Worker, instance: Instance) -> None:
         """A body was given back: alone in its worker, that ends too; with others, they go on."""
@@ -309,13 +309,15 @@ class Supervisor:
             instance = self.instances[key]
             instance.disarm()
             charged = culprit in (None, key) and not death.asked
-            if key == culprit and death.stack:
+            if key == culprit:
                 instance.stack = death.stack
-                self._log_block(logging.WARNING, key, death.stack)
             reason = death.reason if charged or death.asked else f"{culprit} ended the worker that it shares"
             if charged and death.where and instance.machine.state is not State.KILLING:
                 reason = f"{reason} ({death.where})"
             self._dispatch(instance, self._exit_event(reason, charged=charged, where=death.where))
+            if key == culprit and death.stack and death.where not in instance.warned:
+                instance.warned.add(death.where)
+                self._log_block(logging.WARNING, key, death.stack)
         self._tell_if_gone()
 
     def said(self, worker: Worker, line: str) -> None:

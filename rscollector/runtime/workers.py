@@ -19,6 +19,7 @@ from rscollector.runtime.output import Output
 from rscollector.runtime.wire import MAX_ANSWER, Garbage, Lines, Message, declared, encode, samples
 
 _STACK_BYTES = 32 * 1024
+_OURS = re.compile(r'/rscollector/runtime/\w+\.py", line|"<frozen runpy>"|^Timeout \(')
 _FRAME = re.compile(r'File "([^"]+)", line (\d+) in ')
 
 
@@ -214,7 +215,7 @@ class Worker(asyncio.Protocol):
             question=self._current,
             reason=f"the worker {self._dying or how(code)}",
             where=place(stack) or _STATES.get(self._state, ""),
-            stack=stack,
+            stack=readable(stack),
         )
         self._dying = self._dying or "exited"
         self._connecting.cancel()
@@ -230,6 +231,11 @@ class Worker(asyncio.Protocol):
 
 
 _STATES = {"T": "it was stopped by a signal", "t": "it was being traced", "D": "in uninterruptible sleep"}
+
+
+def readable(stack: str) -> str:
+    """Take out of faulthandler's dump what is the same in every one: our own frames around the plugin's."""
+    return "\n".join(line for line in stack.splitlines() if not _OURS.search(line))
 
 
 def place(stack: str) -> str:

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rscollector.exposition.render import Format, negotiate
 from rscollector.model.settings import duration
@@ -86,7 +86,7 @@ class Compressed:
         return await asyncio.shield(known[1])
 
 
-def application(face: Face, cut: Callable[[Any], None]) -> Starlette:
+def application(face: Face, cut: Callable[[Any], None]) -> ASGIApp:
     """Return the application; `cut` ends the connection of an ASGI client address."""
     compressed = Compressed()
     template = _template("index.html")
@@ -119,7 +119,25 @@ def application(face: Face, cut: Callable[[Any], None]) -> Starlette:
         "/-/healthy": healthy,
         "/-/ready": ready,
     }
-    return Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
+    return _closing(Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()]))
+
+
+def _closing(inner: ASGIApp) -> ASGIApp:
+    """Have the connection closed after each response.
+
+    A scraper comes back after longer than any idle connection is kept; and hypercorn keeps the descriptor of
+    a connection that its client has closed until the idle time is over.
+    """
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start" and scope["http_version"] == "1.1":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await inner(scope, receive, sending)
+
+    return outer
 
 
 def _verdict(trouble: str, good: str) -> Response:

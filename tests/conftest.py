@@ -1,0 +1,88 @@
+"""What all tests share: programs that must be there, and a real agent as a child process."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import RunningAgent, until
+
+IN_CI = os.environ.get("CI") == "true"
+PLUGINS = Path(__file__).parent / "plugins"
+_missing: dict[str, int] = {}
+
+
+def _lacks(need):
+    if need == "root":
+        return os.geteuid() != 0
+    return shutil.which(need) is None
+
+
+def pytest_runtest_setup(item):
+    """Skip a test by the name of what is missing; in CI that is a failure."""
+    needs = [need for marker in item.iter_markers("needs") for need in marker.args]
+    missing = [need for need in needs if _lacks(need)]
+    if missing and IN_CI:
+        pytest.fail(f"not installed: {', '.join(missing)}", pytrace=False)
+    for need in missing:
+        _missing[need] = _missing.get(need, 0) + 1
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
+
+
+def pytest_unconfigure():
+    """Let the last line say how many tests were skipped, and why."""
+    if _missing:
+        reasons = ", ".join(f"{need} is missing ({count})" for need, count in sorted(_missing.items()))
+        print(f"skipped {sum(_missing.values())} tests: {reasons}")
+
+
+@pytest.fixture
+def agent(tmp_path):
+    """Start agents on configurations: `agent(toml, *arguments, plugins=True)`; they are stopped at the end."""
+    running = []
+
+    def start(toml="", *arguments, wait=True, prefix=(), **environment):
+        directory = tmp_path / f"agent-{len(running)}"
+        started = RunningAgent(directory, toml, arguments, PLUGINS, prefix, environment)
+        running.append(started)
+        if wait:
+            until(started.ready)
+        return started
+
+    yield start
+    for each in running:
+        each.stop()
+
+
+@pytest.fixture
+def rscollector(tmp_path):
+    """Run a command to its end: `rscollector("check", …)` returns the completed process, output as text."""
+
+    def run(*arguments, timeout=30, **environment):
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(PLUGINS),
+            "RUNTIME_DIRECTORY": str(tmp_path / "run"),
+            **environment,
+        }
+        command = [sys.executable, "-m", "rscollector.cli.main", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, check=False)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _no_child_left():
+    """Every test ends without a child process and without a zombie of its own."""
+    yield
+    left = []
+    for path in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+        left += [int(pid) for pid in path.read_text().split()]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert left == []

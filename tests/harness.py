@@ -1,0 +1,149 @@
+"""A real agent in a child process, and how to wait for what it does."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+def until(condition, timeout=20.0):
+    """Wait until a condition holds and return its value; fails with its last value when it never does."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"waited {timeout} s for {condition}"
+        time.sleep(0.02)
+
+
+def free_port():
+    """Return a port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class _Unix(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(10)
+        self.sock.connect(self.path)
+
+
+class RunningAgent:
+    """An agent with its own configuration, log and control socket, all in one directory."""
+
+    def __init__(self, directory, toml, arguments, plugins, prefix, environment):
+        directory.mkdir()
+        self.config = directory / "rscollector.toml"
+        self.config.write_text(toml)
+        self.socket = directory / "run" / "control.sock"
+        self.log_file = directory / "log"
+        env = {**os.environ, "RUNTIME_DIRECTORY": str(self.socket.parent), "PYTHONPATH": str(plugins)}
+        command = [*prefix, sys.executable, "-m", "rscollector.cli.main", "run", "-v", "-c", str(self.config)]
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, *arguments], stderr=log, stdout=log, env={**env, **environment}
+            )
+
+    @property
+    def log(self):
+        """What it has logged so far."""
+        return self.log_file.read_text()
+
+    def get(self, path, **headers):
+        """Return status, headers and body of a request to the control socket."""
+        connection = _Unix(self.socket)
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def ready(self):
+        """Tell whether it says that it is ready."""
+        assert self.process.poll() is None, self.log
+        try:
+            return self.get("/-/ready")[0] == 200
+        except OSError:
+            return False
+
+    def status(self):
+        """Return its status."""
+        return json.loads(self.get("/api/v1/status")[2])
+
+    def collector(self, key):
+        """Return the status of one collector, None if there is none."""
+        found = {f"{each['type']}/{each['name']}": each for each in self.status()["collectors"]}
+        return found.get(key)
+
+    def state(self, key):
+        """Return the state of one collector."""
+        found = self.collector(key)
+        return found and found["state"]
+
+    def metrics(self):
+        """Return all samples as {(name, frozenset of labels): value}."""
+        text = self.get("/metrics")[2].decode()
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def value(self, metric, /, **labels):
+        """Return the value of the one sample that has this name and at least these labels, None if none."""
+        wanted = set(labels.items())
+        found = [value for (each, has), value in self.metrics().items() if each == metric and wanted <= has]
+        assert len(found) <= 1, f"{metric} {labels}: {len(found)} samples"
+        return found[0] if found else None
+
+    def reload(self, toml=None):
+        """Give it another configuration and have it read that; returns when it has."""
+        before = self.log.count("reload")
+        if toml is not None:
+            self.config.write_text(toml)
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: self.log.count("reload") > before)
+
+    def family(self):
+        """Return the process ids of the agent's children and of all their descendants."""
+        found, todo = [], [self.process.pid]
+        while todo:
+            for path in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
+                children = [int(pid) for pid in path.read_text().split()]
+                found += children
+                todo += children
+        return found
+
+    def stop(self, timeout=15):
+        """Stop it as systemd would, and return its exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+def alive(pid):
+    """Tell whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

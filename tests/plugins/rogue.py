@@ -1,0 +1,131 @@
+"""A collector that misbehaves in whatever way its settings ask for, and one that shares its worker."""
+
+import ctypes
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rscollector.api import Collector, Kind, Metric, Misconfigured, Sample, Secret, Unavailable, setting
+
+RUNS = Metric("rogue_runs_total", Kind.COUNTER, "How often it was asked.")
+TEXT = Metric("rogue_text_info", Kind.INFO, "A text.", labels=("text",))
+NUMBER = Metric("rogue_number", Kind.GAUGE, "A number.", labels=("number",))
+UNDECLARED = Metric("rogue_undeclared", Kind.GAUGE, "Declared nowhere.")
+
+
+@dataclass(frozen=True)
+class RogueSettings:
+    """How to misbehave, and when."""
+
+    do: str = setting("What to do.", default="fine")
+    on: str = setting("When: open, collect or close.", default="collect")
+    once: str = setting("A file: misbehave only while it is there.", default="")
+    first: int = setting("Behave well in so many collects first.", default=0)
+    count: int = setting("How many, or how long.", default=1)
+    password: Secret | None = setting("A password.", default=None)
+
+
+class Rogue(Collector[RogueSettings]):
+    """Misbehaves."""
+
+    metrics = (RUNS, TEXT, NUMBER)
+    Settings = RogueSettings
+
+    def open(self, context):
+        """Open, or misbehave."""
+        self.runs = 0
+        self._misbehave("open", context)
+
+    def collect(self, context):
+        """Collect, or misbehave."""
+        self.runs += 1
+        yield RUNS(self.runs)
+        if self.runs > self.settings.first:
+            yield from self._misbehave("collect", context) or ()
+
+    def close(self):
+        """Close, or misbehave."""
+        self._misbehave("close", None)
+
+    def _misbehave(self, on, context):
+        settings = self.settings
+        if settings.on != on or (settings.once and not Path(settings.once).exists()):
+            return None
+        return getattr(self, f"_{settings.do}")(context)
+
+    def _fine(self, _context):
+        return None
+
+    def _hang(self, _context):
+        time.sleep(3600)
+
+    def _regex(self, _context):
+        re.match(r"(a+)+$", "a" * 60 + "b")
+
+    def _slow(self, _context):
+        time.sleep(self.settings.count)
+
+    def _unavailable(self, _context):
+        raise Unavailable("the server does not like us")
+
+    def _misconfigured(self, _context):
+        raise Misconfigured(f"the password {self.settings.password.reveal()!r} is wrong")
+
+    def _refused(self, _context):
+        raise ConnectionRefusedError("nobody listens")
+
+    def _bug(self, _context):
+        return 1 / 0
+
+    def _exit(self, _context):
+        os._exit(7)
+
+    def _segfault(self, _context):
+        ctypes.string_at(0)
+
+    def _print(self, _context):
+        for number in range(self.settings.count):
+            print(f"line {number}", file=sys.stderr)
+
+    def _child(self, context):
+        command = [sys.executable, "-c", "import time; time.sleep(3600)"]
+        subprocess.Popen(command)
+        context.run(command)
+
+    def _undeclared(self, _context):
+        return [UNDECLARED(1)]
+
+    def _labels(self, _context):
+        return [TEXT(text='a "quoted"\\\nline'), TEXT(text=b"caf\xe9".decode("utf-8", "surrogateescape"))]
+
+    def _many(self, _context):
+        return [NUMBER(1, number=f"{self.runs}-{each}") for each in range(self.settings.count)]
+
+    def _no_sample(self, _context):
+        return [42]
+
+    def _twice(self, _context):
+        return [RUNS(1)]
+
+    def _value(self, _context):
+        return [Sample(NUMBER, ("1",), "not a number")]
+
+
+class Tame(Rogue):
+    """The same, but local: several of them share a worker."""
+
+    metrics = tuple(
+        Metric(each.name.replace("rogue", "tame"), each.kind, each.help, labels=each.labels)
+        for each in Rogue.metrics
+    )
+    local = True
+
+    def collect(self, context):
+        """Collect as the other does, under its own names."""
+        own = {each.name: each for each in self.metrics}
+        for sample in super().collect(context):
+            yield sample._replace(metric=own[sample.metric.name.replace("rogue", "tame")])

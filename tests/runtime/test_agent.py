@@ -1,0 +1,384 @@
+"""A real agent with real workers: what it does when a collector does what it should not."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from harness import alive, free_port, until
+
+AGENT = """
+[agent]
+interval = "200ms"
+timeout = "500ms"
+backoff_max = "200ms"
+[web]
+listen = []
+"""
+TAME = "[collector.tame.good]\n"
+
+
+def rogue(do, name="bad", kind="rogue", **settings):
+    """Return a section for a collector that misbehaves."""
+    lines = [f"[collector.{kind}.{name}]", f'do = "{do}"']
+    lines += [f"{key} = {value}" for key, value in settings.items()]
+    return "\n".join(lines) + "\n"
+
+
+def runs(agent, result, name="bad", type="rogue"):
+    """Return how many runs ended so."""
+    return agent.value("rscollector_collector_runs_total", type=type, name=name, result=result)
+
+
+def test_the_agent_watches_itself_and_this_host(agent):
+    """The two collectors that need no setting serve the agent's own processes and this host's addresses."""
+    started = agent(AGENT + "[collector.agent.main]\n[collector.vip.main]\n")
+    until(lambda: started.value("rscollector_collector_up", type="vip"))
+    until(lambda: started.value("agent_process_resident_memory_bytes", process="local"))
+    assert started.value("agent_process_threads", process="agent", name="main") >= 1
+    assert started.value("rscollector_collector_up", type="agent") == 1
+
+
+@pytest.mark.parametrize(("do", "place"), [("hang", "in plugins/rogue.py:"), ("regex", "in re/__init__.py:")])
+def test_a_hang_is_killed_with_its_stack_while_the_others_stay_on_time(agent, do, place):
+    """A collector that hangs, even with the GIL held, is killed at its deadline and its line is named."""
+    started = agent(AGENT + rogue(do, first=1) + TAME)
+    until(lambda: runs(started, "hang") >= 1)
+    bad = until(lambda: started.collector("rogue/bad"))
+    assert f"no answer for 500 ms, killed ({place}" in started.log
+    assert "most recent call first" in bad["last_stack"]
+    assert "runtime/worker.py" not in bad["last_stack"]
+    assert started.value("rscollector_collector_up", type="tame") == 1
+    assert started.value("rscollector_collector_ticks_missed_total", type="tame") == 0
+
+
+def test_a_collector_that_hangs_three_times_is_removed_and_stays_visible(agent):
+    """After three hangs there is no process and no series, but the state and the reason are there."""
+    started = agent(AGENT + rogue("hang", first=1) + TAME)
+    until(lambda: started.state("rogue/bad") == "removed")
+    bad = started.collector("rogue/bad")
+    assert re.fullmatch(
+        r"no answer for 500 ms, killed \(in .*\); removed, next attempt in 10 min|.*9 min.*", bad["reason"]
+    )
+    assert bad["worker_pid"] is None
+    assert started.value("rogue_runs_total", name="bad") is None
+    state = {"type": "rogue", "rscollector_collector_state": "removed"}
+    assert started.value("rscollector_collector_state", **state) == 1
+
+
+def test_a_removed_collector_is_tried_again_by_a_reload(agent, tmp_path):
+    """A reload gives a removed collector, whose settings are the same, another attempt at once."""
+    switch = tmp_path / "switch"
+    switch.touch()
+    started = agent(
+        AGENT + rogue("misconfigured", once=f'"{switch}"', password='{ env = "PASSWORD" }'),
+        PASSWORD="hunter2",
+    )
+    until(lambda: started.state("rogue/bad") == "removed")
+    switch.unlink()
+    started.reload()
+    until(lambda: started.collector("rogue/bad")["up"])
+    assert started.value("rscollector_collector_restarts_total", type="rogue", reason="misconfigured") == 1
+
+
+def test_a_secret_never_reaches_log_metrics_or_status(agent, tmp_path):
+    """A collector that puts its password into an error does not show it to anyone."""
+    started = agent(AGENT + rogue("misconfigured", password='{ env = "PASSWORD" }'), PASSWORD="hunter2")
+    until(lambda: started.state("rogue/bad") == "removed")
+    assert "the password '***' is wrong" in started.collector("rogue/bad")["reason"]
+    everything = started.log + started.get("/metrics")[2].decode() + started.get("/api/v1/status")[2].decode()
+    assert "hunter2" not in everything
+
+
+@pytest.mark.parametrize(
+    ("do", "result", "reason"),
+    [
+        ("unavailable", "unavailable", "the server does not like us"),
+        ("refused", "unavailable", "nobody listens"),
+        ("bug", "bug", "ZeroDivisionError: division by zero (plugins/rogue.py:"),
+        ("no_sample", "bug", "TypeError: collect gave 42, which is no Sample"),
+        ("exit", "crash", "the worker exited with status 7"),
+        ("segfault", "crash", "the worker was killed by SIGSEGV (in ctypes/__init__.py:"),
+    ],
+)
+def test_a_failure_is_counted_and_named(agent, do, result, reason):
+    """Each kind of failure has its own count and a reason that says what went wrong."""
+    started = agent(AGENT + rogue(do))
+    until(lambda: runs(started, result) >= 1)
+    until(lambda: reason in started.log)
+    assert started.value("rscollector_collector_up", type="rogue") == 0
+    assert started.log.count("Traceback") <= (result == "bug")
+
+
+def test_the_worlds_errors_are_logged_once_and_not_at_every_attempt(agent):
+    """A server that stays down costs one line, whatever the number of attempts."""
+    started = agent(AGENT + rogue("unavailable"))
+    until(lambda: runs(started, "unavailable") >= 5)
+    assert started.log.count("the server does not like us") == 1
+
+
+def test_a_collector_that_recovers_says_so(agent, tmp_path):
+    """When the trouble is over the collector is up again, and one line says after how many failures."""
+    switch = tmp_path / "switch"
+    switch.touch()
+    started = agent(AGENT + rogue("unavailable", once=f'"{switch}"'))
+    until(lambda: runs(started, "unavailable") >= 2)
+    switch.unlink()
+    until(lambda: started.collector("rogue/bad")["up"])
+    assert re.search(r"rogue/bad: collecting again after \d+ failures?, 1 series", started.log)
+
+
+def test_only_the_guilty_instance_of_a_shared_worker_is_charged(agent):
+    """When one of two instances in a worker crashes it, the other one loses no patience."""
+    started = agent(
+        AGENT + rogue("exit", name="guilty", kind="tame", first=2) + rogue("fine", "innocent", "tame")
+    )
+    until(lambda: (runs(started, "crash", "guilty", "tame") or 0) >= 2)
+    until(lambda: runs(started, "neighbour", "innocent", "tame") >= 1)
+    assert runs(started, "crash", "innocent", "tame") == 0
+    until(lambda: started.collector("tame/innocent")["up"])
+
+
+def test_children_of_a_hung_worker_die_with_it(agent):
+    """What a collector has started, by the agent's means or its own, is gone when it is killed."""
+    started = agent(AGENT + rogue("child", first=1))
+    until(lambda: len(started.family()) >= 3)
+    family = started.family()
+    until(lambda: runs(started, "hang") >= 1)
+    until(lambda: not any(alive(pid) for pid in family))
+
+
+def test_a_stopped_worker_is_named_as_stopped(agent):
+    """A worker that does not run at all has no stack; then the state of its process is the reason."""
+    started = agent(AGENT + rogue("fine"))
+    pid = until(lambda: started.collector("rogue/bad")["up"] and started.collector("rogue/bad")["worker_pid"])
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: "no answer for 500 ms, killed (it was stopped by a signal)" in started.log)
+    until(lambda: started.collector("rogue/bad")["up"])
+
+
+@pytest.mark.parametrize(
+    ("do", "reason", "example"),
+    [
+        ("undeclared", "undeclared", "rogue_undeclared"),
+        ("twice", "duplicate", "rogue_runs_total"),
+        ("value", "invalid", "'not a number' is no number"),
+    ],
+)
+def test_a_sample_that_may_not_be_shown_is_dropped_counted_and_named(agent, do, reason, example):
+    """One bad sample is dropped with its reason; the collector's other samples are shown."""
+    started = agent(AGENT + rogue(do))
+    until(lambda: started.value("rscollector_collector_dropped_samples_total", type="rogue", reason=reason))
+    assert started.value("rogue_runs_total", name="bad") >= 1
+    assert re.search(
+        rf"rogue/bad: 1 samples dropped \({reason}\), such as .*{re.escape(example)}", started.log
+    )
+    assert started.value("rscollector_collector_up", type="rogue") == 1
+
+
+def test_label_values_are_escaped_and_repaired(agent):
+    """Quotes, backslashes and newlines arrive as they were; bytes that are not UTF-8 become U+FFFD."""
+    started = agent(AGENT + rogue("labels"))
+    until(lambda: started.collector("rogue/bad")["up"])
+    texts = {dict(labels)["text"] for name, labels in started.metrics() if name == "rogue_text_info"}
+    assert texts == {'a "quoted"\\\nline', "caf\ufffd"}
+
+
+def test_the_number_of_series_is_limited(agent):
+    """A collector with more series than it may have keeps those it may, and the rest is counted."""
+    started = agent(AGENT + rogue("many", count=50, max_series=10))
+    until(lambda: started.collector("rogue/bad")["up"])
+    assert started.collector("rogue/bad")["series"] == 10
+    assert started.value("rscollector_collector_dropped_samples_total", reason="limit") > 0
+
+
+def test_what_a_worker_prints_is_logged_under_its_name_and_rate_limited(agent):
+    """A worker that prints too much is logged in part, and the rest is counted."""
+    started = agent(AGENT + rogue("print", count=1000, interval='"10s"'))
+    until(lambda: started.value("rscollector_worker_output_lines_dropped_total") >= 900)
+    assert "rogue/bad: line 0" in started.log
+    assert "rogue/bad: line 999" not in started.log
+
+
+def test_a_busy_collector_skips_ticks_and_never_has_two_bodies(agent):
+    """Ticks that find a collector busy are counted, and are not queued up."""
+    started = agent(AGENT + rogue("slow", count=2, timeout='"5s"'))
+    until(lambda: started.value("rscollector_collector_ticks_skipped_total", type="rogue") >= 5)
+    assert len(started.family()) == 1
+
+
+def test_samples_leave_the_page_when_the_collector_fails(agent, tmp_path):
+    """A stale value is never served as a fresh one."""
+    switch = tmp_path / "switch"
+    started = agent(AGENT + rogue("unavailable", once=f'"{switch}"'))
+    until(lambda: started.value("rogue_runs_total", name="bad"))
+    switch.touch()
+    until(lambda: started.value("rogue_runs_total", name="bad") is None)
+    last = until(lambda: started.value("rscollector_collector_last_success_timestamp_seconds", type="rogue"))
+    assert time.time() - 20 < last < time.time()
+
+
+def test_a_plugin_that_cannot_be_imported_removes_only_its_own_instances(agent):
+    """The others run; the broken one is removed, with the import's error as the reason."""
+    started = agent(AGENT + "[collector.broken.x]\n" + TAME)
+    until(lambda: started.collector("tame/good")["up"])
+    broken = started.collector("broken/x")
+    assert broken["state"] == "removed"
+    assert "cannot be imported: ModuleNotFoundError: No module named 'no_such_module'" in broken["reason"]
+
+
+def test_term_during_a_hang_ends_everything_in_time(agent):
+    """TERM gives exit status 0 within ten seconds, and no process is left, whatever hangs."""
+    started = agent(AGENT + rogue("hang", timeout='"60s"') + rogue("hang", name="close", on='"close"') + TAME)
+    until(lambda: started.collector("rogue/bad")["state"] == "collecting" and len(started.family()) == 3)
+    family = started.family()
+    began = time.monotonic()
+    assert started.stop() == 0
+    assert time.monotonic() - began < 10
+    assert [pid for pid in family if alive(pid)] == []
+
+
+def test_no_worker_survives_the_agent(agent):
+    """When the agent itself is killed, its workers die with it, even one that hangs."""
+    started = agent(AGENT + rogue("hang", timeout='"60s"') + TAME)
+    until(lambda: started.collector("rogue/bad")["state"] == "collecting" and len(started.family()) == 2)
+    family = started.family()
+    started.process.kill()
+    started.process.wait()
+    until(lambda: not any(alive(pid) for pid in family))
+
+
+def test_a_reload_changes_only_what_changed(agent):
+    """What was not changed keeps its process and its connection."""
+    started = agent(AGENT + rogue("fine", "kept") + rogue("fine", "changed") + rogue("fine", "removed"))
+    until(lambda: all(each["up"] for each in started.status()["collectors"]))
+    before = {each["name"]: each["worker_pid"] for each in started.status()["collectors"]}
+    started.reload(AGENT + rogue("fine", "kept") + rogue("fine", "changed", first=7) + rogue("fine", "added"))
+    until(lambda: started.collector("rogue/removed") is None)
+    until(lambda: all(each["up"] for each in started.status()["collectors"]))
+    after = {each["name"]: each["worker_pid"] for each in started.status()["collectors"]}
+    assert after.keys() == {"kept", "changed", "added"}
+    assert after["kept"] == before["kept"]
+    assert after["changed"] != before["changed"]
+    assert "reloaded: add rogue/added; change rogue/changed; remove rogue/removed; 1 kept" in started.log
+
+
+def test_a_wrong_reload_keeps_the_old_configuration_and_says_so(agent):
+    """A mistake in a reload is named in log, metric and status, and nothing else happens."""
+    started = agent(AGENT + TAME)
+    until(lambda: started.collector("tame/good")["up"])
+    started.reload(AGENT + TAME + "speling = 1\n")
+    until(lambda: "reload failed: 1 mistakes" in started.log)
+    assert started.value("rscollector_config_last_reload_successful") == 0
+    assert "collector.tame.good.speling: unknown key" in started.status()["config"]["last_reload_error"]
+    assert started.collector("tame/good")["up"]
+    started.reload(AGENT + TAME)
+    until(lambda: started.value("rscollector_config_last_reload_successful") == 1)
+
+
+def test_a_hundred_reloads_in_a_second_are_few(agent):
+    """Signals that come during a reload are answered by one more reload."""
+    started = agent(AGENT + rogue("hang", timeout='"60s"') + TAME)
+    until(lambda: started.collector("tame/good")["up"])
+    for _ in range(100):
+        started.process.send_signal(signal.SIGHUP)
+        time.sleep(0.005)
+    until(lambda: "reloaded: 2 kept" in started.log)
+    assert started.collector("tame/good")["up"]
+    assert started.log.count("reloaded:") < 20
+
+
+def test_the_hosts_ports_are_refused_with_a_sentence(agent, tmp_path):
+    """A port in use and an address that is not here end the start with one sentence each, and status 1."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        used = agent(f'[web]\nlisten = ["127.0.0.1:{port}"]\n', wait=False)
+        assert used.process.wait(20) == 1
+        assert f"cannot listen on 127.0.0.1:{port}: another process uses this port" in used.log
+    away = agent('[web]\nlisten = ["203.0.113.7:10070"]\n', wait=False)
+    assert away.process.wait(20) == 1
+    assert "no interface of this host has this address; correct web.listen" in away.log
+
+
+def test_a_second_agent_is_refused(agent):
+    """There is one agent per host: the second one says that another answers, and ends."""
+    first = agent(AGENT + TAME)
+    second = agent(AGENT + TAME, wait=False, RUNTIME_DIRECTORY=str(first.socket.parent))
+    assert second.process.wait(20) == 1
+    assert "another rscollector answers on" in second.log
+    assert first.ready()
+
+
+def test_mistakes_at_the_start_give_status_2_and_all_sentences(agent):
+    """An agent with a wrong configuration does not start, and names every mistake."""
+    started = agent("[agent]\ninterval = 5\n[web]\nport = 1\n", wait=False)
+    assert started.process.wait(20) == 2
+    assert "agent.interval: expected a duration" in started.log
+    assert "web.port: unknown key" in started.log
+    assert "Traceback" not in started.log
+
+
+def test_it_serves_the_port_that_it_was_told(agent):
+    """The page on the TCP port is the page of the control socket."""
+    port = free_port()
+    started = agent(AGENT.replace("listen = []", f'listen = ["127.0.0.1:{port}", "[::1]:{port}"]') + TAME)
+    until(lambda: started.collector("tame/good")["up"])
+    for host in ("127.0.0.1", "[::1]"):
+        page = subprocess.run(
+            ["curl", "-sf", f"http://{host}:{port}/metrics"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout
+        assert 'tame_runs_total{name="good"}' in page
+
+
+def test_it_tells_systemd_when_it_is_ready_alive_reloading_and_stopping(agent, tmp_path):
+    """READY comes last at the start, the watchdog is fed, a reload is announced, the stop too."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        path = tmp_path / "notify"
+        systemd.bind(str(path))
+        systemd.settimeout(10)
+        started = agent(AGENT + TAME, NOTIFY_SOCKET=str(path))
+        heard = []
+
+        def hear(word):
+            while not any(word in each for each in heard):
+                heard.append(systemd.recv(4096).decode())
+            return True
+
+        assert hear("READY=1")
+        assert hear("WATCHDOG=1\nSTATUS=1 of 1 collectors up")
+        heard.clear()
+        started.process.send_signal(signal.SIGHUP)
+        assert hear("RELOADING=1\nMONOTONIC_USEC=")
+        assert hear("READY=1")
+        started.process.terminate()
+        assert hear("STOPPING=1")
+
+
+def test_under_the_journal_each_line_has_its_priority(agent):
+    """When standard error is the journal's, a warning begins with <4> and no time stands before it."""
+    as_journal = 'export JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2); exec "$@"'
+    started = agent(AGENT + rogue("unavailable"), prefix=("sh", "-c", as_journal, "sh"))
+    until(lambda: runs(started, "unavailable") >= 1)
+    assert "\n<4>rogue/bad: the server does not like us; retry in " in started.log
+
+
+def test_descriptors_do_not_leak_over_many_restarts(agent):
+    """A collector that crashes again and again costs no descriptor."""
+    started = agent(AGENT.replace("200ms", "100ms") + rogue("exit", max_failures=1000, backoff_max='"1s"'))
+
+    def descriptors():
+        return len(os.listdir(f"/proc/{started.process.pid}/fd"))
+
+    until(lambda: runs(started, "crash") >= 3)
+    before = descriptors()
+    until(lambda: runs(started, "crash") >= 13, timeout=60)
+    assert descriptors() <= before + 6  # a worker that is just being started has some
