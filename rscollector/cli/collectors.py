@@ -80,7 +80,7 @@ def _default(value: Any, plain: Any, shown: Any) -> str:
         return "none"
     if isinstance(value, tuple):
         return ", ".join(shown(str(each)) for each in value)
-    return str(shown(str(value) if isinstance(value, float) else plain(value)))
+    return str(shown(plain(value)))
 
 
 def metric_rows(metrics: tuple[Any, ...]) -> list[tuple[str, str, str, str]]:

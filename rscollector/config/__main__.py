@@ -15,7 +15,8 @@ def main(arguments: list[str]) -> None:
     """Load the configuration and print the result."""
     loaded = load(Path(arguments[0]) if arguments else None)
     config = loaded.config.to_json() if loaded.config else None
-    json.dump({"config": config, "mistakes": loaded.mistakes, "problems": loaded.problems}, sys.stdout)
+    answer = {"config": config, "mistakes": loaded.mistakes, "problems": loaded.problems}
+    sys.stdout.write(json.dumps(answer))
 
 
 main(sys.argv[1:])

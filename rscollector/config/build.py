@@ -79,7 +79,8 @@ class Builder:
         try:
             return self._scalar(kind, value)
         except ValueError as error:
-            return self.fault(path, f"expected {error}, not {shown(value)}")
+            found = "one that is written here" if kind is Secret else shown(value)
+            return self.fault(path, f"expected {error}, not {found}")
         except Unresolved as error:
             self.problems.append(Fault(path, str(error)))
 
@@ -121,12 +122,20 @@ def plain(value: Any) -> Any:
     if isinstance(value, Secret):
         return {"value": value.reveal()}
     if isinstance(value, Duration):
-        return f"{float(value):.6f}s"
+        return _written(value)
     if isinstance(value, IpAddress):
         return value.text
     if isinstance(value, Enum):
         return value.value
     return str(value) if isinstance(value, Listen) else value
+
+
+def _written(seconds: float) -> str:
+    """Write a duration as a person would: 600 s as "10m"."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
 
 
 def resolved(table: object) -> str:

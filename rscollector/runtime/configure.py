@@ -11,6 +11,7 @@ from rscollector.runtime.children import Child, how, python
 
 _TIMEOUT = 20.0
 _MOST = 16 * 1024 * 1024
+_CHUNK = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,13 @@ async def read_configuration(path: Path | None) -> Read:
 
 async def _all_of(ours: socket.socket) -> bytes:
     reader, writer = await asyncio.open_connection(sock=ours)
+    output = b""
     try:
-        return await reader.read(_MOST)
+        while len(output) <= _MOST and (chunk := await reader.read(_CHUNK)):
+            output += chunk
     finally:
         writer.close()
+    return output
 
 
 def _parsed(output: bytes, code: int) -> Read:
@@ -59,5 +63,6 @@ def _parsed(output: bytes, code: int) -> Read:
         config = Config.from_json(answer["config"]) if answer["config"] else None
         return Read(config, tuple(answer["mistakes"]), tuple(answer["problems"]))
     except (ValueError, KeyError, TypeError):
-        said = output.decode("utf-8", "replace").strip().splitlines()[-1:]
+        lines = output.decode("utf-8", "replace").strip().splitlines()
+        said = [line[:300] for line in lines[-1:] if not line.startswith("{")]  # an answer holds secrets
         return Read(None, (f"the process that reads the configuration {how(code)}: {' '.join(said)}",))

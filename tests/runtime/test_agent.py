@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from harness import alive, free_port, until
@@ -28,9 +29,9 @@ def rogue(do, name="bad", kind="rogue", **settings):
     return "\n".join(lines) + "\n"
 
 
-def runs(agent, result, name="bad", type="rogue"):
+def runs(agent, result, name="bad", kind="rogue"):
     """Return how many runs ended so."""
-    return agent.value("rscollector_collector_runs_total", type=type, name=name, result=result)
+    return agent.value("rscollector_collector_runs_total", type=kind, name=name, result=result)
 
 
 def test_the_agent_watches_itself_and_this_host(agent):
@@ -376,9 +377,17 @@ def test_descriptors_do_not_leak_over_many_restarts(agent):
     started = agent(AGENT.replace("200ms", "100ms") + rogue("exit", max_failures=1000, backoff_max='"1s"'))
 
     def descriptors():
-        return len(os.listdir(f"/proc/{started.process.pid}/fd"))
+        return len(list(Path(f"/proc/{started.process.pid}/fd").iterdir()))
 
     until(lambda: runs(started, "crash") >= 3)
     before = descriptors()
     until(lambda: runs(started, "crash") >= 13, timeout=60)
     assert descriptors() <= before + 6  # a worker that is just being started has some
+
+
+def test_a_configuration_of_hundreds_of_collectors_is_read_whole(agent, tmp_path):
+    """What the configuration process answers may be larger than what a pipe or socket takes at once."""
+    tags = "\n".join(f'{"k" * 200}{number} = "{"v" * 800}"' for number in range(1000))
+    started = agent(f"{AGENT}[agent.tags]\n{tags}\n{TAME}".replace("[web]", "\n[web]"))
+    assert len(started.status()["tags"]) == 1000
+    until(lambda: started.collector("tame/good")["up"])

@@ -1,0 +1,77 @@
+"""`context.run`: programs are started, bounded and ended."""
+
+import os
+import sys
+import time
+
+import pytest
+from harness import alive, until
+
+from rscollector.api import Context, Misconfigured, Unavailable
+
+
+def context(timeout=10.0):
+    """Return a context with so much time."""
+    return Context("main", timeout=timeout, interval=15, agent=os.getpid())
+
+
+def test_the_output_of_a_program_is_returned():
+    """What a program writes to its standard output is the result."""
+    assert context().run(["printf", "%s", "hello"]) == b"hello"
+
+
+def test_a_missing_program_is_misconfigured():
+    """A program that is not installed is somebody's to mend, and is named."""
+    with pytest.raises(Misconfigured, match="cannot run /no/such/program: No such file or directory"):
+        context().run(["/no/such/program"])
+
+
+def test_a_failing_program_is_unavailable_with_what_it_said():
+    """The exit status and the first of what it said on standard error are in the reason."""
+    with pytest.raises(Unavailable, match=r"sh failed \(exit status 3\): no luck"):
+        context().run(["sh", "-c", "echo no luck >&2; exit 3"])
+
+
+def test_a_program_that_died_is_named_with_its_signal():
+    """A signal is named, and silence is said to be silence."""
+    with pytest.raises(Unavailable, match=r"sh failed \(signal SIGKILL\): it said nothing"):
+        context().run(["sh", "-c", "kill -9 $$"])
+
+
+def test_a_program_that_does_not_end_is_killed_at_the_deadline():
+    """The time of the collect is the time of the program."""
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="sleep did not end in time, killed"):
+        context(0.3).run(["sleep", "60"])
+    assert time.monotonic() - began < 5
+
+
+def test_a_program_that_writes_too_much_is_killed():
+    """Output is bounded, on standard output and on standard error."""
+    with pytest.raises(Unavailable, match="sh wrote more than 1000 bytes, killed"):
+        context().run(["sh", "-c", "while :; do echo yes; done"], limit=1000)
+    flood = [sys.executable, "-c", "import sys; sys.stderr.write('x' * 10**7); print('done')"]
+    assert context().run(flood) == b"done\n"
+
+
+def test_a_program_dies_with_the_worker(tmp_path):
+    """When the process that started it is killed, the program is killed by the kernel."""
+    pid_file = tmp_path / "pid"
+    script = (
+        "import os; from rscollector.api import Context; "
+        f"Context('m', timeout=60, interval=1, agent=1).run(['sh', '-c', 'echo $$ > {pid_file}; exec sleep 60'])"
+    )
+    worker = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", script])
+    pid = until(lambda: pid_file.exists() and pid_file.read_text().strip())
+    assert alive(int(pid))
+    os.kill(worker, 9)
+    os.waitpid(worker, 0)
+    until(lambda: not alive(int(pid)))
+
+
+def test_the_remaining_time_shrinks_to_zero_and_no_further():
+    """A driver is never given a negative timeout."""
+    spent = context(0.01)
+    time.sleep(0.02)
+    assert spent.remaining() == 0
+    assert 9 < context(10).remaining() <= 10

@@ -1,0 +1,256 @@
+"""The commands as an operator uses them: what they print, and their exit status."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from harness import until
+
+CONFIG = """
+[agent]
+interval = "200ms"
+[web]
+listen = []
+[collector.rogue.bad]
+do = "hang"
+timeout = "300ms"
+[collector.tame.good]
+"""
+
+
+@pytest.mark.parametrize("command", ["", "run", "check", "collect", "collectors", "status"])
+def test_help_teaches_every_command(rscollector, command):
+    """Each command says what it does and how it is called, and that is no failure."""
+    done = rscollector(*([command] if command else []), "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: rscollector {command}".rstrip())
+    assert len(done.stdout.splitlines()) >= 6
+
+
+def test_a_wrong_command_line_gives_status_2(rscollector):
+    """Usage errors have the exit status 2, with a hint and without a traceback."""
+    done = rscollector("colect")
+    assert done.returncode == 2
+    assert "usage: rscollector" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version_is_the_packages(rscollector):
+    """--version says the version."""
+    from rscollector import __version__
+
+    assert rscollector("--version").stdout == f"rscollector {__version__}\n"
+
+
+def test_check_says_what_a_right_configuration_watches(rscollector, tmp_path):
+    """A right configuration is confirmed with what it will watch."""
+    config = tmp_path / "rscollector.toml"
+    config.write_text("[collector.vip.main]\n")
+    done = rscollector("check", "-c", config)
+    assert (done.returncode, done.stdout) == (0, f"OK ({config}): watches vip/main\n")
+
+
+def test_check_names_seven_mistakes_at_once(rscollector, tmp_path):
+    """Seven different mistakes give seven sentences, each with file, line, path and what was expected."""
+    config = tmp_path / "rscollector.toml"
+    config.write_text(
+        '[agent]\ninterval = 15\nintervall = "15s"\n'
+        '[web]\nlisten = ["localhost:80"]\n'
+        '[collector.vip.main]\naddresses = "192.0.2.1"\nmax_series = true\n'
+        "[collector.vpi.main]\n"
+        '[collector.rogue.x]\npassword = "hunter2"\n'
+    )
+    done = rscollector("check", "-c", config)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f'rscollector: {config}:2: agent.interval: expected a duration such as "15s", "250ms" or "1h30m", not 15',
+        f'rscollector: {config}:3: agent.intervall: unknown key; did you mean "interval"?',
+        f'rscollector: {config}:5: web.listen.0: expected an address and port such as "127.0.0.1:10070" '
+        'or "[::1]:10070", not "localhost:80"',
+        f'rscollector: {config}:7: collector.vip.main.addresses: expected a list [ … ], not "192.0.2.1"',
+        f"rscollector: {config}:8: collector.vip.main.max_series: expected a whole number, not true",
+        f'rscollector: {config}:9: collector.vpi: no such collector is installed; did you mean "vip"?',
+        f"rscollector: {config}:11: collector.rogue.x.password: expected a secret's place: "
+        '{ file = "…" }, { env = "…" } or { credential = "…" }, not one that is written here',
+    ]
+
+
+def test_check_names_a_file_that_is_not_there(rscollector, tmp_path):
+    """A configuration file that was asked for and is not there is a mistake, and no reason to do without."""
+    done = rscollector("check", "-c", tmp_path / "none.toml")
+    assert done.returncode == 2
+    assert done.stderr == f"rscollector: {tmp_path}/none.toml: cannot be read: No such file or directory\n"
+
+
+def test_collectors_lists_what_is_installed(rscollector):
+    """Each installed collector has a line; one that cannot be imported has its reason."""
+    done = rscollector("collectors")
+    assert done.returncode == 0
+    assert re.search(r"^vip +Virtual IP addresses: ", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^broken +the plugin 'broken' .* cannot be imported: ModuleNotFoundError", done.stdout, re.MULTILINE
+    )
+
+
+def test_collectors_describes_one(rscollector):
+    """Settings and metrics of a collector are listed with their meaning."""
+    done = rscollector("collectors", "vip")
+    assert done.returncode == 0
+    assert re.search(r"^addresses +list of IP address +none ", done.stdout, re.MULTILINE)
+    assert re.search(r"^vip_bound +gauge +name, address +Whether", done.stdout, re.MULTILINE)
+
+
+def test_a_collector_that_is_not_installed_is_named_with_those_that_are(rscollector):
+    """`collectors` and `collect` of an unknown type say which there are, with status 2."""
+    done = rscollector("collectors", "galerra")
+    assert done.returncode == 2
+    assert (
+        "no collector of the type 'galerra' is installed; installed: agent, broken, rogue, tame, vip"
+        in done.stderr
+    )
+    assert rscollector("collect", "galerra").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("table", "METRIC            LABELS  VALUE\nrogue_runs_total  -       1\n"),
+        (
+            "prometheus",
+            "# HELP rogue_runs_total How often it was asked.\n# TYPE rogue_runs_total counter\n"
+            'rogue_runs_total{name="main"} 1.0\n',
+        ),
+        ("json", '[\n  {\n    "name": "rogue_runs_total",\n    "labels": {},\n    "value": 1\n  }\n]\n'),
+    ],
+)
+def test_collect_prints_what_one_collector_gives(rscollector, form, expected):
+    """The three formats show the same samples."""
+    done = rscollector("collect", "rogue", "--format", form)
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+
+
+@pytest.mark.parametrize(
+    ("do", "said"),
+    [
+        ("unavailable", "rscollector: rogue: unavailable: the server does not like us\n"),
+        ("refused", "rscollector: rogue: unavailable: nobody listens\n"),
+    ],
+)
+def test_collect_says_what_the_world_did(rscollector, do, said):
+    """The world's failures are one sentence without a traceback, with status 1."""
+    done = rscollector("collect", "rogue", "--set", f"do={do}")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
+def test_collect_shows_a_bug_with_its_traceback(rscollector):
+    """A plugin's author sees the traceback, and then the sentence."""
+    done = rscollector("collect", "rogue", "--set", 'do="bug"')
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1] == "rscollector: rogue: bug: division by zero"
+
+
+@pytest.mark.parametrize("do", ["hang", "regex"])
+def test_collect_ends_a_hang(rscollector, do):
+    """Even in the foreground nothing waits for ever."""
+    began = time.monotonic()
+    done = rscollector("collect", "rogue", "--set", f"do={do}", "--timeout", "0.5")
+    assert done.returncode == 1
+    assert time.monotonic() - began < 20
+    assert re.search(r"no answer for 0.5 s \(in .*\)|Timeout \(0:00:0", done.stderr)
+
+
+def test_collect_uses_the_configuration_of_a_named_collector(rscollector, tmp_path):
+    """TYPE/NAME takes the settings from the configuration, and --set changes them."""
+    config = tmp_path / "rscollector.toml"
+    config.write_text('[collector.rogue.a]\ndo = "labels"\n')
+    done = rscollector("collect", "rogue/a", "-c", config)
+    assert 'text=a "quoted"' in done.stdout
+    again = rscollector("collect", "rogue/a", "-c", config, "--set", 'do="fine"')
+    assert "text=" not in again.stdout
+    absent = rscollector("collect", "rogue/b", "-c", config)
+    assert absent.returncode == 2
+    assert "the configuration has no such collector; it has: rogue/a" in absent.stderr
+
+
+def test_collect_names_a_wrong_setting(rscollector):
+    """A setting that is unknown or of the wrong type is a usage error."""
+    done = rscollector("collect", "rogue", "--set", "count='x'", "--set", "tag=1")
+    assert done.returncode == 2
+    assert 'count: expected a whole number, not "x"' in done.stderr
+    assert "tag: unknown key; known: count, do, first, on, once, password" in done.stderr
+
+
+def test_status_says_why_a_number_is_missing(agent, rscollector):
+    """A collector that hangs is shown with its reason and where it hung, and the exit status is 1."""
+    started = agent(CONFIG)
+    until(lambda: started.state("rogue/bad") == "removed")
+    done = rscollector("status", "--socket", started.socket)
+    assert done.returncode == 1
+    assert re.search(
+        r"^removed +rogue/bad .* no answer for 300 ms, killed \(in plugins/rogue.py:\d+\); removed, next attempt in ",
+        done.stdout,
+        re.MULTILINE,
+    )
+    assert re.search(r"^idle +tame/good +1 ", done.stdout, re.MULTILINE)
+    assert "rogue/bad hung here:\n" in done.stdout
+    assert "in _hang" in done.stdout
+
+
+def test_status_as_json_is_whole(agent, rscollector):
+    """--json prints all that the agent says."""
+    started = agent(CONFIG.replace('do = "hang"', ""))
+    until(lambda: all(each["up"] for each in started.status()["collectors"]))
+    done = rscollector("status", "--json", "--socket", started.socket)
+    assert done.returncode == 0
+    assert [f"{each['type']}/{each['name']}" for each in json.loads(done.stdout)["collectors"]] == [
+        "rogue/bad",
+        "tame/good",
+    ]
+
+
+def test_status_without_an_agent_says_so(rscollector, tmp_path):
+    """Where no agent answers, the sentence says where it was looked for."""
+    done = rscollector("status", "--socket", tmp_path / "none.sock")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"rscollector: no agent answers on {tmp_path}/none.sock: there is no such socket; "
+        "is `rscollector run` running, as this user?\n"
+    )
+
+
+def test_colours_are_for_terminals_only(rscollector):
+    """On a terminal there are colours, in a pipe there are none, and NO_COLOR is respected."""
+    command = [sys.executable, "-m", "rscollector.cli.main", "collectors"]
+
+    def on_a_terminal(**environment):
+        ours, theirs = pty.openpty()
+        subprocess.run(
+            command, stdout=theirs, timeout=20, check=True, env={**os.environ, "TERM": "xterm", **environment}
+        )
+        os.close(theirs)
+        try:
+            return os.read(ours, 65536)
+        finally:
+            os.close(ours)
+
+    assert b"\033[" in on_a_terminal()
+    assert b"\033[" not in on_a_terminal(NO_COLOR="1")
+    assert "\033[" not in rscollector("collectors").stdout
+
+
+def test_help_and_status_import_no_server():
+    """`--help` answers quickly because it imports neither the agent nor a library for HTTP or metrics."""
+    code = (
+        "import sys; from rscollector.cli.main import parser; parser(); "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'hypercorn', 'starlette', 'prometheus_client', 'jinja2', 'psutil', 'netifaces'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True
+    )
+    assert done.stdout == "[]\n"
