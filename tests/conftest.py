@@ -42,7 +42,7 @@ def pytest_unconfigure():
 
 @pytest.fixture
 def agent(tmp_path):
-    """Start agents on configurations: `agent(toml, *arguments, plugins=True)`; they are stopped at the end."""
+    """Start agents on configurations: `agent(toml, *arguments)`; they are stopped at the end."""
     running = []
 
     def start(toml="", *arguments, wait=True, prefix=(), **environment):

@@ -70,13 +70,17 @@ def test_check_names_seven_mistakes_at_once(rscollector, tmp_path):
     assert done.stderr.splitlines() == [
         f'rscollector: {config}:2: agent.interval: expected a duration such as "15s", "250ms" or "1h30m", not 15',
         f'rscollector: {config}:3: agent.intervall: unknown key; did you mean "interval"?',
-        f'rscollector: {config}:5: web.listen.0: expected an address and port such as "127.0.0.1:10070" '
-        'or "[::1]:10070", not "localhost:80"',
+        (
+            f'rscollector: {config}:5: web.listen.0: expected an address and port such as "127.0.0.1:10070" '
+            'or "[::1]:10070", not "localhost:80"'
+        ),
         f'rscollector: {config}:7: collector.vip.main.addresses: expected a list [ … ], not "192.0.2.1"',
         f"rscollector: {config}:8: collector.vip.main.max_series: expected a whole number, not true",
         f'rscollector: {config}:9: collector.vpi: no such collector is installed; did you mean "vip"?',
-        f"rscollector: {config}:11: collector.rogue.x.password: expected a secret's place: "
-        '{ file = "…" }, { env = "…" } or { credential = "…" }, not one that is written here',
+        (
+            f"rscollector: {config}:11: collector.rogue.x.password: expected a secret's place: "
+            '{ file = "…" }, { env = "…" } or { credential = "…" }, not one that is written here'
+        ),
     ]
 
 
@@ -122,8 +126,10 @@ def test_a_collector_that_is_not_installed_is_named_with_those_that_are(rscollec
         ("table", "METRIC            LABELS  VALUE\nrogue_runs_total  -       1\n"),
         (
             "prometheus",
-            "# HELP rogue_runs_total How often it was asked.\n# TYPE rogue_runs_total counter\n"
-            'rogue_runs_total{name="main"} 1.0\n',
+            (
+                "# HELP rogue_runs_total How often it was asked.\n# TYPE rogue_runs_total counter\n"
+                'rogue_runs_total{name="main"} 1.0\n'
+            ),
         ),
         ("json", '[\n  {\n    "name": "rogue_runs_total",\n    "labels": {},\n    "value": 1\n  }\n]\n'),
     ],

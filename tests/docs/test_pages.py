@@ -91,13 +91,21 @@ def _run_it(directory, environment):
         for _ in range(100):
             status = ["venv/bin/rscollector", "status"]
             done = subprocess.run(
-                status, cwd=directory, env=environment, capture_output=True, text=True, timeout=20, check=False
+                status,
+                cwd=directory,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=False,
             )
             shown = done.stdout
             if "idle" in shown and "removed" in shown:
                 break
         assert re.search(r"^idle +backup/database +3 ", shown, re.MULTILINE), shown
-        assert re.search(r"^removed +backup/nowhere .*/srv/no-such-dumps is no directory; removed", shown, re.MULTILINE)
+        assert re.search(
+            r"^removed +backup/nowhere .*/srv/no-such-dumps is no directory; removed", shown, re.MULTILINE
+        )
     finally:
         agent.terminate()
         assert agent.wait(15) == 0
