@@ -1,0 +1,408 @@
+"""The lifecycle: the table as documentation, its numbers, and its invariants under random events."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from rscollector.model.errors import FailureKind
+from rscollector.model.lifecycle import (
+    EVENTS,
+    TABLE,
+    Collect,
+    Commit,
+    Count,
+    Counted,
+    Deadline,
+    Done,
+    DropSeries,
+    Ended,
+    Exited,
+    Failed,
+    Kill,
+    Machine,
+    Open,
+    Opened,
+    Policy,
+    Release,
+    Retry,
+    RetryAt,
+    Revive,
+    State,
+    Stop,
+    Tick,
+    Trouble,
+    sentence,
+    step,
+)
+
+POLICY = Policy()
+UNAVAILABLE = FailureKind.UNAVAILABLE
+
+
+def failed(machine, now=100.0, kind=UNAVAILABLE, draw=1.0, policy=POLICY):
+    """Return what follows when the question that the machine asked last has failed."""
+    return step(machine, Failed(now, machine.seq, kind, "down", draw), policy)
+
+
+def collecting(**fields):
+    """Return a machine that waits for an answer."""
+    return Machine(**{"state": State.COLLECTING, "body": True, "seq": 5, **fields})
+
+
+def hang(machine, now, policy=POLICY):
+    """Return what follows when a machine hangs and its process has been reaped."""
+    killing = step(machine, Deadline(now, 10.0), policy).machine
+    return step(killing, Exited(now, 1.0, where="in pymongo/network.py:332"), policy)
+
+
+def retry_time(following):
+    """Return the time of the retry that was asked for, None if none was."""
+    times = [action.when for action in following.actions if isinstance(action, RetryAt)]
+    return times[0] if times else None
+
+
+def test_every_pair_of_state_and_event_is_in_the_table():
+    """Nothing that can happen is left to chance."""
+    assert set(TABLE) == set(State)
+    assert all(set(row) == set(EVENTS) for row in TABLE.values())
+
+
+EVENT_OF = {
+    Opened: Opened(100.0, 5),
+    Tick: Tick(100.0),
+    Done: Done(100.0, 5),
+    Failed: Failed(100.0, 5, UNAVAILABLE, "down", 0.5),
+    Deadline: Deadline(100.0, 10.0),
+    Exited: Exited(100.0, 0.5, "the worker was killed by SIGSEGV"),
+    Retry: Retry(100.0),
+    Stop: Stop(100.0),
+}
+NEXT = """
+              Opened  Tick        Done  Failed   Deadline  Exited   Retry       Stop
+connecting    idle    =           =     backoff  killing   backoff  =           killing
+idle          =       collecting  =     =        =         backoff  =           killing
+collecting    =       =           idle  backoff  killing   backoff  =           killing
+killing       =       =           =     =        =         backoff  =           =
+backoff       =       =           =     =        =         =        connecting  stopped
+removed       =       =           =     =        =         =        connecting  stopped
+stopped       =       =           =     =        =         =        =           =
+"""
+
+
+def pairs():
+    """Yield state, event and the state that follows, out of the table above."""
+    heads, *rows = [line.split() for line in NEXT.strip().splitlines()]
+    for state, *following in rows:
+        for name, after in zip(heads, following, strict=True):
+            event = next(each for kind, each in EVENT_OF.items() if kind.__name__ == name)
+            yield pytest.param(State(state), event, after, id=f"{state}-{name}")
+
+
+@pytest.mark.parametrize(("state", "event", "after"), list(pairs()))
+def test_each_event_leads_where_the_table_says(state, event, after):
+    """The next state of every pair is the one that the drawing shows ("=": the same)."""
+    has_body = state in (State.CONNECTING, State.IDLE, State.COLLECTING, State.KILLING)
+    machine = Machine(state=state, seq=5, body=has_body, reason="x")
+    assert step(machine, event, POLICY).machine.state == (state if after == "=" else after)
+
+
+def test_a_misconfigured_collector_is_removed_at_once_with_a_short_probation():
+    """Hurrying is no use where somebody has to mend something; trying again in a minute is."""
+    after = failed(collecting(), kind=FailureKind.MISCONFIGURED)
+    assert after.machine.state is State.REMOVED
+    assert after.actions == (
+        Ended(Trouble.MISCONFIGURED),
+        DropSeries(),
+        Release(POLICY.grace),
+        RetryAt(160.0),
+    )
+
+
+@pytest.mark.parametrize(("failures", "wait"), [(0, 1), (1, 2), (2, 4), (5, 32), (6, 60), (28, 60)])
+def test_the_wait_doubles_up_to_its_ceiling(failures, wait):
+    """The n-th failure waits at most 1 s · 2ⁿ, and never more than a minute."""
+    assert retry_time(failed(collecting(failures=failures))) == 100.0 + wait
+
+
+def test_the_wait_is_a_random_part_of_its_ceiling():
+    """Full jitter: a fleet that lost its server does not come back at once."""
+    assert retry_time(failed(collecting(failures=3), draw=0.25)) == 102.0
+
+
+def test_a_collector_that_used_up_its_failures_is_removed():
+    """The thirtieth failure in a row removes it for ten minutes."""
+    after = failed(collecting(failures=29))
+    assert after.machine.state is State.REMOVED
+    assert retry_time(after) == 700.0
+
+
+def test_a_removed_collector_is_given_one_attempt():
+    """After the probation a single failure removes it again, for twice as long."""
+    removed = failed(collecting(failures=29)).machine
+    gone = step(removed, Exited(101.0, 0.0), POLICY).machine
+    again = step(gone, Retry(700.0), POLICY)
+    assert again.actions == (Open(6),)
+    after = failed(again.machine, now=701.0)
+    assert after.machine.state is State.REMOVED
+    assert retry_time(after) == 701.0 + 1200.0
+
+
+def test_the_probation_has_a_ceiling():
+    """Silence never outlives an outage by more than an hour."""
+    assert retry_time(failed(collecting(failures=29, probations=9))) == 100.0 + 3600.0
+
+
+def test_a_removed_collector_waits_for_its_last_body():
+    """While what is left of the last process is still dying, it is not opened again."""
+    removed = failed(collecting(failures=29)).machine
+    later = step(removed, Retry(700.0), POLICY)
+    assert later.machine.state is State.REMOVED
+    assert later.actions == (RetryAt(701.0),)
+
+
+def test_literal_removal_is_left_by_a_reload_only():
+    """With revive = never no retry is scheduled, and a retry that an operator asks for is carried out."""
+    policy = replace(POLICY, revive=Revive.NEVER)
+    after = failed(collecting(failures=29), policy=policy)
+    assert retry_time(after) is None
+    gone = step(after.machine, Exited(101.0, 0.0), policy).machine
+    assert step(gone, Retry(102.0), policy).actions == (Open(6),)
+
+
+def test_three_hangs_within_an_hour_remove_it():
+    """Hangs are dearer than failures: the third one within the window removes."""
+    machine = collecting()
+    for now, state in ((0.0, State.BACKOFF), (1000.0, State.BACKOFF), (3000.0, State.REMOVED)):
+        after = hang(replace(machine, state=State.COLLECTING, body=True), now)
+        machine = after.machine
+        assert machine.state is state
+
+
+def test_hangs_of_long_ago_are_forgotten():
+    """A hang that is older than the window does not count."""
+    machine = collecting()
+    for now in (0.0, 1000.0, 3700.0, 5000.0):
+        machine = hang(replace(machine, state=State.COLLECTING, body=True), now).machine
+        assert machine.state is State.BACKOFF
+
+
+def test_a_deadline_kills_and_takes_the_series_away():
+    """What hangs is shown no more, and is killed."""
+    after = step(collecting(), Deadline(100.0, 10.0), POLICY)
+    assert after.machine.state is State.KILLING
+    assert after.actions == (Ended(Trouble.HANG), DropSeries(), Kill())
+
+
+def test_three_good_runs_clear_the_failures():
+    """One success is not yet health: the third one in a row is."""
+    machine = collecting(failures=7, probations=1)
+    for expected in ((7, 1), (7, 1), (0, 0)):
+        machine = step(replace(machine, state=State.COLLECTING), Done(100.0, 5), POLICY).machine
+        assert (machine.failures, machine.probations) == expected
+
+
+def test_a_neighbours_fault_costs_nothing():
+    """Who shares a worker with one that crashed it is opened again soon, without a failure."""
+    after = step(collecting(failures=3), Exited(100.0, 0.5, "other/x ended it", charged=False), POLICY)
+    assert after.machine.state is State.BACKOFF
+    assert after.machine.failures == 3
+    assert retry_time(after) == 100.5
+
+
+def test_a_tick_that_finds_it_busy_is_counted():
+    """A tick never starts a second body or a second question."""
+    for state in (State.CONNECTING, State.COLLECTING, State.KILLING):
+        after = step(collecting(state=state), Tick(100.0), POLICY)
+        assert after.actions == (Count(Counted.SKIPPED),)
+
+
+def test_an_answer_to_an_old_question_changes_nothing():
+    """What comes with an old number is counted and ignored."""
+    for event in (Done(100.0, 4), Failed(100.0, 4, UNAVAILABLE, "late", 0.5)):
+        assert step(collecting(), event, POLICY) == (collecting(), (Count(Counted.STALE),))
+    connecting = collecting(state=State.CONNECTING)
+    assert step(connecting, Opened(100.0, 4), POLICY) == (connecting, (Count(Counted.STALE),))
+
+
+def test_stopping_closes_and_then_kills():
+    """A stop is graceful first; when the grace is over the worker is killed; then it is stopped for good."""
+    stopping = step(collecting(), Stop(100.0), POLICY)
+    assert stopping.actions == (DropSeries(), Release(POLICY.grace))
+    late = step(stopping.machine, Deadline(102.0, 2.0), POLICY)
+    assert late.actions == (Kill(),)
+    assert step(late.machine, Exited(103.0, 0.0), POLICY).machine.state is State.STOPPED
+
+
+def test_a_stop_during_a_kill_is_remembered():
+    """What is being killed already is stopped when it is gone."""
+    killing = step(collecting(), Deadline(100.0, 10.0), POLICY).machine
+    stopping = step(killing, Stop(101.0), POLICY).machine
+    assert step(stopping, Exited(102.0, 0.0), POLICY).machine.state is State.STOPPED
+
+
+def test_what_is_left_of_a_removed_body_is_killed():
+    """A removed collector whose worker does not end in the grace is killed; one without a body is not."""
+    removed = failed(collecting(failures=29)).machine
+    assert step(removed, Deadline(102.0, 2.0), POLICY).actions == (Kill(),)
+    gone = step(removed, Exited(103.0, 0.0), POLICY).machine
+    assert step(gone, Deadline(104.0, 2.0), POLICY).actions == ()
+
+
+SENTENCES = [
+    (failed(collecting()).machine, "down; retry in 1 s, failure 1 of 30"),
+    (hang(collecting(), 100.0).machine, "no answer for 10 s, killed (in pymongo/network.py:332); retry in 1 s, hang 1 of 3"),
+    (failed(collecting(failures=29)).machine, "down; removed, next attempt in 10 min"),
+    (failed(collecting(failures=29), policy=replace(POLICY, revive=Revive.NEVER)).machine, "down; removed until a reload"),
+    (step(collecting(), Deadline(100.0, 10.0), POLICY).machine, "no answer for 10 s; killed, waiting for the process to end"),
+    (step(collecting(), Stop(100.0), POLICY).machine, "stopping"),
+    (step(collecting(), Exited(100.0, 1.0, "x/y ended the worker", charged=False), POLICY).machine, "x/y ended the worker; retry in 1 s"),
+    (step(collecting(), Done(100.0, 5), POLICY).machine, ""),
+    (replace(failed(collecting()).machine, retry_at=99.0), "down; retry now, failure 1 of 30"),
+]
+
+
+@pytest.mark.parametrize(("machine", "expected"), SENTENCES)
+def test_the_sentence_says_why_and_what_happens_next(machine, expected):
+    """An operator reads the reason, and when there will be news."""
+    assert sentence(machine, POLICY, 100.0) == expected
+
+
+def test_a_hang_without_a_place_is_told_without_one():
+    """Where no stack could be taken, the sentence does not pretend one."""
+    killing = step(collecting(), Deadline(100.0, 10.0), POLICY).machine
+    assert step(killing, Exited(101.0, 1.0), POLICY).machine.reason == "no answer for 10 s, killed"
+
+
+class Lives(RuleBasedStateMachine):
+    """A runtime that carries out the actions in a world where anything may happen at any time."""
+
+    kinds = st.sampled_from(list(FailureKind))
+    draws = st.floats(0, 1, exclude_max=True)
+
+    @initialize(revive=st.sampled_from(list(Revive)), failures=st.integers(1, 4), hangs=st.integers(1, 3))
+    def begin(self, revive, failures, hangs):
+        """Begin with a collector that was never opened."""
+        self.policy = Policy(revive=revive, max_failures=failures, max_hangs=hangs)
+        self.machine = Machine()
+        self.now = 0.0
+        self.process = False  # a process that may hold the collector
+        self.condemned = False  # it was killed or told to end, and is not reaped yet
+        self.series = False
+        self.retry_at = None
+        self.seqs = [0]
+
+    def happen(self, event):
+        """Put an event through the table and carry out what comes back."""
+        before = self.machine
+        self.machine, actions = step(before, event, self.policy)
+        for action in actions:
+            self.carry_out(action)
+        assert before.state is not State.STOPPED or self.machine.state is State.STOPPED
+        assert self.machine.seq >= before.seq
+
+    def carry_out(self, action):
+        """Do what the runtime does."""
+        match action:
+            case Open(seq):
+                assert not self.condemned, "a second body beside one that is not gone"
+                self.process, self.retry_at = True, None
+                self.seqs.append(seq)
+            case Collect(seq):
+                assert self.process
+                assert not self.condemned
+                self.seqs.append(seq)
+            case Commit():
+                self.series = True
+            case DropSeries():
+                self.series = False
+            case Kill() | Release(_):
+                assert self.process
+                self.condemned = True
+            case RetryAt(when):
+                self.retry_at = when
+
+    @rule(seconds=st.floats(0, 5000))
+    def time_passes(self, seconds):
+        """Time passes."""
+        self.now += seconds
+
+    @rule()
+    def tick(self):
+        """The schedule ticks, whatever the state."""
+        self.happen(Tick(self.now))
+
+    @rule(back=st.integers(0, 2), answer=st.sampled_from([Opened, Done]))
+    def good_answer(self, back, answer):
+        """An answer comes, to this question or to an older one."""
+        self.happen(answer(self.now, max(0, self.machine.seq - back)))
+
+    @rule(back=st.integers(0, 2), kind=kinds, draw=draws)
+    def bad_answer(self, back, kind, draw):
+        """A failure comes, of this question or of an older one."""
+        self.happen(Failed(self.now, max(0, self.machine.seq - back), kind, "down", draw))
+
+    @precondition(lambda self: self.machine.state in (State.CONNECTING, State.COLLECTING) or self.condemned)
+    @rule()
+    def deadline(self):
+        """No answer came in time."""
+        self.happen(Deadline(self.now, 10.0))
+
+    @precondition(lambda self: self.process)
+    @rule(draw=draws, charged=st.booleans())
+    def process_exits(self, draw, charged):
+        """The process is reaped, killed by us or not."""
+        self.process = self.condemned = False
+        self.happen(Exited(self.now, draw, "gone", charged))
+
+    @rule()
+    def retry(self):
+        """The wait is over, or an operator is impatient."""
+        self.happen(Retry(self.now))
+
+    @rule()
+    def stop(self):
+        """The collector is to end."""
+        self.happen(Stop(self.now))
+
+    @invariant()
+    def it_knows_whether_it_has_a_body(self):
+        """The machine's own account of its body is the world's."""
+        if hasattr(self, "machine"):
+            assert self.machine.body == self.process
+
+    @invariant()
+    def series_are_there_only_while_idle_or_collecting(self):
+        """Nothing stale is shown."""
+        if hasattr(self, "machine"):
+            assert not self.series or self.machine.may_have_series
+
+    @invariant()
+    def there_is_a_way_out(self):
+        """Each state that is not the last one is left by something that will happen."""
+        if not hasattr(self, "machine"):
+            return
+        match self.machine.state:
+            case State.CONNECTING | State.IDLE | State.COLLECTING:
+                assert self.process  # it answers, exits, or meets its deadline
+            case State.KILLING:
+                assert self.process  # it is reaped
+                assert self.condemned
+            case State.BACKOFF if self.machine != Machine():
+                assert self.retry_at is not None
+            case State.REMOVED:
+                assert self.retry_at is not None or self.policy.revive is Revive.NEVER
+            case State.STOPPED:
+                assert not self.process
+
+    @invariant()
+    def numbers_are_never_used_twice(self):
+        """Each question has a number of its own."""
+        if hasattr(self, "machine"):
+            assert len(self.seqs) == len(set(self.seqs))
+
+
+TestLives = Lives.TestCase
+TestLives.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
