@@ -1,0 +1,38 @@
+"""Whose failure it is."""
+
+import socket
+
+import pytest
+
+from rscollector.model.errors import FailureKind, Misconfigured, Unavailable, fence, kind_of
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (Unavailable("down"), FailureKind.UNAVAILABLE),
+        (Misconfigured("wrong"), FailureKind.MISCONFIGURED),
+        (ConnectionResetError(), FailureKind.UNAVAILABLE),
+        (TimeoutError(), FailureKind.UNAVAILABLE),
+        (socket.gaierror(), FailureKind.UNAVAILABLE),
+        (FileNotFoundError(), FailureKind.MISCONFIGURED),
+        (PermissionError(), FailureKind.MISCONFIGURED),
+        (OSError("disk"), FailureKind.BUG),
+        (ValueError("oops"), FailureKind.BUG),
+    ],
+)
+def test_every_exception_has_a_kind(error, kind):
+    """The world's and the operator's errors are told from the programmer's."""
+    assert kind_of(error) is kind
+
+
+def test_the_fence_keeps_what_was_raised_and_lets_the_process_end():
+    """Exceptions are caught; what asks the process to end is not."""
+    with fence() as caught:
+        raise ValueError("oops")
+    assert [str(each) for each in caught] == ["oops"]
+    with fence() as nothing:
+        pass
+    assert nothing == []
+    with pytest.raises(SystemExit), fence():
+        raise SystemExit(3)

@@ -1,0 +1,181 @@
+"""Declarations and samples: what they are, and which series they stand for."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rscollector.model.metrics import Distribution, Kind, Metric, Series, repaired
+
+GAUGE = Metric("x_size_bytes", Kind.GAUGE, "A size.", unit="bytes", labels=("queue",))
+COUNTER = Metric("x_runs_total", Kind.COUNTER, "Runs.")
+INFO = Metric("x_build_info", Kind.INFO, "A version.", labels=("version",))
+STATESET = Metric("x_state", Kind.STATESET, "A state.", labels=("node",), states=("up", "down"))
+HISTOGRAM = Metric("x_age_seconds", Kind.HISTOGRAM, "Ages.", unit="seconds", buckets=(1.0, 5.0))
+GAUGE_HISTOGRAM = Metric("x_waiting_seconds", Kind.GAUGE_HISTOGRAM, "Ages.", unit="seconds", buckets=(1.0, 5.0))
+
+SAMPLES = [
+    (GAUGE, ("active",), 3, [Series("x_size_bytes", {"queue": "active"}, 3)]),
+    (COUNTER, (), 2**60, [Series("x_runs_total", {}, 2**60)]),
+    (INFO, ("1.2",), 1, [Series("x_build_info", {"version": "1.2"}, 1)]),
+    (
+        STATESET,
+        ("a",),
+        "down",
+        [Series("x_state", {"node": "a", "x_state": "up"}, 0), Series("x_state", {"node": "a", "x_state": "down"}, 1)],
+    ),
+    (
+        HISTOGRAM,
+        (),
+        Distribution((2, 0, 1), 11.5),
+        [
+            Series("x_age_seconds_bucket", {"le": "1.0"}, 2),
+            Series("x_age_seconds_bucket", {"le": "5.0"}, 2),
+            Series("x_age_seconds_bucket", {"le": "+Inf"}, 3),
+            Series("x_age_seconds_count", {}, 3),
+            Series("x_age_seconds_sum", {}, 11.5),
+        ],
+    ),
+    (
+        GAUGE_HISTOGRAM,
+        (),
+        Distribution((1, 1, 0), 4),
+        [
+            Series("x_waiting_seconds_bucket", {"le": "1.0"}, 1),
+            Series("x_waiting_seconds_bucket", {"le": "5.0"}, 2),
+            Series("x_waiting_seconds_bucket", {"le": "+Inf"}, 2),
+            Series("x_waiting_seconds_gcount", {}, 2),
+            Series("x_waiting_seconds_gsum", {}, 4),
+        ],
+    ),
+]
+EACH = pytest.mark.parametrize(("metric", "values", "value", "series"), SAMPLES, ids=lambda each: getattr(each, "kind", ""))
+
+
+@EACH
+def test_a_sample_becomes_the_series_of_its_kind(metric, values, value, series):
+    """Each kind has its series, and `width` says how many before there is a sample."""
+    assert list(metric.series(values, value)) == series
+    assert metric.width == len(series)
+    assert metric.problem(values, value) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"name": "X"}, "a name has lower-case letters, digits and underscores"),
+        ({"name": "x_total"}, "the suffix _total belongs to each counter and to nothing else"),
+        ({"kind": Kind.COUNTER}, "the suffix _total belongs to each counter and to nothing else"),
+        ({"kind": Kind.INFO}, "the suffix _info belongs to each info and to nothing else"),
+        ({"unit": "seconds"}, "the name does not end with its unit 'seconds'"),
+        ({"help": "No sentence"}, "the help is not a sentence"),
+        ({"labels": ("Queue",)}, "label 'Queue' has characters that a label cannot have"),
+        ({"labels": ("instance",)}, "no label is called 'instance'"),
+        ({"labels": ("name",)}, "no label is called 'name'"),
+        ({"labels": ("x",)}, "no label is called 'x'"),
+        ({"labels": ("a", "a")}, "a label is named twice"),
+        ({"states": ("up",)}, "states belong to statesets"),
+        ({"kind": Kind.STATESET}, "states belong to statesets"),
+        ({"buckets": (1.0,)}, "buckets belong to histograms"),
+        ({"kind": Kind.HISTOGRAM}, "buckets belong to histograms"),
+        ({"kind": Kind.HISTOGRAM, "buckets": (2.0, 1.0)}, "buckets ascend, without infinity"),
+        ({"kind": Kind.HISTOGRAM, "buckets": (1.0, math.inf)}, "buckets ascend, without infinity"),
+        ({"bosun": "a b"}, "'a b' is no name for Bosun"),
+    ],
+)
+def test_a_wrong_declaration_is_refused(fields, problem):
+    """A declaration that would make a wrong page fails when the plugin is imported."""
+    with pytest.raises(ValueError) as refused:  # noqa: PT011  the text is compared below
+        Metric(**{"name": "x", "kind": Kind.GAUGE, "help": "A number.", **fields})
+    assert str(refused.value) == f"metric {fields.get('name', 'x')!r}: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "value", "problem"),
+    [
+        (GAUGE, ("a", "b"), 1, "2 label values for the labels ('queue',)"),
+        (GAUGE, (1,), 1, "label values are texts"),
+        (GAUGE, "a", 1, "label values are texts"),
+        (GAUGE, ("a",), True, "True is no number"),
+        (GAUGE, ("a",), None, "None is no number"),
+        (COUNTER, (), -1, "a counter cannot be -1"),
+        (STATESET, ("a",), "sideways", "'sideways' is none of its states"),
+        (STATESET, ("a",), 1, "1 is none of its states"),
+        (HISTOGRAM, (), 5, "5 is no Distribution"),
+        (HISTOGRAM, (), Distribution((1, 2), 3), "2 counts for 2 buckets and the one above"),
+        (HISTOGRAM, (), Distribution((1, 2, -1), 3), "counts are whole and the sum is a number"),
+        (HISTOGRAM, (), Distribution((1, 2, 0.5), 3), "counts are whole and the sum is a number"),
+        (HISTOGRAM, (), Distribution((1, 2, 0), "3"), "counts are whole and the sum is a number"),
+    ],
+)
+def test_what_is_no_sample_is_named(metric, values, value, problem):
+    """Labels and values that do not fit the declaration are refused with what is wrong."""
+    assert metric.problem(values, value) == problem
+
+
+def test_calling_a_metric_makes_a_sample_with_labels_in_their_order():
+    """Labels are given by name, in any order, and nothing is missing or unknown."""
+    two = Metric("x_two", Kind.GAUGE, "Two labels.", labels=("a", "b"))
+    assert two(5, b="2", a="1").values == ("1", "2")
+    assert INFO(version="1.2").value == 1
+    with pytest.raises(TypeError, match=r"x_two has the labels \('a', 'b'\), not \('a',\)"):
+        two(5, a="1")
+
+
+@pytest.mark.parametrize(
+    ("metric", "family", "bosun", "rate"),
+    [
+        (GAUGE, "x_size_bytes", "x.size.bytes", "gauge"),
+        (COUNTER, "x_runs", "x.runs.total", "counter"),
+        (INFO, "x_build", "x.build.info", "gauge"),
+        (HISTOGRAM, "x_age_seconds", "x.age.seconds", "counter"),
+        (GAUGE_HISTOGRAM, "x_waiting_seconds", "x.waiting.seconds", "gauge"),
+        (Metric("x_old", Kind.GAUGE, "Old.", bosun="old.name"), "x_old", "old.name", "gauge"),
+    ],
+)
+def test_a_metric_has_a_name_for_each_world(metric, family, bosun, rate):
+    """OpenMetrics' family has no suffix; Bosun has dots, unless the declaration says otherwise."""
+    assert (metric.family, metric.bosun_name, metric.bosun_rate) == (family, bosun, rate)
+
+
+def test_bosun_is_given_tags_that_it_can_take():
+    """A state's tag is `state`, a bucket's is `le`, and infinity has no plus sign."""
+    assert list(STATESET.bosun_series(("a",), "up")) == [
+        Series("x.state", {"node": "a", "state": "up"}, 1),
+        Series("x.state", {"node": "a", "state": "down"}, 0),
+    ]
+    for metric in (HISTOGRAM, GAUGE_HISTOGRAM):
+        assert list(metric.bosun_series((), Distribution((1, 0, 1), 9))) == [
+            Series(f"{metric.bosun_name}.bucket", {"le": "1.0"}, 1),
+            Series(f"{metric.bosun_name}.bucket", {"le": "5.0"}, 1),
+            Series(f"{metric.bosun_name}.bucket", {"le": "inf"}, 2),
+            Series(f"{metric.bosun_name}.count", {}, 2),
+            Series(f"{metric.bosun_name}.sum", {}, 9),
+        ]
+
+
+@given(
+    bounds=st.lists(st.integers(-50, 50).map(float), min_size=1, max_size=8, unique=True).map(sorted).map(tuple),
+    observations=st.lists(st.integers(-60, 60)),
+)
+def test_a_distribution_counts_each_observation_once(bounds, observations):
+    """A bucket holds what is at most its bound and more than the one before."""
+    found = Distribution.of(bounds, observations)
+    edges = (-math.inf, *bounds, math.inf)
+    expected = [sum(low < each <= high for each in observations) for low, high in zip(edges, edges[1:], strict=False)]
+    assert found == Distribution(tuple(expected), sum(observations))
+
+
+def test_a_metric_sorts_into_its_own_buckets():
+    """`metric.distribution` is `Distribution.of` with the declared bounds."""
+    assert HISTOGRAM.distribution([1.0, 3.0, 7.5]) == Distribution((1, 1, 1), 11.5)
+
+
+@given(st.text(alphabet=st.characters()))
+def test_a_repaired_text_can_always_be_encoded(text):
+    """Whatever text a collector makes, the page can be written; what was right is not changed."""
+    mended = repaired(text)
+    mended.encode("utf-8")
+    assert len(mended) == len(text)
+    assert all(before == after or "\ud800" <= before <= "\udfff" for before, after in zip(text, mended, strict=True))

@@ -1,0 +1,109 @@
+"""The types of settings: what they accept, what they say, and what they hide."""
+
+import pytest
+
+from rscollector.model.lifecycle import Machine, State
+from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Secret, duration, setting
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("15s", 15), ("250ms", 0.25), ("1h30m", 5400), ("1.5h", 5400), ("2d", 172800)]
+)
+def test_a_duration_is_read_in_seconds(text, seconds):
+    """A number and a unit, or several of them."""
+    assert Duration(text) == seconds
+    assert Duration(Duration(text)) == seconds
+
+
+@pytest.mark.parametrize("wrong", [15, 1.5, "15", "s", "", "-1s", "15 s", None, ["15s"]])
+def test_what_is_no_duration_is_refused(wrong):
+    """A bare number is refused: its unit would be a guess."""
+    with pytest.raises(ValueError, match='a duration such as "15s"'):
+        Duration(wrong)
+
+
+def test_a_duration_shows_itself_as_a_person_would_say_it():
+    """In sentences it has its units."""
+    assert f"{Duration('90s')}" == "1 min 30 s"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [(65536, 65536), ("64K", 65536), ("64 KiB", 65536), ("1.5G", 3 << 29), ("7B", 7), ("10M", 10 << 20)]
+)
+def test_a_size_is_read_in_bytes(text, size):
+    """Powers of 1024, with or without iB."""
+    assert ByteSize(text) == size
+
+
+@pytest.mark.parametrize("wrong", [-1, True, 1.5, "K", "1X", None])
+def test_what_is_no_size_is_refused(wrong):
+    """Anything else is refused."""
+    with pytest.raises(ValueError, match="a size in bytes"):
+        ByteSize(wrong)
+
+
+def test_a_secret_shows_itself_to_nobody_who_does_not_ask():
+    """repr, str, format and an error's text have stars; `reveal` has the text."""
+    secret = Secret("hunter2")
+    assert {repr(secret), str(secret), f"{secret}", f"{secret!r:>5}"} == {"Secret('***')"}
+    assert secret.reveal() == "hunter2"
+    assert (secret == Secret("hunter2"), secret == "hunter2", len({secret, Secret("hunter2")})) == (True, False, 1)
+
+
+@pytest.mark.parametrize(("text", "canonical"), [("192.0.2.1", "192.0.2.1"), ("2001:DB8:0::1", "2001:db8::1")])
+def test_an_address_is_kept_in_its_canonical_form(text, canonical):
+    """Two ways to write an address are one address."""
+    address = IpAddress(text)
+    assert (address.text, address == IpAddress(canonical)) == (canonical, True)
+    assert repr(address) == f"IpAddress('{canonical}')"
+    assert len({address, IpAddress(canonical)}) == 1
+
+
+@pytest.mark.parametrize("wrong", ["192.0.2.300", "host", "", None, 5, "192.0.2.0/24"])
+def test_what_is_no_address_is_refused(wrong):
+    """Names, networks and numbers are no addresses."""
+    with pytest.raises(ValueError, match="an IP address such as"):
+        IpAddress(wrong)
+
+
+def test_an_address_with_a_zone_is_refused():
+    """A zone belongs to an interface, not to an address that may move."""
+    with pytest.raises(ValueError, match="without a zone"):
+        IpAddress("fe80::1%eth0")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("127.0.0.1:10070", "127.0.0.1:10070"), ("[::1]:80", "[::1]:80"), (":10070", "0.0.0.0:10070"), ("[::]:0", "[::]:0")],
+)
+def test_a_listening_address_has_a_host_and_a_port(text, shown):
+    """IPv6 stands in brackets; no host means all IPv4 addresses."""
+    assert str(Listen(text)) == shown
+    assert (repr(Listen(text)), len({Listen(text), Listen(shown)})) == (f"Listen('{shown}')", 1)
+
+
+@pytest.mark.parametrize("wrong", ["localhost:80", "127.0.0.1", "127.0.0.1:x", "::1:80", "1.2.3.4:99999", 80, None])
+def test_what_nobody_can_listen_on_is_refused(wrong):
+    """Names are not resolved, and IPv6 without brackets is ambiguous."""
+    with pytest.raises(ValueError, match="an address and port such as"):
+        Listen(wrong)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0 ms"), (0.0008, "0.8 ms"), (0.25, "250 ms"), (4, "4 s"), (4.26, "4.3 s"), (90, "1 min 30 s"), (5400, "1 h 30 min"), (90061, "1 d 1 h")],
+)
+def test_seconds_are_said_as_a_person_would(seconds, shown):
+    """No more than two units, and no more digits than anyone reads."""
+    assert duration(seconds) == shown
+
+
+def test_a_setting_is_a_dataclass_field_with_a_sentence():
+    """Defaults, factories and required settings carry their help."""
+    made = [setting("A."), setting("B.", default=1), setting("C.", default_factory=dict)]
+    assert [each.metadata["help"] for each in made] == ["A.", "B.", "C."]
+
+
+def test_series_may_be_shown_only_while_idle_or_collecting():
+    """The machine itself says when its series may be there."""
+    assert {state for state in State if Machine(state=state).may_have_series} == {State.IDLE, State.COLLECTING}
