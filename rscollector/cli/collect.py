@@ -77,7 +77,7 @@ def _failed(what: str, timeout: float, error: Exception) -> int:
 
 def _settings(given: argparse.Namespace, plugin: Any, name: str) -> tuple[Any, float]:
     """Return the settings and the timeout: the configured ones, changed by the options."""
-    from rscollector.config.load import load, secret_text
+    from rscollector.config.load import load
     from rscollector.runtime.foreground import settings_of
 
     table: dict[str, Any] = {}
@@ -96,7 +96,15 @@ def _settings(given: argparse.Namespace, plugin: Any, name: str) -> tuple[Any, f
             raise ValueError(f"the configuration has no such collector; it has: {', '.join(specs) or 'none'}")
     for assignment in given.set:
         table |= _assigned(assignment)
-    return settings_of(plugin, table, secret_text), given.timeout or timeout
+    return settings_of(plugin, table, _secret), given.timeout or timeout
+
+
+def _secret(table: Any) -> str:
+    """Return a secret's text: the configuration has it already, --set names its place."""
+    from rscollector.config.build import resolved
+    from rscollector.config.load import secret_text
+
+    return resolved(table) if isinstance(table, dict) and "value" in table else secret_text(table)
 
 
 def _assigned(text: str) -> dict[str, Any]:

@@ -217,7 +217,7 @@ def _settings(builder: Builder, path: KeyPath, table: Mapping[str, Any]) -> tupl
 
 
 def secret_text(value: object) -> str:
-    """Read a secret from the place that its table names, or take it from a table that `plain` made."""
+    """Read a secret from the place that its table names."""
     if not (isinstance(value, Mapping) and len(value) == 1):
         raise ValueError(_PLACE)
     ((source, name),) = value.items()

@@ -28,7 +28,8 @@ class Duration(float):
             return super().__new__(cls, text)
         if not isinstance(text, str) or not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
             raise ValueError('a duration such as "15s", "250ms" or "1h30m"')
-        return super().__new__(cls, sum(float(n) * _SECONDS[unit] for n, unit in _DURATION.findall(text)))
+        total = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+        return super().__new__(cls, round(total, 6))
 
     def __str__(self) -> str:
         return duration(self)

@@ -184,6 +184,17 @@ def test_collect_uses_the_configuration_of_a_named_collector(rscollector, tmp_pa
     assert "the configuration has no such collector; it has: rogue/a" in absent.stderr
 
 
+def test_collect_is_given_the_secrets(rscollector, tmp_path):
+    """A secret of the configuration, and one whose place --set names, reach the collector."""
+    config = tmp_path / "rscollector.toml"
+    config.write_text('[collector.rogue.a]\ndo = "misconfigured"\npassword = { env = "HIDDEN" }\n')
+    done = rscollector("collect", "rogue/a", "-c", config, HIDDEN="swordfish")
+    assert done.stderr == "rscollector: rogue/a: misconfigured: the password 'swordfish' is wrong\n"
+    place = 'password={ env = "HIDDEN" }'
+    again = rscollector("collect", "rogue", "--set", "do=misconfigured", "--set", place, HIDDEN="swordfish")
+    assert again.stderr == "rscollector: rogue: misconfigured: the password 'swordfish' is wrong\n"
+
+
 def test_collect_names_a_wrong_setting(rscollector):
     """A setting that is unknown or of the wrong type is a usage error."""
     done = rscollector("collect", "rogue", "--set", "count='x'", "--set", "tag=1")

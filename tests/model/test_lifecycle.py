@@ -253,12 +253,24 @@ def test_what_is_left_of_a_removed_body_is_killed():
 
 SENTENCES = [
     (failed(collecting()).machine, "down; retry in 1 s, failure 1 of 30"),
-    (hang(collecting(), 100.0).machine, "no answer for 10 s, killed (in pymongo/network.py:332); retry in 1 s, hang 1 of 3"),
+    (
+        hang(collecting(), 100.0).machine,
+        "no answer for 10 s, killed (in pymongo/network.py:332); retry in 1 s, hang 1 of 3",
+    ),
     (failed(collecting(failures=29)).machine, "down; removed, next attempt in 10 min"),
-    (failed(collecting(failures=29), policy=replace(POLICY, revive=Revive.NEVER)).machine, "down; removed until a reload"),
-    (step(collecting(), Deadline(100.0, 10.0), POLICY).machine, "no answer for 10 s; killed, waiting for the process to end"),
+    (
+        failed(collecting(failures=29), policy=replace(POLICY, revive=Revive.NEVER)).machine,
+        "down; removed until a reload",
+    ),
+    (
+        step(collecting(), Deadline(100.0, 10.0), POLICY).machine,
+        "no answer for 10 s; killed, waiting for the process to end",
+    ),
     (step(collecting(), Stop(100.0), POLICY).machine, "stopping"),
-    (step(collecting(), Exited(100.0, 1.0, "x/y ended the worker", charged=False), POLICY).machine, "x/y ended the worker; retry in 1 s"),
+    (
+        step(collecting(), Exited(100.0, 1.0, "x/y ended the worker", charged=False), POLICY).machine,
+        "x/y ended the worker; retry in 1 s",
+    ),
     (step(collecting(), Done(100.0, 5), POLICY).machine, ""),
     (replace(failed(collecting()).machine, retry_at=99.0), "down; retry now, failure 1 of 30"),
 ]

@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rscollector.model.metrics import Distribution, Kind, Metric, Series, repaired
+import itertools
 
 GAUGE = Metric("x_size_bytes", Kind.GAUGE, "A size.", unit="bytes", labels=("queue",))
 COUNTER = Metric("x_runs_total", Kind.COUNTER, "Runs.")
 INFO = Metric("x_build_info", Kind.INFO, "A version.", labels=("version",))
 STATESET = Metric("x_state", Kind.STATESET, "A state.", labels=("node",), states=("up", "down"))
 HISTOGRAM = Metric("x_age_seconds", Kind.HISTOGRAM, "Ages.", unit="seconds", buckets=(1.0, 5.0))
-GAUGE_HISTOGRAM = Metric("x_waiting_seconds", Kind.GAUGE_HISTOGRAM, "Ages.", unit="seconds", buckets=(1.0, 5.0))
+GAUGE_HISTOGRAM = Metric(
+    "x_waiting_seconds", Kind.GAUGE_HISTOGRAM, "Ages.", unit="seconds", buckets=(1.0, 5.0)
+)
 
 SAMPLES = [
     (GAUGE, ("active",), 3, [Series("x_size_bytes", {"queue": "active"}, 3)]),
@@ -23,7 +26,10 @@ SAMPLES = [
         STATESET,
         ("a",),
         "down",
-        [Series("x_state", {"node": "a", "x_state": "up"}, 0), Series("x_state", {"node": "a", "x_state": "down"}, 1)],
+        [
+            Series("x_state", {"node": "a", "x_state": "up"}, 0),
+            Series("x_state", {"node": "a", "x_state": "down"}, 1),
+        ],
     ),
     (
         HISTOGRAM,
@@ -50,7 +56,9 @@ SAMPLES = [
         ],
     ),
 ]
-EACH = pytest.mark.parametrize(("metric", "values", "value", "series"), SAMPLES, ids=lambda each: getattr(each, "kind", ""))
+EACH = pytest.mark.parametrize(
+    ("metric", "values", "value", "series"), SAMPLES, ids=lambda each: getattr(each, "kind", "")
+)
 
 
 @EACH
@@ -156,14 +164,16 @@ def test_bosun_is_given_tags_that_it_can_take():
 
 
 @given(
-    bounds=st.lists(st.integers(-50, 50).map(float), min_size=1, max_size=8, unique=True).map(sorted).map(tuple),
+    bounds=st.lists(st.integers(-50, 50).map(float), min_size=1, max_size=8, unique=True)
+    .map(sorted)
+    .map(tuple),
     observations=st.lists(st.integers(-60, 60)),
 )
 def test_a_distribution_counts_each_observation_once(bounds, observations):
     """A bucket holds what is at most its bound and more than the one before."""
     found = Distribution.of(bounds, observations)
     edges = (-math.inf, *bounds, math.inf)
-    expected = [sum(low < each <= high for each in observations) for low, high in zip(edges, edges[1:], strict=False)]
+    expected = [sum(low < each <= high for each in observations) for low, high in itertools.pairwise(edges)]
     assert found == Distribution(tuple(expected), sum(observations))
 
 
@@ -178,4 +188,6 @@ def test_a_repaired_text_can_always_be_encoded(text):
     mended = repaired(text)
     mended.encode("utf-8")
     assert len(mended) == len(text)
-    assert all(before == after or "\ud800" <= before <= "\udfff" for before, after in zip(text, mended, strict=True))
+    assert all(
+        before == after or "\ud800" <= before <= "\udfff" for before, after in zip(text, mended, strict=True)
+    )

@@ -28,7 +28,8 @@ def test_a_duration_shows_itself_as_a_person_would_say_it():
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [(65536, 65536), ("64K", 65536), ("64 KiB", 65536), ("1.5G", 3 << 29), ("7B", 7), ("10M", 10 << 20)]
+    ("text", "size"),
+    [(65536, 65536), ("64K", 65536), ("64 KiB", 65536), ("1.5G", 3 << 29), ("7B", 7), ("10M", 10 << 20)],
 )
 def test_a_size_is_read_in_bytes(text, size):
     """Powers of 1024, with or without iB."""
@@ -47,10 +48,16 @@ def test_a_secret_shows_itself_to_nobody_who_does_not_ask():
     secret = Secret("hunter2")
     assert {repr(secret), str(secret), f"{secret}", f"{secret!r:>5}"} == {"Secret('***')"}
     assert secret.reveal() == "hunter2"
-    assert (secret == Secret("hunter2"), secret == "hunter2", len({secret, Secret("hunter2")})) == (True, False, 1)
+    assert (secret == Secret("hunter2"), secret == "hunter2", len({secret, Secret("hunter2")})) == (
+        True,
+        False,
+        1,
+    )
 
 
-@pytest.mark.parametrize(("text", "canonical"), [("192.0.2.1", "192.0.2.1"), ("2001:DB8:0::1", "2001:db8::1")])
+@pytest.mark.parametrize(
+    ("text", "canonical"), [("192.0.2.1", "192.0.2.1"), ("2001:DB8:0::1", "2001:db8::1")]
+)
 def test_an_address_is_kept_in_its_canonical_form(text, canonical):
     """Two ways to write an address are one address."""
     address = IpAddress(text)
@@ -74,7 +81,12 @@ def test_an_address_with_a_zone_is_refused():
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("127.0.0.1:10070", "127.0.0.1:10070"), ("[::1]:80", "[::1]:80"), (":10070", "0.0.0.0:10070"), ("[::]:0", "[::]:0")],
+    [
+        ("127.0.0.1:10070", "127.0.0.1:10070"),
+        ("[::1]:80", "[::1]:80"),
+        (":10070", "0.0.0.0:10070"),
+        ("[::]:0", "[::]:0"),
+    ],
 )
 def test_a_listening_address_has_a_host_and_a_port(text, shown):
     """IPv6 stands in brackets; no host means all IPv4 addresses."""
@@ -82,7 +94,9 @@ def test_a_listening_address_has_a_host_and_a_port(text, shown):
     assert (repr(Listen(text)), len({Listen(text), Listen(shown)})) == (f"Listen('{shown}')", 1)
 
 
-@pytest.mark.parametrize("wrong", ["localhost:80", "127.0.0.1", "127.0.0.1:x", "::1:80", "1.2.3.4:99999", 80, None])
+@pytest.mark.parametrize(
+    "wrong", ["localhost:80", "127.0.0.1", "127.0.0.1:x", "::1:80", "1.2.3.4:99999", 80, None]
+)
 def test_what_nobody_can_listen_on_is_refused(wrong):
     """Names are not resolved, and IPv6 without brackets is ambiguous."""
     with pytest.raises(ValueError, match="an address and port such as"):
@@ -91,7 +105,16 @@ def test_what_nobody_can_listen_on_is_refused(wrong):
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0, "0 ms"), (0.0008, "0.8 ms"), (0.25, "250 ms"), (4, "4 s"), (4.26, "4.3 s"), (90, "1 min 30 s"), (5400, "1 h 30 min"), (90061, "1 d 1 h")],
+    [
+        (0, "0 ms"),
+        (0.0008, "0.8 ms"),
+        (0.25, "250 ms"),
+        (4, "4 s"),
+        (4.26, "4.3 s"),
+        (90, "1 min 30 s"),
+        (5400, "1 h 30 min"),
+        (90061, "1 d 1 h"),
+    ],
 )
 def test_seconds_are_said_as_a_person_would(seconds, shown):
     """No more than two units, and no more digits than anyone reads."""
@@ -106,4 +129,7 @@ def test_a_setting_is_a_dataclass_field_with_a_sentence():
 
 def test_series_may_be_shown_only_while_idle_or_collecting():
     """The machine itself says when its series may be there."""
-    assert {state for state in State if Machine(state=state).may_have_series} == {State.IDLE, State.COLLECTING}
+    assert {state for state in State if Machine(state=state).may_have_series} == {
+        State.IDLE,
+        State.COLLECTING,
+    }

@@ -1,0 +1,180 @@
+"""From tables to dataclasses: every fault at once, and the way back."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rscollector.config.build import Builder, Unresolved, plain, resolved, type_name, unknown
+from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Secret, setting
+
+
+class Mode(StrEnum):
+    """An enum."""
+
+    FAST = "fast"
+    SLOW = "slow"
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A nested table."""
+
+    port: int = setting("A port.", default=1)
+
+
+@dataclass(frozen=True)
+class Everything:
+    """A setting of each type."""
+
+    text: str = setting("Required.")
+    number: int = setting("A number.", default=1)
+    share: float = setting("A fraction.", default=0.5)
+    flag: bool = setting("A switch.", default=False)
+    wait: Duration = setting("A time.", default=Duration("1s"))
+    size: ByteSize = setting("A size.", default=ByteSize(1))
+    mode: Mode = setting("An enum.", default=Mode.FAST)
+    maybe: int | None = setting("Or none.", default=None)
+    addresses: tuple[IpAddress, ...] = setting("A list.", default=())
+    listen: Listen = setting("An address.", default=Listen("127.0.0.1:1"))
+    tags: dict[str, str] = setting("A table.", default_factory=dict)
+    inner: Inner = setting("A nested table.", default=Inner())
+    password: Secret | None = setting("A secret.", default=None)
+
+    def __post_init__(self):
+        if self.number == 13:
+            raise ValueError("number is not 13")
+
+
+def built(table, secret=resolved):
+    """Return what was built and the faults as (path, reason)."""
+    builder = Builder(secret)
+    value = builder.table(Everything, table, ("x",))
+    return value, [(".".join(path), reason) for path, reason in builder.faults]
+
+
+def test_all_faults_are_named_at_once():
+    """Each wrong value is named with its path, what was expected, and what is there."""
+    table = {
+        "number": "1",
+        "share": "half",
+        "flag": 1,
+        "wait": 5,
+        "size": -1,
+        "mode": "quick",
+        "maybe": 1.5,
+        "addresses": ["192.0.2.1", "nowhere"],
+        "listen": "here",
+        "tags": {"a": 1},
+        "inner": {"prot": 5},
+        "password": "hunter2",
+        "colour": "red",
+    }
+    value, faults = built(table, lambda _: (_ for _ in ()).throw(ValueError("a secret's place")))
+    assert value is None
+    assert dict(faults) == {
+        "x.colour": f"unknown key; known: {', '.join(sorted(Everything.__dataclass_fields__))}",
+        "x.text": "is required: Required.",
+        "x.number": 'expected a whole number, not "1"',
+        "x.share": 'expected a number, not "half"',
+        "x.flag": "expected true or false, not 1",
+        "x.wait": 'expected a duration such as "15s", "250ms" or "1h30m", not 5',
+        "x.size": 'expected a size in bytes such as 65536, "64K" or "10M", not -1',
+        "x.mode": 'expected "fast" or "slow", not "quick"',
+        "x.maybe": "expected a whole number, not 1.5",
+        "x.addresses.1": 'expected an IP address such as "192.0.2.10" or "2001:db8::10", not "nowhere"',
+        "x.listen": 'expected an address and port such as "127.0.0.1:10070" or "[::1]:10070", not "here"',
+        "x.tags.a": "expected a text in quotes, not 1",
+        "x.inner.prot": 'unknown key; did you mean "port"?',
+        "x.password": "expected a secret's place, not one that is written here",
+    }
+
+
+def test_tables_and_lists_are_expected_where_they_belong():
+    """A value in the place of a table or list is named as such."""
+    _, faults = built({"text": "", "inner": 5, "addresses": "192.0.2.1", "tags": [1], "mode": {"a": 1}})
+    assert dict(faults) == {
+        "x.inner": "expected a table, not 5",
+        "x.addresses": 'expected a list [ … ], not "192.0.2.1"',
+        "x.tags": "expected a table { … }, not a list",
+        "x.mode": 'expected "fast" or "slow", not a table',
+    }
+
+
+def test_a_dataclass_may_refuse_what_does_not_fit_together():
+    """A ValueError of the dataclass itself is a fault at its table."""
+    assert built({"text": "", "number": 13}) == (None, [("x", "number is not 13")])
+
+
+def test_a_whole_number_is_a_number():
+    """TOML's 1 is as good as its 1.0, but true is no number."""
+    assert built({"text": "", "share": 1})[0].share == 1.0
+    assert built({"text": "", "number": True})[1] == [("x.number", "expected a whole number, not true")]
+
+
+def test_a_secret_that_cannot_be_read_is_a_problem_and_no_fault():
+    """The file is right and the world is not: this is told apart."""
+
+    def unreadable(_):
+        raise Unresolved("the file is not there")
+
+    builder = Builder(unreadable)
+    assert builder.table(Everything, {"text": "", "password": {"file": "x"}}, ()) is None
+    assert (builder.faults, [(".".join(path), why) for path, why in builder.problems]) == (
+        [],
+        [("password", "the file is not there")],
+    )
+
+
+def test_long_values_are_shown_in_part():
+    """A message does not repeat a whole novel."""
+    _, faults = built({"text": "", "number": "y" * 100})
+    assert faults == [("x.number", f'expected a whole number, not "{"y" * 37}…"')]
+
+
+def test_an_unknown_key_is_told_what_may_have_been_meant():
+    """The nearest known key is offered, or all of them, or none."""
+    assert unknown("adress", ["address", "port"]) == 'unknown key; did you mean "address"?'
+    assert unknown("x", ["b", "a"]) == "unknown key; known: a, b"
+    assert unknown("x", []) == "unknown key; known: none"
+
+
+def test_types_have_names_for_the_documentation():
+    """A reader of the tables sees words and not Python."""
+    names = [
+        type_name(each) for each in (int | None, tuple[IpAddress, ...], dict[str, str], Mode, Inner, Duration)
+    ]
+    assert names == [
+        "whole number",
+        "list of IP address",
+        "table of text",
+        '"fast" or "slow"',
+        "table",
+        "duration",
+    ]
+
+
+texts = st.text(st.characters(codec="utf-8"))
+everything = st.builds(
+    Everything,
+    text=texts,
+    number=st.integers().filter(lambda number: number != 13),
+    share=st.floats(allow_nan=False),
+    flag=st.booleans(),
+    wait=st.integers(0, 10**6).map(lambda ms: Duration(f"{ms}ms")),
+    size=st.integers(0, 2**60).map(ByteSize),
+    mode=st.sampled_from(Mode),
+    maybe=st.none() | st.integers(),
+    addresses=st.lists(st.ip_addresses().map(str).map(IpAddress)).map(tuple),
+    listen=st.integers(0, 65535).map(lambda port: Listen(f"[::1]:{port}")),
+    tags=st.dictionaries(texts, texts),
+    inner=st.builds(Inner, port=st.integers()),
+    password=st.none() | texts.map(Secret),
+)
+
+
+@given(everything)
+def test_plain_is_the_way_back(value):
+    """What is made plain for the wire is built again, secrets included."""
+    assert built(plain(value)) == (value, [])

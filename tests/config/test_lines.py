@@ -1,0 +1,59 @@
+"""Where a key stands."""
+
+import textwrap
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rscollector.config.lines import lines_of
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "line"),
+    [
+        ("a = 1\nb = 2\n", ("b",), 2),
+        ("\n# comment\n[x.y]\n\nz = 1\n", ("x", "y"), 3),
+        ("\n# comment\n[x.y]\n\nz = 1\n", ("x", "y", "z"), 5),
+        ("[x]\nlist = [\n  1,\n  2,\n]\nafter = 1\n", ("x", "after"), 6),
+        ("[x]\nlist = [\n  1,\n  2,\n]\n", ("x", "list", "1"), 2),
+        ('text = """\n[no]\nheader = 1\n"""\nafter = 1\n', ("after",), 5),
+        ("inline = { a = { b = 1 } }\n", ("inline", "a", "b"), 1),
+        ("a.b.c = 1\n", ("a", "b", "c"), 1),
+        ('["a.b".c]\n"d e" = 1\n', ("a.b", "c", "d e"), 2),
+        ("[a]\n[b]\n[a.c]\n", ("a",), 1),
+        ("x = 1 # ] [\ny = 2", ("y",), 2),
+    ],
+)
+def test_a_key_is_found_on_its_line(text, path, line):
+    """Headers, dotted and quoted keys, inline tables and values over several lines."""
+    assert lines_of(text)[path] == line
+
+
+def test_an_empty_text_has_no_keys():
+    """Comments and blank lines are no keys."""
+    assert lines_of("\n# nothing\n\n") == {}
+
+
+keys = st.text("ab", min_size=1, max_size=2)
+
+
+@given(
+    st.dictionaries(
+        keys, st.dictionaries(keys, st.integers() | st.lists(st.integers(), max_size=3), max_size=3)
+    )
+)
+def test_every_key_of_a_file_has_a_line(tables):
+    """Whatever the file, each table and each key is found where it was written."""
+    lines, expected = [], {}
+    for name, values in tables.items():
+        lines.append(f"[{name}]")
+        expected[(name,)] = len(lines)
+        for key, value in values.items():
+            expected[(name, key)] = len(lines) + 1
+            lines += textwrap.indent(f"{key} = {str(value).replace(', ', ',' + chr(10))}", "  ").splitlines()
+    text = "\n".join(lines)
+    assert tomllib.loads(text) == tables
+    found = lines_of(text)
+    assert {path: found[path] for path in expected} == expected

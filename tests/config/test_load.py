@@ -1,0 +1,269 @@
+"""Configuration files: what is right, what is a mistake, and what is one collector's problem."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rscollector.config.load import load
+from rscollector.config.plan import plan
+from rscollector.config.types import Config, Spec
+from rscollector.model.lifecycle import Policy, Revive
+
+PLUGINS = Path(__file__).parent.parent / "plugins"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Write files and load them: `files(main, name=text)`; names other than the first are in conf.d."""
+    monkeypatch.syspath_prepend(PLUGINS)
+
+    def write(main, **others):
+        path = tmp_path / "rscollector.toml"
+        path.write_bytes(main if isinstance(main, bytes) else main.encode())
+        (tmp_path / "conf.d").mkdir(exist_ok=True)
+        for name, text in others.items():
+            (tmp_path / "conf.d" / f"{name}.toml").write_text(text)
+        loaded = load(path)
+        return loaded, [each.replace(f"{tmp_path}/", "") for each in (*loaded.mistakes, *loaded.problems)]
+
+    return write
+
+
+def test_without_a_file_the_agent_watches_itself_and_this_host():
+    """The built-in configuration is right, and names no file."""
+    if Path("/etc/rscollector/rscollector.toml").exists():
+        pytest.skip("this host has a configuration of its own")
+    config = load(None).config
+    assert [spec.key for spec in config.specs] == ["agent/main", "vip/main"]
+    assert (config.listen, config.files) == (("127.0.0.1:10070",), ())
+
+
+def test_defaults_come_from_agent_and_are_changed_by_the_collector(files):
+    """[agent] sets the interval for all; a collector sets its own; the timeout follows the interval."""
+    loaded, _ = files(
+        '[agent]\ninterval = "5s"\nmax_hangs = 7\nhost = "h"\ntags = { a = "b" }\n'
+        '[collector.vip.a]\n[collector.vip.b]\ninterval = "1m"\nrevive = "never"\n'
+    )
+    a, b = loaded.config.specs
+    assert (loaded.config.host, loaded.config.tags) == ("h", {"a": "b"})
+    assert (a.interval, a.timeout, a.policy.max_hangs, a.policy.revive) == (5, 4, 7, Revive.PROBATION)
+    assert (b.interval, b.timeout, b.policy.max_hangs, b.policy.revive) == (60, 10, 7, Revive.NEVER)
+
+
+def test_local_collectors_share_a_worker_and_others_have_their_own(files):
+    """The mapping from an instance to its worker is the collector's kind."""
+    loaded, _ = files("[collector.vip.a]\n[collector.tame.b]\n[collector.rogue.c]\n")
+    assert [spec.worker for spec in loaded.config.specs] == ["local", "local", "rogue/c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[colector.vip.a]", 'rscollector.toml:1: colector: unknown key; did you mean "collector"?'),
+        ("[agent]\ninterval = '1ms'", "rscollector.toml:1: agent: interval is at least 100ms"),
+        ("[agent]\ntimeout = '0s'", "rscollector.toml:1: agent: timeout is more than 0s"),
+        ("[agent]\nmax_series = 0", "rscollector.toml:1: agent: max_series is more than 0"),
+        ("agent = 5", "rscollector.toml:1: agent: expected a table, not 5"),
+        ("collector = 5", "rscollector.toml:1: collector: expected a table such as [collector.main], not 5"),
+        (
+            "[collector]\nvip = 5",
+            "rscollector.toml:2: collector.vip: expected a table such as [collector.vip.main], not 5",
+        ),
+        ("[collector.vip]\nmain = 5", "rscollector.toml:2: collector.vip.main: expected a table, not 5"),
+        (
+            "[collector.vip.'a b']",
+            "rscollector.toml:1: collector.vip.a b: a name has letters, digits and _ . - after a letter or digit",
+        ),
+        (
+            "[collector.vip.a]\n[collector.vip.a]",
+            "rscollector.toml: is not TOML: Cannot declare ('collector', 'vip', 'a') twice (at line 2, column 17)",
+        ),
+        (
+            "[agent\n",
+            "rscollector.toml: is not TOML: Expected ']' at the end of a table declaration (at line 1, column 7)",
+        ),
+        (b"a = '\xff'", "rscollector.toml: is not UTF-8: byte 5 is 0xff"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_its_place(files, text, sentence):
+    """File, line, path, and what was expected."""
+    loaded, said = files(text)
+    assert (loaded.config, said) == (None, [sentence])
+
+
+def test_files_in_conf_d_are_one_configuration_with_the_main_file(files):
+    """Tables may be spread over files, read in the order of their names."""
+    loaded, said = files(
+        "[agent]\ninterval = '5s'\n", b="[collector.vip.b]\n", a="[agent]\nhost = 'h'\n[collector.vip.a]\n"
+    )
+    assert said == []
+    assert [spec.name for spec in loaded.config.specs] == ["a", "b"]
+    assert (loaded.config.host, loaded.config.specs[0].interval) == ("h", 5)
+    assert [Path(file).name for file in loaded.config.files] == ["rscollector.toml", "a.toml", "b.toml"]
+
+
+def test_what_is_set_twice_is_named_with_both_places(files):
+    """A key in two files, and an instance in two files, are mistakes."""
+    loaded, said = files(
+        "[agent]\ninterval = '5s'\n[collector.vip.x]\n",
+        a="\n[agent]\ninterval = '6s'\n[collector.vip.x]\nmax_series = 5\n",
+    )
+    assert loaded.config is None
+    assert said == [
+        "conf.d/a.toml:3: agent.interval: is set already, at " + str(Path(said[0].split(" at ")[1])),
+        "conf.d/a.toml:4: collector.vip.x: is set already, at " + str(Path(said[1].split(" at ")[1])),
+    ]
+    assert said[0].endswith("rscollector.toml:2")
+    assert said[1].endswith("rscollector.toml:3")
+
+
+def test_mistakes_of_all_files_are_named(files):
+    """A file that is not TOML does not hide the mistakes of the others."""
+    _, said = files("[agent]\ninterval = 5\n", a="[broken", b="[web]\nport = 1\n")
+    assert [each.partition(":")[0] for each in said] == ["conf.d/a.toml", "conf.d/b.toml", "rscollector.toml"]
+
+
+@pytest.mark.needs("root")
+def test_a_file_that_may_not_be_read_is_named(files, tmp_path):
+    """A directory in the place of a file stands for whatever the kernel refuses."""
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "x.toml").mkdir()
+    _, said = files("")
+    assert said == ["conf.d/x.toml: cannot be read: Is a directory"]
+
+
+def secret(place):
+    """Return a configuration with a secret in this place."""
+    return f"[collector.rogue.a]\npassword = {{ {place} }}\n[collector.vip.b]\n"
+
+
+def test_secrets_come_from_files_environment_and_credentials(files, tmp_path, monkeypatch):
+    """The text is that of the place, without the newline that editors add."""
+    (tmp_path / "hidden").write_text("from a file\n")
+    monkeypatch.setenv("HIDDEN", "from the environment")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for place, text in (
+        (f'file = "{tmp_path}/hidden"', "from a file"),
+        ('env = "HIDDEN"', "from the environment"),
+        ('credential = "hidden"', "from a file"),
+    ):
+        loaded, _ = files(secret(place))
+        assert loaded.config.specs[0].settings["password"] == {"value": text}
+        assert text not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ('file = "/no/such"', "the secret in /no/such cannot be read: No such file or directory"),
+        ('env = "NO_SUCH"', "the environment variable NO_SUCH is not set"),
+        ('credential = "x"', "the credential 'x' is not there: systemd has passed none"),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_its_collectors_problem(files, place, reason):
+    """The configuration is right, the other collectors run, and the reason is told."""
+    assert "CREDENTIALS_DIRECTORY" not in os.environ
+    loaded, said = files(secret(place))
+    a, b = loaded.config.specs
+    assert (a.problem, b.problem) == (f"password: {reason}", "")
+    assert said == [f"rscollector.toml:1: collector.rogue.a: password: {reason}"]
+
+
+@pytest.mark.parametrize(
+    "place", ['"hunter2"', '{ fiel = "hunter2" }', "{ file = 5 }", '{ value = "hunter2" }']
+)
+def test_a_secret_that_is_no_place_is_refused_without_being_shown(files, place):
+    """A password in the configuration itself is a mistake, and is not repeated."""
+    loaded, said = files(f"[collector.rogue.a]\npassword = {place}\n")
+    assert loaded.config is None
+    assert said[0].startswith(
+        "rscollector.toml:2: collector.rogue.a.password: expected a secret's place: { file"
+    )
+    assert "hunter2" not in said[0]
+
+
+def test_a_plugin_that_cannot_be_imported_is_the_problem_of_its_instances(files):
+    """Its settings cannot be checked, and the other collectors run."""
+    loaded, said = files("[collector.broken.a]\nwhatever = 1\n[collector.vip.b]\n")
+    assert [bool(spec.problem) for spec in loaded.config.specs] == [True, False]
+    assert said == [
+        (
+            "rscollector.toml:1: collector.broken.a: the plugin 'broken' (no_such_module:Nothing) cannot be imported: "
+            "ModuleNotFoundError: No module named 'no_such_module'"
+        )
+    ]
+
+
+def test_the_digest_changes_with_what_matters(files, tmp_path):
+    """A secret's content, an interval and a setting matter; a comment does not."""
+    hidden = tmp_path / "hidden"
+
+    def digest(text, content="one"):
+        hidden.write_text(content)
+        return files(text)[0].config.specs[0].digest
+
+    base = secret(f'file = "{hidden}"')
+    same = digest(base)
+    assert digest("# comment\n" + base) == same
+    changed = {
+        digest(base, "two"),
+        digest("[agent]\ninterval = '1m'\n" + base),
+        digest("[agent]\nmax_hangs = 9\n" + base),
+        digest(base.replace("[collector.vip.b]", "count = 2")),
+    }
+    assert len({same, *changed}) == 5
+
+
+specs = st.builds(
+    Spec,
+    type=st.sampled_from(["vip", "agent"]),
+    name=st.sampled_from("abc"),
+    interval=st.floats(0.1, 100),
+    timeout=st.floats(0.1, 100),
+    max_series=st.integers(1, 100),
+    policy=st.builds(Policy, revive=st.sampled_from(Revive), max_hangs=st.integers(1, 5)),
+    settings=st.dictionaries(st.text(), st.text() | st.integers()),
+    local=st.booleans(),
+    problem=st.text(),
+    digest=st.sampled_from("xy"),
+)
+
+
+@given(
+    st.builds(
+        Config,
+        host=st.text(),
+        tags=st.dictionaries(st.text(), st.text()),
+        listen=st.lists(st.text()).map(tuple),
+        specs=st.lists(specs).map(tuple),
+        files=st.lists(st.text()).map(tuple),
+    )
+)
+def test_a_configuration_survives_its_way_to_the_agent(config):
+    """What the configuration process writes, the agent reads."""
+    assert Config.from_json(config.to_json()) == config
+
+
+@given(
+    running=st.dictionaries(st.sampled_from("abcd"), st.sampled_from("xy")),
+    wanted=st.dictionaries(st.sampled_from("abcd"), specs),
+)
+def test_a_plan_does_with_each_collector_one_thing(running, wanted):
+    """Added, changed, removed and kept are disjoint, and together they are all."""
+    made = plan(running, wanted)
+    every = [*made.add, *made.change, *made.remove, *made.keep]
+    assert sorted(every) == sorted(running.keys() | wanted.keys())
+    assert set(made.keep) == {key for key, spec in wanted.items() if running.get(key) == spec.digest}
+    assert set(made.add) == wanted.keys() - running.keys()
+    assert set(made.remove) == running.keys() - wanted.keys()
+
+
+def test_a_plan_is_told_in_words():
+    """The log has what was done, and how many were left alone."""
+    assert (
+        str(plan({"a": "1", "b": "1"}, {"a": Spec("t", "a", 1, 1, 1, Policy(), {}, digest="1")}))
+        == "remove b; 1 kept"
+    )
