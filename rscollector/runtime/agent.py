@@ -117,6 +117,7 @@ class Agent:
         await asyncio.wait([web], timeout=2)
         web.cancel()
         socket_path().unlink(missing_ok=True)
+        self._systemd.close()
         log.info("stopped")
 
     # --- reload ---

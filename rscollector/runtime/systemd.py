@@ -35,6 +35,11 @@ class Notifier:
         """Feed the watchdog and tell a line for `systemctl status`."""
         self._send(f"WATCHDOG=1\nSTATUS={status}")
 
+    def close(self) -> None:
+        """Give the socket back."""
+        if self._socket:
+            self._socket.close()
+
     def _send(self, message: str) -> None:
         if self._socket and self._address:
             try:

@@ -1,5 +1,6 @@
 """Declarations and samples: what they are, and which series they stand for."""
 
+import itertools
 import math
 
 import pytest
@@ -7,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rscollector.model.metrics import Distribution, Kind, Metric, Series, repaired
-import itertools
 
 GAUGE = Metric("x_size_bytes", Kind.GAUGE, "A size.", unit="bytes", labels=("queue",))
 COUNTER = Metric("x_runs_total", Kind.COUNTER, "Runs.")
