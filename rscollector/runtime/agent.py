@@ -114,6 +114,7 @@ class Agent:
             log.warning("not all workers ended in %s; they are killed", duration(_STOP))
         self._supervisor.kill_all()
         web_stop.set()
+        self._connections.cut_all()  # hypercorn would wait for a client that does not read
         await asyncio.wait([web], timeout=2)
         web.cancel()
         socket_path().unlink(missing_ok=True)

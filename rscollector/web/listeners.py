@@ -49,6 +49,11 @@ class Connections:
             if client is not None and connection.client == tuple(client)[:2]:
                 connection.cut()
 
+    def cut_all(self) -> None:
+        """End every connection: the server is stopping."""
+        for connection in list(self._open.values()):
+            connection.cut()
+
 
 class _Connection(socket.socket):
     """An accepted connection. asyncio closes it as it does any socket."""

@@ -49,8 +49,8 @@ def rows_of(draw):
     rows = []
     for metric in draw(st.lists(st.sampled_from(METRICS), unique=True)):
         labels = st.tuples(*[texts] * len(metric.labels))
-        for each in draw(st.lists(labels, max_size=3, unique_by=lambda each: tuple(map(repaired, each)))):
-            rows.append((metric.name, each, draw(values[metric.kind])))
+        several = draw(st.lists(labels, max_size=3, unique_by=lambda each: tuple(map(repaired, each))))
+        rows += [(metric.name, each, draw(values[metric.kind])) for each in several]
     return rows
 
 

@@ -1,0 +1,305 @@
+"""The HTTP face on real sockets, for honest clients and for hostile ones."""
+
+import asyncio
+import contextlib
+import gzip
+import http.client
+import json
+import os
+import re
+import socket
+import stat
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from harness import until
+
+from rscollector.exposition.render import Format
+from rscollector.web import app as web
+from rscollector.web.listeners import CannotListen, Connections, listen, listen_unix
+from rscollector.web.server import run
+
+BIG = b"x_size 1.0\n" * 800_000
+
+
+class Face:
+    """An agent that shows what the test wants."""
+
+    def __init__(self):
+        self.body = b"x_size 1.0\n"
+        self.generation = 0
+        self.trouble = ""
+        self.collectors = []
+
+    def page(self, wanted):
+        """Return the page, and in OpenMetrics with its end."""
+        return self.generation, self.body + (b"# EOF\n" if wanted is Format.OPENMETRICS else b"")
+
+    def status(self):
+        """Return a status as the agent makes it."""
+        return {
+            "host": "<b>host</b>",
+            "version": "1",
+            "pid": 1,
+            "uptime_seconds": 5,
+            "series": 2,
+            "config": {"last_reload_successful": not self.trouble, "last_reload_error": "a & b"},
+            "collectors": self.collectors,
+        }
+
+    def unhealthy(self):
+        """Return the trouble."""
+        return self.trouble
+
+    def unready(self):
+        """Return the trouble."""
+        return self.trouble
+
+
+class Served:
+    """The application on a TCP port and a Unix socket, in a loop of its own thread."""
+
+    def __init__(self, path):
+        self.face = Face()
+        self.connections = Connections()
+        self.listeners = listen(["127.0.0.1:0"], self.connections)
+        self.port = self.listeners[0].getsockname()[1]
+        self.path = path
+        self.listeners.append(listen_unix(path, self.connections))
+        self.loop = asyncio.new_event_loop()
+        self.stop_event = asyncio.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        application = web.application(self.face, self.connections.cut)
+        serving = run(application, self.listeners, self.stop_event)
+        self.loop.run_until_complete(serving)
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
+
+    def get(self, path="/metrics", method="GET", **headers):
+        """Return status, headers and body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(
+                method, path, headers={key.replace("_", "-"): value for key, value in headers.items()}
+            )
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def connect(self, data=b""):
+        """Return a raw connection on which this was sent."""
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=15)
+        client.sendall(data)
+        return client
+
+    def stop(self):
+        """Stop serving and return how long that took."""
+        began = time.monotonic()
+        self.loop.call_soon_threadsafe(self.stop_event.set)
+        self.thread.join(15)
+        assert not self.thread.is_alive()
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A server that is stopped at the end."""
+    made = Served(tmp_path / "run" / "control.sock")
+    yield made
+    if made.thread.is_alive():
+        made.stop()
+
+
+def test_the_page_comes_in_the_format_that_was_asked_for(served):
+    """Text for whoever asks for nothing, OpenMetrics for Prometheus, each with its content type."""
+    status, headers, body = served.get()
+    assert (status, headers["content-type"], body) == (
+        200,
+        "text/plain; version=0.0.4; charset=utf-8",
+        b"x_size 1.0\n",
+    )
+    _, headers, body = served.get(accept="application/openmetrics-text;version=1.0.0")
+    assert headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert body == b"x_size 1.0\n# EOF\n"
+
+
+def test_a_compressed_page_is_the_page(served):
+    """gzip for whoever accepts it, and a new generation is compressed anew."""
+    for generation, body in enumerate((b"x_size 1.0\n" * 100, b"x_size 2.0\n")):
+        served.face.generation, served.face.body = generation, body
+        _, headers, got = served.get(accept_encoding="gzip")
+        assert (headers["content-encoding"], gzip.decompress(got)) == ("gzip", body)
+        assert (headers["vary"], headers["content-length"]) == ("Accept, Accept-Encoding", str(len(got)))
+
+
+def test_a_large_page_arrives_whole(served):
+    """Parts of 64 KiB are a whole, with and without compression."""
+    served.face.body = BIG
+    assert served.get()[2] == BIG
+    assert gzip.decompress(served.get(accept_encoding="gzip")[2]) == BIG
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("HEAD", "/metrics", 200), ("GET", "/none", 404), ("POST", "/metrics", 405)],
+)
+def test_other_requests_get_what_http_says(served, method, path, status):
+    """HEAD has no body, unknown paths are 404, and nothing takes a POST."""
+    got, _, body = served.get(path, method)
+    assert (got, method == "HEAD" and body) == (status, method == "HEAD" and b"")
+
+
+def test_health_and_readiness_say_why_not(served):
+    """200 while all is well, 503 with the reason otherwise."""
+    assert [served.get(path)[::2] for path in ("/-/healthy", "/-/ready")] == [
+        (200, b"healthy\n"),
+        (200, b"ready\n"),
+    ]
+    served.face.trouble = "the timers are late"
+    assert [served.get(path)[::2] for path in ("/-/healthy", "/-/ready")] == [
+        (503, b"the timers are late\n")
+    ] * 2
+
+
+def test_the_page_for_people_escapes_what_it_shows(served):
+    """A reason is text from other programs, and stays text."""
+    served.face.trouble = "x"
+    served.face.collectors = [
+        {
+            "type": "vip", "name": "main", "state": "backoff", "up": False, "reason": "<script>alert(1)</script>",
+            "last_stack": "<i>", "series": 0, "last_success_seconds_ago": None, "duration_seconds": 0.25,
+        }
+    ]  # fmt: skip
+    page = served.get("/")[2].decode()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>" not in page
+    assert re.search(r"never.*250 ms", page, re.DOTALL)
+    assert "a &amp; b" in page
+    assert "&lt;b&gt;host" in page
+
+
+def test_the_control_socket_serves_the_same_and_is_not_for_everyone(served):
+    """The mode is 0660, and the status is there."""
+    assert stat.S_IMODE(served.path.stat().st_mode) == 0o660
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(served.path))
+        client.sendall(b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["series"] == 2
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\n"])
+def test_a_client_that_says_nothing_or_half_is_cut(served, sent):
+    """Headers have five seconds to come, whatever dribbles in."""
+    began = time.monotonic()
+    with served.connect(sent) as client:
+        dribble = iter(b"X-Slow: 1" * 100)
+        client.settimeout(0.5)
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - began < 12:
+                if sent:
+                    client.sendall(bytes([next(dribble)]))
+                try:
+                    if client.recv(1000) == b"":
+                        break
+                except TimeoutError:
+                    continue
+    assert 3 < time.monotonic() - began < 10
+    assert served.get()[0] == 200
+
+
+def test_a_client_that_never_reads_is_cut_and_holds_nobody_up(served, monkeypatch):
+    """The response has a deadline; meanwhile others are served."""
+    monkeypatch.setattr(web, "DEADLINE", 1.0)
+    served.face.body = BIG
+    silent = [served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(20)]
+    until(lambda: len(served.connections) >= 20)
+    began = time.monotonic()
+    assert served.get()[2] == BIG
+    assert time.monotonic() - began < 5
+    until(lambda: len(served.connections) == 0)
+    for client in silent:
+        client.close()
+
+
+def test_the_oldest_of_too_many_connections_makes_room(served):
+    """However many sit idle, an honest scrape gets through, and the evicted are counted."""
+    from rscollector.web.listeners import MAX_CONNECTIONS
+
+    idle = [served.connect() for _ in range(MAX_CONNECTIONS)]
+    until(lambda: len(served.connections) == MAX_CONNECTIONS)
+    assert served.get()[0] == 200
+    assert served.connections.evicted == 1
+    assert idle[0].recv(1) == b""
+    for client in idle:
+        client.close()
+
+
+def test_stopping_does_not_wait_for_a_client_that_never_reads(served):
+    """The end comes in time, whoever is still connected."""
+    served.face.body = BIG
+    with served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"):
+        until(lambda: len(served.connections) == 1)
+        time.sleep(0.2)
+        began = time.monotonic()
+        served.loop.call_soon_threadsafe(served.connections.cut_all)
+        assert served.stop() < 4
+        assert time.monotonic() - began < 4
+
+
+def test_requests_leak_no_descriptor(served):
+    """After two hundred requests there are as many as before."""
+
+    def descriptors():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    served.get(accept_encoding="gzip")
+    until(lambda: len(served.connections) == 0)
+    before = descriptors()
+    for _ in range(200):
+        served.get()
+    until(lambda: len(served.connections) == 0)
+    assert descriptors() <= before + 1
+
+
+def test_ports_that_cannot_be_had_are_named_and_nothing_stays_open():
+    """A port in use, an address that is not here, and a port that needs a privilege."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        used = f"127.0.0.1:{taken.getsockname()[1]}"
+        for address, reason in (
+            (used, f"cannot listen on {used}: another process uses this port"),
+            ("203.0.113.9:80", "cannot listen on 203.0.113.9:80: no interface of this host has this address"),
+        ):
+            with pytest.raises(CannotListen) as refused:
+                listen(["127.0.0.1:0", address], Connections())
+            assert str(refused.value).startswith(reason)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_dead_control_socket_is_replaced_and_a_living_one_is_not(tmp_path):
+    """What a killed agent left behind is in nobody's way; two agents are one too many."""
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    living = listen_unix(path, Connections())
+    with pytest.raises(CannotListen, match="another rscollector answers on"):
+        listen_unix(path, Connections())
+    living.close()
+
+
+def test_a_control_socket_that_cannot_be_made_is_named(tmp_path):
+    """A directory that is a file, and a path that is too long, are sentences."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "control.sock", tmp_path / ("x" * 120) / "control.sock"):
+        with pytest.raises(CannotListen, match=re.escape(f"cannot make the control socket {path}: ")):
+            listen_unix(path, Connections())
+    assert os.listdir(tmp_path)
