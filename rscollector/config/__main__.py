@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> None:
     """Load the configuration and print the result."""
     loaded = load(Path(arguments[0]) if arguments else None)
     config = loaded.config.to_json() if loaded.config else None
-    answer = {"config": config, "mistakes": loaded.mistakes, "problems": loaded.problems}
+    answer = {"config": config, "mistakes": loaded.mistakes}
     sys.stdout.write(json.dumps(answer))
 
 

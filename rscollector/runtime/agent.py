@@ -98,7 +98,6 @@ class Agent:
             listeners.append(listen_unix(socket_path(), self._connections))
         except CannotListen as error:
             raise CannotStart(str(error)) from error
-        self._tell_problems(read)
         files = ", ".join(read.config.files) or "no configuration file, so the built-in one"
         where = ", ".join(f"http://{address}/metrics" for address in read.config.listen)
         log.info(
@@ -143,7 +142,6 @@ class Agent:
         vitals.reloaded_at = time.time()
         wanted = {spec.key: spec for spec in config.specs}
         todo = plan({key: each.spec.digest for key, each in self._supervisor.instances.items()}, wanted)
-        self._tell_problems(read)
         if (config.listen, config.host) != (self._config.listen, self._config.host):
             log.warning("web.listen and agent.host change only with a restart; the old ones stay")
         for key in todo.remove:
@@ -156,10 +154,6 @@ class Agent:
         self._supervisor.store.max_series = config.max_series_total
         self._config = config
         log.info("reloaded: %s", todo)
-
-    def _tell_problems(self, read: Read) -> None:
-        for problem in read.problems:
-            log.error("%s", problem)
 
     # --- the heartbeat ---
 

@@ -16,11 +16,10 @@ _CHUNK = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A configuration, or the mistakes that prevent one; and what is wrong with single collectors."""
+    """A configuration, or the mistakes that prevent one."""
 
     config: Config | None
     mistakes: tuple[str, ...]
-    problems: tuple[str, ...] = ()
 
 
 async def read_configuration(path: Path | None) -> Read:
@@ -61,7 +60,7 @@ def _parsed(output: bytes, code: int) -> Read:
     try:
         answer = json.loads(last)
         config = Config.from_json(answer["config"]) if answer["config"] else None
-        return Read(config, tuple(answer["mistakes"]), tuple(answer["problems"]))
+        return Read(config, tuple(answer["mistakes"]))
     except (ValueError, KeyError, TypeError):
         lines = output.decode("utf-8", "replace").strip().splitlines()
         said = [line[:300] for line in lines[-1:] if not line.startswith("{")]  # an answer holds secrets
