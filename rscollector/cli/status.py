@@ -39,15 +39,23 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def status(given: argparse.Namespace) -> int:
     """Ask and print."""
-    paths = [given.socket] if given.socket else list(candidates())
-    path = next((each for each in paths if each.exists()), paths[0])
-    try:
-        answer = ask(path)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        complain(f"no agent answers on {path}: {_why(error)}")
+    answer = _first_answer([given.socket] if given.socket else list(candidates()))
+    if answer is None:
         return 1
     print(json.dumps(answer, indent=2) if given.json else _shown(answer))
     return 0 if all(each["up"] for each in answer["collectors"]) else 1
+
+
+def _first_answer(paths: list[Path]) -> Any:
+    complaints = []
+    for path in paths:
+        try:
+            return ask(path)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            complaints.append(f"no agent answers on {path}: {_why(error)}")
+    for sentence in complaints:
+        complain(sentence)
+    return None
 
 
 def _why(error: Exception) -> str:

@@ -15,8 +15,8 @@ def main(arguments: list[str]) -> None:
     """Load the configuration and print the result."""
     loaded = load(Path(arguments[0]) if arguments else None)
     config = loaded.config.to_json() if loaded.config else None
-    answer = {"config": config, "mistakes": loaded.mistakes}
-    sys.stdout.write(json.dumps(answer))
+    answer = json.dumps({"config": config, "mistakes": loaded.mistakes})
+    sys.stdout.write(f"\n{answer}\n")
 
 
 main(sys.argv[1:])

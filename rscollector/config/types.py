@@ -9,6 +9,8 @@ from rscollector.model.lifecycle import Policy, Revive
 from rscollector.model.settings import Duration, Listen, setting
 
 SHORTEST_INTERVAL = 0.1
+ANSWER = '{"config": '
+"""How the line begins with which the configuration process answers."""
 
 
 @dataclass(frozen=True, slots=True)

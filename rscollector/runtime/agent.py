@@ -141,13 +141,13 @@ class Agent:
             return
         vitals.reloaded_at = time.time()
         wanted = {spec.key: spec for spec in config.specs}
-        todo = plan({key: each.spec.digest for key, each in self._supervisor.instances.items()}, wanted)
+        todo = plan({key: each.digest for key, each in self._supervisor.instances.items()}, wanted)
         if (config.listen, config.host) != (self._config.listen, self._config.host):
             log.warning("web.listen and agent.host change only with a restart; the old ones stay")
         for key in todo.remove:
             self._supervisor.remove(key)
         for key in todo.change:
-            self._supervisor.change(wanted[key])
+            self._supervisor.remove(key, wanted[key])
         for key in todo.add:
             self._supervisor.add(wanted[key])
         self._supervisor.revive()

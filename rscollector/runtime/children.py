@@ -65,7 +65,12 @@ class Child:
             cwd="/",
             process_group=0,
         )
-        return cls(process, on_exit)
+        try:
+            return cls(process, on_exit)
+        except OSError:  # no descriptor is left to watch it with
+            process.kill()
+            process.wait()
+            raise
 
     def kill(self) -> None:
         """Send SIGKILL to the whole process group; after the process was reaped this does nothing."""

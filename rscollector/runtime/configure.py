@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from rscollector.config.types import Config
+from rscollector.config.types import ANSWER, Config
 from rscollector.runtime.children import Child, how, python
 
 _TIMEOUT = 20.0
@@ -56,12 +56,11 @@ async def _all_of(ours: socket.socket) -> bytes:
 
 
 def _parsed(output: bytes, code: int) -> Read:
-    last = output.rpartition(b"\n")[2]  # a plugin may have printed something while it was imported
-    try:
-        answer = json.loads(last)
+    lines = output.decode("utf-8", "replace").splitlines()
+    try:  # plugins may have printed something before and after
+        answer = json.loads(next(line for line in lines if line.startswith(ANSWER)))
         config = Config.from_json(answer["config"]) if answer["config"] else None
         return Read(config, tuple(answer["mistakes"]))
-    except (ValueError, KeyError, TypeError):
-        lines = output.decode("utf-8", "replace").strip().splitlines()
-        said = [line[:300] for line in lines[-1:] if not line.startswith("{")]  # an answer holds secrets
+    except (ValueError, KeyError, TypeError, StopIteration):
+        said = [line[:300] for line in lines[-1:] if ANSWER not in line]  # an answer holds secrets
         return Read(None, (f"the process that reads the configuration {how(code)}: {' '.join(said)}",))

@@ -55,6 +55,13 @@ class Instance:
         return self.spec.key
 
     @property
+    def digest(self) -> str:
+        """What its settings are, or will be when it has ended; "" when it is to end for good."""
+        if self.successor:
+            return self.successor.digest
+        return "" if self.machine.stopping else self.spec.digest
+
+    @property
     def up(self) -> bool:
         """Whether its last run succeeded and its samples are shown."""
         return self.machine.may_have_series and self.machine.trouble is None and self.last_success is not None

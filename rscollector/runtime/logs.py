@@ -60,10 +60,11 @@ class Log:
         self._records = records
         self._thread = threading.Thread(target=_write, args=(records, writer), name="log", daemon=True)
         self._thread.start()
-        logger = logging.getLogger("rscollector")
-        logger.handlers = [self._handler]
-        logger.propagate = False
-        logger.setLevel(level)
+        for name in ("rscollector", "asyncio"):
+            logger = logging.getLogger(name)
+            logger.handlers = [self._handler]
+            logger.propagate = False
+            logger.setLevel(level)
 
     @property
     def dropped(self) -> int:

@@ -28,6 +28,7 @@ class Output:
 
     def close(self) -> None:
         """Read what is there already, and no more."""
+        self.theirs.close()
         self._readable()
         if self._rest:
             self._line(self._rest)

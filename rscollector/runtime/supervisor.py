@@ -75,14 +75,10 @@ class Supervisor:
         self._arm_schedule()
         self._dispatch(instance, Retry(self._loop.time()))
 
-    def remove(self, key: str) -> None:
-        """End a collector for good; it is forgotten when its process is gone."""
+    def remove(self, key: str, successor: Spec | None = None) -> None:
+        """End a collector; when its process is gone it is forgotten, and its successor begins."""
+        self.instances[key].successor = successor
         self._dispatch(self.instances[key], Stop(self._loop.time()))
-
-    def change(self, spec: Spec) -> None:
-        """End a collector and begin it anew with other settings, when its process is gone."""
-        self.instances[spec.key].successor = spec
-        self.remove(spec.key)
 
     def revive(self) -> None:
         """Try at once whatever waits after a failure."""
@@ -94,7 +90,6 @@ class Supervisor:
         """End everything; return whether all processes were gone in time."""
         self._gone = self._loop.create_future()
         for instance in list(self.instances.values()):
-            instance.successor = None
             self.remove(instance.key)
         self._tell_if_gone()
         done, _ = await asyncio.wait([self._gone], timeout=timeout)

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -97,23 +98,18 @@ class Worker(asyncio.Protocol):
         self._dying = ""
         self._state = ""
         self._transport: asyncio.Transport | None = None
-        self._output = Output(lambda line: owner.said(self, line))
-        self._stack = os.memfd_create("stack")
-        self._wire, theirs = socket.socketpair()
-        try:
+        with ExitStack() as undo:
+            self._output = Output(lambda line: owner.said(self, line))
+            undo.callback(self._output.close)
+            self._stack = os.memfd_create("stack")
+            undo.callback(os.close, self._stack)
+            self._wire, theirs = socket.socketpair()
+            undo.callback(self._wire.close)
             with theirs, self._output.theirs:
-                command = python(
-                    "rscollector.runtime.worker",
-                    name,
-                    str(theirs.fileno()),
-                    str(self._stack),
-                    str(os.getpid()),
-                )
                 fds = (theirs.fileno(), self._stack)
+                command = python("rscollector.runtime.worker", name, *map(str, (*fds, os.getpid())))
                 self._child = Child.start(command, self._output.theirs, self._exited, fds)
-        except OSError:
-            self._give_back()
-            raise
+            undo.pop_all()
         self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
     async def _connect(self) -> None:
@@ -220,14 +216,11 @@ class Worker(asyncio.Protocol):
         self._dying = self._dying or "exited"
         self._connecting.cancel()
         self._close_wire()
-        self._give_back()
-        self._owner.exited(self, death)
-
-    def _give_back(self) -> None:
         self._output.close()
         os.close(self._stack)
         if self._transport is None:
             self._wire.close()
+        self._owner.exited(self, death)
 
 
 _STATES = {"T": "it was stopped by a signal", "t": "it was being traced", "D": "in uninterruptible sleep"}

@@ -241,6 +241,16 @@ def test_status_without_an_agent_says_so(rscollector, tmp_path):
     )
 
 
+def test_status_tells_all_the_places_where_it_looked(rscollector, tmp_path):
+    """Without an agent each place is named with what is wrong there."""
+    done = rscollector("status", RUNTIME_DIRECTORY=str(tmp_path))
+    assert done.returncode == 1
+    assert [line.split(":")[1].split()[-1] for line in done.stderr.splitlines()] == [
+        f"{tmp_path}/control.sock",
+        "/run/rscollector/control.sock",
+    ]
+
+
 def test_colours_are_for_terminals_only(rscollector):
     """On a terminal there are colours, in a pipe there are none, and NO_COLOR is respected."""
     command = [sys.executable, "-m", "rscollector.cli.main", "collectors"]

@@ -267,6 +267,18 @@ def test_a_reload_changes_only_what_changed(agent):
     assert "reloaded: add rogue/added; change rogue/changed; remove rogue/removed; 1 kept" in started.log
 
 
+def test_what_is_wanted_again_while_it_ends_begins_again(agent):
+    """A collector that a reload removed, and the next one adds before its process is gone, is there."""
+    slow = rogue("slow", count=3, on='"close"')
+    started = agent(AGENT + slow + TAME)
+    until(lambda: started.collector("rogue/bad")["up"])
+    started.reload(AGENT + TAME)
+    assert started.state("rogue/bad") == "killing"
+    started.reload(AGENT + slow + TAME)
+    assert "reloaded: change rogue/bad; 1 kept" in started.log
+    until(lambda: started.collector("rogue/bad")["up"])
+
+
 def test_a_wrong_reload_keeps_the_old_configuration_and_says_so(agent):
     """A mistake in a reload is named in log, metric and status, and nothing else happens."""
     started = agent(AGENT + TAME)
