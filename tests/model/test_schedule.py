@@ -1,5 +1,6 @@
 """The schedule: never early, never doubled, and in phase for ever."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -156,3 +157,12 @@ def test_a_step_is_reported_with_its_sign(seconds):
 def test_both_at_once_are_told_apart():
     """A machine that wakes up with a wrong clock tells both."""
     assert clock_change(BEFORE, after(1.0, suspended=100.0, stepped=-50.0)) == (100.0, -50.0)
+
+
+@pytest.mark.parametrize(
+    ("interval", "now"), [(3172.4537687338675, 2283630568.8014684), (2888.173993699344, 191119137.68506667)]
+)
+def test_a_division_that_rounds_the_wrong_way_makes_no_tick_early_or_lost(interval, now):
+    """Where now / interval rounds up or down across a whole number, the next slot is still the next one."""
+    due = one(interval, now=now).next_due()
+    assert due - interval <= now < due
