@@ -38,9 +38,7 @@ values = {
     Kind.HISTOGRAM: st.builds(Distribution, st.tuples(*[st.integers(0, 99)] * 4), st.floats(0, 1e6)),
 }
 values[Kind.GAUGE_HISTOGRAM] = values[Kind.HISTOGRAM]
-texts = st.text(st.characters(codec="utf-8"), max_size=5) | st.sampled_from(
-    ['a"b', "a\\b", "a\nb", "ü", "", "\udce9"]
-)
+texts = st.text(max_size=5) | st.sampled_from(['a"b', "a\\b", "a\nb", "ü", "", "\udce9"])
 
 
 @st.composite
