@@ -46,7 +46,7 @@ class RunningAgent:
     """An agent with its own configuration, log and control socket, all in one directory."""
 
     def __init__(self, directory, toml, arguments, plugins, prefix, environment):
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)
         self.config = directory / "rscollector.toml"
         self.config.write_text(toml)
         self.socket = directory / "run" / "control.sock"

@@ -35,6 +35,7 @@ from rscollector.web.server import run as serve
 
 log = logging.getLogger("rscollector")
 
+_FIRST = asyncio.FIRST_COMPLETED
 _BEAT = 1.0
 _STUCK = 5.0  # a tick that is this late and was not run tells that the loop does not do its work
 _STOP = 5.0
@@ -72,7 +73,12 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
-        listeners = await self._configure()
+        configuring = asyncio.create_task(self._configure())
+        await asyncio.wait({configuring, asyncio.create_task(self._stop.wait())}, return_when=_FIRST)
+        if not configuring.done():
+            configuring.cancel()  # the configuration's file system hangs, and we are told to stop
+            return
+        listeners = configuring.result()
         web_stop = asyncio.Event()
         web = asyncio.create_task(serve(application(self, self._connections.cut), listeners, web_stop))
         for spec in self._config.specs:

@@ -23,25 +23,31 @@ class Read:
 
 
 async def read_configuration(path: Path | None) -> Read:
-    """Read the configuration files; whatever goes wrong with that becomes a mistake, a sentence each."""
+    """Read the configuration files; whatever goes wrong with that becomes a mistake, a sentence each.
+
+    Whoever cancels this need not wait for a file system that hangs: the process is killed.
+    """
     exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def on_exit(code: int) -> None:
+        if not exited.done():
+            exited.set_result(code)
+
     ours, theirs = socket.socketpair()
     arguments = [str(path)] if path else []
     try:
         with theirs:
-            child = Child.start(python("rscollector.config", *arguments), theirs, exited.set_result)
+            child = Child.start(python("rscollector.config", *arguments), theirs, on_exit)
     except OSError as error:
         ours.close()
         return Read(None, (f"the configuration cannot be read: no process can be started: {error.strerror}",))
     try:
         async with asyncio.timeout(_TIMEOUT):
-            output = await _all_of(ours)
-            code = await exited
+            return _parsed(await _all_of(ours), await exited)
     except TimeoutError:
-        child.kill()
-        await exited
         return Read(None, (f"reading the configuration took more than {_TIMEOUT:.0f} s and was killed",))
-    return _parsed(output, code)
+    finally:
+        child.kill()
 
 
 async def _all_of(ours: socket.socket) -> bytes:

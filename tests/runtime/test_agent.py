@@ -403,3 +403,30 @@ def test_a_configuration_of_hundreds_of_collectors_is_read_whole(agent, tmp_path
     started = agent(f"{AGENT}[agent.tags]\n{tags}\n{TAME}".replace("[web]", "\n[web]"))
     assert len(started.status()["tags"]) == 1000
     until(lambda: started.collector("tame/good")["up"])
+
+
+def test_a_configuration_that_hangs_at_the_start_does_not_hold_up_the_end(agent, tmp_path):
+    """A file that nobody ever writes to its end hangs its reader; TERM ends the agent all the same."""
+    (tmp_path / "agent-0" / "conf.d").mkdir(parents=True)
+    os.mkfifo(tmp_path / "agent-0" / "conf.d" / "hangs.toml")
+    started = agent(AGENT, wait=False)
+    reader = until(started.family)
+    time.sleep(0.5)  # for its interpreter to come to the file
+    assert started.stop(timeout=5) == 0
+    until(lambda: not alive(reader[0]))
+
+
+def test_a_reload_that_hangs_holds_nobody_up(agent, tmp_path):
+    """While the configuration process hangs, ticks go on, pages are served, and TERM ends it all."""
+    started = agent(AGENT + TAME)
+    until(lambda: started.collector("tame/good")["up"])
+    (started.config.parent / "conf.d").mkdir()
+    os.mkfifo(started.config.parent / "conf.d" / "hangs.toml")
+    before = started.value("tame_runs_total")
+    started.process.send_signal(signal.SIGHUP)
+    until(lambda: len(started.family()) == 2)
+    until(lambda: started.value("tame_runs_total") >= before + 5)
+    assert started.value("rscollector_collector_ticks_missed_total", type="tame") == 0
+    family = started.family()
+    assert started.stop(timeout=5) == 0
+    until(lambda: not any(alive(pid) for pid in family))
