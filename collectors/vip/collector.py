@@ -1,17 +1,19 @@
 """The collector `vip`.
 
 That an address is bound says nothing about whether packets reach it: the link may be down, and IPv6 may have
-found the address in use elsewhere (duplicate address detection). netifaces knows addresses and interfaces;
-the rest is read from sysfs and procfs, beneath a root that tests replace.
+found the address in use elsewhere (duplicate address detection). netifaces knows addresses and interfaces,
+psutil the interfaces' flags, and procfs the state of IPv6 addresses, beneath a root that tests replace. All
+three speak of this process's network namespace; sysfs may have been mounted in another one.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import netifaces
+import psutil
 
 from rscollector.api import Collector, Context, IpAddress, Kind, Metric, Sample, setting
 
@@ -81,23 +83,14 @@ class Vip(Collector[VipSettings]):
         found = {binding.address for binding in bound}
         for address in wanted or sorted(found):
             yield BOUND(int(address in found), address=address)
-        states = dict(self._states())
+        states, links = dict(self._states()), psutil.net_if_stats()
         for binding in bound:
             if not wanted or binding.address in wanted:
-                yield from self._details(binding, states)
-
-    def _details(self, binding: Binding, states: dict[Binding, str]) -> Iterator[Sample]:
-        labels = binding._asdict()
-        yield INTERFACE(**labels)
-        yield LINK_UP(int(self._link_up(binding.interface)), **labels)
-        if binding in states:
-            yield STATE(states[binding], **labels)
-
-    def _link_up(self, interface: str) -> bool:
-        try:
-            return (self._root / "sys/class/net" / interface / "carrier").read_text().strip() == "1"
-        except OSError:  # EINVAL: the interface is administratively down; ENOENT: it has just gone
-            return False
+                labels = binding._asdict()
+                yield INTERFACE(**labels)
+                yield LINK_UP(int(_running(links.get(binding.interface))), **labels)
+                if binding in states:
+                    yield STATE(states[binding], **labels)
 
     def _states(self) -> Iterator[tuple[Binding, str]]:
         """Read `address index prefix scope flags interface` from if_inet6; a kernel without IPv6 has none."""
@@ -108,6 +101,11 @@ class Vip(Collector[VipSettings]):
         for line in lines:
             address, _, _, _, flags, interface = line.split()
             yield Binding(str(ip_address(int(address, 16))), interface), _state(int(flags, 16))
+
+
+def _running(link: Any) -> bool:
+    """Tell whether an interface is up and has a carrier; one that has just gone (None) has none."""
+    return link is not None and "running" in link.flags.split(",")
 
 
 def _state(flags: int) -> str:

@@ -1,38 +1,27 @@
 """The collector vip on a real kernel: addresses on interfaces of a network namespace."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
+from netns import namespace
 
 from collectors.vip.collector import Vip, VipSettings, bindings
 from rscollector.testing import FakeContext, collect, values
 
 V4, V6 = "192.0.2.10", "2001:db8::10"
-ONLY = pytest.mark.needs("root", "ip")
+ONLY = pytest.mark.needs("root", "ip", "unshare", "nsenter")
 
 
 @pytest.fixture
-def ip():
-    """A network namespace with the interfaces a0 and its peer b0; `ip(…)` runs ip in it."""
-    name = f"rsc-{os.getpid()}"
-    subprocess.run(["ip", "netns", "add", name], check=True)
-
-    def run(*arguments):
-        subprocess.run(["ip", "-n", name, *arguments], check=True)
-
-    run.netns = name
-    run("link", "set", "lo", "up")
-    run("link", "add", "a0", "type", "veth", "peer", "name", "b0")
-    run("link", "set", "a0", "up")
-    run("link", "set", "b0", "up")
-    yield run
-    subprocess.run(["ip", "netns", "delete", name], check=True)
+def net():
+    """A network namespace with the interfaces a0 and b0, its other end; `net.ip(…)` runs ip in it."""
+    with namespace() as made:
+        yield made
 
 
-def seen(ip, *addresses):
+def seen(net, *addresses):
     """Return the series that the command shows in the namespace."""
     listed = ",".join(f'"{address}"' for address in addresses)
     command = [
@@ -46,7 +35,7 @@ def seen(ip, *addresses):
         f"addresses=[{listed}]",
     ]
     done = subprocess.run(
-        ["ip", "netns", "exec", ip.netns, sys.executable, *command],
+        [*net.enter, sys.executable, *command],
         capture_output=True,
         timeout=30,
         check=True,
@@ -59,17 +48,17 @@ def seen(ip, *addresses):
 
 
 @ONLY
-def test_an_address_that_is_nowhere_is_not_bound(ip):
+def test_an_address_that_is_nowhere_is_not_bound(net):
     """A missing address is 0, for IPv4 and IPv6, and nothing else is said about it."""
-    assert seen(ip, V4, V6) == {("vip_bound", V4): 0, ("vip_bound", V6): 0}
+    assert seen(net, V4, V6) == {("vip_bound", V4): 0, ("vip_bound", V6): 0}
 
 
 @ONLY
-def test_a_bound_address_is_shown_with_its_interface(ip):
+def test_a_bound_address_is_shown_with_its_interface(net):
     """A secondary /32, as failover daemons add it, is found on its interface, which has a link."""
-    ip("address", "add", "198.51.100.1/24", "dev", "a0")
-    ip("address", "add", f"{V4}/32", "dev", "a0", "label", "a0:vip")
-    assert seen(ip, V4) == {
+    net.ip("address", "add", "198.51.100.1/24", "dev", "a0")
+    net.ip("address", "add", f"{V4}/32", "dev", "a0", "label", "a0:vip")
+    assert seen(net, V4) == {
         ("vip_bound", V4): 1,
         ("vip_interface_info", V4, "a0"): 1,
         ("vip_link_up", V4, "a0"): 1,
@@ -77,46 +66,46 @@ def test_a_bound_address_is_shown_with_its_interface(ip):
 
 
 @ONLY
-def test_a_bound_address_without_a_link_is_shown_as_such(ip):
+def test_a_bound_address_without_a_link_is_shown_as_such(net):
     """The carrier is gone when the peer is down, and an interface that is down itself has none."""
-    ip("address", "add", f"{V4}/32", "dev", "a0")
-    ip("link", "set", "b0", "down")
-    assert seen(ip, V4)[("vip_link_up", V4, "a0")] == 0
-    ip("link", "set", "a0", "down")
-    assert seen(ip, V4)[("vip_link_up", V4, "a0")] == 0
+    net.ip("address", "add", f"{V4}/32", "dev", "a0")
+    net.ip("link", "set", "b0", "down")
+    assert seen(net, V4)[("vip_link_up", V4, "a0")] == 0
+    net.ip("link", "set", "a0", "down")
+    assert seen(net, V4)[("vip_link_up", V4, "a0")] == 0
 
 
 @ONLY
-def test_an_address_on_two_interfaces_has_two_of_each(ip):
+def test_an_address_on_two_interfaces_has_two_of_each(net):
     """One host can hold an address twice; it is bound once, on both."""
-    ip("address", "add", f"{V4}/32", "dev", "a0")
-    ip("address", "add", f"{V4}/32", "dev", "b0")
-    found = seen(ip, V4)
+    net.ip("address", "add", f"{V4}/32", "dev", "a0")
+    net.ip("address", "add", f"{V4}/32", "dev", "b0")
+    found = seen(net, V4)
     assert found[("vip_bound", V4)] == 1
     assert {key[2] for key in found if key[0] == "vip_interface_info"} == {"a0", "b0"}
 
 
 @ONLY
-def test_ipv6_says_what_duplicate_address_detection_found(ip):
+def test_ipv6_says_what_duplicate_address_detection_found(net):
     """An address is preferred, deprecated, or in use at the other end of the wire."""
-    ip("address", "add", f"{V6}/128", "dev", "a0", "nodad")
-    assert seen(ip, V6)[("vip_address_state", V6, "a0", "preferred")] == 1
-    ip("address", "change", f"{V6}/128", "dev", "a0", "preferred_lft", "0", "valid_lft", "forever")
-    assert seen(ip, V6)[("vip_address_state", V6, "a0", "deprecated")] == 1
+    net.ip("address", "add", f"{V6}/128", "dev", "a0", "nodad")
+    assert seen(net, V6)[("vip_address_state", V6, "a0", "preferred")] == 1
+    net.ip("address", "change", f"{V6}/128", "dev", "a0", "preferred_lft", "0", "valid_lft", "forever")
+    assert seen(net, V6)[("vip_address_state", V6, "a0", "deprecated")] == 1
 
 
 @ONLY
-def test_however_it_is_written_an_address_is_itself(ip):
+def test_however_it_is_written_an_address_is_itself(net):
     """IPv6 in capitals and with leading zeroes is the address that the kernel shows in its short form."""
-    ip("address", "add", f"{V6}/128", "dev", "a0", "nodad")
-    assert seen(ip, "2001:0DB8:0::0010")[("vip_bound", V6)] == 1
+    net.ip("address", "add", f"{V6}/128", "dev", "a0", "nodad")
+    assert seen(net, "2001:0DB8:0::0010")[("vip_bound", V6)] == 1
 
 
 @ONLY
-def test_without_a_list_the_addresses_that_are_there_are_shown(ip):
+def test_without_a_list_the_addresses_that_are_there_are_shown(net):
     """All but loopback and link-local ones, and none that is not there."""
-    ip("address", "add", f"{V4}/32", "dev", "a0")
-    assert {key for key in seen(ip) if key[0] == "vip_bound"} == {("vip_bound", V4)}
+    net.ip("address", "add", f"{V4}/32", "dev", "a0")
+    assert {key for key in seen(net) if key[0] == "vip_bound"} == {("vip_bound", V4)}
 
 
 def fake_root(tmp_path, flags):

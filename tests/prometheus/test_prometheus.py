@@ -1,7 +1,6 @@
 """A real Prometheus scrapes a real agent, loads the alerts, and fires when an address is taken away."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from harness import free_port, until
+from netns import namespace
 
 ROOT = Path(__file__).resolve().parents[2]
 V4 = "192.0.2.10"
@@ -22,10 +22,10 @@ def shortened(rules):
 
 
 class Prometheus:
-    """A Prometheus in a network namespace, asked through `ip netns exec`."""
+    """A Prometheus in a network namespace, asked from a process in it."""
 
-    def __init__(self, directory, netns, target):
-        self.netns = netns
+    def __init__(self, directory, net, target):
+        self.net = net
         self.port = free_port()
         rules = []
         for folder in sorted((ROOT / "collectors").iterdir()):
@@ -45,15 +45,13 @@ class Prometheus:
             f"--web.listen-address=127.0.0.1:{self.port}",
         ]
         self.log = (directory / "prometheus.log").open("w")
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", netns, *command], stderr=self.log, stdout=self.log
-        )
+        self.process = subprocess.Popen([*net.enter, *command], stderr=self.log, stdout=self.log)
 
     def ask(self, path, **parameters):
         """Return the data of an answer, None while there is none."""
         url = f"http://127.0.0.1:{self.port}{path}?{urllib.parse.urlencode(parameters)}"
         code = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())"
-        command = ["ip", "netns", "exec", self.netns, sys.executable, "-c", code, url]
+        command = [*self.net.enter, sys.executable, "-c", code, url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         return json.loads(done.stdout)["data"] if done.returncode == 0 else None
 
@@ -75,28 +73,19 @@ class Prometheus:
 
 
 @pytest.fixture
-def netns():
+def net():
     """A network namespace with a loopback interface and an interface a0 that has a link."""
-    name = f"rsp-{os.getpid()}"
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    for command in (
-        "link set lo up",
-        "link add a0 type veth peer name b0",
-        "link set a0 up",
-        "link set b0 up",
-    ):
-        subprocess.run(["ip", "-n", name, *command.split()], check=True)
-    yield name
-    subprocess.run(["ip", "netns", "delete", name], check=True)
+    with namespace() as made:
+        yield made
 
 
 @pytest.mark.slow
-@pytest.mark.needs("root", "ip", "prometheus")
-def test_an_address_that_is_taken_away_raises_the_alarm(agent, netns, tmp_path):
+@pytest.mark.needs("root", "ip", "nsenter", "unshare", "prometheus")
+def test_an_address_that_is_taken_away_raises_the_alarm(agent, net, tmp_path):
     """Nothing fires while all is well; when the address goes, VipOnNoHost does; when it is back, it stops."""
 
     def address(verb):
-        subprocess.run(["ip", "-n", netns, "address", verb, f"{V4}/32", "dev", "a0"], check=True)
+        net.ip("address", verb, f"{V4}/32", "dev", "a0")
 
     address("add")
     started = agent(
@@ -109,9 +98,9 @@ def test_an_address_that_is_taken_away_raises_the_alarm(agent, netns, tmp_path):
         addresses = ["{V4}"]
         [collector.agent.main]
         """,
-        prefix=("ip", "netns", "exec", netns),
+        prefix=net.enter,
     )
-    prometheus = Prometheus(tmp_path, netns, "127.0.0.1:10070")
+    prometheus = Prometheus(tmp_path, net, "127.0.0.1:10070")
     try:
         until(lambda: prometheus.value('up{job="rscollector"}') == 1, timeout=30)
         until(lambda: prometheus.value(f'vip_bound{{address="{V4}", name="main"}}') == 1)
