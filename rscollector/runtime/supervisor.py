@@ -221,7 +221,7 @@ class Supervisor:
     def _kill(self, instance: Instance) -> None:
         worker = self._worker_of(instance)
         if worker:
-            worker.kill()
+            worker.kill(culprit=instance.key)
 
     def _worker_of(self, instance: Instance) -> Worker | None:
         worker = self.workers.get(instance.spec.worker)
@@ -299,7 +299,7 @@ class Supervisor:
         self._lines_dropped += worker.dropped_lines
         if self.workers.get(worker.name) is worker:
             del self.workers[worker.name]
-        culprit = death.question.instance if death.question else None
+        culprit = death.culprit
         for key in sorted(worker.instances):
             instance = self.instances[key]
             instance.disarm()

@@ -52,13 +52,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a worker ended: the question it was on, why, and where its code was or what state it was in.
+    """How a worker ended: by whose fault, why, and where its code was or what state it was in.
 
-    `asked` tells that the agent had hung up, so that nobody is to blame.
+    The culprit is the instance on whose account it was killed or that was running; with None all of its
+    instances are to blame, or nobody if the agent had hung up (`asked`).
     """
 
     asked: bool
-    question: Question | None
+    culprit: str | None
     reason: str
     where: str
     stack: str
@@ -95,6 +96,7 @@ class Worker(asyncio.Protocol):
         self._lines = Lines()
         self._bytes = 0
         self._asked = False
+        self._culprit: str | None = None
         self._dying = ""
         self._state = ""
         self._transport: asyncio.Transport | None = None
@@ -145,10 +147,11 @@ class Worker(asyncio.Protocol):
         if self._transport:
             self._transport.close()
 
-    def kill(self, why: str = "") -> None:
-        """Kill the process group; `why` is the reason if the worker itself is to blame."""
+    def kill(self, why: str = "was killed", culprit: str | None = None) -> None:
+        """Kill the process group, for this reason and on this instance's account."""
         self._state = self._state or self._child.state()
-        self._dying = self._dying or why or "was killed"
+        self._dying = self._dying or why
+        self._culprit = self._culprit or culprit
         self._child.kill()
 
     def _next(self) -> None:
@@ -208,7 +211,7 @@ class Worker(asyncio.Protocol):
         stack = os.pread(self._stack, _STACK_BYTES, 0).decode("utf-8", "replace")
         death = Death(
             asked=self._asked,
-            question=self._current,
+            culprit=self._culprit or (self._current.instance if self._current else None),
             reason=f"the worker {self._dying or how(code)}",
             where=place(stack) or _STATES.get(self._state, ""),
             stack=readable(stack),

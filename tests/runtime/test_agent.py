@@ -143,6 +143,18 @@ def test_only_the_guilty_instance_of_a_shared_worker_is_charged(agent):
     until(lambda: started.collector("tame/innocent")["up"])
 
 
+def test_a_collector_that_is_removed_charges_nobody_else(agent):
+    """Ending one that does not close in time kills the worker that it shares; the others are not charged."""
+    hung = rogue("hang", "gone", "tame", on='"close"')
+    started = agent(AGENT + hung + rogue("fine", "stays", "tame"))
+    until(lambda: all(each["up"] for each in started.status()["collectors"]))
+    started.reload(AGENT + rogue("fine", "stays", "tame"))
+    until(lambda: started.collector("tame/gone") is None)
+    until(lambda: started.collector("tame/stays")["up"])
+    assert runs(started, "crash", "stays", "tame") == 0
+    assert runs(started, "hang", "stays", "tame") == 0
+
+
 def test_children_of_a_hung_worker_die_with_it(agent):
     """What a collector has started, by the agent's means or its own, is gone when it is killed."""
     started = agent(AGENT + rogue("child", first=1))
