@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -73,8 +74,11 @@ class Child:
             raise
 
     def kill(self) -> None:
-        """Send SIGKILL to the whole process group; after the process was reaped this does nothing."""
-        if self._pidfd >= 0:
+        """Send SIGKILL to the process and its whole group; after it was reaped this does nothing."""
+        if self._pidfd < 0:
+            return
+        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        with suppress(ProcessLookupError, PermissionError):  # it left its group, or a child changed its user
             os.killpg(self.pid, signal.SIGKILL)
 
     def state(self) -> str:

@@ -66,6 +66,10 @@ class Instance:
         """Whether its last run succeeded and its samples are shown."""
         return self.machine.may_have_series and self.machine.trouble is None and self.last_success is not None
 
+    def awaits(self, seq: int) -> bool:
+        """Tell whether it waits for the answer to this question."""
+        return self.machine.seq == seq and self.machine.state in (State.CONNECTING, State.COLLECTING)
+
     def sentence(self, now: float) -> str:
         """Say why it is where it is and what happens next; "" when all is well."""
         return sentence(self.machine, self.spec.policy, now)

@@ -137,7 +137,7 @@ class Supervisor:
         for action in step.actions:
             self._do(instance, action)
         self._report(instance, before)
-        if instance.machine.state is State.STOPPED:
+        if instance.machine.state is State.STOPPED is not before.state:
             self._forget(instance)
 
     def _do(self, instance: Instance, action: Action) -> None:
@@ -261,25 +261,24 @@ class Supervisor:
     def answered(self, worker: Worker, question: Question, answer: Answer) -> None:
         """Turn an answer into an event."""
         instance, now, seq = self.instances[question.instance], self._loop.time(), question.seq
+        if instance.awaits(seq):
+            instance.disarm()  # else the deadline is another's: that of the close behind this question
+            instance.rows, instance.duration = answer.rows, now - instance.asked_at
         match answer.message["op"]:
             case "opened":
-                instance.disarm()
                 instance.declared = {metric.name: metric for metric in answer.metrics}
                 self._dispatch(instance, Opened(now, seq))
                 self._dispatch(instance, Tick(now))
             case "done":
-                instance.disarm()
-                instance.rows, instance.duration = answer.rows, now - instance.asked_at
                 self._dispatch(instance, Done(now, seq))
             case "failed":
-                instance.disarm()
                 self._failed(instance, seq, answer)
             case "closed":
                 self._closed(worker, instance)
 
     def _failed(self, instance: Instance, seq: int, answer: Answer) -> None:
         message = answer.message
-        kind, reason = FailureKind(message.get("kind", "bug")), str(message.get("reason"))
+        kind, reason = FailureKind(message["kind"]), str(message.get("reason"))
         self._dispatch(instance, Failed(self._loop.time(), seq, kind, reason, random.random()))  # noqa: S311
         if message.get("traceback") and reason not in instance.warned:
             instance.warned.add(reason)

@@ -14,12 +14,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rscollector.model.errors import FailureKind
 from rscollector.model.metrics import Metric
 from rscollector.runtime.children import Child, how, python
 from rscollector.runtime.output import Output
 from rscollector.runtime.wire import MAX_ANSWER, Garbage, Lines, Message, declared, encode, samples
 
 _STACK_BYTES = 32 * 1024
+_ANSWER = {"open": "opened", "collect": "done", "close": "closed"}
+_KINDS = tuple(FailureKind)
 _OURS = re.compile(r'/rscollector/runtime/\w+\.py", line|"<frozen runpy>"|^Timeout \(')
 _FRAME = re.compile(r'File "([^"]+)", line (\d+) in ')
 
@@ -194,7 +197,9 @@ class Worker(asyncio.Protocol):
                     raise Garbage(f"more than the {question.rows} rows that were asked for")
             case "metrics" if isinstance(message.get("metrics"), list):
                 self._answer.metrics.extend(map(declared, message["metrics"]))
-            case "opened" | "done" | "failed" | "closed":
+            case "failed" if message.get("kind") in _KINDS and question.op != "close":
+                self._finish(question, message)
+            case op if op == _ANSWER[question.op]:
                 self._finish(question, message)
             case op:
                 raise Garbage(f"{op!r:.40} where an answer was expected")

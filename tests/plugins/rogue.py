@@ -26,6 +26,8 @@ class RogueSettings:
     once: str = setting("A file: misbehave only while it is there.", default="")
     first: int = setting("Behave well in so many collects first.", default=0)
     count: int = setting("How many, or how long.", default=1)
+    at_close: str = setting("What to do when it is closed.", default="")
+    text: str = setting("What to write to the agent.", default="")
     password: Secret | None = setting("A password.", default=None)
 
 
@@ -50,6 +52,8 @@ class Rogue(Collector[RogueSettings]):
     def close(self):
         """Close, or misbehave."""
         self._misbehave("close", None)
+        if self.settings.at_close:
+            getattr(self, f"_{self.settings.at_close}")(None)
 
     def _misbehave(self, on, context):
         settings = self.settings
@@ -86,6 +90,10 @@ class Rogue(Collector[RogueSettings]):
 
     def _segfault(self, _context):
         ctypes.string_at(0)
+
+    def _wire(self, _context):
+        os.write(int(sys.argv[2]), self.settings.text.encode() * self.settings.count)
+        time.sleep(60)
 
     def _print(self, _context):
         for number in range(self.settings.count):

@@ -155,6 +155,40 @@ def test_a_collector_that_is_removed_charges_nobody_else(agent):
     assert runs(started, "hang", "stays", "tame") == 0
 
 
+def test_a_collector_that_is_removed_in_the_middle_is_gone_in_time(agent):
+    """Removed while it collects, and hanging when it is closed after that: it is killed all the same."""
+    slow = rogue("slow", count=1, timeout='"5s"', at_close='"hang"')
+    started = agent(AGENT + slow + TAME)
+    until(lambda: started.state("rogue/bad") == "collecting")
+    started.reload(AGENT + TAME)
+    until(lambda: started.collector("rogue/bad") is None, timeout=6)
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "reason"),
+    [
+        ("nonsense\\n", 1, "the worker sent a line that is not JSON: b'nonsense'"),
+        ("x", 100000, "the worker sent a line of more than 65536 bytes"),
+        (
+            '{\\"op\\":\\"opened\\",\\"seq\\":2}\\n',
+            1,
+            "the worker sent 'opened' where an answer was expected",
+        ),
+        (
+            '{\\"op\\":\\"failed\\",\\"seq\\":2,\\"kind\\":\\"x\\"}\\n',
+            1,
+            "the worker sent 'failed' where an answer was",
+        ),
+    ],
+)
+def test_a_worker_that_lies_is_killed(agent, text, count, reason):
+    """Whatever does not belong on the wire is a crash, with what was sent as the reason."""
+    started = agent(AGENT + rogue("wire", text=f'"{text}"', count=count, timeout='"30s"') + TAME)
+    until(lambda: runs(started, "crash") >= 1)
+    assert reason in started.log
+    assert started.collector("tame/good")["up"]
+
+
 def test_children_of_a_hung_worker_die_with_it(agent):
     """What a collector has started, by the agent's means or its own, is gone when it is killed."""
     started = agent(AGENT + rogue("child", first=1))
