@@ -20,7 +20,29 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from rscollector.model.errors import FailureKind
+from rscollector.model.events import (
+    Action,
+    Collect,
+    Commit,
+    Count,
+    Counted,
+    Deadline,
+    Done,
+    DropSeries,
+    Ended,
+    Event,
+    Exited,
+    Failed,
+    Kill,
+    Open,
+    Opened,
+    Release,
+    Retry,
+    RetryAt,
+    Stop,
+    Tick,
+    Trouble,
+)
 from rscollector.model.settings import duration
 
 
@@ -60,17 +82,6 @@ class Policy:
     good_runs: int = 3
 
 
-class Trouble(StrEnum):
-    """Why the last body ended or the last run failed; the value is a label in the agent's own metrics."""
-
-    UNAVAILABLE = "unavailable"
-    MISCONFIGURED = "misconfigured"
-    BUG = "bug"
-    HANG = "hang"
-    CRASH = "crash"
-    NEIGHBOUR = "neighbour"  # another instance in the same worker hung or crashed
-
-
 @dataclass(frozen=True, slots=True)
 class Machine:
     """One collector's state. `body` tells whether a worker may still hold the collector."""
@@ -92,145 +103,6 @@ class Machine:
     def may_have_series(self) -> bool:
         """Whether series of this collector may be shown now."""
         return self.state in (State.IDLE, State.COLLECTING)
-
-
-# --- events -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The worker has opened the collector."""
-
-    now: float
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """The schedule says that it is time to collect."""
-
-    now: float
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The worker has collected."""
-
-    now: float
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The worker answered that opening or collecting failed."""
-
-    now: float
-    seq: int
-    kind: FailureKind
-    reason: str
-    draw: float
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """No answer came in `waited` seconds."""
-
-    now: float
-    waited: float
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """The body is gone: its process has been reaped, or the worker has closed it.
-
-    `charged` is false where another instance in the same worker was to blame; `where` is the place in the
-    code, or the state of the process, at the time of a hang.
-    """
-
-    now: float
-    draw: float
-    reason: str = ""
-    charged: bool = True
-    where: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """The wait after a failure or the probation is over, or an operator asks to try at once."""
-
-    now: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """The collector is to end for good."""
-
-    now: float
-
-
-Event = Opened | Tick | Done | Failed | Deadline | Exited | Retry | Stop
-EVENTS: tuple[type[Event], ...] = (Opened, Tick, Done, Failed, Deadline, Exited, Retry, Stop)
-
-
-# --- actions ------------------------------------------------------------------------------------------
-
-
-class Open(NamedTuple):
-    """Open the collector in its worker, starting one if there is none, and arm the deadline."""
-
-    seq: int
-
-
-class Collect(NamedTuple):
-    """Ask the worker for a collect and arm the deadline when it is sent."""
-
-    seq: int
-
-
-class Commit(NamedTuple):
-    """Show the rows that came with this run."""
-
-
-class DropSeries(NamedTuple):
-    """Take the collector's series out of the exposition."""
-
-
-class Release(NamedTuple):
-    """Close the collector gracefully, and arm the deadline after which its worker is killed."""
-
-    grace: float
-
-
-class Kill(NamedTuple):
-    """Send SIGKILL to the worker's process group."""
-
-
-class RetryAt(NamedTuple):
-    """Send `Retry` at this time."""
-
-    when: float
-
-
-class Count(NamedTuple):
-    """Count an occurrence: a `Counted` value."""
-
-    what: "Counted"
-
-
-class Counted(StrEnum):
-    """What the table counts beside the runs."""
-
-    SKIPPED = "skipped"  # a tick found the collector busy
-    STALE = "stale"  # an answer to a question that is no longer asked
-
-
-class Ended(NamedTuple):
-    """Count a run that ended without success, by its trouble."""
-
-    trouble: Trouble
-
-
-Action = Open | Collect | Commit | DropSeries | Release | Kill | RetryAt | Count | Ended
 
 
 class Step(NamedTuple):

@@ -8,7 +8,8 @@ from typing import Any
 
 from rscollector.config.types import Spec
 from rscollector.exposition.validate import Accepted, Drop
-from rscollector.model.lifecycle import Counted, Machine, State, Trouble, sentence
+from rscollector.model.events import Counted, Trouble
+from rscollector.model.lifecycle import Machine, State, sentence
 from rscollector.model.metrics import Metric
 
 

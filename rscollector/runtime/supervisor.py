@@ -15,7 +15,7 @@ from rscollector.exposition.store import Store
 from rscollector.exposition.validate import ROWS_PER_SERIES, Accepted
 from rscollector.model import lifecycle
 from rscollector.model.errors import FailureKind
-from rscollector.model.lifecycle import (
+from rscollector.model.events import (
     Action,
     Collect,
     Commit,
@@ -28,16 +28,15 @@ from rscollector.model.lifecycle import (
     Exited,
     Failed,
     Kill,
-    Machine,
     Open,
     Opened,
     Release,
     Retry,
     RetryAt,
-    State,
     Stop,
     Tick,
 )
+from rscollector.model.lifecycle import Machine, State
 from rscollector.model.schedule import Due, Schedule, phase
 from rscollector.runtime.instance import Instance, Result
 from rscollector.runtime.logs import level_and_text

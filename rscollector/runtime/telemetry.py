@@ -13,7 +13,8 @@ from prometheus_client import ProcessCollector
 import rscollector
 from rscollector.exposition.render import Format, add_row, empty_family, render
 from rscollector.exposition.validate import Drop
-from rscollector.model.lifecycle import Counted, State, Trouble
+from rscollector.model.events import Counted, Trouble
+from rscollector.model.lifecycle import State
 from rscollector.model.metrics import Kind, Metric
 from rscollector.runtime.instance import Instance, Result
 from rscollector.runtime.supervisor import Supervisor

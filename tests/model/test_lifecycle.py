@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rscollector.model.errors import FailureKind
-from rscollector.model.lifecycle import (
+from rscollector.model.events import (
     EVENTS,
-    TABLE,
     Collect,
     Commit,
     Count,
@@ -22,21 +21,16 @@ from rscollector.model.lifecycle import (
     Exited,
     Failed,
     Kill,
-    Machine,
     Open,
     Opened,
-    Policy,
     Release,
     Retry,
     RetryAt,
-    Revive,
-    State,
     Stop,
     Tick,
     Trouble,
-    sentence,
-    step,
 )
+from rscollector.model.lifecycle import TABLE, Machine, Policy, Revive, State, sentence, step
 
 POLICY = Policy()
 UNAVAILABLE = FailureKind.UNAVAILABLE
