@@ -12,6 +12,8 @@ from rscollector.model.events import Counted, Trouble
 from rscollector.model.lifecycle import Machine, State, sentence
 from rscollector.model.metrics import Metric
 
+_REMEMBERED = 100
+
 
 class Result(StrEnum):
     """How a run ended; beside success the words are those of `Trouble`."""
@@ -48,7 +50,7 @@ class Instance:
     dropped: Counter[Drop] = field(default_factory=Counter)
     stack: str = ""
     logged: tuple[State, str] | None = None
-    warned: set[str] = field(default_factory=set)  # what was logged at length and is not repeated
+    _told: set[str] = field(default_factory=set)
 
     @property
     def key(self) -> str:
@@ -66,6 +68,15 @@ class Instance:
     def up(self) -> bool:
         """Whether its last run succeeded and its samples are shown."""
         return self.machine.may_have_series and self.machine.trouble is None and self.last_success is not None
+
+    def first_time(self, what: str) -> bool:
+        """Tell whether this is to be logged at length; what was logged is forgotten now and then."""
+        if what in self._told:
+            return False
+        if len(self._told) >= _REMEMBERED:
+            self._told.clear()
+        self._told.add(what)
+        return True
 
     def awaits(self, seq: int) -> bool:
         """Tell whether it waits for the answer to this question."""

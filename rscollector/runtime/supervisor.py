@@ -279,8 +279,7 @@ class Supervisor:
         message = answer.message
         kind, reason = FailureKind(message["kind"]), str(message.get("reason"))
         self._dispatch(instance, Failed(self._loop.time(), seq, kind, reason, random.random()))  # noqa: S311
-        if message.get("traceback") and reason not in instance.warned:
-            instance.warned.add(reason)
+        if message.get("traceback") and instance.first_time(reason):
             self._log_block(logging.ERROR, instance.key, str(message["traceback"]))
 
     def _closed(self, worker: Worker, instance: Instance) -> None:
@@ -308,8 +307,7 @@ class Supervisor:
             if charged and death.where and instance.machine.state is not State.KILLING:
                 reason = f"{reason} ({death.where})"
             self._dispatch(instance, self._exit_event(reason, charged=charged, where=death.where))
-            if key == culprit and death.stack and death.where not in instance.warned:
-                instance.warned.add(death.where)
+            if key == culprit and death.stack and instance.first_time(death.where):
                 self._log_block(logging.WARNING, key, death.stack)
         self._tell_if_gone()
 
@@ -335,8 +333,7 @@ class Supervisor:
 
     def _warn_dropped(self, instance: Instance, accepted: Accepted) -> None:
         for reason, example in accepted.examples.items():
-            if reason not in instance.warned:
-                instance.warned.add(reason)
+            if instance.first_time(reason):
                 count = accepted.dropped[reason]
                 log.warning("%s: %d samples dropped (%s), such as %s", instance.key, count, reason, example)
 

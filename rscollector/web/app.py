@@ -45,21 +45,10 @@ class Face(Protocol):
 
 
 class Parts(Response):
-    """A response whose body goes out in parts, within a deadline."""
+    """A response whose body goes out in parts, each after the client has taken the one before."""
 
-    def __init__(self, body: bytes, *, cut: Callable[[Any], None], **options: Any) -> None:
-        super().__init__(body, **options)
-        self._cut = cut
-
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the response; the connection of a client that does not read in time is cut."""
-        try:
-            async with asyncio.timeout(DEADLINE):
-                await self._send(send)
-        except TimeoutError:
-            self._cut(scope.get("client"))
-
-    async def _send(self, send: Send) -> None:
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the response."""
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         await send(start)
         body = memoryview(self.body)
@@ -98,7 +87,7 @@ def application(face: Face, cut: Callable[[Any], None]) -> ASGIApp:
         if gzip_accepted(request.headers.get("accept-encoding", "")):
             body = await compressed.get(wanted, generation, body)
             headers["content-encoding"] = "gzip"
-        return Parts(body, cut=cut, headers=headers)
+        return Parts(body, headers=headers)
 
     async def index(_: Request) -> Response:
         return HTMLResponse(template.render(status=face.status()))
@@ -119,14 +108,14 @@ def application(face: Face, cut: Callable[[Any], None]) -> ASGIApp:
         "/-/healthy": healthy,
         "/-/ready": ready,
     }
-    return _closing(Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()]))
+    return _bounded(Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()]), cut)
 
 
-def _closing(inner: ASGIApp) -> ASGIApp:
-    """Have the connection closed after each response.
+def _bounded(inner: ASGIApp, cut: Callable[[Any], None]) -> ASGIApp:
+    """Give each response a deadline, and have its connection closed after it.
 
-    A scraper comes back after longer than any idle connection is kept; and hypercorn keeps the descriptor of
-    a connection that its client has closed until the idle time is over.
+    Closed, because a scraper comes back after longer than any idle connection is kept, and because hypercorn
+    keeps the descriptor of a connection that its client has closed until the idle time is over.
     """
 
     async def outer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,7 +124,13 @@ def _closing(inner: ASGIApp) -> ASGIApp:
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
-        await inner(scope, receive, sending)
+        if scope["type"] != "http":
+            return await inner(scope, receive, send)
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await inner(scope, receive, sending)
+        except TimeoutError:
+            cut(scope["client"])
 
     return outer
 

@@ -155,6 +155,60 @@ def test_types_have_names_for_the_documentation():
     ]
 
 
+@dataclass(frozen=True)
+class Outer:
+    """Tables within lists, tables and tables."""
+
+    servers: tuple[Inner, ...] = setting("A list of tables.", default=())
+    named: dict[str, Inner] = setting("A table of tables.", default_factory=dict)
+    maybe: Inner | None = setting("A table or none.", default=None)
+    tokens: tuple[Secret, ...] = setting("Secrets.", default=())
+
+
+def test_a_fault_deep_inside_is_named_with_its_whole_path():
+    """Lists count from 0, tables have their keys."""
+    table = {
+        "servers": [{"port": 1}, {"port": "x"}, 5],
+        "named": {"a": {"port": 1}, "b": {"prt": 1}},
+        "maybe": {"port": True},
+    }
+    builder = Builder(resolved)
+    assert builder.table(Outer, table, ()) is None
+    assert {".".join(path): reason for path, reason in builder.faults} == {
+        "servers.1.port": 'expected a whole number, not "x"',
+        "servers.2": "expected a table, not 5",
+        "named.b.prt": 'unknown key; did you mean "port"?',
+        "maybe.port": "expected a whole number, not true",
+    }
+
+
+def test_what_is_deep_inside_finds_its_way_back():
+    """Lists and tables of tables, and lists of secrets, are built again out of their plain form."""
+    value = Outer((Inner(1), Inner(2)), {"a": Inner(3)}, Inner(4), (Secret("x"), Secret("y")))
+    assert Builder(resolved).table(Outer, plain(value), ()) == value
+
+
+def test_keys_that_belong_to_somebody_else_are_passed_over():
+    """`also` names keys that are neither built nor unknown, and that are offered to who mistypes them."""
+    builder = Builder(resolved)
+    assert builder.table(Inner, {"port": 5, "interval": "x"}, (), also=["interval"]) == Inner(5)
+    builder.table(Inner, {"intervall": 5}, (), also=["interval"])
+    assert [each.reason for each in builder.faults] == ['unknown key; did you mean "interval"?']
+
+
+def test_a_secrets_literal_text_is_in_no_fault():
+    """Where a place is expected, whatever stands there is not repeated."""
+
+    def refuse(_):
+        raise ValueError("a secret's place")
+
+    for wrong in ("hunter2", {"fiel": "hunter2"}, ["hunter2"]):
+        builder = Builder(refuse)
+        builder.table(Everything, {"text": "", "password": wrong}, ())
+        assert [".".join(each.path) for each in builder.faults] == ["password"]
+        assert "hunter2" not in repr(builder.faults)
+
+
 texts = st.text()
 everything = st.builds(
     Everything,
@@ -162,7 +216,7 @@ everything = st.builds(
     number=st.integers().filter(lambda number: number != 13),
     share=st.floats(allow_nan=False),
     flag=st.booleans(),
-    wait=st.integers(0, 10**6).map(lambda ms: Duration(f"{ms}ms")),
+    wait=st.floats(0, 1e9).map(lambda seconds: Duration(f"{seconds:.6f}s")),
     size=st.integers(0, 2**60).map(ByteSize),
     mode=st.sampled_from(Mode),
     maybe=st.none() | st.integers(),

@@ -24,6 +24,17 @@ from rscollector.config.lines import lines_of
         ('["a.b".c]\n"d e" = 1\n', ("a.b", "c", "d e"), 2),
         ("[a]\n[b]\n[a.c]\n", ("a",), 1),
         ("x = 1 # ] [\ny = 2", ("y",), 2),
+        ("text = '''\na = 1\n[b]\n'''\nafter = 1\n", ("after",), 5),
+        ('x = [\n  "]", # ]\n\n  [1,\n  2],\n]\ny = 1\n', ("y",), 7),
+        ('x = [\n  """\n]\n""",\n]\ny = 1\n', ("y",), 6),
+        ("[a]\r\nx = [\r\n  1,\r\n]\r\ny = 1\r\n", ("a", "y"), 5),
+        ("[a]\n'b.c'.\"d e\" . f = 1\n", ("a", "b.c", "d e", "f"), 2),
+        ("[ a . 'b' ] # c\nx = 1\n", ("a", "b", "x"), 2),
+        ("[a]\ny = 1\n\n[a.b]\nx = { p = [\n  1,\n] }\n", ("a", "b", "x", "p"), 5),
+        ("a.b = 1\na.c = 2\n", ("a", "c"), 2),
+        ("a.b = 1\na.c = 2\n", ("a",), 1),
+        ('a = \'# no comment\'\nb = 1 # """\nc = 1\n', ("c",), 3),
+        ("[[a]]\nx = 1\n", ("a", "0", "x"), 2),
     ],
 )
 def test_a_key_is_found_on_its_line(text, path, line):

@@ -94,6 +94,50 @@ def test_a_mistake_is_one_sentence_with_its_place(files, text, sentence):
     assert (loaded.config, said) == (None, [sentence])
 
 
+def test_seven_mistakes_are_seven_sentences(files):
+    """All mistakes are named at once, each with file, line, path and what was expected, from the first line on."""
+    loaded, said = files(
+        """\
+[agent]
+intervall = "15s"
+[web]
+listen = "127.0.0.1:10070"
+[colector.vip.main]
+[collector.vip.main]
+timeout = 5
+revive = "sometimes"
+addresses = [
+  "192.0.2.10",
+  "192.0.2.300",
+]
+[collector.vop.main]
+"""
+    )
+    assert loaded.config is None
+    assert said == [
+        'rscollector.toml:2: agent.intervall: unknown key; did you mean "interval"?',
+        'rscollector.toml:4: web.listen: expected a list [ … ], not "127.0.0.1:10070"',
+        'rscollector.toml:5: colector: unknown key; did you mean "collector"?',
+        (
+            "rscollector.toml:7: collector.vip.main.timeout: "
+            'expected a duration such as "15s", "250ms" or "1h30m", not 5'
+        ),
+        'rscollector.toml:8: collector.vip.main.revive: expected "probation" or "never", not "sometimes"',
+        (
+            "rscollector.toml:9: collector.vip.main.addresses.1: "
+            'expected an IP address such as "192.0.2.10" or "2001:db8::10", not "192.0.2.300"'
+        ),
+        'rscollector.toml:13: collector.vop: no such collector is installed; did you mean "vip"?',
+    ]
+
+
+def test_a_file_that_was_asked_for_and_is_not_there_is_a_mistake(tmp_path):
+    """The built-in configuration does not stand in for a file that somebody named."""
+    loaded = load(tmp_path / "absent.toml")
+    assert loaded.config is None
+    assert loaded.mistakes == (f"{tmp_path}/absent.toml: cannot be read: No such file or directory",)
+
+
 def test_files_in_conf_d_are_one_configuration_with_the_main_file(files):
     """Tables may be spread over files, read in the order of their names."""
     loaded, said = files(
@@ -118,6 +162,21 @@ def test_what_is_set_twice_is_named_with_both_places(files):
     ]
     assert said[0].endswith("rscollector.toml:2")
     assert said[1].endswith("rscollector.toml:3")
+
+
+def test_an_instance_in_two_files_of_conf_d_is_named_with_both(files):
+    """The file that is read first has it, and the other one is told so, even if both say the same."""
+    loaded, said = files("", a="# a\n\n[collector.vip.x]\n", b="[collector.vip.y]\n[collector.vip.x]\n")
+    assert loaded.config is None
+    assert said == ["conf.d/b.toml:2: collector.vip.x: is set already, at conf.d/a.toml:3"]
+
+
+def test_only_toml_files_of_conf_d_are_read(files, tmp_path):
+    """What a package manager or an editor leaves beside them is not configuration."""
+    (tmp_path / "conf.d").mkdir()
+    for name in ("a.toml.dpkg-old", "b.toml~", "README"):
+        (tmp_path / "conf.d" / name).write_text("[broken")
+    assert files("[collector.vip.x]\n")[1] == []
 
 
 def test_mistakes_of_all_files_are_named(files):
@@ -172,6 +231,21 @@ def test_a_secret_that_cannot_be_read_is_its_collectors_problem(files, place, re
     assert said == [f"rscollector.toml:1: collector.rogue.a: password: {reason}"]
 
 
+def test_a_secret_that_is_there_but_is_none_is_its_collectors_problem(files, tmp_path, monkeypatch):
+    """A directory, a file that is not UTF-8 and a credential of another service are told apart."""
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for place, why in (
+        (f'file = "{tmp_path}"', "cannot be read: Is a directory"),
+        ('credential = "binary"', "cannot be read: it is not UTF-8"),
+        ('credential = "other"', "cannot be read: No such file or directory"),
+    ):
+        loaded, said = files(secret(place))
+        assert [bool(spec.problem) for spec in loaded.config.specs] == [True, False]
+        assert len(said) == 1
+        assert said[0].endswith(why)
+
+
 @pytest.mark.parametrize(
     "place", ['"hunter2"', '{ fiel = "hunter2" }', "{ file = 5 }", '{ value = "hunter2" }']
 )
@@ -195,6 +269,88 @@ def test_a_plugin_that_cannot_be_imported_is_the_problem_of_its_instances(files)
             "ModuleNotFoundError: No module named 'no_such_module'"
         )
     ]
+
+
+MODULES = {
+    "fails": "raise RuntimeError('no licence')\n",
+    "broken_syntax": "def\n",
+    "function": "def Plugin(): pass\n",
+    "stranger": """
+from rscollector.api import Collector, Kind, Metric
+
+class Plugin(Collector):
+    metrics = (Metric("other_size", Kind.GAUGE, "Of another one."),)
+
+    def collect(self, context):
+        return ()
+""",
+}
+
+
+@pytest.fixture
+def plugins(tmp_path, monkeypatch):
+    """Install a package with one collector for each of the modules above."""
+    info = tmp_path / "site" / "odd_plugins-1.0.dist-info"
+    info.mkdir(parents=True)
+    points = [f"{name} = odd_{name}:Plugin" for name in MODULES]
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-plugins\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join(["[rscollector.collectors]", *points]))
+    for name, text in MODULES.items():
+        (tmp_path / "site" / f"odd_{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("fails", "(odd_fails:Plugin) cannot be imported: RuntimeError: no licence"),
+        ("broken_syntax", "(odd_broken_syntax:Plugin) cannot be imported: SyntaxError: "),
+        ("function", "(odd_function:Plugin) is no Collector"),
+        ("stranger", "declares other_size, which is not one of its names"),
+    ],
+)
+def test_a_plugin_that_is_none_is_the_problem_of_its_instances(files, plugins, name, reason):
+    """Whatever is wrong with a plugin, each of its instances says so and the other collectors run."""
+    loaded, said = files(f"[collector.{name}.a]\nwhatever = 1\n[collector.{name}.b]\n[collector.vip.c]\n")
+    assert loaded.mistakes == ()
+    assert [bool(spec.problem) for spec in loaded.config.specs] == [True, True, False]
+    assert len(said) == 2
+    for sentence, line in zip(said, ("1: collector.%s.a", "3: collector.%s.b"), strict=True):
+        assert sentence.startswith(f"rscollector.toml:{line % name}: the plugin '{name}' {reason}")
+
+
+def test_a_plugin_that_nobody_uses_is_not_imported(files, plugins):
+    """A broken plugin that no instance asks for is nobody's problem."""
+    assert files("[collector.vip.c]\n")[1] == []
+
+
+def test_the_digest_stays_with_what_does_not_matter(files, tmp_path):
+    """Neither the order of keys, nor the file, nor another collector, nor the secret's place restarts one."""
+    for name in ("hidden", "moved"):
+        (tmp_path / name).write_text("hunter2")
+    whole = f'[collector.rogue.a]\npassword = {{ file = "{tmp_path}/hidden" }}\ncount = 2\ninterval = "5s"\n'
+    turned = (
+        f'[collector.rogue.a]\ninterval = "5000ms"\ncount = 2\npassword = {{ file = "{tmp_path}/moved" }}\n'
+    )
+
+    def digest(text, **others):
+        specs = files(text, **others)[0].config.specs
+        return next(spec.digest for spec in specs if spec.key == "rogue/a")
+
+    found = {
+        digest(whole),
+        digest(turned),
+        digest(whole + "[collector.vip.b]\n[web]\nlisten = []\n[agent]\nhost = 'h'\n"),
+        digest('[agent]\ninterval = "5s"\n' + whole.replace('interval = "5s"\n', "")),
+        digest("", x=whole),
+    }
+    assert len(found) == 1
+
+
+def test_two_instances_of_one_collector_have_digests_of_their_own(files):
+    """The name is part of what an instance is."""
+    first, second = files("[collector.vip.a]\n[collector.vip.b]\n")[0].config.specs
+    assert first.digest != second.digest
 
 
 def test_the_digest_changes_with_what_matters(files, tmp_path):
@@ -257,6 +413,8 @@ def test_a_plan_does_with_each_collector_one_thing(running, wanted):
     every = [*made.add, *made.change, *made.remove, *made.keep]
     assert sorted(every) == sorted(running.keys() | wanted.keys())
     assert set(made.keep) == {key for key, spec in wanted.items() if running.get(key) == spec.digest}
+    assert set(made.change) == (running.keys() & wanted.keys()) - set(made.keep)
+    assert all(list(keys) == sorted(keys) for keys in made)
     assert set(made.add) == wanted.keys() - running.keys()
     assert set(made.remove) == running.keys() - wanted.keys()
 

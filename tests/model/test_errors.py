@@ -36,3 +36,26 @@ def test_the_fence_keeps_what_was_raised_and_lets_the_process_end():
     assert nothing == []
     with pytest.raises(SystemExit), fence():
         raise SystemExit(3)
+
+
+def test_a_plugins_own_error_has_the_kind_of_the_one_it_is_made_from():
+    """A collector may have exceptions of its own beneath ours, and beneath those of the standard library."""
+
+    class PrimaryIsGone(Unavailable):
+        """An error of a plugin."""
+
+    class Odd(BrokenPipeError):
+        """An error of a driver."""
+
+    found = [kind_of(each) for each in (PrimaryIsGone("x"), Odd())]
+    assert found == [FailureKind.UNAVAILABLE, FailureKind.UNAVAILABLE]
+
+
+def test_what_was_caught_is_the_exception_itself():
+    """The traceback and the cause are kept for the log."""
+    error = ValueError("oops")
+    with fence() as caught:
+        raise error from KeyError("cause")
+    assert caught[0] is error
+    assert isinstance(caught[0].__cause__, KeyError)
+    assert caught[0].__traceback__ is not None

@@ -103,6 +103,39 @@ def test_each_event_leads_where_the_table_says(state, event, after):
     assert step(machine, event, POLICY).machine.state == (state if after == "=" else after)
 
 
+WITH_A_BODY_KEPT = [
+    (State.BACKOFF, Exited, State.BACKOFF),
+    (State.BACKOFF, Retry, State.CONNECTING),
+    (State.BACKOFF, Stop, State.KILLING),
+    (State.REMOVED, Exited, State.REMOVED),
+    (State.REMOVED, Retry, State.REMOVED),
+    (State.REMOVED, Stop, State.KILLING),
+]
+
+
+@pytest.mark.parametrize(("state", "event", "after"), WITH_A_BODY_KEPT)
+def test_a_body_that_is_kept_is_ended_before_the_collector_is(state, event, after):
+    """While a failed collector still has its body, a stop has to wait for it, and so has a removed one's retry."""
+    machine = Machine(state=state, seq=5, body=True, reason="x")
+    assert step(machine, EVENT_OF[event], POLICY).machine.state is after
+
+
+def test_a_body_that_is_kept_is_used_again():
+    """A failure is no reason to start a new process: the same one is asked to open again."""
+    waiting = failed(collecting()).machine
+    assert waiting.body
+    assert step(waiting, Retry(101.0), POLICY).actions == (Open(6),)
+
+
+@pytest.mark.parametrize("event", [Failed, Deadline, Exited])
+def test_opening_fails_as_collecting_does(event):
+    """What goes wrong costs the same, whether it goes wrong in open or in collect."""
+    assert (
+        step(collecting(state=State.CONNECTING), EVENT_OF[event], POLICY).actions
+        == step(collecting(), EVENT_OF[event], POLICY).actions
+    )
+
+
 def test_a_misconfigured_collector_is_removed_at_once_with_a_short_probation():
     """Hurrying is no use where somebody has to mend something; trying again in a minute is."""
     after = failed(collecting(), kind=FailureKind.MISCONFIGURED)
@@ -144,6 +177,25 @@ def test_a_removed_collector_is_given_one_attempt():
     assert retry_time(after) == 701.0 + 1200.0
 
 
+@pytest.mark.parametrize(
+    ("kind", "waits"),
+    [
+        (UNAVAILABLE, [600, 1200, 2400, 3600, 3600]),
+        (FailureKind.BUG, [600, 1200, 2400, 3600, 3600]),
+        (FailureKind.MISCONFIGURED, [60, 120, 240, 480, 960, 1920, 3600, 3600]),
+    ],
+)
+def test_the_probation_doubles(kind, waits):
+    """Each attempt in vain doubles the silence, whoever has to mend the cause, up to an hour."""
+    machine, found = collecting(failures=29), []
+    for _ in waits:
+        removed = failed(machine, now=0.0, kind=kind)
+        found.append(retry_time(removed))
+        gone = step(removed.machine, Exited(0.0, 0.5), POLICY).machine
+        machine = step(gone, Retry(0.0), POLICY).machine
+    assert found == waits
+
+
 def test_the_probation_has_a_ceiling():
     """Silence never outlives an outage by more than an hour."""
     assert retry_time(failed(collecting(failures=29, probations=9))) == 100.0 + 3600.0
@@ -183,6 +235,14 @@ def test_hangs_of_long_ago_are_forgotten():
         assert machine.state is State.BACKOFF
 
 
+@pytest.mark.parametrize(("second", "hangs"), [(3599.0, (0.0, 3599.0)), (3600.0, (3600.0,))])
+def test_a_hang_is_remembered_for_just_the_window(second, hangs):
+    """An hour later to the second it is forgotten, and not before."""
+    first = hang(collecting(), 0.0).machine
+    again = replace(first, state=State.COLLECTING, body=True)
+    assert hang(again, second).machine.hangs == hangs
+
+
 def test_a_deadline_kills_and_takes_the_series_away():
     """What hangs is shown no more, and is killed."""
     after = step(collecting(), Deadline(100.0, 10.0), POLICY)
@@ -196,6 +256,28 @@ def test_three_good_runs_clear_the_failures():
     for expected in ((7, 1), (7, 1), (0, 0)):
         machine = step(replace(machine, state=State.COLLECTING), Done(100.0, 5), POLICY).machine
         assert (machine.failures, machine.probations) == expected
+
+
+def test_a_failure_between_good_runs_begins_their_count_anew():
+    """Two good runs, a failure and two good runs are not three good runs."""
+    machine = collecting(failures=7)
+    for _ in range(2):
+        machine = step(replace(machine, state=State.COLLECTING), Done(100.0, 5), POLICY).machine
+    machine = failed(replace(machine, state=State.COLLECTING)).machine
+    for _ in range(2):
+        machine = step(replace(machine, state=State.COLLECTING), Done(100.0, 5), POLICY).machine
+    assert (machine.failures, machine.good) == (8, 2)
+
+
+def test_a_neighbours_fault_does_not_spoil_the_one_attempt():
+    """A collector on probation is not removed for what another one did."""
+    after = step(
+        collecting(failures=30, probations=1, hangs=(1.0, 2.0, 3.0)),
+        Exited(100.0, 0.5, charged=False),
+        POLICY,
+    )
+    assert after.machine.state is State.BACKOFF
+    assert (after.machine.failures, after.machine.probations, after.machine.hangs) == (30, 1, (1.0, 2.0, 3.0))
 
 
 def test_a_neighbours_fault_costs_nothing():
@@ -267,6 +349,21 @@ SENTENCES = [
     ),
     (step(collecting(), Done(100.0, 5), POLICY).machine, ""),
     (replace(failed(collecting()).machine, retry_at=99.0), "down; retry now, failure 1 of 30"),
+    (
+        hang(collecting(failures=2, hangs=(50.0,)), 100.0).machine,
+        "no answer for 10 s, killed (in pymongo/network.py:332); retry in 4 s, hang 2 of 3",
+    ),
+    (
+        hang(collecting(failures=2, hangs=(50.0, 60.0)), 100.0).machine,
+        "no answer for 10 s, killed (in pymongo/network.py:332); removed, next attempt in 10 min",
+    ),
+    (failed(collecting(), kind=FailureKind.MISCONFIGURED).machine, "down; removed, next attempt in 1 min"),
+    (
+        step(collecting(), EVENT_OF[Exited], POLICY).machine,
+        "the worker was killed by SIGSEGV; retry in 500 ms, failure 1 of 30",
+    ),
+    (Machine(), "not started yet; retry now"),
+    (step(Machine(), Stop(100.0), POLICY).machine, ""),
 ]
 
 
@@ -306,6 +403,10 @@ class Lives(RuleBasedStateMachine):
         self.machine, actions = step(before, event, self.policy)
         for action in actions:
             self.carry_out(action)
+        if getattr(event, "seq", before.seq) != before.seq:
+            assert self.machine == before, "an old answer changes nothing"
+            assert actions == (Count(Counted.STALE),)
+        assert len([action for action in actions if isinstance(action, Ended)]) <= 1
         assert before.state is not State.STOPPED or self.machine.state is State.STOPPED
         assert self.machine.seq >= before.seq
 
@@ -328,6 +429,10 @@ class Lives(RuleBasedStateMachine):
                 assert self.process
                 self.condemned = True
             case RetryAt(when):
+                longest = max(self.policy.backoff_max, self.policy.probation_max)
+                assert self.now <= when <= self.now + longest, (
+                    "silence outlives the outage by an hour at most"
+                )
                 self.retry_at = when
 
     @rule(seconds=st.floats(0, 5000))
@@ -402,6 +507,36 @@ class Lives(RuleBasedStateMachine):
                 assert self.retry_at is not None or self.policy.revive is Revive.NEVER
             case State.STOPPED:
                 assert not self.process
+
+    @invariant()
+    def what_it_says_of_the_next_attempt_is_what_was_asked_for(self):
+        """The status page tells the time of the retry that is scheduled, and none where there is none."""
+        if hasattr(self, "machine") and self.machine.state in (State.BACKOFF, State.REMOVED):
+            assert self.machine.retry_at == self.retry_at
+
+    @invariant()
+    def there_is_always_a_sentence(self):
+        """Whatever has happened can be told, and who is not well says why."""
+        if hasattr(self, "machine"):
+            told = sentence(self.machine, self.policy, self.now)
+            assert told or self.machine.state not in (State.KILLING, State.BACKOFF, State.REMOVED)
+
+    def teardown(self):
+        """Whatever has happened, in a kind world it collects again after one retry, and a stop ends it."""
+        if not hasattr(self, "machine"):
+            return
+        self.time_passes(1.0)
+        if self.condemned:
+            self.process_exits(0.5, charged=True)
+        if not self.machine.stopping:
+            for event in (Retry, Opened, Tick, Done):
+                self.happen(event(self.now, self.machine.seq) if event in (Opened, Done) else event(self.now))
+            assert (self.machine.state, self.series) == (State.IDLE, True)
+        self.happen(Stop(self.now))
+        assert not self.series
+        if self.process:
+            self.process_exits(0.5, charged=True)
+        assert self.machine.state is State.STOPPED
 
     @invariant()
     def numbers_are_never_used_twice(self):

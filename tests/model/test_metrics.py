@@ -76,11 +76,23 @@ def test_a_sample_becomes_the_series_of_its_kind(metric, values, value, series):
         ({"name": "x_total"}, "the suffix _total belongs to each counter and to nothing else"),
         ({"kind": Kind.COUNTER}, "the suffix _total belongs to each counter and to nothing else"),
         ({"kind": Kind.INFO}, "the suffix _info belongs to each info and to nothing else"),
+        ({"name": "x_info"}, "the suffix _info belongs to each info and to nothing else"),
+        (
+            {"name": "x_info_total", "kind": Kind.COUNTER, "unit": "bytes"},
+            "the name does not end with its unit 'bytes'",
+        ),
+        ({"kind": Kind.GAUGE_HISTOGRAM}, "buckets belong to histograms"),
+        ({"kind": Kind.HISTOGRAM, "buckets": (1.0, 1.0)}, "buckets ascend, without infinity"),
+        ({"name": ""}, "a name has lower-case letters, digits and underscores"),
+        ({"help": ""}, "the help is not a sentence"),
         ({"unit": "seconds"}, "the name does not end with its unit 'seconds'"),
         ({"help": "No sentence"}, "the help is not a sentence"),
         ({"labels": ("Queue",)}, "label 'Queue' has characters that a label cannot have"),
         ({"labels": ("instance",)}, "no label is called 'instance'"),
+        ({"labels": ("job",)}, "no label is called 'job'"),
         ({"labels": ("name",)}, "no label is called 'name'"),
+        ({"labels": ("le",)}, "no label is called 'le'"),
+        ({"labels": ("quantile",)}, "no label is called 'quantile'"),
         ({"labels": ("x",)}, "no label is called 'x'"),
         ({"labels": ("a", "a")}, "a label is named twice"),
         ({"states": ("up",)}, "states belong to statesets"),
@@ -107,7 +119,14 @@ def test_a_wrong_declaration_is_refused(fields, problem):
         (GAUGE, "a", 1, "label values are texts"),
         (GAUGE, ("a",), True, "True is no number"),
         (GAUGE, ("a",), None, "None is no number"),
+        (GAUGE, ("a",), "5", "'5' is no number"),
+        (GAUGE, ("a",), Distribution((1,), 1), "Distribution(counts=(1,), sum=1) is no number"),
+        (GAUGE, None, 1, "label values are texts"),
         (COUNTER, (), -1, "a counter cannot be -1"),
+        (COUNTER, (), None, "None is no number"),
+        (INFO, (), 1, "0 label values for the labels ('version',)"),
+        (INFO, ("1.2",), "1", "'1' is no number"),
+        (GAUGE_HISTOGRAM, (), None, "None is no Distribution"),
         (STATESET, ("a",), "sideways", "'sideways' is none of its states"),
         (STATESET, ("a",), 1, "1 is none of its states"),
         (HISTOGRAM, (), 5, "5 is no Distribution"),
@@ -129,6 +148,8 @@ def test_calling_a_metric_makes_a_sample_with_labels_in_their_order():
     assert INFO(version="1.2").value == 1
     with pytest.raises(TypeError, match=r"x_two has the labels \('a', 'b'\), not \('a',\)"):
         two(5, a="1")
+    with pytest.raises(TypeError, match=r"x_two has the labels \('a', 'b'\), not \('a', 'b', 'c'\)"):
+        two(5, a="1", b="2", c="3")
 
 
 @pytest.mark.parametrize(
@@ -191,3 +212,50 @@ def test_a_repaired_text_can_always_be_encoded(text):
     assert all(
         before == after or "\ud800" <= before <= "\udfff" for before, after in zip(text, mended, strict=True)
     )
+
+
+words = st.lists(st.sampled_from(["alpha", "beta", "gamma", "delta"]), unique=True).map(tuple)
+bounds = st.lists(st.integers(0, 99).map(float), min_size=1, max_size=5, unique=True).map(sorted).map(tuple)
+
+
+@st.composite
+def metrics_and_values(draw):
+    """Draw a declaration of any kind with a value that fits it."""
+    kind = draw(st.sampled_from(Kind))
+    name = {Kind.COUNTER: "x_y_total", Kind.INFO: "x_y_info"}.get(kind, "x_y")
+    states = ("on", *draw(words)) if kind is Kind.STATESET else ()
+    buckets = draw(bounds) if kind in (Kind.HISTOGRAM, Kind.GAUGE_HISTOGRAM) else ()
+    metric = Metric(name, kind, "Anything.", labels=draw(words), states=states, buckets=buckets)
+    if states:
+        return metric, draw(st.sampled_from(states))
+    return metric, metric.distribution(draw(st.lists(st.integers(0, 120)))) if buckets else 1
+
+
+@given(metrics_and_values())
+def test_every_series_of_a_sample_is_another_one(metric_and_value):
+    """`width` is the number of series, no two of which have the same name and labels, for Bosun as well."""
+    metric, value = metric_and_value
+    values = tuple(f"value of {label}" for label in metric.labels)
+    assert metric.problem(values, value) == ""
+    for expand in (metric.series, metric.bosun_series):
+        found = list(expand(values, value))
+        assert len({(each.name, *sorted(each.labels.items())) for each in found}) == metric.width
+        assert len(found) == metric.width
+        assert all(set(values) <= set(each.labels.values()) for each in found)
+
+
+@given(metrics_and_values())
+def test_what_bosun_is_told_are_the_same_numbers(metric_and_value):
+    """The two expansions differ in names and tags, never in a value."""
+    metric, value = metric_and_value
+    values = tuple(metric.labels)
+    assert [each.value for each in metric.series(values, value)] == [
+        each.value for each in metric.bosun_series(values, value)
+    ]
+
+
+def test_a_declared_name_for_bosun_holds_for_each_part():
+    """The parts of a histogram follow the name that the declaration gives."""
+    old = Metric("x_age", Kind.HISTOGRAM, "Ages.", buckets=(1.0,), bosun="old.age")
+    names = [each.name for each in old.bosun_series((), Distribution((1, 0), 1))]
+    assert names == ["old.age.bucket", "old.age.bucket", "old.age.count", "old.age.sum"]

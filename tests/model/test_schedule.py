@@ -18,15 +18,16 @@ def one(interval, offset=0.0, now=0.0):
     return schedule
 
 
-@given(interval=intervals, now=times)
-def test_a_thousand_ticks_later_the_phase_is_the_same(interval, now):
+@given(interval=intervals, now=times, share=st.floats(0, 1, exclude_max=True))
+def test_a_thousand_ticks_later_the_phase_is_the_same(interval, now, share):
     """Nothing adds up: the thousandth tick is due where multiplication puts it, to the last bit."""
-    schedule = one(interval, 0.0, now)
+    offset = share * interval
+    schedule = one(interval, offset, now)
     first = schedule.next_due()
-    turn = round(first / interval)
+    turn = round((first - offset) / interval)
     for each in range(1000):
         due = schedule.pop(schedule.next_due())
-        assert due.slot == (turn + each) * interval
+        assert due.slot == offset + (turn + each) * interval
         assert due.missed == 0
 
 
@@ -58,6 +59,18 @@ def test_keys_come_in_the_order_of_their_times():
     assert [schedule.pop(5.0).key for _ in range(3)] == ["a", "b", "c"]
 
 
+@given(st.dictionaries(st.text(max_size=3), st.integers(1, 9), max_size=50))
+def test_many_keys_come_in_the_order_of_their_times(offsets):
+    """Each comes once, the earliest first; those of the same time come in the order of their names."""
+    schedule = Schedule()
+    for key, offset in offsets.items():
+        schedule.add(key, interval=10.0, phase=float(offset), now=0.0)
+    came = []
+    while due := schedule.pop(9.5):
+        came.append((due.slot, due.key))
+    assert came == sorted((float(offset), key) for key, offset in offsets.items())
+
+
 def test_a_key_that_is_added_again_has_the_new_interval_only():
     """A change of the interval leaves nothing of the old one."""
     schedule = one(10.0)
@@ -74,6 +87,14 @@ def test_a_removed_key_comes_no_more():
     assert (schedule.next_due(), schedule.pop(1e9), len(schedule)) == (None, None, 0)
 
 
+def newest(origin, interval, now):
+    """Return the number of the newest slot that is not later than now, by trying."""
+    turn = int((now - origin) / interval) + 2
+    while origin + turn * interval > now:
+        turn -= 1
+    return turn
+
+
 class Ticks(RuleBasedStateMachine):
     """Keys come and go while time passes in steps of any size."""
 
@@ -82,12 +103,14 @@ class Ticks(RuleBasedStateMachine):
         self.schedule = Schedule()
         self.now = 0.0
         self.last = {}
+        self.turns = {}
 
     @rule(key=st.sampled_from("abc"), interval=st.floats(0.1, 100), offset=st.floats(0, 0.1))
     def add(self, key, interval, offset):
         """Add or change a key."""
         self.schedule.add(key, interval=interval, phase=offset, now=self.now)
         self.last[key] = self.now
+        self.turns[key] = (offset, interval, newest(offset, interval, self.now))
 
     @rule(key=st.sampled_from("abc"))
     def remove(self, key):
@@ -99,11 +122,23 @@ class Ticks(RuleBasedStateMachine):
     def time_passes(self, seconds):
         """Time passes, and all that is due is taken."""
         self.now += seconds
+        first = self.schedule.next_due()
         while due := self.schedule.pop(self.now):
             assert due.slot <= self.now, "early"
             assert due.slot > self.last[due.key], "doubled"
             assert due.missed >= 0
             self.last[due.key] = due.slot
+            self.count(due)
+            assert first <= self.schedule.next_due(), "out of order"
+            first = self.schedule.next_due()
+
+    def count(self, due):
+        """Compare what was served and missed with the slots that have passed since the last tick."""
+        origin, interval, before = self.turns[due.key]
+        now = newest(origin, interval, self.now)
+        assert due.missed + 1 == now - before
+        assert due.slot == origin + now * interval
+        self.turns[due.key] = (origin, interval, now)
 
     @invariant()
     def what_is_left_is_in_the_future(self):
@@ -152,6 +187,16 @@ def test_a_suspend_is_no_step():
 def test_a_step_is_reported_with_its_sign(seconds):
     """A clock that was set is told by how much, forward or back."""
     assert clock_change(BEFORE, after(1.0, stepped=seconds)) == (0.0, seconds)
+
+
+amounts = st.just(0.0) | st.floats(2, 1e6) | st.floats(-1e6, -2)
+
+
+@given(seconds=st.floats(0, 1e6), suspended=st.just(0.0) | st.floats(2, 1e6), stepped=amounts)
+def test_any_suspend_and_any_step_are_told_apart(seconds, suspended, stepped):
+    """However much time passed, a suspend is told as such and a step as such."""
+    change = clock_change(BEFORE, after(seconds, suspended=suspended, stepped=stepped))
+    assert change == (pytest.approx(suspended, abs=1e-5), pytest.approx(stepped, abs=1e-5))
 
 
 def test_both_at_once_are_told_apart():

@@ -1,6 +1,10 @@
 """The types of settings: what they accept, what they say, and what they hide."""
 
+from dataclasses import dataclass
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rscollector.model.lifecycle import Machine, State
 from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Secret, duration, setting
@@ -53,6 +57,19 @@ def test_a_secret_shows_itself_to_nobody_who_does_not_ask():
         False,
         1,
     )
+
+
+def test_a_secret_is_not_in_what_is_shown_of_those_who_have_it():
+    """Neither a dataclass with a secret nor an error about one shows the text."""
+
+    @dataclass(frozen=True)
+    class Login:
+        user: str
+        password: Secret
+
+    login = Login("root", Secret("hunter2"))
+    for shown in (repr(login), f"{login}", str([login.password]), str(ValueError(login.password))):
+        assert "hunter2" not in shown
 
 
 @pytest.mark.parametrize(
@@ -133,3 +150,45 @@ def test_series_may_be_shown_only_while_idle_or_collecting():
         State.IDLE,
         State.COLLECTING,
     }
+
+
+@given(days=st.integers(0, 99), minutes=st.integers(0, 99), milliseconds=st.integers(0, 9999))
+def test_the_parts_of_a_duration_add_up(days, minutes, milliseconds):
+    """Several numbers with units are their sum, to the microsecond."""
+    expected = days * 86400 + minutes * 60 + milliseconds / 1000
+    assert Duration(f"{days}d{minutes}m{milliseconds}ms") == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.integers(0, 2**62))
+def test_a_number_of_bytes_is_that_number(size):
+    """A whole number is taken as it is, and in kilobytes it is 1024 times as much."""
+    assert (ByteSize(size), ByteSize(f"{size % 2**40}K")) == (size, size % 2**40 * 1024)
+
+
+@given(address=st.ip_addresses(), port=st.integers(0, 65535))
+def test_a_listening_address_can_be_read_as_it_is_shown(address, port):
+    """What is shown may be copied into the configuration."""
+    text = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    assert (str(Listen(text)), Listen(str(Listen(text)))) == (text, Listen(text))
+
+
+@given(st.ip_addresses())
+def test_an_address_can_be_read_as_it_is_shown(address):
+    """The canonical form is an address, and the same one."""
+    assert IpAddress(IpAddress(str(address)).text) == IpAddress(str(address))
+    assert IpAddress(str(address)).version == address.version
+
+
+@given(st.floats(0, 1e9))
+def test_a_time_is_said_with_one_or_two_units(seconds):
+    """However long or short, an operator reads at most two numbers, each with its unit."""
+    words = duration(seconds).split()
+    assert len(words) in (2, 4)
+    assert set(words[1::2]) <= {"ms", "s", "min", "h", "d"}
+
+
+def test_different_settings_are_not_equal():
+    """A setting is equal to one that means the same, and to nothing else."""
+    assert IpAddress("192.0.2.1") not in (IpAddress("192.0.2.2"), "192.0.2.1")
+    assert Listen("[::1]:80") not in (Listen("[::1]:81"), "[::1]:80")
+    assert Secret("a") not in (Secret("b"), "a")
