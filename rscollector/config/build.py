@@ -79,20 +79,19 @@ class Builder:
         try:
             return self._scalar(kind, value)
         except ValueError as error:
-            found = "one that is written here" if kind is Secret else shown(value)
-            return self.fault(path, f"expected {error}, not {found}")
+            return self.fault(path, f"expected {error}, not {_found(kind, value)}")
         except Unresolved as error:
             self.problems.append(Fault(path, str(error)))
 
     def _list(self, kind: Any, value: object, path: Path) -> tuple[Any, ...] | None:
         if not isinstance(value, list):
-            self.fault(path, f"expected a list [ … ], not {shown(value)}")
+            self.fault(path, f"expected a list [ … ], not {_found(kind, value)}")
             return None
         return tuple(self.value(kind, each, (*path, str(index))) for index, each in enumerate(value))
 
     def _map(self, kind: Any, value: object, path: Path) -> dict[str, Any] | None:
         if not isinstance(value, Mapping):
-            self.fault(path, f"expected a table {{ … }}, not {shown(value)}")
+            self.fault(path, f"expected a table {{ … }}, not {_found(kind, value)}")
             return None
         return {key: self.value(kind, each, (*path, key)) for key, each in value.items()}
 
@@ -103,7 +102,7 @@ class Builder:
             return kind(value)
         if isinstance(kind, type) and issubclass(kind, Enum):
             return _enum(kind, value)
-        if kind is float and type(value) is int:
+        if kind is float and type(value) is int and abs(value) < 1 << 1023:
             return float(value)
         if type(value) is not kind:
             raise ValueError(_WORDS[kind])
@@ -151,6 +150,10 @@ def _enum(kind: type[Enum], value: object) -> Enum:
     if value not in words:
         raise ValueError(" or ".join(f'"{word}"' for word in words))
     return kind(value)
+
+
+def _found(kind: Any, value: object) -> str:
+    return "one that is written here" if kind is Secret else shown(value)
 
 
 def _required(field: "dataclasses.Field[Any]") -> bool:

@@ -31,7 +31,7 @@ def _note(found: dict[Path, int], path: Path, number: int) -> None:
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
     start, piece = 1, ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # U+2028 and the like end no line of TOML
         piece += line + "\n"
         try:
             tomllib.loads(piece)

@@ -25,7 +25,7 @@ from rscollector.config.build import Builder, Unresolved, plain, shown, unknown
 from rscollector.config.build import Path as KeyPath
 from rscollector.config.lines import lines_of
 from rscollector.config.types import AgentSection, Common, Config, Spec, WebSection
-from rscollector.model.errors import Misconfigured
+from rscollector.model.errors import Misconfigured, fence
 
 DEFAULT_FILE = Path("/etc/rscollector/rscollector.toml")
 SECTIONS = ("agent", "web", "collector")
@@ -62,7 +62,7 @@ class _Files:
 def load(path: Path | None) -> Loaded:
     """Load the file at `path` and its `conf.d`; without a path the default file, if there is one."""
     found = _Files()
-    if path is None and not DEFAULT_FILE.exists():
+    if path is None and _is_absent(DEFAULT_FILE):
         text = package_files("rscollector.config").joinpath("default.toml").read_text("utf-8")
         _add(found, "built-in configuration", text)
         found.names.clear()
@@ -72,6 +72,13 @@ def load(path: Path | None) -> Loaded:
     config, problems = _config(found, builder)
     mistakes = sorted([*found.mistakes, *_sentences(found, builder)], key=_file_and_line)
     return Loaded(None if mistakes else config, tuple(mistakes), tuple(problems))
+
+
+def _is_absent(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except OSError:
+        return False  # it may be there: reading it will say why it cannot be read
 
 
 def _sentences(found: _Files, builder: Builder) -> list[str]:
@@ -84,7 +91,7 @@ def _file_and_line(sentence: str) -> tuple[str, int, str]:
 
 
 def _read_all(found: _Files, path: Path) -> None:
-    for file in (path, *sorted((path.parent / "conf.d").glob("*.toml"))):
+    for file in (path, *_beside(found, path.parent / "conf.d")):
         try:
             _add(found, str(file), file.read_text("utf-8"))
         except OSError as error:
@@ -94,11 +101,22 @@ def _read_all(found: _Files, path: Path) -> None:
             found.mistakes.append(f"{file}: is not UTF-8: byte {error.start} is {byte:#x}")
 
 
+def _beside(found: _Files, directory: Path) -> list[Path]:
+    """List conf.d without what an editor hides there; glob would pass over a closed directory."""
+    try:
+        return sorted(each for each in directory.iterdir() if re.fullmatch(r"[^.].*\.toml", each.name))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        found.mistakes.append(f"{directory}: cannot be read: {error.strerror}")
+        return []
+
+
 def _add(found: _Files, name: str, text: str) -> None:
     found.names.append(name)
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number or a nesting that is too long for Python
         found.mistakes.append(f"{name}: is not TOML: {error}")
         return
     lines = {key: (name, line) for key, line in lines_of(text).items()}
@@ -211,8 +229,11 @@ def _settings(builder: Builder, path: KeyPath, table: Mapping[str, Any]) -> tupl
         return {}, False, str(error)
     before = len(builder.problems)
     own = {key: value for key, value in table.items() if key not in _COMMON}
-    built = builder.table(plugin.Settings, own, path, also=_COMMON)
+    built = None
+    with fence() as caught:
+        built = builder.table(plugin.Settings, own, path, also=_COMMON)
     problems = [f"{'.'.join(each.path[3:])}: {each.reason}" for each in builder.problems[before:]]
+    problems += [f"the plugin's settings are wrong: {type(each).__name__}: {each}" for each in caught]
     return plain(built) if built else {}, plugin.local, "; ".join(problems)
 
 

@@ -25,13 +25,22 @@ def load(type_: str) -> type[Collector[Any]]:
         raise Misconfigured(f"no collector of the type {type_!r} is installed")
     found = None
     with fence() as caught:
-        found = point.load()
+        found = _imported(point)
     for error in caught:
         why = f"{type(error).__name__}: {error}"
         raise Misconfigured(f"the plugin {type_!r} ({point.value}) cannot be imported: {why}") from error
     if not (isinstance(found, type) and issubclass(found, Collector)):
         raise Misconfigured(f"the plugin {type_!r} ({point.value}) is no Collector")
-    for metric in found.metrics:
-        if not metric.name.startswith(type_ + "_"):
-            raise Misconfigured(f"the plugin {type_!r} declares {metric.name}, which is not one of its names")
+    strangers = ["no metrics"]
+    with fence():
+        strangers = [each.name for each in found.metrics if not each.name.startswith(type_ + "_")]
+    for name in strangers:
+        raise Misconfigured(f"the plugin {type_!r} declares {name}, which is not one of its names")
     return found
+
+
+def _imported(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except SystemExit as error:
+        raise ImportError(f"it ends the process ({error})") from error

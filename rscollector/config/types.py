@@ -43,9 +43,10 @@ class Common:
             raise ValueError("interval is at least 100ms")
         if self.timeout is not None and self.timeout <= 0:
             raise ValueError("timeout is more than 0s")
-        for name in ("max_series", "max_failures", "max_hangs", "backoff_min"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is more than 0")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, int | float) and value <= 0:
+                raise ValueError(f"{each.name} is more than 0")
 
     @property
     def seconds(self) -> float:

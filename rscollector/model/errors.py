@@ -11,6 +11,7 @@ of the standard library that always speak of the world are read as such, so that
 translate them.
 """
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ class FailureKind(StrEnum):
 class CollectError(Exception):
     """A failure that a collector expected; its text is shown to the operator as it is."""
 
-    kind: FailureKind
+    kind: FailureKind = FailureKind.BUG
 
 
 class Unavailable(CollectError):
@@ -43,6 +44,7 @@ class Misconfigured(CollectError):
     kind = FailureKind.MISCONFIGURED
 
 
+_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
 _WORLD = (ConnectionError, TimeoutError, socket.gaierror)
 _OPERATOR = (FileNotFoundError, PermissionError)
 
@@ -51,7 +53,7 @@ def kind_of(error: Exception) -> FailureKind:
     """Return the kind of failure that an exception out of a collector stands for."""
     if isinstance(error, CollectError):
         return error.kind
-    if isinstance(error, _WORLD):
+    if isinstance(error, _WORLD) or (isinstance(error, OSError) and error.errno in _UNREACHABLE):
         return FailureKind.UNAVAILABLE
     if isinstance(error, _OPERATOR):
         return FailureKind.MISCONFIGURED

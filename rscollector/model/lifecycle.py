@@ -254,7 +254,8 @@ def _stop(machine: Machine, event: Event, policy: Policy) -> Step:
     stopping = replace(machine, stopping=True, since=event.now, trouble=None, reason="", retry_at=None)
     if not machine.body:
         return Step(replace(stopping, state=State.STOPPED), (DropSeries(),))
-    return Step(replace(stopping, state=State.KILLING), (DropSeries(), Release(policy.grace)))
+    release = () if machine.state is State.REMOVED else (Release(policy.grace),)  # that was asked for already
+    return Step(replace(stopping, state=State.KILLING), (DropSeries(), *release))
 
 
 def _stop_killing(machine: Machine, _event: Event, _policy: Policy) -> Step:
@@ -333,7 +334,7 @@ def step(machine: Machine, event: Event, policy: Policy) -> Step:
 def sentence(machine: Machine, policy: Policy, now: float) -> str:
     """Say why a collector is where it is and what happens next; "" while there is nothing to say."""
     match machine.state:
-        case State.BACKOFF if machine.failures:
+        case State.BACKOFF if machine.failures and machine.trouble is not Trouble.NEIGHBOUR:
             return f"{machine.reason}; retry {_in(machine.retry_at, now)}, {_patience(machine, policy)}"
         case State.BACKOFF:
             return f"{machine.reason}; retry {_in(machine.retry_at, now)}"

@@ -18,7 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeGuard
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _BOSUN_NAME = re.compile(r"[A-Za-z0-9./_-]+")
@@ -38,6 +38,7 @@ class Kind(StrEnum):
 
 
 _SUFFIX = {Kind.COUNTER: "_total", Kind.INFO: "_info"}
+_LARGEST = 1 << 1023  # what the exposition, which has floats only, can show
 _DISTRIBUTED = (Kind.HISTOGRAM, Kind.GAUGE_HISTOGRAM)
 
 
@@ -108,12 +109,19 @@ class Metric:
         if not self.help.endswith("."):
             yield "the help is not a sentence"
         yield from self._label_problems()
-        if bool(self.states) != (self.kind is Kind.STATESET):
-            yield "states belong to statesets"
+        yield from self._state_problems()
         if bool(self.buckets) != (self.kind in _DISTRIBUTED):
             yield "buckets belong to histograms"
         if list(self.buckets) != sorted(set(self.buckets)) or math.inf in self.buckets:
             yield "buckets ascend, without infinity"
+
+    def _state_problems(self) -> Iterator[str]:
+        if bool(self.states) != (self.kind is Kind.STATESET):
+            yield "states belong to statesets"
+        if len(set(self.states)) < len(self.states):
+            yield "a state is named twice"
+        if self.states and "state" in self.labels:
+            yield "no label of a stateset is called 'state'"  # it is Bosun's tag for the state itself
 
     def _label_problems(self) -> Iterator[str]:
         for label in self.labels:
@@ -166,10 +174,11 @@ class Metric:
             return "" if value in self.states else f"{value!r} is none of its states"
         if self.kind in _DISTRIBUTED:
             return self._distribution_problem(value)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if self.kind is Kind.COUNTER and number and value < 0:  # type: ignore[operator]
+        if not _is_number(value):
+            return f"{value!r:.40} is no number"
+        if self.kind is Kind.COUNTER and not value >= 0:
             return f"a counter cannot be {value!r}"
-        return "" if number else f"{value!r} is no number"
+        return "an info is always 1" if self.kind is Kind.INFO and value != 1 else ""
 
     def _distribution_problem(self, value: object) -> str:
         if not isinstance(value, Distribution):
@@ -177,7 +186,8 @@ class Metric:
         if len(value.counts) != len(self.buckets) + 1:
             return f"{len(value.counts)} counts for {len(self.buckets)} buckets and the one above"
         whole = all(type(count) is int and count >= 0 for count in value.counts)
-        number = isinstance(value.sum, int | float)
+        whole = whole and sum(value.counts) <= _LARGEST
+        number = _is_number(value.sum) and (self.kind is Kind.GAUGE_HISTOGRAM or value.sum >= 0)
         return "" if whole and number else "counts are whole and the sum is a number"
 
     def series(self, values: tuple[str, ...], value: Value) -> Iterator[Series]:
@@ -208,6 +218,10 @@ class Metric:
             if tags.get("le") == "+Inf":
                 tags["le"] = "inf"  # OpenTSDB knows no plus sign
             yield Series(self.bosun_name + suffix, tags, number)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, float) or (type(value) is int and abs(value) <= _LARGEST)
 
 
 def _bound(bound: float) -> str:

@@ -6,9 +6,11 @@ room of the configuration files, because plugins declare their settings with the
 """
 
 import ipaddress
+import math
 import re
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from fractions import Fraction
 from typing import Any, Self
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -29,6 +31,8 @@ class Duration(float):
         if not isinstance(text, str) or not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
             raise ValueError('a duration such as "15s", "250ms" or "1h30m"')
         total = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+        if total == math.inf:
+            raise ValueError("a duration that is not that long")
         return super().__new__(cls, round(total, 6))
 
     def __str__(self) -> str:
@@ -47,7 +51,7 @@ class ByteSize(int):
         match = _SIZE.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ValueError('a size in bytes such as 65536, "64K" or "10M"')
-        return super().__new__(cls, int(float(match[1]) * _FACTOR[match[2]]))
+        return super().__new__(cls, int(Fraction(match[1]) * _FACTOR[match[2]]))
 
 
 class Secret:

@@ -232,3 +232,19 @@ everything = st.builds(
 def test_plain_is_the_way_back(value):
     """What is made plain for the wire is built again, secrets included."""
     assert built(plain(value)) == (value, [])
+
+
+def test_a_secret_that_stands_for_several_is_not_shown():
+    """A password in the place of a list or a table of secrets is refused and not repeated."""
+    builder = Builder(resolved)
+    builder.value(tuple[Secret, ...], "hunter2", ("a",))
+    builder.value(dict[str, Secret], "hunter2", ("b",))
+    assert [fault.reason for fault in builder.faults] == [
+        "expected a list [ … ], not one that is written here",
+        "expected a table { … }, not one that is written here",
+    ]
+
+
+def test_a_number_that_no_float_can_hold_is_refused():
+    """What is too large is a fault and no crash."""
+    assert [path for path, _ in built({"text": "", "share": 10**400})[1]] == ["x.share"]

@@ -68,3 +68,8 @@ def test_every_key_of_a_file_has_a_line(tables):
     assert tomllib.loads(text) == tables
     found = lines_of(text)
     assert {path: found[path] for path in expected} == expected
+
+
+def test_windows_line_ends_are_line_ends():
+    """A file from another system has the same lines."""
+    assert lines_of("[a]\r\nx = [\r\n1]\r\ny = 1\r\n")[("a", "y")] == 4

@@ -425,3 +425,41 @@ def test_a_plan_is_told_in_words():
         str(plan({"a": "1", "b": "1"}, {"a": Spec("t", "a", 1, 1, 1, Policy(), {}, digest="1")}))
         == "remove b; 1 kept"
     )
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_what_ends_a_line_elsewhere_ends_none_of_toml(files, end):
+    """A separator of Unicode in a comment shifts no line number and loses no key."""
+    _, said = files("[agent]\ninterval = '1s'\n", a=f"# a{end}b\n[agent]\ninterval = '2s'\n")
+    assert [each.partition(" at ")[0] for each in said] == [
+        "conf.d/a.toml:3: agent.interval: is set already,"
+    ]
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000 + "]" * 5000], ids=["long", "deep"])
+def test_what_is_too_much_for_python_is_a_mistake(files, value):
+    """A number of thousands of digits and a nesting of thousands of brackets are refused in a sentence."""
+    _, said = files(f"x = {value}")
+    assert said[0].startswith("rscollector.toml: is not TOML: ")
+
+
+@pytest.mark.parametrize(
+    "name", ["probation", "probation_misconfigured", "probation_max", "backoff_max", "hang_window"]
+)
+def test_a_wait_of_no_time_is_refused(files, name):
+    """Trying again at once, for ever, would be a busy loop."""
+    assert files(f"[agent]\n{name} = '0s'\n")[1] == [f"rscollector.toml:1: agent: {name} is more than 0"]
+
+
+def test_what_an_editor_hides_in_conf_d_is_not_read(files, tmp_path):
+    """A lock file or a backup beside a file is none of ours."""
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / ".#x.toml").write_text("[broken")
+    assert files("")[1] == []
+
+
+def test_a_plugin_that_ends_the_process_that_imports_it_is_its_own_problem(files):
+    """`sys.exit` in a module is no way out: the others run."""
+    loaded, said = files("[collector.leaving.a]\n[collector.vip.b]\n")
+    assert [bool(spec.problem) for spec in loaded.config.specs] == [True, False]
+    assert "cannot be imported: ImportError: it ends the process (3)" in said[0]

@@ -1,10 +1,11 @@
 """Whose failure it is."""
 
+import errno
 import socket
 
 import pytest
 
-from rscollector.model.errors import FailureKind, Misconfigured, Unavailable, fence, kind_of
+from rscollector.model.errors import CollectError, FailureKind, Misconfigured, Unavailable, fence, kind_of
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,8 @@ from rscollector.model.errors import FailureKind, Misconfigured, Unavailable, fe
         (PermissionError(), FailureKind.MISCONFIGURED),
         (OSError("disk"), FailureKind.BUG),
         (ValueError("oops"), FailureKind.BUG),
+        (CollectError("neither"), FailureKind.BUG),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), FailureKind.UNAVAILABLE),
     ],
 )
 def test_every_exception_has_a_kind(error, kind):

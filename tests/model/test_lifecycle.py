@@ -177,6 +177,17 @@ def test_a_removed_collector_is_given_one_attempt():
     assert retry_time(after) == 701.0 + 1200.0
 
 
+def test_one_attempt_is_one_whatever_it_was_removed_for():
+    """Who was removed for a wrong password or for its hangs has not used up its failures, and has one attempt too."""
+    misconfigured = failed(collecting(), kind=FailureKind.MISCONFIGURED).machine
+    hung = hang(collecting(hangs=(98.0, 99.0)), 100.0).machine
+    for removed in (misconfigured, hung):
+        gone = step(removed, Exited(101.0, 0.5), POLICY).machine
+        attempt = step(gone, Retry(9999.0), POLICY).machine
+        assert attempt.failures == 1
+        assert failed(attempt, now=9999.0).machine.state is State.REMOVED
+
+
 @pytest.mark.parametrize(
     ("kind", "waits"),
     [
@@ -511,8 +522,9 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def what_it_says_of_the_next_attempt_is_what_was_asked_for(self):
         """The status page tells the time of the retry that is scheduled, and none where there is none."""
-        if hasattr(self, "machine") and self.machine.state in (State.BACKOFF, State.REMOVED):
-            assert self.machine.retry_at == self.retry_at
+        if hasattr(self, "machine"):
+            waits = self.machine.state in (State.BACKOFF, State.REMOVED)
+            assert self.machine.retry_at == (self.retry_at if waits else None)
 
     @invariant()
     def there_is_always_a_sentence(self):
@@ -547,3 +559,15 @@ class Lives(RuleBasedStateMachine):
 
 TestLives = Lives.TestCase
 TestLives.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_a_body_is_asked_to_end_once():
+    """What was removed has been told to close already: a stop then only waits for it."""
+    removed = failed(collecting(failures=29)).machine
+    assert step(removed, Stop(101.0), POLICY).actions == (DropSeries(),)
+
+
+def test_a_neighbours_fault_is_told_without_counting():
+    """The failures of before are not this one's."""
+    after = step(collecting(failures=3), Exited(100.0, 1.0, "b/x ended the worker", charged=False), POLICY)
+    assert sentence(after.machine, POLICY, 100.0) == "b/x ended the worker; retry in 1 s"

@@ -259,3 +259,34 @@ def test_a_declared_name_for_bosun_holds_for_each_part():
     old = Metric("x_age", Kind.HISTOGRAM, "Ages.", buckets=(1.0,), bosun="old.age")
     names = [each.name for each in old.bosun_series((), Distribution((1, 0), 1))]
     assert names == ["old.age.bucket", "old.age.bucket", "old.age.count", "old.age.sum"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [
+        (Metric("x_n", Kind.GAUGE, "N."), 10**400),
+        (COUNTER, math.nan),
+        (Metric("x_x_info", Kind.INFO, "N."), 5),
+        (HISTOGRAM, Distribution((1, 0, 10**400), 1)),
+        (HISTOGRAM, Distribution((1, 0, 1), math.nan)),
+        (HISTOGRAM, Distribution((1, 0, 1), -1)),
+        (HISTOGRAM, Distribution((1, 0, 1), 10**400)),
+        (GAUGE_HISTOGRAM, Distribution((1, 0, 1), 10**400)),
+    ],
+)
+def test_what_would_spoil_the_page_is_no_value(metric, value):
+    """Numbers that no float holds, and those that OpenMetrics' parsers refuse, cost only their sample."""
+    assert metric.problem((), value) != ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"states": ("a", "a")}, "a state is named twice"),
+        ({"states": ("a", "b"), "labels": ("state",)}, "no label of a stateset is called 'state'"),
+    ],
+)
+def test_a_stateset_that_would_have_a_series_twice_is_refused(fields, problem):
+    """Its states are distinct, and its labels leave Bosun's tag alone."""
+    with pytest.raises(ValueError, match=problem):
+        Metric("x", Kind.STATESET, "A state.", **fields)

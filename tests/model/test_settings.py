@@ -192,3 +192,15 @@ def test_different_settings_are_not_equal():
     assert IpAddress("192.0.2.1") not in (IpAddress("192.0.2.2"), "192.0.2.1")
     assert Listen("[::1]:80") not in (Listen("[::1]:81"), "[::1]:80")
     assert Secret("a") not in (Secret("b"), "a")
+
+
+def test_a_size_is_exact_however_large():
+    """What is written as a text loses no byte."""
+    assert ByteSize("9007199254740993") == 9007199254740993
+    assert ByteSize("9" * 400) == int("9" * 400)
+
+
+def test_a_duration_without_end_is_refused():
+    """More seconds than a number can hold are a mistake."""
+    with pytest.raises(ValueError, match="not that long"):
+        Duration("9" * 400 + "s")
