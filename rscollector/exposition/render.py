@@ -74,9 +74,13 @@ def render(family: Family, wanted: Format) -> tuple[Section, ...]:
 def _sections(encoded: bytes) -> Iterator[Section]:
     header: list[bytes] = []
     body: list[bytes] = []
-    for line in encoded.splitlines(keepends=True):
+    for line in encoded.removesuffix(b"\n").split(b"\n"):  # splitlines would cut a label at \r
         if line.startswith(b"#") and body:
-            yield Section(b"".join(header), b"".join(body))
+            yield Section(_lines(header), _lines(body))
             header, body = [], []
         (header if line.startswith(b"#") else body).append(line)
-    yield Section(b"".join(header), b"".join(body))
+    yield Section(_lines(header), _lines(body))
+
+
+def _lines(lines: list[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)

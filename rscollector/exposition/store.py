@@ -10,23 +10,29 @@ The agent's loop owns the store; times are seconds on the clock that the caller 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rscollector.exposition.render import EOF, Format, Section, add_row, empty_family, render
-from rscollector.exposition.validate import Accepted, SeriesKey, validate
-from rscollector.model.metrics import Metric
+from rscollector.exposition.validate import Accepted, Drop, SeriesKey, validate
+from rscollector.model.metrics import Kind, Metric
 
-_Sections = dict[str, tuple[Section, ...]]
+
+class _Body(NamedTuple):
+    """One family of one instance, rendered."""
+
+    kind: Kind
+    unit: str
+    sections: dict[Format, tuple[Section, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What is shown of one instance; `sections` has what was rendered, by format and family."""
+    """What is shown of one instance; its bodies by family."""
 
     keys: frozenset[SeriesKey]
     series: int
     expires: float
-    sections: dict[Format, _Sections]
+    bodies: dict[str, _Body]
 
 
 class Store:
@@ -36,6 +42,7 @@ class Store:
         self.max_series = max_series
         self.generation = 0
         self._shown: dict[str, _Shown] = {}
+        self._families: dict[str, dict[str, _Body]] = {}
 
     def commit(
         self, key: str, rows: Iterable[Any], declared: Mapping[str, Metric], *, limit: int, expires: float
@@ -45,19 +52,27 @@ class Store:
         room = self.max_series - self.series() + (before.series if before else 0)
         known = before.keys if before else frozenset()
         accepted = validate(rows, declared, known, min(limit, room))
-        self._shown[key] = _Shown(accepted.keys(), accepted.series, expires, _rendered(key, accepted))
-        self.generation += 1
+        self._refuse_conflicts(key, accepted)
+        bodies = _rendered(key, accepted)
+        changed = bodies != (before.bodies if before else {})
+        if changed:
+            self._take_out(key)
+            for name, body in bodies.items():
+                self._families.setdefault(name, {})[key] = body
+        self._shown[key] = _Shown(accepted.keys(), accepted.series, expires, bodies)
+        self.generation += changed
         return accepted
 
     def drop(self, key: str) -> None:
         """Show nothing of an instance any more; one that is not there is no error."""
-        if self._shown.pop(key, None):
-            self.generation += 1
+        if key in self._shown:
+            self.generation += bool(self._shown[key].bodies)
+            self._take_out(key)
 
     def drop_all(self) -> None:
         """Show nothing of any instance: what they knew is from before a suspend."""
-        self._shown.clear()
-        self.generation += 1
+        for key in list(self._shown):
+            self.drop(key)
 
     def expire(self, now: float) -> list[str]:
         """Drop the instances whose samples are too old to be shown, and return them."""
@@ -72,31 +87,48 @@ class Store:
             return sum(shown.series for shown in self._shown.values())
         return self._shown[key].series if key in self._shown else 0
 
-    def chunks(self, wanted: Format) -> tuple[bytes, ...]:
-        """Return the page in this format, in pieces and without the end mark."""
-        families: dict[str, list[tuple[Section, ...]]] = {}
-        for key in sorted(self._shown):
-            for name, sections in self._shown[key].sections[wanted].items():
-                families.setdefault(name, []).append(sections)
-        return tuple(chunk for name in sorted(families) for chunk in _joined(families[name]))
+    def chunks(self, wanted: Format) -> Iterator[bytes]:
+        """Yield the page in this format, in pieces and without the end mark."""
+        for _, instances in sorted(self._families.items()):
+            bodies = [body.sections[wanted] for _, body in sorted(instances.items())]
+            for sections in zip(*bodies, strict=True):
+                yield sections[0].header
+                yield from (section.body for section in sections)
+
+    def _take_out(self, key: str) -> None:
+        shown = self._shown.pop(key, None)
+        for name in shown.bodies if shown else ():
+            del self._families[name][key]
+            if not self._families[name]:
+                del self._families[name]
+
+    def _refuse_conflicts(self, key: str, accepted: Accepted) -> None:
+        """Refuse what would give a family two types or units on one page, which no scraper reads.
+
+        It happens between two plugins, and when an upgrade has changed a declaration and not all workers
+        have been started anew.
+        """
+        own: dict[str, Metric | _Body] = {}
+        for metric in list(accepted.rows):
+            others = (each for other, each in self._families.get(metric.family, {}).items() if other != key)
+            there = own.get(metric.family) or next(others, None)
+            if there is None or (there.kind, there.unit) == (metric.kind, metric.unit):
+                own[metric.family] = metric
+            else:
+                what = f"{metric.name}: {metric.family} is shown already as a {there.kind.value}"
+                accepted.refuse(metric, Drop.CONFLICT, what)
 
 
-def _rendered(key: str, accepted: Accepted) -> dict[Format, _Sections]:
+def _rendered(key: str, accepted: Accepted) -> dict[str, _Body]:
     extra = {"name": key.partition("/")[2]}
-    families = []
+    bodies = {}
     for metric, rows in accepted.rows.items():
         family = empty_family(metric)
         for row in rows.items():
             add_row(family, metric, row, extra)
-        families.append(family)
-    return {each: {family.name: render(family, each) for family in families} for each in Format}
-
-
-def _joined(instances: list[tuple[Section, ...]]) -> Iterator[bytes]:
-    """Put the instances' bodies beneath one header, for each section of a family."""
-    for sections in zip(*instances, strict=True):
-        yield sections[0].header
-        yield from (section.body for section in sections)
+        sections = {each: render(family, each) for each in Format}
+        bodies[metric.family] = _Body(metric.kind, metric.unit, sections)
+    return bodies
 
 
 def page(chunks: Iterable[bytes], wanted: Format) -> bytes:

@@ -29,6 +29,7 @@ class Drop(StrEnum):
     INVALID = "invalid"
     DUPLICATE = "duplicate"
     LIMIT = "limit"
+    CONFLICT = "conflict"
 
 
 @dataclass(slots=True)
@@ -54,7 +55,15 @@ class Accepted:
     def drop(self, reason: Drop, what: str) -> None:
         """Count a sample that is not shown."""
         self.dropped[reason] += 1
-        self.examples.setdefault(reason, what)
+        self.examples.setdefault(reason, what[:200])
+
+    def refuse(self, metric: Metric, reason: Drop, what: str) -> None:
+        """Take back all samples of a metric."""
+        rows = self.rows.pop(metric)
+        self.samples -= len(rows)
+        self.series -= len(rows) * metric.width
+        self.dropped[reason] += len(rows)
+        self.examples.setdefault(reason, what[:200])
 
 
 def validate(
@@ -85,12 +94,12 @@ def _checked(
 ) -> tuple[Metric | None, Values, Value]:
     nothing = (None, (), 0)
     if not (isinstance(row, list | tuple) and len(row) == 3 and isinstance(row[0], str)):
-        accepted.drop(Drop.INVALID, repr(row)[:200])
+        accepted.drop(Drop.INVALID, repr(row))
         return nothing
     name, values, value = row
     metric = declared.get(name)
     if metric is None:
-        accepted.drop(Drop.UNDECLARED, name[:200])
+        accepted.drop(Drop.UNDECLARED, name)
         return nothing
     problem = metric.problem(values, value)
     if problem:
@@ -105,4 +114,4 @@ def _checked(
 
 
 def _show(name: str, values: Values) -> str:
-    return f"{name}{list(values)}"[:200]
+    return f"{name}{list(values)}"
