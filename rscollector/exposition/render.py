@@ -2,21 +2,27 @@
 
 A page needs each family's header once, followed by the lines of all instances; so what the encoder returns
 for one family and one instance is cut into sections, each a header (`# HELP …`, `# TYPE …`) and a body. In
-the text format a gauge histogram has three sections, everything else has one. Pure.
+the text format a gauge histogram has three sections, everything else has one, and the same body in both.
+
+From one commit to the next mostly the values change. Then the lines are kept up to the value, and only
+that is formatted anew, as the library does it (1,000 gauges: 0.8 ms instead of 10 ms). Pure.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from prometheus_client import Metric as Family
 from prometheus_client.exposition import choose_encoder, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.utils import floatToGoString
 
 from rscollector.model.metrics import Metric, Value
 
-Row = tuple[tuple[str, ...], Value]
+Values = tuple[str, ...]
+Row = tuple[Values, Value]
 
 
 class Format(StrEnum):
@@ -45,6 +51,47 @@ class _Registry:
 
     def __init__(self, families: Iterable[Family]) -> None:
         self.collect = partial(iter, tuple(families))
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One metric of one instance: its samples, and what is shown of them.
+
+    `lines` has each line up to its value, where all formats have the same; else nothing.
+    """
+
+    metric: Metric
+    rows: Mapping[Values, Value]
+    sections: Mapping[Format, tuple[Section, ...]]
+    lines: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, metric: Metric, rows: Mapping[Values, Value], extra: Mapping[str, str]) -> Self:
+        """Render samples; the labels `extra` are added to each."""
+        family = empty_family(metric)
+        for row in rows.items():
+            add_row(family, metric, row, extra)
+        sections = {each: render(family, each) for each in Format}
+        bodies = {section.body for each in sections.values() for section in each}
+        lines = _lines_of(*bodies) if len(bodies) == 1 else ()
+        return cls(metric, rows, sections, lines)
+
+    def with_rows(self, rows: Mapping[Values, Value], extra: Mapping[str, str]) -> Self:
+        """Render other samples of the same metric, with the same labels `extra`."""
+        if rows == self.rows:
+            return self
+        if not self.lines or list(rows) != list(self.rows):
+            return self.of(self.metric, rows, extra)
+        numbers = [number for value in rows.values() for number in self.metric.numbers(value)]
+        pairs = zip(self.lines, map(floatToGoString, numbers), strict=True)
+        body = "".join([f"{line}{value}\n" for line, value in pairs]).encode()
+        sections = {each: (Section(section.header, body),) for each, (section,) in self.sections.items()}
+        return replace(self, rows=rows, sections=sections)
+
+
+def _lines_of(body: bytes) -> tuple[str, ...]:
+    lines = body.decode().removesuffix("\n").split("\n")
+    return tuple(line[: line.rindex(" ") + 1] for line in lines)
 
 
 def negotiate(accept: str) -> tuple[Format, str]:

@@ -10,29 +10,20 @@ The agent's loop owns the store; times are seconds on the clock that the caller 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from rscollector.exposition.render import EOF, Format, Section, add_row, empty_family, render
-from rscollector.exposition.validate import Accepted, Drop, SeriesKey, validate
-from rscollector.model.metrics import Kind, Metric
-
-
-class _Body(NamedTuple):
-    """One family of one instance, rendered."""
-
-    kind: Kind
-    unit: str
-    sections: dict[Format, tuple[Section, ...]]
+from rscollector.exposition.render import EOF, Body, Format
+from rscollector.exposition.validate import Accepted, Drop, validate
+from rscollector.model.metrics import Metric
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """What is shown of one instance; its bodies by family."""
 
-    keys: frozenset[SeriesKey]
     series: int
     expires: float
-    bodies: dict[str, _Body]
+    bodies: dict[str, Body]
 
 
 class Store:
@@ -42,25 +33,29 @@ class Store:
         self.max_series = max_series
         self.generation = 0
         self._shown: dict[str, _Shown] = {}
-        self._families: dict[str, dict[str, _Body]] = {}
+        self._families: dict[str, dict[str, Body]] = {}
 
     def commit(
         self, key: str, rows: Iterable[Any], declared: Mapping[str, Metric], *, limit: int, expires: float
     ) -> Accepted:
-        """Show these rows as the instance `key` (`type/name`) until `expires`, in place of the last ones."""
-        before = self._shown.get(key)
-        room = self.max_series - self.series() + (before.series if before else 0)
-        known = before.keys if before else frozenset()
+        """Show these rows as the instance `key` until `expires`, in place of the last ones.
+
+        A key is `type/name`, and the name is added to all samples as a label; or "" for what is nobody's.
+        """
+        before = self._shown.get(key, _NOTHING)
+        room = self.max_series - self.series() + before.series
+        known = {body.metric.name: body.rows for body in before.bodies.values()}
         accepted = validate(rows, declared, known, min(limit, room))
         self._refuse_conflicts(key, accepted)
-        bodies = _rendered(key, accepted)
-        changed = bodies != (before.bodies if before else {})
-        if changed:
+        bodies = _rendered(key, accepted, before.bodies)
+        if any(body is not before.bodies.get(name) for name, body in bodies.items()) or (
+            bodies.keys() != before.bodies.keys()
+        ):
+            self.generation += 1
             self._take_out(key)
             for name, body in bodies.items():
                 self._families.setdefault(name, {})[key] = body
-        self._shown[key] = _Shown(accepted.keys(), accepted.series, expires, bodies)
-        self.generation += changed
+        self._shown[key] = _Shown(accepted.series, expires, bodies)
         return accepted
 
     def drop(self, key: str) -> None:
@@ -108,26 +103,30 @@ class Store:
         It happens between two plugins, and when an upgrade has changed a declaration and not all workers
         have been started anew.
         """
-        own: dict[str, Metric | _Body] = {}
+        own: dict[str, Metric] = {}
         for metric in list(accepted.rows):
-            others = (each for other, each in self._families.get(metric.family, {}).items() if other != key)
-            there = own.get(metric.family) or next(others, None)
-            if there is None or (there.kind, there.unit) == (metric.kind, metric.unit):
+            bodies = self._families.get(metric.family, {})
+            others = (body.metric for other, body in bodies.items() if other != key)
+            there = own.get(metric.family) or next(others, metric)
+            if (there.kind, there.unit) == (metric.kind, metric.unit):
                 own[metric.family] = metric
             else:
                 what = f"{metric.name}: {metric.family} is shown already as a {there.kind.value}"
                 accepted.refuse(metric, Drop.CONFLICT, what)
 
 
-def _rendered(key: str, accepted: Accepted) -> dict[str, _Body]:
-    extra = {"name": key.partition("/")[2]}
+_NOTHING = _Shown(0, 0.0, {})
+
+
+def _rendered(key: str, accepted: Accepted, before: Mapping[str, Body]) -> dict[str, Body]:
+    extra = {"name": key.partition("/")[2]} if key else {}
     bodies = {}
     for metric, rows in accepted.rows.items():
-        family = empty_family(metric)
-        for row in rows.items():
-            add_row(family, metric, row, extra)
-        sections = {each: render(family, each) for each in Format}
-        bodies[metric.family] = _Body(metric.kind, metric.unit, sections)
+        body = before.get(metric.family)
+        if body and body.metric == metric:
+            bodies[metric.family] = body.with_rows(rows, extra)
+        else:
+            bodies[metric.family] = Body.of(metric, rows, extra)
     return bodies
 
 

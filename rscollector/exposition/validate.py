@@ -9,7 +9,7 @@ limit itself, a flood of new series that comes before a known one would push the
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -19,7 +19,8 @@ from rscollector.model.metrics import Metric, Value, repaired
 ROWS_PER_SERIES = 4
 
 Values = tuple[str, ...]
-SeriesKey = tuple[str, Values]
+Known = Mapping[str, Container[Values]]
+"""By the name of a metric, the label values of the series that it has already."""
 
 
 class Drop(StrEnum):
@@ -42,10 +43,6 @@ class Accepted:
     dropped: Counter[Drop] = field(default_factory=Counter)
     examples: dict[Drop, str] = field(default_factory=dict)
 
-    def keys(self) -> frozenset[SeriesKey]:
-        """Return what identifies the accepted samples, for the next call's `known`."""
-        return frozenset((metric.name, values) for metric, rows in self.rows.items() for values in rows)
-
     def take(self, metric: Metric, values: Values, value: Value) -> None:
         """Accept a sample."""
         self.rows.setdefault(metric, {})[values] = value
@@ -66,18 +63,16 @@ class Accepted:
         self.examples.setdefault(reason, what[:200])
 
 
-def validate(
-    rows: Iterable[Any], declared: Mapping[str, Metric], known: frozenset[SeriesKey], limit: int
-) -> Accepted:
+def validate(rows: Iterable[Any], declared: Mapping[str, Metric], known: Known, limit: int) -> Accepted:
     """Sort rows `(name, label values, value)` into accepted and dropped; `limit` is a number of series."""
     accepted = Accepted()
     new: list[tuple[Metric, Values, Value]] = []
-    seen: set[SeriesKey] = set()
+    seen: set[tuple[str, Values]] = set()
     for row in rows:
         metric, values, value = _checked(row, declared, seen, accepted)
         if metric is None:
             continue
-        if (metric.name, values) in known and accepted.series + metric.width <= limit:
+        if values in known.get(metric.name, ()) and accepted.series + metric.width <= limit:
             accepted.take(metric, values, value)
         else:
             new.append((metric, values, value))
@@ -90,7 +85,7 @@ def validate(
 
 
 def _checked(
-    row: Any, declared: Mapping[str, Metric], seen: set[SeriesKey], accepted: Accepted
+    row: Any, declared: Mapping[str, Metric], seen: set[tuple[str, Values]], accepted: Accepted
 ) -> tuple[Metric | None, Values, Value]:
     nothing = (None, (), 0)
     if not (isinstance(row, list | tuple) and len(row) == 3 and isinstance(row[0], str)):

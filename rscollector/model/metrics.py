@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 from typing import NamedTuple, Self, TypeGuard
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -193,22 +194,29 @@ class Metric:
     def series(self, values: tuple[str, ...], value: Value) -> Iterator[Series]:
         """Expand a valid sample into its series, in the order in which the exposition formats want them."""
         labels = dict(zip(self.labels, values, strict=True))
-        if isinstance(value, Distribution):
-            yield from self._buckets(labels, value)
-        elif isinstance(value, str):
-            for state in self.states:
-                yield Series(self.name, {**labels, self.name: state}, int(state == value))
-        else:
-            yield Series(self.name, labels, value)
+        for (suffix, more), number in zip(self._parts(), self.numbers(value), strict=True):
+            yield Series(self.name + suffix, {**labels, **more}, number)
 
-    def _buckets(self, labels: dict[str, str], value: Distribution) -> Iterator[Series]:
-        total = 0
-        for bound, count in zip((*self.buckets, math.inf), value.counts, strict=True):
-            total += count
-            yield Series(f"{self.name}_bucket", {**labels, "le": _bound(bound)}, total)
-        prefix = "_g" if self.kind is Kind.GAUGE_HISTOGRAM else "_"
-        yield Series(f"{self.name}{prefix}count", labels, total)
-        yield Series(f"{self.name}{prefix}sum", labels, value.sum)
+    def numbers(self, value: Value) -> tuple[float, ...]:
+        """Return the values of a valid sample's series, in the same order."""
+        if isinstance(value, Distribution):
+            *lower, total = accumulate(value.counts)
+            return (*lower, total, total, value.sum)
+        if isinstance(value, str):
+            return tuple(int(state == value) for state in self.states)
+        return (value,)
+
+    def _parts(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield for each series of a sample the suffix of its name and the labels that it has beside ours."""
+        if self.kind is Kind.STATESET:
+            yield from (("", {self.name: state}) for state in self.states)
+        elif self.kind in _DISTRIBUTED:
+            yield from (("_bucket", {"le": _bound(bound)}) for bound in (*self.buckets, math.inf))
+            prefix = "_g" if self.kind is Kind.GAUGE_HISTOGRAM else "_"
+            yield f"{prefix}count", {}
+            yield f"{prefix}sum", {}
+        else:
+            yield "", {}
 
     def bosun_series(self, values: tuple[str, ...], value: Value) -> Iterator[Series]:
         """Expand a valid sample into Bosun's points: a state's tag is `state`, a bucket's is `le`."""

@@ -133,6 +133,7 @@ class Agent:
             self._reload.clear()  # a hundred signals during one reload make one more
             self._systemd.reloading()
             self._apply(await read_configuration(self._path))
+            self._telemetry.every_second(self._loop.time())
             self._systemd.ready()
 
     def _apply(self, read: Read) -> None:
@@ -173,6 +174,7 @@ class Agent:
         self._supervisor.expire(now)
         self._vitals.log_dropped = self._log.dropped
         self._vitals.evicted = self._connections.evicted
+        self._telemetry.every_second(now)
         if not self.unhealthy():
             up = [each.up for each in self._supervisor.instances.values()]
             self._systemd.alive(f"{sum(up)} of {len(up)} collectors up")
@@ -186,16 +188,17 @@ class Agent:
             log.warning("the wall clock was set by %+.1f s; no tick depends on it", change.stepped)
         if change.suspended:
             self._vitals.suspends += 1
-            self._supervisor.store.drop_all()
+            self._supervisor.drop_all_samples()
             log.warning("suspended for %s; samples from before are dropped", duration(change.suspended))
 
     # --- web.Face ---
 
     def page(self, wanted: Format) -> tuple[object, bytes]:
         """Return the page of all metrics."""
-        own = self._telemetry.chunks(wanted, self._loop.time())
-        generation = (self._telemetry.generation, self._supervisor.store.generation)
-        return generation, page((*own, *self._supervisor.store.chunks(wanted)), wanted)
+        telemetry, store = self._telemetry, self._supervisor.store
+        telemetry.render_some()
+        whole = page((*telemetry.chunks(wanted), *store.chunks(wanted)), wanted)
+        return (telemetry.generation, store.generation), whole
 
     def status(self) -> dict[str, Any]:
         """Return what `rscollector status` shows."""

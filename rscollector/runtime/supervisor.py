@@ -59,6 +59,7 @@ class Supervisor:
         self.schedule = Schedule()
         self.host = host
         self.samples = 0
+        self.changed: set[str] = set()
         self._lines_dropped = 0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -102,7 +103,13 @@ class Supervisor:
     def expire(self, now: float) -> None:
         """Take samples out of the exposition that are too old to be believed."""
         for key in self.store.expire(now):
+            self.changed.add(key)
             log.warning("%s: its samples are older than %d intervals and are shown no more", key, _EXPIRY)
+
+    def drop_all_samples(self) -> None:
+        """Take everything out of the exposition: it is from before a suspend."""
+        self.store.drop_all()
+        self.changed.update(self.instances)
 
     def lines_dropped(self) -> int:
         """Return how many lines workers have printed that were not logged."""
@@ -135,6 +142,7 @@ class Supervisor:
         instance.machine = step.machine
         for action in step.actions:
             self._do(instance, action)
+        self.changed.add(instance.key)
         self._report(instance, before)
         if instance.machine.state is State.STOPPED is not before.state:
             self._forget(instance)

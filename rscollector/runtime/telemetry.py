@@ -1,17 +1,21 @@
 """The agent's metrics about itself: is each collector well, and is the agent on time.
 
-They are declared like every other metric. Rows are made when a page is asked for, at most once a second.
+They are declared like every other metric, and rendered by a store of their own.
 """
 
+import asyncio
+import math
 import platform
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import ProcessCollector
 
 import rscollector
-from rscollector.exposition.render import Format, add_row, empty_family, render
+from rscollector.exposition.render import Format, render
+from rscollector.exposition.store import Store
 from rscollector.exposition.validate import Drop
 from rscollector.model.events import Counted, Trouble
 from rscollector.model.lifecycle import State
@@ -90,6 +94,8 @@ BUILD = Metric(
 )
 
 METRICS = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
+_DECLARED = {metric.name: metric for metric in METRICS}
+_AT_ONCE = 10  # collectors that are rendered in one step of the loop, about 0.2 ms each
 
 
 @dataclass(slots=True)
@@ -107,46 +113,66 @@ class Vitals:
     evicted: int = 0
 
 
-@dataclass(slots=True)
 class Telemetry:
-    """Renders the agent's own metrics. `generation` changes when they were rendered anew."""
+    """Renders the agent's own metrics ahead of the scrapes: in a large configuration they take long.
 
-    supervisor: Supervisor
-    vitals: Vitals
-    generation: int = 0
-    _rendered_at: float = -1
-    _chunks: dict[Format, tuple[bytes, ...]] = field(default_factory=dict)
-    _process: Any = field(default_factory=lambda: ProcessCollector(registry=None))
+    What changes about collectors is rendered a few collectors at a time, at a scrape and once a second until
+    nothing is left; what is about the agent, once a second.
+    """
 
-    def chunks(self, wanted: Format, now: float) -> tuple[bytes, ...]:
-        """Return the page's part about the agent."""
-        if not 0 <= now - self._rendered_at < 1:
-            self._rendered_at = now
-            self.generation += 1
-            families = [*self._families(now), *self._process.collect()]
-            self._chunks = {
-                each: tuple(b"".join(s) for family in families for s in render(family, each))
-                for each in Format
-            }
-        return self._chunks[wanted]
+    def __init__(self, supervisor: Supervisor, vitals: Vitals) -> None:
+        self._supervisor = supervisor
+        self._vitals = vitals
+        self._store = Store(sys.maxsize)
+        self._process = ProcessCollector(registry=None)
+        self._process_chunks: dict[Format, bytes] = {}
+        self._seconds = 0
 
-    def _families(self, now: float) -> Iterator[Any]:
-        families = {metric: empty_family(metric) for metric in METRICS}
-        for key in sorted(self.supervisor.instances):
-            instance = self.supervisor.instances[key]
-            extra = {"name": instance.spec.name}
-            for metric, *values, value in self._of(instance):
-                add_row(families[metric], metric, ((instance.spec.type, *values), value), extra)
-        for metric, *values, value in self._own(now):
-            add_row(families[metric], metric, (tuple(values), value), {})
-        return (family for family in families.values() if family.samples)
+    @property
+    def generation(self) -> tuple[int, int]:
+        """What changes when the page's part about the agent does."""
+        return self._seconds, self._store.generation
+
+    def chunks(self, wanted: Format) -> Iterator[bytes]:
+        """Yield the page's part about the agent."""
+        yield self._process_chunks[wanted]
+        yield from self._store.chunks(wanted)
+
+    def every_second(self, now: float) -> None:
+        """Render what is about the agent, and what has changed about collectors."""
+        self._seconds += 1
+        self._commit("", self._own(now))
+        families = list(self._process.collect())
+        for wanted in Format:
+            sections = (section for family in families for section in render(family, wanted))
+            self._process_chunks[wanted] = b"".join(part for section in sections for part in section)
+        self._render_all()
+
+    def _render_all(self) -> None:
+        self.render_some()
+        if self._supervisor.changed:
+            asyncio.get_running_loop().call_soon(self._render_all)
+
+    def render_some(self) -> None:
+        """Render what has changed about a few collectors."""
+        for _ in range(min(_AT_ONCE, len(self._supervisor.changed))):
+            key = self._supervisor.changed.pop()
+            instance = self._supervisor.instances.get(key)
+            if instance is None:
+                self._store.drop(key)
+            else:
+                self._commit(key, ((m, instance.spec.type, *rest) for m, *rest in self._of(instance)))
+
+    def _commit(self, key: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        parts = ((metric.name, tuple(values), value) for metric, *values, value in rows)
+        self._store.commit(key, parts, _DECLARED, limit=sys.maxsize, expires=math.inf)
 
     def _of(self, instance: Instance) -> Iterator[tuple[Any, ...]]:
         yield UP, int(instance.up)
         yield STATE, instance.machine.state.value
         yield MISSED, instance.missed
         yield SKIPPED, instance.counted[Counted.SKIPPED]
-        yield SERIES, self.supervisor.store.series(instance.key)
+        yield SERIES, self._supervisor.store.series(instance.key)
         for result in Result:
             yield RUNS, result.value, instance.results[result]
         for reason in Drop:
@@ -162,7 +188,7 @@ class Telemetry:
                 yield metric, value
 
     def _own(self, now: float) -> Iterable[tuple[Any, ...]]:
-        vitals, supervisor = self.vitals, self.supervisor
+        vitals, supervisor = self._vitals, self._supervisor
         return (
             (SAMPLES, supervisor.samples),
             (UPTIME, now - vitals.started),

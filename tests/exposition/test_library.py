@@ -27,7 +27,7 @@ ACCEPT_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.
 texts = st.text(st.sampled_from('ab"\\\n #{}=,üж\u2028\x85\udce9'), max_size=6)
 counts = st.tuples(*[st.integers(0, 2**60)] * 3)
 values = {
-    Kind.GAUGE: st.integers(-(2**70), 2**70) | st.floats(allow_nan=False),
+    Kind.GAUGE: st.integers(-(2**70), 2**70) | st.floats(allow_nan=False).map(lambda each: each + 0.0),
     Kind.COUNTER: st.integers(0, 2**70) | st.floats(0, allow_infinity=False),
     Kind.INFO: st.just(1),
     Kind.STATESET: st.sampled_from(("away", "down", "up")),
@@ -147,6 +147,25 @@ def test_each_parser_reads_the_samples_back(wanted, data):
     expected = {identity(sample) for family in Registry(*data).families for sample in family.samples}
     read = [identity(sample) for family in READERS[wanted](text) for sample in family.samples]
     assert (expected, len(expected)) == (set(read), len(read))
+
+
+def again(draw, declared, rows):
+    """Return all of the rows or some, with other values."""
+    kept = [row for row in rows if draw(st.booleans())] if draw(st.booleans()) else rows
+    return [(name, labels, draw(values[declared[name].kind])) for name, labels, _ in kept]
+
+
+@settings(max_examples=120, deadline=None)
+@given(collected(), st.data())
+def test_what_is_committed_over_something_looks_as_if_it_had_been_the_first(data, draw):
+    """Lines that are kept from the commit before are those that the library would have made now."""
+    declared, instances = data
+    store = stored(declared, instances)
+    after = {key: again(draw.draw, declared, rows) for key, rows in instances.items()}
+    for key, rows in after.items():
+        store.commit(key, rows, declared, limit=10**6, expires=1e9)
+    for wanted, encode in ENCODERS.items():
+        assert encode(Registry(declared, after)) == page(store.chunks(wanted), wanted)
 
 
 ONE_OF_EACH = [
