@@ -15,7 +15,7 @@ import re
 import socket
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from rscollector.config import registry
 from rscollector.config.build import Builder, Unresolved, plain, shown, unknown
 from rscollector.config.build import Path as KeyPath
 from rscollector.config.lines import lines_of
-from rscollector.config.types import AgentSection, Common, Config, Spec, WebSection
+from rscollector.config.types import AgentSection, Common, Config, Isolation, Spec, WebSection, worker_name
 from rscollector.model.errors import Misconfigured, fence
 
 DEFAULT_FILE = Path("/etc/rscollector/rscollector.toml")
@@ -149,7 +149,7 @@ def _config(found: _Files, builder: Builder) -> tuple[Config, list[str]]:
     own = [each.name for each in fields(AgentSection)]
     common = _part(builder, agent_table, agent_path, own) or Common()
     web = builder.table(WebSection, table.get("web", {}), ("web",)) or WebSection()
-    specs, problems = _specs(builder, table.get("collector", {}), common)
+    specs, problems = _specs(builder, table.get("collector", {}), common, agent.isolation)
     config = Config(
         host=agent.host or socket.gethostname(),
         tags=agent.tags,
@@ -169,7 +169,7 @@ def _part(builder: Builder, table: object, path: KeyPath, others: list[str]) -> 
 
 
 def _specs(
-    builder: Builder, table: object, common: Common
+    builder: Builder, table: object, common: Common, isolation: Isolation
 ) -> tuple[tuple[Spec, ...], list[tuple[KeyPath, str]]]:
     specs: list[Spec] = []
     problems: list[tuple[KeyPath, str]] = []
@@ -184,7 +184,7 @@ def _specs(
             if not _NAME.fullmatch(name):
                 builder.fault(path, "a name has letters, digits and _ . - after a letter or digit")
                 continue
-            spec = _spec(builder, path, settings, common)
+            spec = _spec(builder, path, settings, common, isolation)
             specs.append(spec)
             if spec.problem:
                 problems.append((path, spec.problem))
@@ -198,7 +198,7 @@ def _tables(builder: Builder, table: object, path: KeyPath) -> list[tuple[str, A
     return []
 
 
-def _spec(builder: Builder, path: KeyPath, table: object, common: Common) -> Spec:
+def _spec(builder: Builder, path: KeyPath, table: object, common: Common, isolation: Isolation) -> Spec:
     _, type_, name = path
     if not isinstance(table, Mapping):
         builder.fault(path, f"expected a table, not {shown(table)}")
@@ -213,9 +213,10 @@ def _spec(builder: Builder, path: KeyPath, table: object, common: Common) -> Spe
         float(mine.interval),
         float(mine.seconds),
         mine.max_series,
+        int(mine.max_memory),
         mine.policy,
         settings,
-        local,
+        worker_name(f"{type_}/{name}", local=local, isolation=isolation),
         problem,
     )
     return replace(spec, digest=_digest(spec))
@@ -263,6 +264,5 @@ _PLACE = 'a secret\'s place: { file = "…" }, { env = "…" } or { credential =
 
 
 def _digest(spec: Spec) -> str:
-    what = [spec.type, spec.name, spec.interval, spec.timeout, spec.max_series, repr(spec.policy)]
-    text = json.dumps([*what, spec.settings, spec.local, spec.problem], sort_keys=True, default=str)
+    text = json.dumps(asdict(spec), sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

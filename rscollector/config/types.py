@@ -3,10 +3,11 @@
 import json
 import socket
 from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from typing import Any, Self
 
 from rscollector.model.lifecycle import Policy, Revive
-from rscollector.model.settings import Duration, Listen, setting
+from rscollector.model.settings import ByteSize, Duration, Listen, setting
 
 SHORTEST_INTERVAL = 0.1
 ANSWER = '{"config": '
@@ -23,6 +24,9 @@ class Common:
         default=None,
     )
     max_series: int = setting("Series that one collector may have; more are refused.", default=1000)
+    max_memory: ByteSize = setting(
+        "Resident memory of a worker beyond which it is renewed between two ticks.", default=ByteSize("256M")
+    )
     backoff_min: Duration = setting("Ceiling of the first wait after a failure.", default=Duration("1s"))
     backoff_max: Duration = setting("Ceiling of the wait, which doubles each time.", default=Duration("1m"))
     max_failures: int = setting("Failures in a row until removal.", default=30)
@@ -63,6 +67,20 @@ class Common:
         return Policy(**values)
 
 
+class Isolation(StrEnum):
+    """What shares a worker with what."""
+
+    WORKER = "worker"
+    SHARED = "shared"
+
+
+def worker_name(key: str, *, local: bool, isolation: Isolation) -> str:
+    """Return the worker that a collector lives in: nothing else decides that."""
+    if isolation is Isolation.SHARED:
+        return "shared"
+    return "local" if local else key
+
+
 @dataclass(frozen=True, slots=True)
 class AgentSection:
     """The section `[agent]`, beside the defaults for all collectors."""
@@ -70,6 +88,10 @@ class AgentSection:
     host: str = setting("This host's name, for sinks and for the schedule's phase.", default="")
     tags: dict[str, str] = setting("Tags that sinks add to every point.", default_factory=dict)
     max_series_total: int = setting("Series that all collectors together may have.", default=20000)
+    isolation: Isolation = setting(
+        "Whether each collector that talks to a service has a worker of its own, or all share one.",
+        default=Isolation.WORKER,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +116,10 @@ class Spec:
     interval: float
     timeout: float
     max_series: int
+    max_memory: int
     policy: Policy
     settings: dict[str, Any] = field(repr=False)
-    local: bool = False
+    worker: str
     problem: str = ""
     digest: str = ""
 
@@ -104,11 +127,6 @@ class Spec:
     def key(self) -> str:
         """The instance's name in logs and on the status page: `type/name`."""
         return f"{self.type}/{self.name}"
-
-    @property
-    def worker(self) -> str:
-        """The worker that it lives in: its own, or the one of all that ask nothing but this kernel."""
-        return "local" if self.local else self.key
 
 
 @dataclass(frozen=True, slots=True)

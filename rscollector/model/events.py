@@ -16,6 +16,7 @@ class Trouble(StrEnum):
     HANG = "hang"
     CRASH = "crash"
     NEIGHBOUR = "neighbour"  # another instance in the same worker hung or crashed
+    MEMORY = "memory"  # its worker grew beyond the limit and was renewed between two ticks
 
 
 class Counted(StrEnum):
@@ -93,14 +94,21 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """The worker has grown too large: the collector is to move into a new one, between two ticks."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The collector is to end for good."""
 
     now: float
 
 
-Event = Opened | Tick | Done | Failed | Deadline | Exited | Retry | Stop
-EVENTS: tuple[type[Event], ...] = (Opened, Tick, Done, Failed, Deadline, Exited, Retry, Stop)
+Event = Opened | Tick | Done | Failed | Deadline | Exited | Retry | Renew | Stop
+EVENTS: tuple[type[Event], ...] = (Opened, Tick, Done, Failed, Deadline, Exited, Retry, Renew, Stop)
 
 
 # --- actions ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ spread at random.
 Invariants, held by the tests with random sequences of events:
 
 * a collector has at most one body: a process that was killed or released is gone before `Open` is asked for;
-* its series are there only while it is idle or collecting;
+* its series are there only while it is idle or collecting, or while its worker is renewed in between;
 * no state is without a way out: a removed collector is tried again after a probation (unless the operator
   forbade it; then a reload tries it), and `stopped` is reached only when the body is gone.
 
@@ -37,6 +37,7 @@ from rscollector.model.events import (
     Open,
     Opened,
     Release,
+    Renew,
     Retry,
     RetryAt,
     Stop,
@@ -84,13 +85,18 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One collector's state. `body` tells whether a worker may still hold the collector."""
+    """One collector's state.
+
+    `body` tells whether a worker may still hold the collector, `renewing` that this body is well and has to
+    make room for another.
+    """
 
     state: State = State.BACKOFF
     since: float = 0
     seq: int = 0
     body: bool = False
     stopping: bool = False
+    renewing: bool = False
     failures: int = 0
     hangs: tuple[float, ...] = ()
     good: int = 0
@@ -102,7 +108,7 @@ class Machine:
     @property
     def may_have_series(self) -> bool:
         """Whether series of this collector may be shown now."""
-        return self.state in (State.IDLE, State.COLLECTING)
+        return self.renewing or self.state in (State.IDLE, State.COLLECTING)
 
 
 class Step(NamedTuple):
@@ -134,7 +140,7 @@ def _opened(machine: Machine, event: Event, _policy: Policy) -> Step:
     assert isinstance(event, Opened)
     if event.seq != machine.seq:
         return Step(machine, (Count(Counted.STALE),))
-    return Step(replace(machine, state=State.IDLE, since=event.now))
+    return Step(replace(machine, state=State.IDLE, since=event.now, renewing=False))
 
 
 def _collect(machine: Machine, event: Event, _policy: Policy) -> Step:
@@ -209,6 +215,8 @@ def _reaped(machine: Machine, event: Event, policy: Policy) -> Step:
     assert isinstance(event, Exited)
     if machine.stopping:
         return Step(replace(machine, state=State.STOPPED, since=event.now, body=False))
+    if machine.renewing:
+        return _connect(machine, event, policy)
     where = f", killed ({event.where})" if event.where else ", killed"
     return Step(
         *_set_back(
@@ -226,8 +234,7 @@ def _bodiless(machine: Machine, _event: Event, _policy: Policy) -> Step:
     return Step(replace(machine, body=False))
 
 
-def _retry(machine: Machine, event: Event, _policy: Policy) -> Step:
-    assert isinstance(event, Retry)
+def _connect(machine: Machine, event: Event, _policy: Policy) -> Step:
     seq = machine.seq + 1
     after = replace(
         machine, state=State.CONNECTING, since=event.now, seq=seq, body=True, good=0, retry_at=None
@@ -237,9 +244,14 @@ def _retry(machine: Machine, event: Event, _policy: Policy) -> Step:
 
 def _retry_removed(machine: Machine, event: Event, policy: Policy) -> Step:
     if not machine.body:
-        return _retry(machine, event, policy)
+        return _connect(machine, event, policy)
     wait = RetryAt(event.now + policy.backoff_min)  # what is left of the last body is still dying
     return Step(replace(machine, retry_at=wait.when), (wait,))
+
+
+def _renew(machine: Machine, event: Event, policy: Policy) -> Step:
+    renewing = replace(machine, state=State.KILLING, since=event.now, renewing=True)
+    return Step(renewing, (Release(policy.grace),))
 
 
 def _kill(machine: Machine, _event: Event, _policy: Policy) -> Step:
@@ -259,7 +271,7 @@ def _stop(machine: Machine, event: Event, policy: Policy) -> Step:
 
 
 def _stop_killing(machine: Machine, _event: Event, _policy: Policy) -> Step:
-    return Step(replace(machine, stopping=True))
+    return Step(replace(machine, stopping=True), (DropSeries(),) if machine.renewing else ())
 
 
 def _set_back(
@@ -297,38 +309,41 @@ _S = State
 TABLE: dict[State, dict[type[Event], Handler]] = {
     _S.CONNECTING: {
         Opened: _opened, Tick: _skip, Done: _stale, Failed: _failed,
-        Deadline: _hung, Exited: _exited, Retry: _same, Stop: _stop,
+        Deadline: _hung, Exited: _exited, Retry: _same, Renew: _same, Stop: _stop,
     },
     _S.IDLE: {
         Opened: _stale, Tick: _collect, Done: _stale, Failed: _stale,
-        Deadline: _same, Exited: _exited, Retry: _same, Stop: _stop,
+        Deadline: _same, Exited: _exited, Retry: _same, Renew: _renew, Stop: _stop,
     },
     _S.COLLECTING: {
         Opened: _stale, Tick: _skip, Done: _done, Failed: _failed,
-        Deadline: _hung, Exited: _exited, Retry: _same, Stop: _stop,
+        Deadline: _hung, Exited: _exited, Retry: _same, Renew: _same, Stop: _stop,
     },
     _S.KILLING: {
         Opened: _stale, Tick: _skip, Done: _stale, Failed: _stale,
-        Deadline: _kill, Exited: _reaped, Retry: _same, Stop: _stop_killing,
+        Deadline: _kill, Exited: _reaped, Retry: _same, Renew: _same, Stop: _stop_killing,
     },
     _S.BACKOFF: {
         Opened: _stale, Tick: _same, Done: _stale, Failed: _stale,
-        Deadline: _same, Exited: _bodiless, Retry: _retry, Stop: _stop,
+        Deadline: _same, Exited: _bodiless, Retry: _connect, Renew: _same, Stop: _stop,
     },
     _S.REMOVED: {
         Opened: _stale, Tick: _same, Done: _stale, Failed: _stale,
-        Deadline: _kill_what_is_left, Exited: _bodiless, Retry: _retry_removed, Stop: _stop,
+        Deadline: _kill_what_is_left, Exited: _bodiless, Retry: _retry_removed, Renew: _same, Stop: _stop,
     },
     _S.STOPPED: {
         Opened: _stale, Tick: _same, Done: _stale, Failed: _stale,
-        Deadline: _same, Exited: _same, Retry: _same, Stop: _same,
+        Deadline: _same, Exited: _same, Retry: _same, Renew: _same, Stop: _same,
     },
 }  # fmt: skip
 
 
 def step(machine: Machine, event: Event, policy: Policy) -> Step:
     """Return the machine that follows, and what has to be done for it, in order."""
-    return TABLE[machine.state][type(event)](machine, event, policy)
+    after, actions = TABLE[machine.state][type(event)](machine, event, policy)
+    if DropSeries() in actions:  # what was well enough to be renewed is so no more
+        after = replace(after, renewing=False)
+    return Step(after, actions)
 
 
 def sentence(machine: Machine, policy: Policy, now: float) -> str:
@@ -344,6 +359,8 @@ def sentence(machine: Machine, policy: Policy, now: float) -> str:
             return f"{machine.reason}; removed, next attempt {_in(machine.retry_at, now)}"
         case State.KILLING if machine.stopping:
             return "stopping"
+        case State.KILLING if machine.renewing:
+            return "its worker is renewed"
         case State.KILLING:
             return f"{machine.reason}; killed, waiting for the process to end"
         case _:

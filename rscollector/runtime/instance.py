@@ -11,6 +11,7 @@ from rscollector.exposition.validate import Accepted, Drop
 from rscollector.model.events import Counted, Trouble
 from rscollector.model.lifecycle import Machine, State, sentence
 from rscollector.model.metrics import Metric
+from rscollector.runtime.workers import Worker
 
 _REMEMBERED = 100
 
@@ -29,7 +30,10 @@ class Result(StrEnum):
 
 @dataclass(slots=True)
 class Instance:
-    """A configured collector. The supervisor owns it. Times are the loop's, `last_success` is Unix time."""
+    """A configured collector. The supervisor owns it. Times are the loop's, `last_success` is Unix time.
+
+    `worker` is the one that may hold its body.
+    """
 
     spec: Spec
     machine: Machine = field(default_factory=Machine)
@@ -38,6 +42,7 @@ class Instance:
     deadline: asyncio.TimerHandle | None = None
     retry: asyncio.TimerHandle | None = None
     successor: Spec | None = None
+    worker: Worker | None = None
 
     asked_at: float = 0
     duration: float | None = None

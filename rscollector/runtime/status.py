@@ -39,7 +39,6 @@ def status(config: Config, supervisor: Supervisor, vitals: Vitals, now: float) -
 
 def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[str, Any]:
     machine, spec = instance.machine, instance.spec
-    worker = supervisor.workers.get(spec.worker)
     ago = None if instance.last_success is None else round(time.time() - instance.last_success, 3)
     return {
         "type": spec.type,
@@ -57,6 +56,6 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
         "failures": machine.failures,
         "hangs": len(machine.hangs),
         "worker": spec.worker,
-        "worker_pid": worker.pid if worker and instance.key in worker.instances else None,
+        "worker_pid": instance.worker.pid if instance.worker else None,
         "last_stack": instance.stack,
     }

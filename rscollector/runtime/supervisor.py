@@ -31,10 +31,12 @@ from rscollector.model.events import (
     Open,
     Opened,
     Release,
+    Renew,
     Retry,
     RetryAt,
     Stop,
     Tick,
+    Trouble,
 )
 from rscollector.model.lifecycle import Machine, State
 from rscollector.model.schedule import Due, Schedule, phase
@@ -54,12 +56,13 @@ class Supervisor:
 
     def __init__(self, host: str, max_series: int) -> None:
         self.instances: dict[str, Instance] = {}
-        self.workers: dict[str, Worker] = {}
+        self.workers: set[Worker] = set()
         self.store = Store(max_series)
         self.schedule = Schedule()
         self.host = host
         self.samples = 0
         self.changed: set[str] = set()
+        self._homes: dict[str, Worker] = {}  # by name, the workers that take in collectors
         self._lines_dropped = 0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -97,7 +100,7 @@ class Supervisor:
 
     def kill_all(self) -> None:
         """Kill every worker that is left, whatever it does."""
-        for worker in self.workers.values():
+        for worker in self.workers:
             worker.kill("was killed when the agent ended")
 
     def expire(self, now: float) -> None:
@@ -113,7 +116,7 @@ class Supervisor:
 
     def lines_dropped(self) -> int:
         """Return how many lines workers have printed that were not logged."""
-        return self._lines_dropped + sum(worker.dropped_lines for worker in self.workers.values())
+        return self._lines_dropped + sum(worker.dropped_lines for worker in self.workers)
 
     # --- ticks ---
 
@@ -175,23 +178,28 @@ class Supervisor:
 
     def _open(self, instance: Instance, seq: int) -> None:
         instance.forget_retry()
-        if instance.machine.trouble:
-            instance.restarts[instance.machine.trouble] += 1
+        why = Trouble.MEMORY if instance.machine.renewing else instance.machine.trouble
+        if why:
+            instance.restarts[why] += 1
         if instance.spec.problem:
             failure = Failed(self._loop.time(), seq, FailureKind.MISCONFIGURED, instance.spec.problem, 0)
             self._loop.call_soon(self._dispatch, instance, failure)
             return
         try:
-            worker = self.workers.get(instance.spec.worker) or self._start(instance.spec.worker)
+            worker = self._homes.get(instance.spec.worker) or self._start(instance.spec.worker)
         except OSError as error:
             reason = f"cannot start a worker: {error.strerror}"
             self._loop.call_soon(self._dispatch, instance, self._exit_event(reason))
             return
+        if instance.worker is not worker:
+            self._leave(instance)
         worker.instances.add(instance.key)
+        instance.worker = worker
         self._ask(instance, "open", seq, max(_OPEN_TIMEOUT, instance.spec.timeout))
 
     def _start(self, name: str) -> Worker:
-        worker = self.workers[name] = Worker(name, self)
+        worker = self._homes[name] = Worker(name, self)
+        self.workers.add(worker)
         log.debug("%s: worker started, pid %d", name, worker.pid)
         return worker
 
@@ -201,7 +209,8 @@ class Supervisor:
         if op == "open":
             fields |= {"type": spec.type, "settings": spec.settings}
         rows = ROWS_PER_SERIES * spec.max_series
-        self.workers[spec.worker].ask(Question(op, instance.key, seq, timeout, rows, fields))
+        if instance.worker:  # which it has whenever something is to be asked
+            instance.worker.ask(Question(op, instance.key, seq, timeout, rows, fields))
 
     def _commit(self, instance: Instance) -> None:
         spec, now = instance.spec, self._loop.time()
@@ -217,7 +226,7 @@ class Supervisor:
     def _release(self, instance: Instance, grace: float) -> None:
         instance.forget_retry()
         instance.disarm()
-        worker = self._worker_of(instance)
+        worker = instance.worker
         if worker is None:  # it could not be started, so there is nothing to wait for
             self._loop.call_soon(self._dispatch, instance, self._exit_event(""))
             return
@@ -226,13 +235,34 @@ class Supervisor:
         self._ask(instance, "close", instance.machine.seq, grace)
 
     def _kill(self, instance: Instance) -> None:
-        worker = self._worker_of(instance)
-        if worker:
-            worker.kill(culprit=instance.key)
+        if instance.worker:
+            instance.worker.kill(culprit=instance.key)
 
-    def _worker_of(self, instance: Instance) -> Worker | None:
-        worker = self.workers.get(instance.spec.worker)
-        return worker if worker and instance.key in worker.instances else None
+    def _renew(self, worker: Worker, memory: int, limit: int) -> None:
+        """Have all collectors move out of a worker that has grown too large; busy ones do it when done."""
+        if self._homes.get(worker.name) is worker:
+            del self._homes[worker.name]
+            grown = f"uses {memory >> 20} MiB, more than max_memory = {limit >> 20} MiB"
+            log.warning("%s: its worker %s; it is renewed between two ticks", worker.name, grown)
+        for instance in [self.instances[key] for key in sorted(worker.instances)]:
+            self._dispatch(instance, Renew(self._loop.time()))
+            if instance.machine.state is State.BACKOFF:  # nothing of it is left in there
+                self._leave(instance)
+                self._dispatch(instance, self._exit_event(""))
+
+    def _renew_if_grown(self, worker: Worker, memory: object) -> None:
+        limit = max((self.instances[key].spec.max_memory for key in worker.instances), default=0)
+        retired = self._homes.get(worker.name) is not worker
+        if isinstance(memory, int) and (retired or memory > limit):
+            self._renew(worker, memory, limit)
+
+    def _leave(self, instance: Instance) -> None:
+        """Nothing of the collector is in its worker any more; one that is left by all ends."""
+        worker, instance.worker = instance.worker, None
+        if worker:
+            worker.instances.discard(instance.key)
+            if not worker.instances:
+                worker.hang_up()
 
     def _overdue(self, instance: Instance, waited: float) -> None:
         instance.deadline = None
@@ -278,6 +308,7 @@ class Supervisor:
                 self._dispatch(instance, Tick(now))
             case "done":
                 self._dispatch(instance, Done(now, seq))
+                self._renew_if_grown(worker, answer.message.get("memory"))
             case "failed":
                 self._failed(instance, seq, answer)
             case "closed":
@@ -295,18 +326,20 @@ class Supervisor:
         if worker.instances == {instance.key}:
             worker.hang_up()
             return
-        worker.instances.discard(instance.key)
+        self._leave(instance)
         instance.disarm()
         self._dispatch(instance, self._exit_event(""))
 
     def exited(self, worker: Worker, death: Death) -> None:
         """Tell every instance whose body is gone, and who was to blame."""
         self._lines_dropped += worker.dropped_lines
-        if self.workers.get(worker.name) is worker:
-            del self.workers[worker.name]
+        self.workers.discard(worker)
+        if self._homes.get(worker.name) is worker:
+            del self._homes[worker.name]
         culprit = death.culprit
         for key in sorted(worker.instances):
             instance = self.instances[key]
+            instance.worker = None
             instance.disarm()
             charged = culprit in (None, key) and not death.asked
             if key == culprit:

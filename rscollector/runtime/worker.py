@@ -16,7 +16,9 @@ import socket
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from rscollector.api import Collector, Context, Sample, die_with_parent
@@ -28,6 +30,7 @@ from rscollector.runtime.wire import Message, batches, declaration, encode, row
 
 _STACK_AT = 0.9
 _TRACEBACK = 8000
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Server:
@@ -74,7 +77,7 @@ class Server:
     def _collect(self, question: Message) -> Iterator[bytes]:
         samples = self._collectors[question["instance"]].collect(self._context(question))
         yield from batches("rows", question["seq"], "rows", map(_row, islice(samples, question["rows"])))
-        yield encode({"op": "done", "seq": question["seq"]})
+        yield encode({"op": "done", "seq": question["seq"], "memory": _resident_memory()})
 
     def _close(self, question: Message) -> Iterator[bytes]:
         with fence():
@@ -115,6 +118,10 @@ class Server:
         return text
 
 
+def _resident_memory() -> int:
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE
+
+
 def _row(sample: object) -> list[Any]:
     if not isinstance(sample, Sample):
         raise TypeError(f"collect gave {sample!r:.100}, which is no Sample")
@@ -138,11 +145,18 @@ class _Masking(logging.Filter):
         return True
 
 
+def _be_the_first_to_go() -> None:
+    """Have the kernel, when memory is short, kill a worker rather than the agent that would restart it."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", "ascii")
+
+
 def main(arguments: list[str]) -> int:
     """Serve one wire to its end."""
     _name, wire, stack, agent = arguments
     if not die_with_parent(int(agent)):
         return 1
+    _be_the_first_to_go()
     for inherited in (int(wire), int(stack)):
         os.set_inheritable(inherited, False)
     faulthandler.enable(int(stack))  # a segmentation fault shows its place too

@@ -59,6 +59,13 @@ def test_local_collectors_share_a_worker_and_others_have_their_own(files):
     assert [spec.worker for spec in loaded.config.specs] == ["local", "local", "rogue/c"]
 
 
+def test_with_isolation_shared_all_collectors_share_one_worker(files):
+    """A small host has one worker, whatever the collectors ask."""
+    text = '[agent]\nisolation = "shared"\n[collector.vip.a]\n[collector.rogue.b]\n[collector.rogue.c]\n'
+    loaded, _ = files(text)
+    assert {spec.worker for spec in loaded.config.specs} == {"shared"}
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -382,7 +389,8 @@ specs = st.builds(
     max_series=st.integers(1, 100),
     policy=st.builds(Policy, revive=st.sampled_from(Revive), max_hangs=st.integers(1, 5)),
     settings=st.dictionaries(st.text(), st.text() | st.integers()),
-    local=st.booleans(),
+    max_memory=st.integers(1, 2**40),
+    worker=st.text(),
     problem=st.text(),
     digest=st.sampled_from("xy"),
 )
@@ -422,7 +430,7 @@ def test_a_plan_does_with_each_collector_one_thing(running, wanted):
 def test_a_plan_is_told_in_words():
     """The log has what was done, and how many were left alone."""
     assert (
-        str(plan({"a": "1", "b": "1"}, {"a": Spec("t", "a", 1, 1, 1, Policy(), {}, digest="1")}))
+        str(plan({"a": "1", "b": "1"}, {"a": Spec("t", "a", 1, 1, 1, 1, Policy(), {}, "w", digest="1")}))
         == "remove b; 1 kept"
     )
 

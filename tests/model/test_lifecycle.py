@@ -24,6 +24,7 @@ from rscollector.model.events import (
     Open,
     Opened,
     Release,
+    Renew,
     Retry,
     RetryAt,
     Stop,
@@ -72,17 +73,18 @@ EVENT_OF = {
     Deadline: Deadline(100.0, 10.0),
     Exited: Exited(100.0, 0.5, "the worker was killed by SIGSEGV"),
     Retry: Retry(100.0),
+    Renew: Renew(100.0),
     Stop: Stop(100.0),
 }
 NEXT = """
-              Opened  Tick        Done  Failed   Deadline  Exited   Retry       Stop
-connecting    idle    =           =     backoff  killing   backoff  =           killing
-idle          =       collecting  =     =        =         backoff  =           killing
-collecting    =       =           idle  backoff  killing   backoff  =           killing
-killing       =       =           =     =        =         backoff  =           =
-backoff       =       =           =     =        =         =        connecting  stopped
-removed       =       =           =     =        =         =        connecting  stopped
-stopped       =       =           =     =        =         =        =           =
+              Opened  Tick        Done  Failed   Deadline  Exited   Retry       Renew    Stop
+connecting    idle    =           =     backoff  killing   backoff  =           =        killing
+idle          =       collecting  =     =        =         backoff  =           killing  killing
+collecting    =       =           idle  backoff  killing   backoff  =           =        killing
+killing       =       =           =     =        =         backoff  =           =        =
+backoff       =       =           =     =        =         =        connecting  =        stopped
+removed       =       =           =     =        =         =        connecting  =        stopped
+stopped       =       =           =     =        =         =        =           =        =
 """
 
 
@@ -485,6 +487,11 @@ class Lives(RuleBasedStateMachine):
         self.happen(Retry(self.now))
 
     @rule()
+    def renew(self):
+        """The worker has grown too large."""
+        self.happen(Renew(self.now))
+
+    @rule()
     def stop(self):
         """The collector is to end."""
         self.happen(Stop(self.now))
@@ -497,9 +504,12 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def series_are_there_only_while_idle_or_collecting(self):
-        """Nothing stale is shown."""
+        """Nothing stale is shown; a body that is well and has to make room for another leaves its series."""
         if hasattr(self, "machine"):
             assert not self.series or self.machine.may_have_series
+            well = (State.IDLE, State.COLLECTING)
+            between = self.machine.renewing and self.machine.state in (State.KILLING, State.CONNECTING)
+            assert not self.series or between or self.machine.state in well
 
     @invariant()
     def there_is_a_way_out(self):
@@ -565,6 +575,38 @@ def test_a_body_is_asked_to_end_once():
     """What was removed has been told to close already: a stop then only waits for it."""
     removed = failed(collecting(failures=29)).machine
     assert step(removed, Stop(101.0), POLICY).actions == (DropSeries(),)
+
+
+def test_a_renewed_worker_costs_neither_series_nor_patience():
+    """Between two ticks the body is exchanged: nothing is dropped, counted as a failure or waited for."""
+    idle = Machine(state=State.IDLE, body=True, seq=5, failures=2, reason="")
+    renewing, actions = step(idle, Renew(100.0), POLICY)
+    assert (renewing.state, actions) == (State.KILLING, (Release(POLICY.grace),))
+    assert sentence(renewing, POLICY, 100.0) == "its worker is renewed"
+    connecting, actions = step(renewing, Exited(101.0, 0.5), POLICY)
+    assert (connecting.state, connecting.failures, actions) == (State.CONNECTING, 2, (Open(6),))
+    assert connecting.may_have_series
+    assert not step(connecting, Opened(102.0, 6), POLICY).machine.renewing
+
+
+@pytest.mark.parametrize(
+    "event", [Deadline(102.0, 10.0), Failed(102.0, 6, UNAVAILABLE, "down", 0.5), Stop(102.0)]
+)
+def test_a_renewal_that_fails_drops_the_series(event):
+    """The new body does not come up, or the collector is to end: nothing stale stays on the page."""
+    idle = Machine(state=State.IDLE, body=True, seq=5)
+    connecting = step(step(idle, Renew(100.0), POLICY).machine, Exited(101.0, 0.5), POLICY).machine
+    after = step(connecting, event, POLICY)
+    assert DropSeries() in after.actions
+    assert not after.machine.renewing
+
+
+def test_a_stop_during_a_renewal_drops_the_series():
+    """While the old body is being released, a stop has only to wait for it."""
+    renewing = step(Machine(state=State.IDLE, body=True, seq=5), Renew(100.0), POLICY).machine
+    stopping, actions = step(renewing, Stop(101.0), POLICY)
+    assert (actions, stopping.may_have_series) == ((DropSeries(),), False)
+    assert step(stopping, Exited(102.0, 0.5), POLICY).machine.state is State.STOPPED
 
 
 def test_a_neighbours_fault_is_told_without_counting():
