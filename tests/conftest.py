@@ -45,9 +45,9 @@ def agent(tmp_path):
     """Start agents on configurations: `agent(toml, *arguments)`; they are stopped at the end."""
     running = []
 
-    def start(toml="", *arguments, wait=True, prefix=(), **environment):
+    def start(toml="", *arguments, wait=True, prefix=(), interpreter=sys.executable, **environment):
         directory = tmp_path / f"agent-{len(running)}"
-        started = RunningAgent(directory, toml, arguments, PLUGINS, prefix, environment)
+        started = RunningAgent(directory, toml, arguments, PLUGINS, environment, prefix, interpreter)
         running.append(started)
         if wait:
             until(started.ready)

@@ -45,14 +45,16 @@ class _Unix(http.client.HTTPConnection):
 class RunningAgent:
     """An agent with its own configuration, log and control socket, all in one directory."""
 
-    def __init__(self, directory, toml, arguments, plugins, prefix, environment):
+    def __init__(
+        self, directory, toml, arguments, plugins, environment, prefix=(), interpreter=sys.executable
+    ):
         directory.mkdir(exist_ok=True)
         self.config = directory / "rscollector.toml"
         self.config.write_text(toml)
         self.socket = directory / "run" / "control.sock"
         self.log_file = directory / "log"
         env = {**os.environ, "RUNTIME_DIRECTORY": str(self.socket.parent), "PYTHONPATH": str(plugins)}
-        command = [*prefix, sys.executable, "-m", "rscollector.cli.main", "run", "-v", "-c", str(self.config)]
+        command = [*prefix, interpreter, "-m", "rscollector.cli.main", "run", "-v", "-c", str(self.config)]
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, *arguments], stderr=log, stdout=log, env={**env, **environment}

@@ -11,17 +11,20 @@ the agent is gone within ten seconds whatever hangs.
 
 import asyncio
 import logging
+import resource
 import signal
 import time
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from rscollector.config.plan import plan
 from rscollector.config.types import Config
-from rscollector.exposition.render import Format
-from rscollector.exposition.store import page
+from rscollector.exposition.render import EOF, Format
 from rscollector.model.schedule import Clocks, clock_change
 from rscollector.model.settings import duration
+from rscollector.runtime.children import adopt_orphans, end_strays
 from rscollector.runtime.configure import Read, read_configuration
 from rscollector.runtime.control import socket_path
 from rscollector.runtime.logs import Log
@@ -65,6 +68,7 @@ class Agent:
         self._clocks = _clocks()
         self._beat_at = self._loop.time()
         self._config = Config()
+        self._strays: list[str] = []
         self._supervisor: Supervisor
         self._telemetry: Telemetry
 
@@ -73,6 +77,9 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        adopt_orphans()
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a hundred workers need more than 1024
         configuring = asyncio.create_task(self._configure())
         await asyncio.wait({configuring, asyncio.create_task(self._stop.wait())}, return_when=_FIRST)
         if not configuring.done():
@@ -175,9 +182,16 @@ class Agent:
         self._vitals.log_dropped = self._log.dropped
         self._vitals.evicted = self._connections.evicted
         self._telemetry.every_second(now)
+        self._end_strays()
         if not self.unhealthy():
             up = [each.up for each in self._supervisor.instances.values()]
             self._systemd.alive(f"{sum(up)} of {len(up)} collectors up")
+
+    def _end_strays(self) -> None:
+        strays = sorted(end_strays())
+        if strays and strays != self._strays:  # those that cannot be killed are told once
+            log.warning("killed what workers have left behind: %s", ", ".join(strays))
+        self._strays = strays
 
     def _watch_clocks(self) -> None:
         clocks = _clocks()
@@ -193,12 +207,12 @@ class Agent:
 
     # --- web.Face ---
 
-    def page(self, wanted: Format) -> tuple[object, bytes]:
-        """Return the page of all metrics."""
+    def page(self, wanted: Format) -> tuple[object, Iterable[bytes]]:
+        """Return the page of all metrics, in chunks."""
         telemetry, store = self._telemetry, self._supervisor.store
         telemetry.render_some()
-        whole = page((*telemetry.chunks(wanted), *store.chunks(wanted)), wanted)
-        return (telemetry.generation, store.generation), whole
+        generation = telemetry.generation, store.generation
+        return generation, chain(telemetry.chunks(wanted), store.chunks(wanted), [EOF[wanted]])
 
     def status(self) -> dict[str, Any]:
         """Return what `rscollector status` shows."""

@@ -3,9 +3,13 @@
 Started from the main thread, since a child that asked to die with its parent follows the *thread* that
 started it (prctl(2)); watched with a pidfd, since asyncio's watcher costs a thread per child on 3.11. The
 group is killed while its dead leader is not reaped yet, so that the number cannot belong to anyone else.
+
+What leaves the group is found again: the agent is the reaper of all its descendants, so that a process whose
+parent is gone becomes its child, a stray, whatever session it has joined. Strays are killed and reaped.
 """
 
 import asyncio
+import ctypes
 import os
 import signal
 import socket
@@ -14,7 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import rscollector
 
@@ -36,8 +40,43 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(places), "MALLOC_ARENA_MAX": "2"}
 
 
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every descendant that loses its own."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_strays() -> list[str]:
+    """Kill and reap the children that nobody here has started; return their names.
+
+    One that cannot be killed (it has changed its user, or is in uninterruptible sleep) is returned again
+    the next time.
+    """
+    ended = []
+    for listed in Path("/proc/self/task").glob("*/children"):
+        for pid in map(int, listed.read_text("ascii").split()):
+            if pid not in Child.known:
+                ended.append(_name(pid))
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, os.WNOHANG)
+    return ended
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
+    except OSError:
+        return "?"
+
+
 class Child:
     """A running process. `on_exit` is called once, with the return code as subprocess has it."""
+
+    known: ClassVar[set[int]] = set()
+    """The processes that were started here and are not reaped yet."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", on_exit: Callable[[int], None]) -> None:
         self.pid = process.pid
@@ -46,6 +85,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._pidfd = os.pidfd_open(process.pid)
         self._loop.add_reader(self._pidfd, self._exited)
+        self.known.add(self.pid)
 
     @classmethod
     def start(
@@ -94,6 +134,7 @@ class Child:
         self.kill()  # whatever it has left in its group
         os.close(self._pidfd)
         self._pidfd = -1
+        self.known.discard(self.pid)
         self._on_exit(self._process.wait())
 
 
@@ -101,6 +142,8 @@ def how(code: int) -> str:
     """Say how a process ended, from its return code."""
     if code >= 0:
         return f"exited with status {code}"
+    if -code == signal.SIGKILL:
+        return "was killed by SIGKILL (the kernel does that when memory is short: see dmesg)"
     try:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:

@@ -1,15 +1,12 @@
 """The application: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
 
-It runs in the agent's loop and must not stop it: bodies go out in parts of 64 KiB, so that a client that
-reads slowly holds one part and not a page; a response has an absolute deadline, after which its connection is
-cut; compression runs in a thread, once per generation of the page.
+It runs in the agent's loop and must not stop it: bodies go out in parts of about 64 KiB, so that a client
+that reads slowly holds one part and not a page; a response has an absolute deadline, after which its
+connection is cut; compression runs in a thread (see `compressed`).
 """
 
 import asyncio
-import gzip
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -23,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rscollector.exposition.render import Format, negotiate
 from rscollector.model.settings import duration
+from rscollector.web.compressed import Compressor, pieces
 
 PART = 64 * 1024
 DEADLINE = 10.0
@@ -31,8 +29,8 @@ DEADLINE = 10.0
 class Face(Protocol):
     """What the application shows; the agent implements it."""
 
-    def page(self, wanted: Format) -> tuple[object, bytes]:
-        """Return a page's generation (anything that changes with the page) and the page."""
+    def page(self, wanted: Format) -> tuple[object, Iterable[bytes]]:
+        """Return a page's generation (anything that changes with the page) and the page, in chunks."""
 
     def status(self) -> dict[str, Any]:
         """Return the agent's status, plain values."""
@@ -47,47 +45,33 @@ class Face(Protocol):
 class Parts(Response):
     """A response whose body goes out in parts, each after the client has taken the one before."""
 
+    def __init__(self, parts: Sequence[bytes], headers: Mapping[str, str]) -> None:
+        self._parts = parts
+        super().__init__(headers={**headers, "content-length": str(sum(map(len, parts)))})
+
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the response."""
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         await send(start)
-        body = memoryview(self.body)
-        for at in range(0, len(body), PART):
-            part = bytes(body[at : at + PART])
+        for part in self._parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
-@dataclass(slots=True)
-class Compressed:
-    """The compressed pages of the newest generation, by format; compression runs off the loop."""
-
-    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "gzip"))
-    _pages: dict[Format, tuple[object, Awaitable[bytes]]] = field(default_factory=dict)
-
-    async def get(self, wanted: Format, generation: object, page: bytes) -> bytes:
-        """Return the compressed page; of those who ask at once for the same one, one waits for the thread."""
-        known = self._pages.get(wanted)
-        if known is None or known[0] != generation:
-            loop = asyncio.get_running_loop()
-            known = (generation, loop.run_in_executor(self._threads, gzip.compress, page, 1))
-            self._pages[wanted] = known
-        return await asyncio.shield(known[1])
-
-
 def application(face: Face, cut: Callable[[Any], None]) -> ASGIApp:
     """Return the application; `cut` ends the connection of an ASGI client address."""
-    compressed = Compressed()
+    compressor = Compressor()
     template = _template("index.html")
 
     async def metrics(request: Request) -> Response:
         wanted, content_type = negotiate(request.headers.get("accept", ""))
-        generation, body = face.page(wanted)
+        generation, chunks = face.page(wanted)
+        parts = list(pieces(chunks, PART))
         headers = {"content-type": content_type, "vary": "Accept, Accept-Encoding"}
         if gzip_accepted(request.headers.get("accept-encoding", "")):
-            body = await compressed.get(wanted, generation, body)
+            parts = list(pieces(await compressor.compress(wanted, generation, parts), PART))
             headers["content-encoding"] = "gzip"
-        return Parts(body, headers=headers)
+        return Parts(parts, headers)
 
     async def index(_: Request) -> Response:
         return HTMLResponse(template.render(status=face.status()))

@@ -3,6 +3,8 @@
 import ctypes
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -36,6 +38,7 @@ class Rogue(Collector[RogueSettings]):
 
     metrics = (RUNS, TEXT, NUMBER)
     Settings = RogueSettings
+    leaked = b""
 
     def open(self, context):
         """Open, or misbehave."""
@@ -69,6 +72,50 @@ class Rogue(Collector[RogueSettings]):
 
     def _regex(self, _context):
         re.match(r"(a+)+$", "a" * 60 + "b")
+
+    def _recv(self, _context):
+        ours, self.theirs = socket.socketpair()
+        ours.recv(1)
+
+    def _c_call(self, _context):
+        ctypes.PyDLL(None).pause()  # called with the GIL held, as a careless extension does
+
+    def _stop(self, _context):
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _deaf(self, _context):
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+        time.sleep(3600)
+
+    def _leak(self, _context):
+        Rogue.leaked += b"x" * (self.settings.count << 20)
+
+    def _flood(self, _context):
+        for _ in range(self.settings.count):
+            sys.stdout.write(f"{'x' * 99}\n" * 10486)
+
+    def _half(self, _context):
+        os.write(int(sys.argv[2]), b'{"op":"done","se')
+        os._exit(0)
+
+    def _gigabyte(self, _context):
+        wire = socket.socket(fileno=os.dup(int(sys.argv[2])))
+        for _ in range(1024):
+            wire.sendall(b"x" * (1 << 20))
+
+    def _family(self, _context):
+        nap = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(3600)"
+        for _ in range(3):
+            subprocess.Popen([sys.executable, "-c", nap])
+        time.sleep(3600)
+
+    def _daemon(self, _context):
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=True)
+        time.sleep(3600)
+
+    def _run(self, context):
+        context.run([sys.executable, "-c", "import time; time.sleep(3600)"])
 
     def _slow(self, _context):
         time.sleep(self.settings.count)

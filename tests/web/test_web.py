@@ -35,7 +35,7 @@ class Face:
 
     def page(self, wanted):
         """Return the page, and in OpenMetrics with its end."""
-        return self.generation, self.body + (b"# EOF\n" if wanted is Format.OPENMETRICS else b"")
+        return self.generation, [self.body, *([b"# EOF\n"] if wanted is Format.OPENMETRICS else [])]
 
     def status(self):
         """Return a status as the agent makes it."""

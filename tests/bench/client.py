@@ -1,0 +1,44 @@
+"""A scraper in a process of its own: asks ports in turn and prints the times in ms and the sizes, as JSON.
+
+client.py ROUNDS ENCODING PORT…      ENCODING is "identity" or "gzip"
+"""
+
+import json
+import socket
+import sys
+import time
+
+BUFFER = bytearray(1 << 20)
+
+
+def scrape(port, encoding):
+    """Return the milliseconds from connecting to the end of the answer, and its size."""
+    request = (
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Accept: text/plain;version=0.0.4\r\nAccept-Encoding: {encoding}\r\n\r\n"
+    )
+    began = time.perf_counter()
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(request.encode())
+        size = 0
+        while received := connection.recv_into(BUFFER):
+            if not size and not BUFFER.startswith(b"HTTP/1.1 200") and not BUFFER.startswith(b"HTTP/1.0 200"):
+                sys.exit(f"port {port}: {bytes(BUFFER[:80])!r}")
+            size += received
+    return (time.perf_counter() - began) * 1e3, size
+
+
+def main(rounds, encoding, *ports):
+    """Ask each port once a round."""
+    times = {port: [] for port in ports}
+    sizes = {}
+    for port in ports:
+        scrape(int(port), encoding)
+    for _ in range(int(rounds)):
+        for port in ports:
+            took, sizes[port] = scrape(int(port), encoding)
+            times[port].append(took)
+    print(json.dumps({"times": times, "sizes": sizes}))
+
+
+main(*sys.argv[1:])

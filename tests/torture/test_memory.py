@@ -1,0 +1,74 @@
+"""Disasters of memory: a collector that leaks, and the kernel that has none left."""
+
+import re
+from pathlib import Path
+
+from cgroups import limited
+from harness import until
+from storm import resident, section
+
+RESTARTS = {"type": "rogue", "name": "bad", "reason": "memory"}
+
+
+def test_a_worker_that_leaks_is_renewed_between_two_ticks(storm):
+    """50 MB more with each run: the worker is exchanged before they hurt, and its series stay on the page.
+
+    kumina/postfix_exporter#38 was told to restart by a timer; Azure/WALinuxAgent#2671 ends the whole agent.
+    """
+    weather = storm(section("leak", count=50, max_memory='"150M"'))
+    seen = set()
+    weather.strike()
+
+    def renewed():
+        seen.add(weather.agent.value("rogue_runs_total", name="bad") is not None)
+        return (weather.agent.value("rscollector_collector_restarts_total", **RESTARTS) or 0) >= 2
+
+    until(renewed, 60)
+    assert seen == {True}
+    assert re.search(
+        r"rogue/bad: its worker uses \d+ MiB, more than max_memory = 150 MiB; it is renewed",
+        weather.agent.log,
+    )
+    assert (
+        weather.agent.value(
+            "rscollector_collector_runs_total", **{**RESTARTS, "reason": None, "result": "crash"}
+        )
+        is None
+    )
+    weather.passes()
+
+
+def test_a_shared_worker_that_leaks_is_renewed_for_all_that_live_in_it(storm):
+    """With isolation = "shared" the innocent move too, lose no series, and are charged with nothing."""
+    weather = storm(section("leak", count=100), agent_settings='isolation = "shared"\nmax_memory = "150M"')
+    weather.strike()
+    until(lambda: (weather.agent.value("rscollector_collector_restarts_total", **RESTARTS) or 0) >= 1, 60)
+    neighbour = {"type": "rogue", "name": "neighbour"}
+    until(
+        lambda: weather.agent.value(
+            "rscollector_collector_restarts_total", **{**neighbour, "reason": "memory"}
+        )
+    )
+    assert weather.agent.value("rscollector_collector_runs_total", result="neighbour", **neighbour) == 0
+    weather.switch.unlink()
+    until(weather.all_up)
+    until(lambda: len(weather.agent.family()) == 1)
+    weather.ends()
+
+
+def test_the_kernel_kills_a_worker_and_not_the_agent(storm):
+    """Out of memory: the kernel takes the worker, which has offered itself, and the reason says where to look.
+
+    elastic/elastic-agent#3641: nobody could see that it had happened.
+    """
+    weather = storm(section("leak", count=400, first=1))
+    worker = weather.agent.collector("rogue/bad")["worker_pid"]
+    assert Path(f"/proc/{worker}/oom_score_adj").read_text() == "500\n"
+    with limited("memory", resident(weather.pid) + resident(worker) + (100 << 20), weather.pid, worker):
+        weather.strike()
+        weather.is_named(
+            r"the worker was killed by SIGKILL \(the kernel does that when memory is short", "crash"
+        )
+        weather.switch.unlink()
+        until(weather.all_up)
+    weather.passes()
