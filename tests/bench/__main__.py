@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent)]
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "plugins")]
 
 PARTS = ("scrape", "commit", "ticks", "memory", "start", "growth", "idle")
 HEADS = ("what", "measured", "beside", "ratio", "aim", "reached")

@@ -1,6 +1,8 @@
 """A scraper in a process of its own: asks ports in turn and prints the times in ms and the sizes, as JSON.
 
-client.py ROUNDS ENCODING PORT…      ENCODING is "identity" or "gzip"
+    client.py ROUNDS BURST PAUSE ENCODING PORT…
+
+In each round each port is asked BURST times in a row, after PAUSE seconds; ENCODING is "identity" or "gzip".
 """
 
 import json
@@ -22,22 +24,24 @@ def scrape(port, encoding):
         connection.sendall(request.encode())
         size = 0
         while received := connection.recv_into(BUFFER):
-            if not size and not BUFFER.startswith(b"HTTP/1.1 200") and not BUFFER.startswith(b"HTTP/1.0 200"):
+            if not size and not BUFFER.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
                 sys.exit(f"port {port}: {bytes(BUFFER[:80])!r}")
             size += received
     return (time.perf_counter() - began) * 1e3, size
 
 
-def main(rounds, encoding, *ports):
-    """Ask each port once a round."""
+def main(rounds, burst, pause, encoding, *ports):
+    """Ask each port in each round; the times of a round stay together, the first one first."""
     times = {port: [] for port in ports}
     sizes = {}
     for port in ports:
         scrape(int(port), encoding)
     for _ in range(int(rounds)):
+        time.sleep(float(pause))
         for port in ports:
-            took, sizes[port] = scrape(int(port), encoding)
-            times[port].append(took)
+            asked = [scrape(int(port), encoding) for _ in range(int(burst))]
+            times[port].append([took for took, _ in asked])
+            sizes[port] = asked[-1][1]
     print(json.dumps({"times": times, "sizes": sizes}))
 
 
