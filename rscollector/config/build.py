@@ -6,7 +6,6 @@ named all of them with path, reason and line; it costs no dependency and no memo
 """
 
 import dataclasses
-import difflib
 import types
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
@@ -162,6 +161,8 @@ def _required(field: "dataclasses.Field[Any]") -> bool:
 
 def unknown(key: str, known: Iterable[str]) -> str:
     """Say that a key is unknown, and which one may have been meant."""
+    import difflib
+
     near = difflib.get_close_matches(key, list(known), n=1)
     return f'unknown key; did you mean "{near[0]}"?' if near else f"unknown key; known: {_listed(known)}"
 

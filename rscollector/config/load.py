@@ -206,7 +206,8 @@ def _spec(builder: Builder, path: KeyPath, table: object, common: Common, isolat
     own = _part(builder, table, path, list(table))
     given = {key: getattr(own, key) for key in table if key in _COMMON} if own else {}
     mine = replace(common, **given)
-    settings, local, problem = _settings(builder, path, table)
+    plugin = registry.installed()[type_]
+    settings, local, problem = _settings(builder, path, table, plugin)
     spec = Spec(
         type_,
         name,
@@ -217,15 +218,18 @@ def _spec(builder: Builder, path: KeyPath, table: object, common: Common, isolat
         mine.policy,
         settings,
         worker_name(f"{type_}/{name}", local=local, isolation=isolation),
+        plugin,
         problem,
     )
     return replace(spec, digest=_digest(spec))
 
 
-def _settings(builder: Builder, path: KeyPath, table: Mapping[str, Any]) -> tuple[dict[str, Any], bool, str]:
+def _settings(
+    builder: Builder, path: KeyPath, table: Mapping[str, Any], place: str
+) -> tuple[dict[str, Any], bool, str]:
     """Build the plugin's settings; return them plain, whether it is local, and what prevents its opening."""
     try:
-        plugin = registry.load(path[1])
+        plugin = registry.load(path[1], place)
     except Misconfigured as error:
         return {}, False, str(error)
     before = len(builder.problems)

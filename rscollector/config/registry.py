@@ -1,10 +1,12 @@
 """Which collectors are installed: the entry points of the group `rscollector.collectors`.
 
 Loaded in workers and one-shot commands, never in the agent: a driver that is missing, or a plugin that hangs
-while it is imported, hurts only those who ask for it.
+while it is imported, hurts only those who ask for it. A worker is told the place (`module:class`), so that it
+need not look for it: what reads the packages' metadata would cost each worker 2 MB.
 """
 
-from importlib.metadata import EntryPoint, entry_points
+from functools import reduce
+from importlib import import_module
 from typing import Any
 
 from rscollector.api import Collector
@@ -13,24 +15,29 @@ from rscollector.model.errors import Misconfigured, fence
 GROUP = "rscollector.collectors"
 
 
-def installed() -> dict[str, EntryPoint]:
-    """Return the installed collectors by type, without importing them."""
-    return {point.name: point for point in sorted(entry_points(group=GROUP))}
+def installed() -> dict[str, str]:
+    """Return the places of the installed collectors by type, without importing them."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point.value for point in sorted(entry_points(group=GROUP))}
 
 
-def load(type_: str) -> type[Collector[Any]]:
-    """Import a collector's class. Raises Misconfigured with the reason when that cannot be done."""
-    point = installed().get(type_)
-    if point is None:
+def load(type_: str, place: str = "") -> type[Collector[Any]]:
+    """Import a collector's class from its place, or from where it is installed.
+
+    Raises Misconfigured with the reason when that cannot be done.
+    """
+    place = place or installed().get(type_, "")
+    if not place:
         raise Misconfigured(f"no collector of the type {type_!r} is installed")
     found = None
     with fence() as caught:
-        found = _imported(point)
+        found = _imported(place)
     for error in caught:
         why = f"{type(error).__name__}: {error}"
-        raise Misconfigured(f"the plugin {type_!r} ({point.value}) cannot be imported: {why}") from error
+        raise Misconfigured(f"the plugin {type_!r} ({place}) cannot be imported: {why}") from error
     if not (isinstance(found, type) and issubclass(found, Collector)):
-        raise Misconfigured(f"the plugin {type_!r} ({point.value}) is no Collector")
+        raise Misconfigured(f"the plugin {type_!r} ({place}) is no Collector")
     strangers = ["no metrics"]
     with fence():
         strangers = [each.name for each in found.metrics if not each.name.startswith(type_ + "_")]
@@ -39,8 +46,9 @@ def load(type_: str) -> type[Collector[Any]]:
     return found
 
 
-def _imported(point: EntryPoint) -> Any:
+def _imported(place: str) -> Any:
+    module, _, attribute = place.partition(":")
     try:
-        return point.load()
+        return reduce(getattr, attribute.split("."), import_module(module))
     except SystemExit as error:
         raise ImportError(f"it ends the process ({error})") from error

@@ -107,7 +107,8 @@ class WebSection:
 class Spec:
     """One collector to be run: plain values only, since it crosses processes.
 
-    `settings` is the plugin's table with its secrets resolved; `problem` is why it cannot be opened at all.
+    `plugin` is the collector's place (`module:class`), `settings` its table with the secrets resolved;
+    `problem` is why it cannot be opened at all.
     Two specs with the same `digest` mean the same, secrets' contents included.
     """
 
@@ -120,6 +121,7 @@ class Spec:
     policy: Policy
     settings: dict[str, Any] = field(repr=False)
     worker: str
+    plugin: str = ""
     problem: str = ""
     digest: str = ""
 

@@ -10,7 +10,6 @@ import math
 import re
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from fractions import Fraction
 from typing import Any, Self
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -51,7 +50,8 @@ class ByteSize(int):
         match = _SIZE.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise ValueError('a size in bytes such as 65536, "64K" or "10M"')
-        return super().__new__(cls, int(Fraction(match[1]) * _FACTOR[match[2]]))
+        whole, _, decimals = match[1].partition(".")
+        return super().__new__(cls, int(whole + decimals) * _FACTOR[match[2]] // 10 ** len(decimals))
 
 
 class Secret:

@@ -42,7 +42,7 @@ from rscollector.model.events import (
 from rscollector.model.lifecycle import Machine, State
 from rscollector.model.schedule import Due, Schedule, phase
 from rscollector.runtime.instance import Instance, Result
-from rscollector.runtime.logs import level_and_text
+from rscollector.runtime.priorities import level_and_text
 from rscollector.runtime.workers import Answer, Death, Question, Worker
 
 log = logging.getLogger("rscollector")
@@ -235,7 +235,7 @@ class Supervisor:
         spec = instance.spec
         fields = {"name": spec.name, "interval": spec.interval}
         if op == "open":
-            fields |= {"type": spec.type, "settings": spec.settings}
+            fields |= {"type": spec.type, "plugin": spec.plugin, "settings": spec.settings}
         rows = ROWS_PER_SERIES * spec.max_series
         if instance.worker:  # which it has whenever something is to be asked
             instance.worker.ask(Question(op, instance.key, seq, timeout, rows, fields))

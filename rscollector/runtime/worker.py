@@ -25,7 +25,7 @@ from rscollector.api import Collector, Context, Sample, die_with_parent
 from rscollector.config import registry
 from rscollector.config.build import Builder, resolved
 from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
-from rscollector.runtime.logs import Priorities
+from rscollector.runtime.priorities import Priorities
 from rscollector.runtime.wire import Message, batches, declaration, encode, row
 
 _STACK_AT = 0.9
@@ -64,7 +64,7 @@ class Server:
         os.lseek(self._stack, 0, os.SEEK_SET)
 
     def _open(self, question: Message) -> Iterator[bytes]:
-        plugin = registry.load(question["type"])
+        plugin = registry.load(question["type"], question["plugin"])
         builder = Builder(self._remembered)
         settings = builder.table(plugin.Settings, question["settings"], ())
         if builder.faults:

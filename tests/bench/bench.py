@@ -1,11 +1,13 @@
 """What all benchmarks share: rows of the table, processes that are measured, and how."""
 
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -109,6 +111,11 @@ def proportional_memory(pids: list[int]) -> float:
     return total * 1024 / 1e6
 
 
+def descriptors(pid: int) -> int:
+    """Return the number of descriptors that a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time that a process has used itself."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -126,10 +133,14 @@ def wake_ups(pid: int) -> int:
 
 def listening(port: int) -> bool:
     """Tell whether somebody listens on a port."""
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def fetched(port: int) -> bytes:
+    """Return a server's metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return answer.read()
 
 
 def settled(seconds: float = 1.0) -> None:

@@ -15,6 +15,7 @@ from rscollector.runtime.supervisor import Supervisor
 
 SECONDS = 20
 SERIES = 10
+PLACES = {"load": "load:Load", "rogue": "rogue:Rogue", "tame": "rogue:Tame"}
 
 
 def rows():
@@ -77,7 +78,9 @@ class Watched(Supervisor):
 def spec(type_, name, worker, **settings):
     """Return a collector of 1 s."""
     common = Common()
-    return Spec(type_, name, 1.0, 0.8, 1000, common.max_memory, common.policy, settings, worker)
+    return Spec(
+        type_, name, 1.0, 0.8, 1000, common.max_memory, common.policy, settings, worker, PLACES[type_]
+    )
 
 
 async def agent(count, shared):

@@ -1,5 +1,7 @@
 """The storm, as a fixture."""
 
+import re
+
 import pytest
 
 pytest.register_assert_rewrite("storm")
@@ -14,8 +16,7 @@ def storm(agent, tmp_path):
 
     def start(toml="", agent_settings=""):
         switch = tmp_path / "switch"
-        once = f'once = "{switch}"\n'
-        text = toml.replace("[collector.rogue.bad]\n", f"[collector.rogue.bad]\n{once}")
+        text = re.sub(r"(\[collector\.rogue\.\w+\]\n)", rf'\1once = "{switch}"\n', toml)
         started.append(Storm(agent, switch, text, agent_settings))
         return started[-1]
 

@@ -15,7 +15,7 @@ def test_a_worker_that_leaks_is_renewed_between_two_ticks(storm):
 
     kumina/postfix_exporter#38 was told to restart by a timer; Azure/WALinuxAgent#2671 ends the whole agent.
     """
-    weather = storm(section("leak", count=50, max_memory='"150M"'))
+    weather = storm(section("leak", count=50, max_memory='"150M"', timeout='"10s"'))
     seen = set()
     weather.strike()
 
@@ -40,7 +40,10 @@ def test_a_worker_that_leaks_is_renewed_between_two_ticks(storm):
 
 def test_a_shared_worker_that_leaks_is_renewed_for_all_that_live_in_it(storm):
     """With isolation = "shared" the innocent move too, lose no series, and are charged with nothing."""
-    weather = storm(section("leak", count=100), agent_settings='isolation = "shared"\nmax_memory = "150M"')
+    weather = storm(
+        section("leak", count=100, timeout='"10s"'),
+        agent_settings='isolation = "shared"\nmax_memory = "150M"',
+    )
     weather.strike()
     until(lambda: (weather.agent.value("rscollector_collector_restarts_total", **RESTARTS) or 0) >= 1, 60)
     neighbour = {"type": "rogue", "name": "neighbour"}
@@ -61,7 +64,7 @@ def test_the_kernel_kills_a_worker_and_not_the_agent(storm):
 
     elastic/elastic-agent#3641: nobody could see that it had happened.
     """
-    weather = storm(section("leak", count=400, first=1))
+    weather = storm(section("leak", count=400, first=1, timeout='"10s"'))
     worker = weather.agent.collector("rogue/bad")["worker_pid"]
     assert Path(f"/proc/{worker}/oom_score_adj").read_text() == "500\n"
     with limited("memory", resident(weather.pid) + resident(worker) + (100 << 20), weather.pid, worker):

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from rscollector.runtime.control import candidates, socket_path
-from rscollector.runtime.logs import Log, Priorities, level_and_text, under_journal
+from rscollector.runtime.logs import Log, under_journal
+from rscollector.runtime.priorities import Priorities, level_and_text
 from rscollector.runtime.systemd import Notifier
 
 
