@@ -1,6 +1,6 @@
 # ./run and ./test need nothing but a shell; what else there is to do is here.
 
-.PHONY: lint format docs clean
+.PHONY: lint format docs bench clean
 
 ENVIRONMENT = . .ci/environment && environment .venv lint
 
@@ -14,6 +14,13 @@ format: ## let ruff arrange the code
 
 docs: ## write the tables in the pages anew, from the declarations in the code
 	@. .ci/environment && environment .venv "" && "$$python" docs/generate.py
+
+bench: ## measure what the agent costs, beside others, and write docs/benchmarks.md (PART="scrape" for a part)
+	@. .ci/environment && environment .venv test && for need in $(PEERS); do \
+		command -v "$${need%%:*}" >/dev/null || install_packages "$${need##*:}" || say "not installed: $${need##*:}"; done \
+	&& "$$python" tests/bench $(if $(PART),$(PART),--write)
+
+PEERS = prometheus-pushgateway:prometheus-pushgateway prometheus-node-exporter:prometheus-node-exporter collectd:collectd-core
 
 clean: ## remove everything that was made here
 	rm -rf .venv .venv-distribution .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections import deque
+from functools import partial
 
 from rscollector.config.types import Spec
 from rscollector.exposition.store import Store
@@ -42,13 +42,13 @@ from rscollector.model.events import (
 from rscollector.model.lifecycle import Machine, State
 from rscollector.model.schedule import Due, Schedule, phase
 from rscollector.runtime.instance import Instance, Result
+from rscollector.runtime.pool import Guest, Pool
 from rscollector.runtime.priorities import level_and_text
 from rscollector.runtime.workers import Answer, Death, Question, Worker
 
 log = logging.getLogger("rscollector")
 
 _OPEN_TIMEOUT = 10.0  # starting an interpreter and importing a driver on a busy host
-_BETWEEN_STARTS = (
     0.05  # about what an interpreter takes on two cores: more at once keep the loop from its CPU
 )
 _EXPIRY = 3  # intervals after which samples are not shown, whatever the reason
@@ -60,15 +60,12 @@ class Supervisor:
 
     def __init__(self, host: str, max_series: int) -> None:
         self.instances: dict[str, Instance] = {}
-        self.workers: set[Worker] = set()
+        self.workers = Pool(self)
         self.store = Store(max_series)
         self.schedule = Schedule()
         self.host = host
         self.samples = 0
         self.changed: set[str] = set()
-        self._homes: dict[str, Worker] = {}  # by name, the workers that take in collectors
-        self._to_start: deque[tuple[Instance, int]] = deque()
-        self._starter: asyncio.TimerHandle | None = None
         self._lines_dropped = 0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -191,45 +188,25 @@ class Supervisor:
             failure = Failed(self._loop.time(), seq, FailureKind.MISCONFIGURED, instance.spec.problem, 0)
             self._loop.call_soon(self._dispatch, instance, failure)
             return
-        if instance.spec.worker in self._homes:
-            self._open_in(self._homes[instance.spec.worker], instance, seq)
-            return
-        self._to_start.append((instance, seq))
-        if self._starter is None:
-            self._start_next()
+        self.workers.let_in(
+            instance.spec.worker,
+            Guest(
+                wanted=partial(instance.awaits, seq),
+                enter=partial(self._enter, instance, seq),
+                turned_away=partial(self._turned_away, instance),
+            ),
+        )
 
-    def _start_next(self) -> None:
-        """Start a worker for the next who waits for one.
-
-        Starting fifty at once made ticks of the others 0.9 s late.
-        """
-        self._starter = None
-        while self._to_start:
-            instance, seq = self._to_start.popleft()
-            if not instance.awaits(seq):
-                continue
-            self._starter = self._loop.call_later(_BETWEEN_STARTS, self._start_next)
-            try:
-                worker = self._homes.get(instance.spec.worker) or self._start(instance.spec.worker)
-            except OSError as error:
-                reason = f"cannot start a worker: {error.strerror}"
-                self._loop.call_soon(self._dispatch, instance, self._exit_event(reason))
-            else:
-                self._open_in(worker, instance, seq)
-            return
-
-    def _open_in(self, worker: Worker, instance: Instance, seq: int) -> None:
+    def _enter(self, instance: Instance, seq: int, worker: Worker) -> None:
         if instance.worker is not worker:
             self._leave(instance)
         worker.instances.add(instance.key)
         instance.worker = worker
         self._ask(instance, "open", seq, max(_OPEN_TIMEOUT, instance.spec.timeout))
 
-    def _start(self, name: str) -> Worker:
-        worker = self._homes[name] = Worker(name, self)
-        self.workers.add(worker)
-        log.debug("%s: worker started, pid %d", name, worker.pid)
-        return worker
+    def _turned_away(self, instance: Instance, error: OSError) -> None:
+        reason = f"cannot start a worker: {error.strerror}"
+        self._loop.call_soon(self._dispatch, instance, self._exit_event(reason))
 
     def _ask(self, instance: Instance, op: str, seq: int, timeout: float) -> None:
         spec = instance.spec
@@ -268,8 +245,8 @@ class Supervisor:
 
     def _renew(self, worker: Worker, memory: int, limit: int) -> None:
         """Have all collectors move out of a worker that has grown too large; busy ones do it when done."""
-        if self._homes.get(worker.name) is worker:
-            del self._homes[worker.name]
+        if not self.workers.is_retired(worker):
+            self.workers.retire(worker)
             grown = f"uses {memory >> 20} MiB, more than max_memory = {limit >> 20} MiB"
             log.warning("%s: its worker %s; it is renewed between two ticks", worker.name, grown)
         for instance in [self.instances[key] for key in sorted(worker.instances)]:
@@ -280,8 +257,7 @@ class Supervisor:
 
     def _renew_if_grown(self, worker: Worker, memory: object) -> None:
         limit = max((self.instances[key].spec.max_memory for key in worker.instances), default=0)
-        retired = self._homes.get(worker.name) is not worker
-        if isinstance(memory, int) and (retired or memory > limit):
+        if isinstance(memory, int) and (memory > limit or self.workers.is_retired(worker)):
             self._renew(worker, memory, limit)
 
     def _leave(self, instance: Instance) -> None:
@@ -361,9 +337,7 @@ class Supervisor:
     def exited(self, worker: Worker, death: Death) -> None:
         """Tell every instance whose body is gone, and who was to blame."""
         self._lines_dropped += worker.dropped_lines
-        self.workers.discard(worker)
-        if self._homes.get(worker.name) is worker:
-            del self._homes[worker.name]
+        self.workers.gone(worker)
         culprit = death.culprit
         for key in sorted(worker.instances):
             instance = self.instances[key]

@@ -24,6 +24,7 @@ from rscollector.web.compressed import Compressor, pieces
 
 PART = 64 * 1024
 DEADLINE = 10.0
+_TURN = 8
 
 
 class Face(Protocol):
@@ -53,8 +54,10 @@ class Parts(Response):
         """Send the response."""
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         await send(start)
-        for part in self._parts:
+        for number, part in enumerate(self._parts, 1):
             await send({"type": "http.response.body", "body": part, "more_body": True})
+            if number % _TURN == 0:  # a client that keeps up would else keep the loop until it has all
+                await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b""})
 
 
