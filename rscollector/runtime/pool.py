@@ -20,7 +20,7 @@ _PAUSE = 0.05  # about what an interpreter takes to start on two cores
 
 
 class Guest(NamedTuple):
-    """A collector that wants to move in: as long as `wanted` says so, it is told by `enter` or `turned_away`."""
+    """A collector that wants to move in: as long as it is `wanted`, it is let `enter` or is `turned_away`."""
 
     wanted: Callable[[], bool]
     enter: Callable[[Worker], None]

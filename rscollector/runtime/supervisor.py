@@ -13,7 +13,7 @@ from functools import partial
 
 from rscollector.config.types import Spec
 from rscollector.exposition.store import Store
-from rscollector.exposition.validate import ROWS_PER_SERIES, Accepted
+from rscollector.exposition.validate import ROWS_PER_SERIES
 from rscollector.model import lifecycle
 from rscollector.model.errors import FailureKind
 from rscollector.model.events import (
@@ -41,6 +41,7 @@ from rscollector.model.events import (
 )
 from rscollector.model.lifecycle import Machine, State
 from rscollector.model.schedule import Due, Schedule, phase
+from rscollector.runtime import reports
 from rscollector.runtime.instance import Instance, Result
 from rscollector.runtime.pool import Guest, Pool
 from rscollector.runtime.priorities import level_and_text
@@ -49,10 +50,7 @@ from rscollector.runtime.workers import Answer, Death, Question, Worker
 log = logging.getLogger("rscollector")
 
 _OPEN_TIMEOUT = 10.0  # starting an interpreter and importing a driver on a busy host
-    0.05  # about what an interpreter takes on two cores: more at once keep the loop from its CPU
-)
 _EXPIRY = 3  # intervals after which samples are not shown, whatever the reason
-_STACK_LINES = 40
 
 
 class Supervisor:
@@ -149,7 +147,7 @@ class Supervisor:
         for action in step.actions:
             self._do(instance, action)
         self.changed.add(instance.key)
-        self._report(instance, before)
+        reports.change(instance, before, self._loop.time(), self.store.series(instance.key))
         if instance.machine.state is State.STOPPED is not before.state:
             self._forget(instance)
 
@@ -226,7 +224,7 @@ class Supervisor:
         )
         instance.committed(accepted, time.time())
         self.samples += accepted.samples
-        self._warn_dropped(instance, accepted)
+        reports.dropped(instance, accepted)
 
     def _release(self, instance: Instance, grace: float) -> None:
         instance.forget_retry()
@@ -323,7 +321,7 @@ class Supervisor:
         kind, reason = FailureKind(message["kind"]), str(message.get("reason"))
         self._dispatch(instance, Failed(self._loop.time(), seq, kind, reason, random.random()))  # noqa: S311
         if message.get("traceback") and instance.first_time(reason):
-            self._log_block(logging.ERROR, instance.key, str(message["traceback"]))
+            reports.block(logging.ERROR, instance.key, str(message["traceback"]))
 
     def _closed(self, worker: Worker, instance: Instance) -> None:
         """A body was given back: alone in its worker, that ends too; with others, they go on."""
@@ -351,42 +349,10 @@ class Supervisor:
                 reason = f"{reason} ({death.where})"
             self._dispatch(instance, self._exit_event(reason, charged=charged, where=death.where))
             if key == culprit and death.stack and instance.first_time(death.where):
-                self._log_block(logging.WARNING, key, death.stack)
+                reports.block(logging.WARNING, key, death.stack)
         self._tell_if_gone()
 
     def said(self, worker: Worker, line: str) -> None:
         """Log what a worker printed, under its name."""
         level, text = level_and_text(line)
         log.log(level, "%s: %s", worker.name, text)
-
-    # --- what is logged ---
-
-    def _report(self, instance: Instance, before: Machine) -> None:
-        """Write one line when something changed that an operator would want to know."""
-        machine = instance.machine
-        if machine.state is State.IDLE and before.state is State.COLLECTING and instance.logged != _WELL:
-            instance.logged = _WELL
-            again = f" again after {_failures(before.failures)}" if before.failures else ""
-            log.info("%s: collecting%s, %d series", instance.key, again, self.store.series(instance.key))
-        if machine.state in (State.BACKOFF, State.REMOVED):
-            told = (machine.state, machine.reason)
-            if told != instance.logged and machine.reason and machine.state is not before.state:
-                instance.logged = told
-                log.warning("%s: %s", instance.key, instance.sentence(self._loop.time()))
-
-    def _warn_dropped(self, instance: Instance, accepted: Accepted) -> None:
-        for reason, example in accepted.examples.items():
-            if instance.first_time(reason):
-                count = accepted.dropped[reason]
-                log.warning("%s: %d samples dropped (%s), such as %s", instance.key, count, reason, example)
-
-    def _log_block(self, level: int, key: str, text: str) -> None:
-        for line in text.splitlines()[-_STACK_LINES:]:
-            log.log(level, "%s:   %s", key, line)
-
-
-_WELL = (State.IDLE, "")
-
-
-def _failures(count: int) -> str:
-    return "a failure" if count == 1 else f"{count} failures"

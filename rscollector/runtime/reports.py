@@ -1,0 +1,44 @@
+"""What is logged about collectors: one line when something changed that an operator would want to know."""
+
+import logging
+
+from rscollector.exposition.validate import Accepted
+from rscollector.model.lifecycle import Machine, State
+from rscollector.runtime.instance import Instance
+
+log = logging.getLogger("rscollector")
+
+_WELL = (State.IDLE, "")
+_LINES = 40
+
+
+def change(instance: Instance, before: Machine, now: float, series: int) -> None:
+    """Log that a collector has begun to collect, or has run into trouble that was not logged last."""
+    machine = instance.machine
+    if machine.state is State.IDLE and before.state is State.COLLECTING and instance.logged != _WELL:
+        instance.logged = _WELL
+        again = f" again after {_failures(before.failures)}" if before.failures else ""
+        log.info("%s: collecting%s, %d series", instance.key, again, series)
+    if machine.state in (State.BACKOFF, State.REMOVED):
+        told = (machine.state, machine.reason)
+        if told != instance.logged and machine.reason and machine.state is not before.state:
+            instance.logged = told
+            log.warning("%s: %s", instance.key, instance.sentence(now))
+
+
+def dropped(instance: Instance, accepted: Accepted) -> None:
+    """Log the reasons for which samples were not shown, each with an example, the first time."""
+    for reason, example in accepted.examples.items():
+        if instance.first_time(reason):
+            count = accepted.dropped[reason]
+            log.warning("%s: %d samples dropped (%s), such as %s", instance.key, count, reason, example)
+
+
+def block(level: int, key: str, text: str) -> None:
+    """Log the end of a stack or traceback, line by line."""
+    for line in text.splitlines()[-_LINES:]:
+        log.log(level, "%s:   %s", key, line)
+
+
+def _failures(count: int) -> str:
+    return "a failure" if count == 1 else f"{count} failures"
