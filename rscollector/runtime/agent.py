@@ -87,16 +87,19 @@ class Agent:
             return
         listeners = configuring.result()
         web_stop = asyncio.Event()
-        web = asyncio.create_task(serve(application(self, self._connections.cut), listeners, web_stop))
+        web = asyncio.create_task(serve(application(self), listeners, web_stop))
         for spec in self._config.specs:
             self._supervisor.add(spec)
         reloads = asyncio.create_task(self._reload_when_asked())
         self._beat()
         self._state = ""
         self._systemd.ready()
-        await self._stop.wait()
+        stop = asyncio.create_task(self._stop.wait())
+        done, _ = await asyncio.wait({stop, web, reloads}, return_when=_FIRST)
         reloads.cancel()
         await self._end(web, web_stop)
+        for task in done - {stop}:  # by a fault of ours: better to be started again than to go on without it
+            task.result()
 
     async def _configure(self) -> list[Listener]:
         read = await read_configuration(self._path)

@@ -1,12 +1,12 @@
 """The application: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
 
 It runs in the agent's loop and must not stop it: bodies go out in parts of about 64 KiB, so that a client
-that reads slowly holds one part and not a page; a response has an absolute deadline, after which its
-connection is cut; compression runs in a thread (see `compressed`).
+that reads slowly holds one part and not a page; compression runs in a thread (see `compressed`). How long a
+client may take is the listeners' matter.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -23,7 +23,6 @@ from rscollector.model.settings import duration
 from rscollector.web.compressed import Compressor, pieces
 
 PART = 64 * 1024
-DEADLINE = 10.0
 _TURN = 8
 
 
@@ -61,8 +60,8 @@ class Parts(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-def application(face: Face, cut: Callable[[Any], None]) -> ASGIApp:
-    """Return the application; `cut` ends the connection of an ASGI client address."""
+def application(face: Face) -> ASGIApp:
+    """Return the application."""
     compressor = Compressor()
     template = _template("index.html")
 
@@ -95,14 +94,14 @@ def application(face: Face, cut: Callable[[Any], None]) -> ASGIApp:
         "/-/healthy": healthy,
         "/-/ready": ready,
     }
-    return _bounded(Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()]), cut)
+    return _closing(Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()]))
 
 
-def _bounded(inner: ASGIApp, cut: Callable[[Any], None]) -> ASGIApp:
-    """Give each response a deadline, and have its connection closed after it.
+def _closing(inner: ASGIApp) -> ASGIApp:
+    """Have the connection closed after each response.
 
-    Closed, because a scraper comes back after longer than any idle connection is kept, and because hypercorn
-    keeps the descriptor of a connection that its client has closed until the idle time is over.
+    A scraper comes back after longer than any idle connection is kept, and hypercorn keeps the descriptor of
+    a connection that its client has closed until the idle time is over.
     """
 
     async def outer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,13 +110,7 @@ def _bounded(inner: ASGIApp, cut: Callable[[Any], None]) -> ASGIApp:
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
-        if scope["type"] != "http":
-            return await inner(scope, receive, send)
-        try:
-            async with asyncio.timeout(DEADLINE):
-                await inner(scope, receive, sending)
-        except TimeoutError:
-            cut(scope["client"])
+        await inner(scope, receive, sending if scope["type"] == "http" else send)
 
     return outer
 

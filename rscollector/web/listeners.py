@@ -2,9 +2,10 @@
 
 hypercorn closes connections that are idle or dribble their headers after five seconds. What it leaves to us:
 connections are capped (the oldest one makes room, which is never an honest scrape's: that takes
-milliseconds), and one whose client does not read its response is cut.
+milliseconds), and each has an absolute end, whatever its client reads or does not read.
 """
 
+import asyncio
 import errno
 import os
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 from rscollector.model.settings import Listen
 
 MAX_CONNECTIONS = 256
+LIFETIME = 15.0  # five seconds for a request, ten for its response
 _BACKLOG = 128
 
 
@@ -38,16 +40,12 @@ class Connections:
             self.evicted += 1
             self._open.pop(next(iter(self._open))).cut()
         self._open[id(connection)] = connection
+        connection.end = asyncio.get_running_loop().call_later(LIFETIME, connection.cut)
 
     def closed(self, connection: "_Connection") -> None:
         """Forget a connection."""
         self._open.pop(id(connection), None)
-
-    def cut(self, client: Any) -> None:
-        """End the connection of this client, an ASGI address; None is a client of the control socket."""
-        for connection in list(self._open.values()):
-            if client is not None and connection.client == tuple(client)[:2]:
-                connection.cut()
+        connection.end.cancel()
 
     def cut_all(self) -> None:
         """End every connection: the server is stopping."""
@@ -58,8 +56,8 @@ class Connections:
 class _Connection(socket.socket):
     """An accepted connection. asyncio closes it as it does any socket."""
 
-    client: tuple[Any, ...] = ()
     connections: Connections
+    end: asyncio.TimerHandle
 
     def cut(self) -> None:
         """End it in both directions: asyncio sees the end and gives up what it still had to send."""
@@ -85,7 +83,6 @@ class Listener(socket.socket):
         accepted, address = super().accept()
         connection = _Connection(accepted.family, accepted.type, accepted.proto, accepted.detach())
         connection.connections = self.connections
-        connection.client = address[:2] if isinstance(address, tuple) else ()
         self.connections.opened(connection)
         return connection, address
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -79,6 +82,26 @@ def test_a_step_of_the_wall_clock_is_counted_and_changes_nothing(pulse, seconds)
         return agent._supervisor.store.series(), agent._vitals.suspends, agent._vitals.steps
 
     assert pulse(step) == (1, 0, 1)
+
+
+def test_a_part_of_the_agent_that_fails_ends_it(tmp_path):
+    """It would rather be started again than go on without reloads; its workers end with it."""
+    config = tmp_path / "rscollector.toml"
+    config.write_text("[web]\nlisten = []\n[collector.agent.main]\n")
+    script = (
+        "import os, signal, sys\n"
+        "from rscollector.cli.main import main\n"
+        "from rscollector.runtime.agent import Agent\n"
+        "Agent._apply = lambda *_: 1 / 0\n"
+        "Agent._end_strays = lambda _: os.kill(os.getpid(), signal.SIGHUP)\n"
+        f"sys.exit(main(['run', '-c', {str(config)!r}]))\n"
+    )
+    env = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
 
 
 def test_old_samples_are_taken_off_the_page(pulse):

@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 
 from rscollector.exposition.render import Format
 from rscollector.web import app as web
+from rscollector.web import listeners
 from rscollector.web.listeners import CannotListen, Connections, listen, listen_unix
 from rscollector.web.server import run
 
@@ -74,8 +75,7 @@ class Served:
         self.thread.start()
 
     def _run(self):
-        application = web.application(self.face, self.connections.cut)
-        serving = run(application, self.listeners, self.stop_event)
+        serving = run(web.application(self.face), self.listeners, self.stop_event)
         self.loop.run_until_complete(serving)
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
@@ -92,9 +92,11 @@ class Served:
         finally:
             connection.close()
 
-    def connect(self, data=b""):
+    def connect(self, data=b"", family=socket.AF_INET):
         """Return a raw connection on which this was sent."""
-        client = socket.create_connection(("127.0.0.1", self.port), timeout=15)
+        client = socket.socket(family)
+        client.settimeout(15)
+        client.connect(str(self.path) if family == socket.AF_UNIX else ("127.0.0.1", self.port))
         client.sendall(data)
         return client
 
@@ -215,11 +217,12 @@ def test_a_client_that_says_nothing_or_half_is_cut(served, sent):
     assert served.get()[0] == 200
 
 
-def test_a_client_that_never_reads_is_cut_and_holds_nobody_up(served, monkeypatch):
-    """The response has a deadline; meanwhile others are served."""
-    monkeypatch.setattr(web, "DEADLINE", 1.0)
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_a_client_that_never_reads_is_cut_and_holds_nobody_up(served, monkeypatch, family):
+    """Each connection has an end, on the control socket too; meanwhile others are served."""
+    monkeypatch.setattr(listeners, "LIFETIME", 1.0)
     served.face.body = BIG
-    silent = [served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(20)]
+    silent = [served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", family) for _ in range(20)]
     until(lambda: len(served.connections) >= 20)
     began = time.monotonic()
     assert served.get()[2] == BIG
