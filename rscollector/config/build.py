@@ -125,7 +125,7 @@ def plain(value: Any) -> Any:
         return value.text
     if isinstance(value, Enum):
         return value.value
-    return str(value) if isinstance(value, Listen) else value
+    return str(value) if isinstance(value, Listen | ByteSize) else value
 
 
 def _written(seconds: float) -> str:

@@ -53,6 +53,10 @@ class ByteSize(int):
         whole, _, decimals = match[1].partition(".")
         return super().__new__(cls, int(whole + decimals) * _FACTOR[match[2]] // 10 ** len(decimals))
 
+    def __str__(self) -> str:
+        unit = next((unit for unit in "TGMK" if self >= _FACTOR[unit] and self % _FACTOR[unit] == 0), "")
+        return f"{self // _FACTOR[unit]}{unit}"
+
 
 class Secret:
     """A password or token. Its repr and str are masked; `reveal()` is the only way to the text."""

@@ -163,6 +163,7 @@ def test_the_parts_of_a_duration_add_up(days, minutes, milliseconds):
 def test_a_number_of_bytes_is_that_number(size):
     """A whole number is taken as it is, and in kilobytes it is 1024 times as much."""
     assert (ByteSize(size), ByteSize(f"{size % 2**40}K")) == (size, size % 2**40 * 1024)
+    assert ByteSize(str(ByteSize(size))) == size
 
 
 @given(address=st.ip_addresses(), port=st.integers(0, 65535))
