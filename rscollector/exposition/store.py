@@ -82,6 +82,10 @@ class Store:
             return sum(shown.series for shown in self._shown.values())
         return self._shown[key].series if key in self._shown else 0
 
+    def __contains__(self, key: str) -> bool:
+        """Tell whether something is shown of an instance, be it that it has no samples."""
+        return key in self._shown
+
     def chunks(self, wanted: Format) -> Iterator[bytes]:
         """Yield the page in this format, in pieces and without the end mark."""
         for _, instances in sorted(self._families.items()):

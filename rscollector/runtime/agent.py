@@ -187,7 +187,7 @@ class Agent:
         self._telemetry.every_second(now)
         self._end_strays()
         if not self.unhealthy():
-            up = [each.up for each in self._supervisor.instances.values()]
+            up = [self._supervisor.up(each) for each in self._supervisor.instances.values()]
             self._systemd.alive(f"{sum(up)} of {len(up)} collectors up")
 
     def _end_strays(self) -> None:

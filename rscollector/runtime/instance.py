@@ -69,11 +69,6 @@ class Instance:
             return self.successor.digest
         return "" if self.machine.stopping else self.spec.digest
 
-    @property
-    def up(self) -> bool:
-        """Whether its last run succeeded and its samples are shown."""
-        return self.machine.may_have_series and self.machine.trouble is None and self.last_success is not None
-
     def first_time(self, what: str) -> bool:
         """Tell whether this is to be logged at length; what was logged is forgotten now and then."""
         if what in self._told:

@@ -44,7 +44,7 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
         "type": spec.type,
         "name": spec.name,
         "state": machine.state.value,
-        "up": instance.up,
+        "up": supervisor.up(instance),
         "reason": instance.sentence(now),
         "trouble": machine.trouble.value if machine.trouble else None,
         "in_state_seconds": round(now - machine.since, 3),

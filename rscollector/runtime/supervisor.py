@@ -115,6 +115,10 @@ class Supervisor:
         self.store.drop_all()
         self.changed.update(self.instances)
 
+    def up(self, instance: Instance) -> bool:
+        """Tell whether a collector's last run succeeded and its samples are shown."""
+        return instance.machine.trouble is None and instance.key in self.store
+
     def lines_dropped(self) -> int:
         """Return how many lines workers have printed that were not logged."""
         return self._lines_dropped + sum(worker.dropped_lines for worker in self.workers)

@@ -168,7 +168,7 @@ class Telemetry:
         self._store.commit(key, parts, _DECLARED, limit=sys.maxsize, expires=math.inf)
 
     def _of(self, instance: Instance) -> Iterator[tuple[Any, ...]]:
-        yield UP, int(instance.up)
+        yield UP, int(self._supervisor.up(instance))
         yield STATE, instance.machine.state.value
         yield MISSED, instance.missed
         yield SKIPPED, instance.counted[Counted.SKIPPED]

@@ -98,7 +98,7 @@ async def agent(count, shared):
 
 
 async def _all_up(supervisor):
-    while not all(each.up for each in supervisor.instances.values()):
+    while not all(map(supervisor.up, supervisor.instances.values())):
         await asyncio.sleep(0.1)
     await asyncio.sleep(2)
 

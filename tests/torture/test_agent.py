@@ -164,6 +164,40 @@ def test_a_full_or_read_only_disk_does_not_concern_the_agent(storm, tmp_path):
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+def test_after_a_suspend_nothing_from_before_is_shown(agent, tmp_path):
+    """What was known before the machine slept leaves the page at once and comes back with the next ticks.
+
+    buildkite/agent#66 never came back, netdata/netdata#1225 sent alarms. The sleep is simulated: the clock that
+    runs on during a suspend is an hour ahead.
+    """
+    slept = tmp_path / "slept"
+    slept.write_text("0")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "def shifted(which, read=time.clock_gettime):\n"
+        f"    slept = float(Path({str(slept)!r}).read_text()) if which == time.CLOCK_BOOTTIME else 0\n"
+        "    return read(which) + slept\n"
+        "time.clock_gettime = shifted\n"
+    )
+    packages = os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent / "plugins")])
+
+    def start(toml, **environment):
+        return agent(toml, **environment, PYTHONPATH=packages)
+
+    weather = Storm(start, tmp_path / "switch", section("fine", interval='"1h"'), "")
+    weather.scraper.end()
+    slept.write_text("3600")
+    until(lambda: weather.agent.value("rscollector_suspends_total") == 1)
+    assert "suspended for 1 h; samples from before are dropped" in weather.agent.log
+    assert weather.agent.value("rogue_runs_total", name="bad") is None
+    assert weather.agent.value("rscollector_collector_up", type="rogue", name="bad") == 0
+    until(lambda: weather.agent.value("rogue_runs_total", name="neighbour") is not None)
+    until(lambda: weather.agent.value("rscollector_collector_up", type="tame") == 1)
+    assert weather.agent.value("rscollector_collector_ticks_missed_total", type="tame") == 0
+    weather.ends()
+
+
 @pytest.mark.needs("faketime")
 @pytest.mark.parametrize("step", ["+3600", "-3600"])
 def test_a_wall_clock_that_is_set_by_an_hour_moves_no_tick(storm, tmp_path, monkeypatch, step):
