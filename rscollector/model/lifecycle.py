@@ -105,11 +105,6 @@ class Machine:
     reason: str = "not started yet"
     retry_at: float | None = None
 
-    @property
-    def may_have_series(self) -> bool:
-        """Whether series of this collector may be shown now."""
-        return self.renewing or self.state in (State.IDLE, State.COLLECTING)
-
 
 class Step(NamedTuple):
     """What follows from an event."""

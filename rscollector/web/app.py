@@ -1,8 +1,8 @@
 """The application: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
 
-It runs in the agent's loop and must not stop it: bodies go out in parts of about 64 KiB, so that a client
-that reads slowly holds one part and not a page; compression runs in a thread (see `compressed`). How long a
-client may take is the listeners' matter.
+It runs in the agent's loop and must not stop it: bodies go out in parts of about 64 KiB, so that for a client
+that reads slowly one part is copied and not a page; compression runs in a thread (see `compressed`). How long
+a client may take is the listeners' matter.
 """
 
 import asyncio

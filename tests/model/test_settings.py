@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rscollector.model.lifecycle import Machine, State
 from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Secret, duration, setting
 
 
@@ -142,14 +141,6 @@ def test_a_setting_is_a_dataclass_field_with_a_sentence():
     """Defaults, factories and required settings carry their help."""
     made = [setting("A."), setting("B.", default=1), setting("C.", default_factory=dict)]
     assert [each.metadata["help"] for each in made] == ["A.", "B.", "C."]
-
-
-def test_series_may_be_shown_only_while_idle_or_collecting():
-    """The machine itself says when its series may be there."""
-    assert {state for state in State if Machine(state=state).may_have_series} == {
-        State.IDLE,
-        State.COLLECTING,
-    }
 
 
 @given(days=st.integers(0, 99), minutes=st.integers(0, 99), milliseconds=st.integers(0, 9999))
