@@ -232,6 +232,15 @@ def test_a_client_that_never_reads_is_cut_and_holds_nobody_up(served, monkeypatc
         client.close()
 
 
+def test_a_silent_client_of_http_2_is_cut_too(served, monkeypatch):
+    """hypercorn gives HTTP/2 no idle time; the end of each connection holds for it as well."""
+    monkeypatch.setattr(listeners, "LIFETIME", 1.0)
+    with served.connect(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))) as client:
+        until(lambda: len(served.connections) == 1)
+        until(lambda: len(served.connections) == 0, 5)
+        assert client.recv(100).startswith(bytes((0, 0)))
+
+
 def test_the_oldest_of_too_many_connections_makes_room(served):
     """However many sit idle, an honest scrape gets through, and the evicted are counted."""
     from rscollector.web.listeners import MAX_CONNECTIONS
