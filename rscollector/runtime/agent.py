@@ -42,6 +42,7 @@ _FIRST = asyncio.FIRST_COMPLETED
 _BEAT = 1.0
 _STUCK = 5.0  # a tick that is this late and was not run tells that the loop does not do its work
 _STOP = 5.0
+_FILES = 65536
 
 
 class CannotStart(Exception):
@@ -78,8 +79,7 @@ class Agent:
             self._loop.add_signal_handler(number, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         adopt_orphans()
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a hundred workers need more than 1024
+        _raise_the_limit_of_files()
         configuring = asyncio.create_task(self._configure())
         await asyncio.wait({configuring, asyncio.create_task(self._stop.wait())}, return_when=_FIRST)
         if not configuring.done():
@@ -229,6 +229,12 @@ class Agent:
     def unready(self) -> str:
         """Return what the agent is busy with instead of watching."""
         return f"the agent {self._state}" if self._state else ""
+
+
+def _raise_the_limit_of_files() -> None:
+    """A few hundred workers need more than the usual 1024; a million would slow programs that close all."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _FILES)), hard))
 
 
 def _clocks() -> Clocks:

@@ -41,28 +41,36 @@ def environment() -> dict[str, str]:
 
 
 _PR_SET_CHILD_SUBREAPER = 36
+_CHILDREN = Path("/proc/self/task")
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every descendant that loses its own."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    """Make this process the parent of every descendant that loses its own, if it can find them then."""
+    if any(_CHILDREN.glob("*/children")):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def end_strays() -> list[str]:
-    """Kill and reap the children that nobody here has started; return their names.
+    """Reap the children that nobody here has started, kill those that still run, and return their names.
 
     One that cannot be killed (it has changed its user, or is in uninterruptible sleep) is returned again
     the next time.
     """
-    ended = []
-    for listed in Path("/proc/self/task").glob("*/children"):
-        for pid in map(int, listed.read_text("ascii").split()):
-            if pid not in Child.known:
-                ended.append(_name(pid))
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, os.WNOHANG)
-    return ended
+    running = []
+    for pid in _children() - Child.known:
+        if os.waitpid(pid, os.WNOHANG) == (0, 0):
+            running.append(_name(pid))
+            with suppress(PermissionError):
+                os.kill(pid, signal.SIGKILL)
+    return running
+
+
+def _children() -> set[int]:
+    found: set[int] = set()
+    for listed in _CHILDREN.glob("*/children"):
+        with suppress(OSError):  # a thread that has just ended
+            found.update(map(int, listed.read_text("ascii").split()))
+    return found
 
 
 def _name(pid: int) -> str:

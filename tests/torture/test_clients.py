@@ -5,6 +5,7 @@ import select
 import socket
 import time
 
+import psutil
 import pytest
 from harness import until
 from storm import section
@@ -112,8 +113,6 @@ def test_clients_that_never_read_are_cut(storm):
 
 
 def established(weather):
-    """Return how many connections the agent has that are not the scraper's."""
-    import psutil
-
-    connections = psutil.Process(weather.pid).net_connections("tcp4")
-    return sum(each.status == "ESTABLISHED" for each in connections) > 2
+    """Tell whether the agent has connections that are not the scraper's."""
+    everyone = psutil.net_connections("tcp4")
+    return sum(each.pid == weather.pid and each.status == psutil.CONN_ESTABLISHED for each in everyone) > 2
