@@ -82,11 +82,16 @@ class Context:
         self.interval = interval
         self.agent = agent
         self.clock = clock
+        self.notes: list[str] = []
         self._deadline = clock() + timeout
 
     def remaining(self) -> float:
         """Return the seconds until the agent kills this process: give it to every driver as its timeout."""
         return max(0.0, self._deadline - self.clock())
+
+    def note(self, sentence: str) -> None:
+        """Tell the operator something about this collect that is no failure: `status` shows it."""
+        self.notes.append(sentence)
 
     def run(self, command: Sequence[str], *, limit: int = 1 << 20) -> bytes:
         """Run a program without a shell and return what it wrote to its standard output.
@@ -190,6 +195,10 @@ class Collector(ABC, Generic[S]):
     @abstractmethod
     def collect(self, context: Context) -> Iterable[Sample]:
         """Return the samples of one moment."""
+
+    def explain(self) -> Iterable[str]:
+        """Say in plain language what the last collect means, for `rscollector collect --explain`."""
+        return ()
 
     def close(self) -> None:
         """Give back what `open` took. It must not raise and need not be polite: the process may end."""

@@ -87,7 +87,7 @@ def collect(
     the collector raises.
     """
     built = settings_of(plugin, settings or {}, secret_text)
-    samples = collect_once(plugin, built, context or FakeContext())
+    samples = collect_once(plugin, built, context or FakeContext()).samples
     accepted, _ = exposed(plugin, "test/main", samples, Format.TEXT, _LIMIT)
     if accepted.dropped:
         raise Rejected("; ".join(f"{reason}: {what}" for reason, what in accepted.examples.items()))

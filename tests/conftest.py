@@ -75,13 +75,17 @@ def rscollector(tmp_path):
     return run
 
 
+def _is_shared(pid):
+    return b"RSCOLLECTOR_TEST_SERVER=1" in Path(f"/proc/{pid}/environ").read_bytes()
+
+
 @pytest.fixture(autouse=True)
 def _no_child_left():
-    """Every test ends without a child process and without a zombie of its own."""
+    """Every test ends without a child process and without a zombie of its own, but for the servers it shares."""
     yield
     left = []
     for path in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
-        left += [int(pid) for pid in path.read_text().split()]
+        left += [int(pid) for pid in path.read_text().split() if not _is_shared(int(pid))]
     for pid in left:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -19,6 +19,7 @@ examples:
   rscollector collect vip
   rscollector collect vip --set 'addresses=["192.0.2.10"]'
   rscollector collect vip/main --format prometheus
+  rscollector collect galera --explain
 """
 
 
@@ -27,6 +28,7 @@ def add(commands: Commands) -> None:
     parser = add_command(commands, "collect", collect, "run one collector and print what it gives", _MORE)
     parser.add_argument("what", metavar="TYPE[/NAME]", help="a collector, or one of the configuration")
     parser.add_argument("--format", choices=("table", "prometheus", "json"), default="table")
+    parser.add_argument("--explain", action="store_true", help="say in plain language what the numbers mean")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, the value as in TOML"
     )
@@ -54,12 +56,14 @@ def collect(given: argparse.Namespace) -> int:
     except (Misconfigured, ValueError) as error:
         complain(f"{given.what}: {error}")
         return 2
-    samples = None
+    collected = None
     with fence() as caught:
-        samples = _within(timeout, plugin, settings, name or "main")
+        collected = _within(timeout, plugin, settings, name or "main")
     if caught:
         return _failed(given.what, timeout, caught[0])
-    return _print(given.format, plugin, f"{type_}/{name or 'main'}", samples)
+    if given.explain:
+        return _explain(given.what, collected)
+    return _print(given.format, plugin, f"{type_}/{name or 'main'}", collected)
 
 
 def _failed(what: str, timeout: float, error: Exception) -> int:
@@ -134,12 +138,23 @@ def _within(timeout: float, plugin: Any, settings: Any, name: str) -> Any:
         faulthandler.cancel_dump_traceback_later()
 
 
-def _print(form: str, plugin: Any, key: str, samples: Any) -> int:
+def _explain(what: str, collected: Any) -> int:
+    for sentence in [*collected.sentences, *collected.notes]:
+        print(sentence)
+    if not collected.sentences:
+        complain(f"{what}: this collector explains nothing; its numbers are all it says")
+        return 1
+    return 0
+
+
+def _print(form: str, plugin: Any, key: str, collected: Any) -> int:
     from rscollector.config.types import Common
     from rscollector.exposition.render import Format
     from rscollector.runtime.foreground import exposed
 
-    accepted, text = exposed(plugin, key, samples, Format.TEXT, Common().max_series)
+    for note in collected.notes:
+        complain(f"{key}: {note}")
+    accepted, text = exposed(plugin, key, collected.samples, Format.TEXT, Common().max_series)
     for reason, example in accepted.examples.items():
         complain(f"{key}: {accepted.dropped[reason]} samples dropped ({reason}), such as {example}")
     if form == "prometheus":

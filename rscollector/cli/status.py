@@ -98,7 +98,10 @@ def _shown(answer: dict[str, Any]) -> str:
             stacks.append(f"{key} hung here:\n{each['last_stack'].rstrip()}")
     heads = ("STATE", "COLLECTOR", "SERIES", "LAST SUCCESS", "TOOK", "REASON")
     parts = [_head(answer), table(heads, rows, styles) if rows else "No collector is configured."]
-    return "\n\n".join([*parts, *stacks])
+    notes = [
+        f"{each['type']}/{each['name']}: {note}" for each in answer["collectors"] for note in each["notes"]
+    ]
+    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else []), *stacks])
 
 
 def _head(answer: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from rscollector.api import Collector, Context, Sample
 from rscollector.config.build import Builder
@@ -21,12 +21,21 @@ def settings_of(plugin: type[Collector[Any]], table: Mapping[str, Any], secret: 
     return built
 
 
-def collect_once(plugin: type[Collector[Any]], settings: Any, context: Context) -> list[Sample]:
+class Collected(NamedTuple):
+    """What a collect gave: samples, notes for the operator, and what it all means in sentences."""
+
+    samples: list[Sample]
+    notes: list[str]
+    sentences: list[str]
+
+
+def collect_once(plugin: type[Collector[Any]], settings: Any, context: Context) -> Collected:
     """Open, collect, close; whatever the collector raises is the caller's."""
     collector = plugin(settings)
     try:
         collector.open(context)
-        return list(collector.collect(context))
+        samples = list(collector.collect(context))
+        return Collected(samples, context.notes, list(collector.explain()))
     finally:
         collector.close()
 

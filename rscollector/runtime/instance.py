@@ -54,6 +54,7 @@ class Instance:
     restarts: Counter[Trouble] = field(default_factory=Counter)
     dropped: Counter[Drop] = field(default_factory=Counter)
     stack: str = ""
+    notes: tuple[str, ...] = ()
     logged: tuple[State, str] | None = None
     _told: set[str] = field(default_factory=set)
 

@@ -58,4 +58,5 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
         "worker": spec.worker,
         "worker_pid": instance.worker.pid if instance.worker else None,
         "last_stack": instance.stack,
+        "notes": list(instance.notes) if supervisor.up(instance) else [],
     }

@@ -313,6 +313,7 @@ class Supervisor:
                 self._dispatch(instance, Opened(now, seq))
                 self._dispatch(instance, Tick(now))
             case "done":
+                instance.notes = _notes(answer.message.get("notes"))
                 self._dispatch(instance, Done(now, seq))
                 self._renew_if_grown(worker, answer.message.get("memory"))
             case "failed":
@@ -360,3 +361,7 @@ class Supervisor:
         """Log what a worker printed, under its name."""
         level, text = level_and_text(line)
         log.log(level, "%s: %s", worker.name, text)
+
+
+def _notes(told: object) -> tuple[str, ...]:
+    return tuple(str(each)[:1000] for each in told[:10]) if isinstance(told, list) else ()

@@ -6,7 +6,7 @@
     worker → agent   metrics seq metrics        the declarations, in as many lines as it takes
                      opened  seq
                      rows    seq rows           the samples so far, in as many lines as it takes
-                     done    seq memory         of the worker, resident, in bytes
+                     done    seq memory notes   memory of the worker, resident, in bytes
                      failed  seq kind reason traceback
                      closed  seq
 

@@ -30,6 +30,8 @@ from rscollector.runtime.wire import Message, batches, declaration, encode, row
 
 _STACK_AT = 0.9
 _TRACEBACK = 8000
+_NOTES = 10
+_NOTE = 1000
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -75,9 +77,11 @@ class Server:
         yield encode({"op": "opened", "seq": question["seq"]})
 
     def _collect(self, question: Message) -> Iterator[bytes]:
-        samples = self._collectors[question["instance"]].collect(self._context(question))
+        context = self._context(question)
+        samples = self._collectors[question["instance"]].collect(context)
         yield from batches("rows", question["seq"], "rows", map(_row, islice(samples, question["rows"])))
-        yield encode({"op": "done", "seq": question["seq"], "memory": _resident_memory()})
+        notes = [self.masked(str(note))[:_NOTE] for note in context.notes[:_NOTES]]
+        yield encode({"op": "done", "seq": question["seq"], "memory": _resident_memory(), "notes": notes})
 
     def _close(self, question: Message) -> Iterator[bytes]:
         with fence():

@@ -117,6 +117,9 @@ class Rogue(Collector[RogueSettings]):
     def _run(self, context):
         context.run([sys.executable, "-c", "import time; time.sleep(3600)"])
 
+    def _note(self, context):
+        context.note(f"something is odd with {self.settings.password.reveal()}")
+
     def _slow(self, _context):
         time.sleep(self.settings.count)
 

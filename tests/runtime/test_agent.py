@@ -225,6 +225,15 @@ def test_a_sample_that_may_not_be_shown_is_dropped_counted_and_named(agent, do, 
     assert started.value("rscollector_collector_up", type="rogue") == 1
 
 
+def test_what_a_collector_notes_is_in_the_status(agent, rscollector):
+    """A note is no failure: the collector is up, and the sentence stands in the status, secrets masked."""
+    started = agent(AGENT + rogue("note", password='{ env = "PASSWORD" }'), PASSWORD="hunter2")
+    until(lambda: started.collector("rogue/bad")["up"])
+    assert started.collector("rogue/bad")["notes"] == ["something is odd with ***"]
+    done = rscollector("status", "--socket", started.socket)
+    assert "\nrogue/bad: something is odd with ***\n" in done.stdout
+
+
 def test_label_values_are_escaped_and_repaired(agent):
     """Quotes, backslashes and newlines arrive as they were; bytes that are not UTF-8 become U+FFFD."""
     started = agent(AGENT + rogue("labels"))

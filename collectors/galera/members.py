@@ -1,0 +1,64 @@
+"""The cluster's members by name: who is there, who has come and gone since the last tick. Pure."""
+
+from collections.abc import Iterable, Iterator
+
+from rscollector.api import Kind, Metric, Sample
+
+PRESENT = Metric(
+    "galera_member_present",
+    Kind.GAUGE,
+    "Whether a member is in this node's component: one that is there, is expected, or was there before.",
+    labels=("member",),
+)
+JOINED = Metric(
+    "galera_members_joined_total", Kind.COUNTER, "Members that have come since the connection was made."
+)
+LEFT = Metric(
+    "galera_members_left_total", Kind.COUNTER, "Members that have gone since the connection was made."
+)
+EXPECTED = Metric("galera_members_expected", Kind.GAUGE, "Members that the configuration names.")
+
+METRICS = (PRESENT, JOINED, LEFT, EXPECTED)
+_MOST = 64
+
+
+class Members:
+    """Who was seen so far; the collector owns it, for as long as its connection lasts."""
+
+    def __init__(self, expected: Iterable[str] = ()) -> None:
+        self.expected = frozenset(expected)
+        self._seen: frozenset[str] = frozenset()
+        self._now: frozenset[str] | None = None
+        self._joined = self._left = 0
+
+    @property
+    def missing(self) -> list[str]:
+        """Return who is expected and is not there."""
+        return sorted(self.expected - (self._now or frozenset()))
+
+    def update(self, names: Iterable[str]) -> str:
+        """Take note of who is there now, and say who has come and gone, "" if nobody has."""
+        now = frozenset(names)
+        before, self._now = self._now, now
+        self._seen = frozenset(sorted(self._seen | now)[:_MOST])
+        if before is None:
+            return ""
+        joined, left = sorted(now - before), sorted(before - now)
+        self._joined += len(joined)
+        self._left += len(left)
+        told = [f"{_named(names)} {what}" for names, what in ((joined, "joined"), (left, "left")) if names]
+        return f"{' and '.join(told)}; {len(now)} members now" if told else ""
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield what is known about the members."""
+        now = self._now or frozenset()
+        for name in sorted(self._seen | self.expected):
+            yield PRESENT(int(name in now), member=name)
+        yield JOINED(self._joined)
+        yield LEFT(self._left)
+        if self.expected:
+            yield EXPECTED(len(self.expected))
+
+
+def _named(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]

@@ -1,0 +1,118 @@
+"""The connection to the server, and what its refusals mean.
+
+`SHOW GLOBAL STATUS` and `SHOW GLOBAL VARIABLES` are answered in every state of a node and need no grant. An
+ordinary SELECT is refused with 1047 where the node is not ready, and with 1142 where a grant is missing.
+
+PyMySQL takes TLS without verifying anything when the server offers it and nothing is said; its connect
+timeout does not cover the handshake (PyMySQL#1177), for which the read timeout is.
+"""
+
+import ssl
+from contextlib import suppress
+from typing import Any
+
+import pymysql
+from pymysql.constants import CR, ER
+
+from rscollector.api import Context, Misconfigured, Unavailable
+
+_NO_SOCKET_AUTHENTICATION = 1698
+_OPERATOR = {
+    ER.ACCESS_DENIED_ERROR: "the user or the password is wrong",
+    ER.DBACCESS_DENIED_ERROR: "the user may not do this",
+    _NO_SOCKET_AUTHENTICATION: "the server lets this user in only as the system's user of that name",
+    ER.HOST_NOT_PRIVILEGED: "the server does not take connections from this host",
+    ER.HOST_IS_BLOCKED: "the server has blocked this host after too many errors; `FLUSH HOSTS` helps",
+    1862: "the password has expired",
+    4151: "the account is locked",
+}
+_WORLD = {
+    ER.CON_COUNT_ERROR: "all of the server's connections are taken (max_connections)",
+    ER.TOO_MANY_USER_CONNECTIONS: "all connections that this user may have are taken",
+    1226: "all that this user may use is used up",
+    ER.SERVER_SHUTDOWN: "the server is shutting down",
+    CR.CR_SERVER_GONE_ERROR: "the server has closed the connection",
+    CR.CR_SERVER_LOST: "the connection was lost during the query",
+}
+REFUSED = (1047, ER.TABLEACCESS_DENIED_ERROR, ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR)
+"""Codes with which a node refuses an ordinary SELECT: it is not ready, or a grant is missing."""
+
+
+class Server:
+    """A connection to a server. Every method raises Misconfigured or Unavailable with a sentence."""
+
+    def __init__(self, settings: Any, context: Context) -> None:
+        self.where = settings.where
+        try:
+            self._connection = pymysql.connect(**_arguments(settings, context.remaining()))
+        except (pymysql.err.Error, OSError) as error:
+            raise self._translated(error) from error
+
+    def pairs(self, statement: str) -> dict[str, str]:
+        """Return the rows of a statement with two columns."""
+        return {str(name): "" if value is None else str(value) for name, value in self.rows(statement)}
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement)
+                return list(cursor.fetchall())
+        except (pymysql.err.Error, OSError) as error:
+            raise self._translated(error) from error
+
+    def optional(self, statement: str) -> tuple[list[tuple[Any, ...]], str]:
+        """Return the rows of a statement that may be refused, and why it was."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement)
+                return list(cursor.fetchall()), ""
+        except (pymysql.err.Error, OSError) as error:
+            if isinstance(error, pymysql.err.Error) and error.args and error.args[0] in REFUSED:
+                return [], str(error.args[-1])
+            raise self._translated(error) from error
+
+    def close(self) -> None:
+        """Close the connection; a server that is gone cannot be told."""
+        with suppress(pymysql.err.Error, OSError):
+            self._connection.close()
+
+    def _translated(self, error: Exception) -> Exception:
+        code, text = (error.args[0], error.args[-1]) if len(error.args) > 1 else (0, str(error))
+        cause = getattr(error, "original_exception", error)
+        if isinstance(cause, ssl.SSLError):
+            return Misconfigured(f"{self.where}: TLS failed: {cause.reason or cause}")
+        if isinstance(cause, PermissionError):
+            return Misconfigured(f"{self.where}: this user may not use the socket")
+        if code in _OPERATOR:
+            return Misconfigured(f"{self.where}: {_OPERATOR[code]} ({code}: {text})")
+        if isinstance(cause, FileNotFoundError | ConnectionError):
+            return Unavailable(f"{self.where}: nobody answers there; the server is down or starting")
+        return Unavailable(f"{self.where}: {_WORLD.get(code, 'the server cannot be asked')} ({code}: {text})")
+
+
+def _arguments(settings: Any, timeout: float) -> dict[str, Any]:
+    seconds = max(1, int(timeout))
+    given: dict[str, Any] = {
+        "user": settings.user,
+        "password": settings.password.reveal() if settings.password else "",
+        "connect_timeout": seconds,
+        "read_timeout": seconds,
+        "write_timeout": seconds,
+        "autocommit": True,
+        "charset": "utf8mb4",
+    }
+    if settings.socket:
+        return {**given, "unix_socket": settings.socket}
+    given |= {"host": settings.host, "port": settings.port}
+    if settings.tls_ca:
+        given |= {
+            "ssl_ca": settings.tls_ca,
+            "ssl_cert": settings.tls_certificate or None,
+            "ssl_key": settings.tls_key or None,
+            "ssl_verify_cert": True,
+            "ssl_verify_identity": True,
+        }
+    else:
+        given["ssl_disabled"] = True  # else it would take what is offered, unverified, and seem to be safe
+    return given

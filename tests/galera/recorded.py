@@ -1,0 +1,50 @@
+"""A node that answers what a real one has answered once."""
+
+from pathlib import Path
+
+from collectors.galera import Galera
+
+RECORDINGS = Path(__file__).parent / "recordings" / "mariadb-10.11"
+STATES = sorted(path.name.removesuffix(".wsrep.tsv") for path in RECORDINGS.glob("*.wsrep.tsv"))
+
+
+def table(name):
+    """Return a recorded answer of two columns."""
+    lines = (RECORDINGS / f"{name}.tsv").read_text().splitlines()
+    return dict(line.partition("\t")[::2] for line in lines)
+
+
+class RecordedServer:
+    """Answers as the recorded node did; `refusal` is what it says to an ordinary SELECT."""
+
+    def __init__(self, state, members=("n1", "n2", "n3"), refusal="", **changed):
+        self.status = {**table(f"{state}.wsrep"), **changed}
+        self.settings = table("01-healthy.n1.settings")
+        self.members = members
+        self.refusal = refusal
+
+    def pairs(self, statement):
+        """Return status or settings."""
+        return self.status if "STATUS" in statement else self.settings
+
+    def optional(self, _statement):
+        """Return the members."""
+        return ([], self.refusal) if self.refusal else ([(name,) for name in self.members], "")
+
+    def close(self):
+        """Disconnect."""
+
+
+def node(*answers):
+    """Return a collector for a node that gives these answers, one in each collect."""
+    waiting = list(answers)
+
+    class Recorded(Galera):
+        def connect(self, _context):
+            return waiting[0]
+
+        def collect(self, context):
+            self._server = waiting.pop(0)
+            yield from super().collect(context)
+
+    return Recorded

@@ -1,0 +1,331 @@
+"""Every recorded state of a real cluster: its numbers, and what they mean in plain language."""
+
+import math
+
+import pytest
+from recorded import STATES, RecordedServer, node
+
+from collectors.galera import Galera
+from collectors.galera.collector import GaleraSettings
+from rscollector.api import Misconfigured
+from rscollector.testing import FakeClock, FakeContext, collect, page, values
+
+
+def of(state, **changed):
+    """Return the series of a recorded state."""
+    return values(collect(node(RecordedServer(state, **changed))))
+
+
+def stateset(found, name):
+    """Return the state that is set."""
+    (state,) = [
+        key.split('"')[1] for key, value in found.items() if key.startswith(f"{name}{{") and value == 1
+    ]
+    return state
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_variable_of_every_recording_is_known_and_can_be_read(state):
+    """Nothing is lost, and the agent would take all of it."""
+    found = of(state)
+    assert found["galera_unknown_variables"] == 0
+    assert len(found) > 70
+
+
+@pytest.mark.parametrize(
+    ("state", "component", "local", "size", "ready"),
+    [
+        ("01-healthy.n1", "primary", "synced", 3, 1),
+        ("02-n3-desynced.n1", "primary", "synced", 3, 1),
+        ("03-n3-read-lock.n3", "primary", "donor_desynced", 3, 1),
+        ("04-n3-sigstopped.n1", "primary", "synced", 2, 1),
+        ("05-n3-isolated.n1", "primary", "synced", 2, 1),
+        ("05-n3-isolated.n3", "non_primary", "initialized", 1, 0),
+        ("06-n3-killed.n2", "primary", "synced", 2, 1),
+        ("08-n1-bootstrapped.n1", "primary", "synced", 1, 1),
+        ("09-donor.n1", "primary", "donor_desynced", 3, 1),
+        ("10-n3-clean-stop.n2", "primary", "synced", 2, 1),
+    ],
+)
+def test_the_state_of_a_node_is_what_it_says(state, component, local, size, ready):
+    """Component, local state, size and readiness, for each recorded state."""
+    found = of(state)
+    assert stateset(found, "galera_cluster_status") == component
+    assert stateset(found, "galera_local_state") == local
+    assert (found["galera_cluster_size"], found["galera_ready"]) == (size, ready)
+
+
+def test_a_number_that_means_none_is_no_number():
+    """Outside a primary component the configuration's id is 2^64-1: it is absent, not enormous."""
+    assert "galera_cluster_configuration_id" not in of("05-n3-isolated.n3")
+    assert of("01-healthy.n1")["galera_cluster_configuration_id"] == 3
+
+
+def test_times_are_seconds_and_latencies_are_parsed():
+    """Nanoseconds become seconds; the five parts of the latency are five metrics."""
+    found = of("11-flow-control.n3")
+    assert found["galera_flow_control_paused_seconds_total"] == pytest.approx(2.279468419)
+    assert found["galera_evs_replication_latency_max_seconds"] == pytest.approx(0.00536202)
+    assert found["galera_evs_replication_latency_samples"] == 24
+
+
+def test_a_latency_of_no_messages_is_absent():
+    """All zero after a view change says that nothing was measured."""
+    found = of("01-healthy.n1", wsrep_evs_repl_latency="0/0/0/0/0")
+    assert found["galera_evs_replication_latency_samples"] == 0
+    assert "galera_evs_replication_latency_avg_seconds" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "metric", "value"),
+    [
+        (
+            "wsrep_flow_control_status",
+            "ON",
+            "galera_flow_control_active",
+            0,
+        ),  # ours says false, and comes first
+        ("wsrep_flow_control_interval", "[ 141, 173 ]", "galera_flow_control_interval_high", 173),
+        ("wsrep_gcache_pool_size", "1320", "galera_gcache_pool_bytes", 1320),
+        ("wsrep_last_applied", "77", "galera_last_applied_seqno", 77),
+        ("wsrep_cert_bucket_count", "22", "galera_certification_buckets", 22),
+        ("wsrep_evs_delayed", "u:tcp://a:1:3,v:tcp://b:1:2", "galera_evs_delayed_members", 2),
+        ("wsrep_cluster_weight", "5", "galera_cluster_weight", 5),
+    ],
+)
+def test_variables_of_other_versions_are_known(name, text, metric, value):
+    """Percona XtraDB Cluster and other versions of Galera have some that MariaDB 10.11 has not."""
+    assert of("01-healthy.n1", **{name: text})[metric] == value
+
+
+def test_a_variable_that_nobody_knows_is_counted_and_noted():
+    """It is not lost, fails nothing, and is listed for the operator."""
+    context = FakeContext()
+    server = RecordedServer("01-healthy.n1", wsrep_new_thing="42", wsrep_cluster_status="Perhaps")
+    found = values(collect(node(server), context=context))
+    assert found["galera_unknown_variables"] == 2
+    assert context.notes == ["unknown variables: wsrep_cluster_status = 'Perhaps', wsrep_new_thing = '42'"]
+
+
+def test_a_server_that_is_no_member_is_misconfigured():
+    """A plain MariaDB has no provider: one sentence says so."""
+    server = RecordedServer("01-healthy.n1")
+    server.settings["wsrep_provider"] = "none"
+    with pytest.raises(
+        Misconfigured, match="this server is no member of a Galera cluster: it has no wsrep_provider"
+    ):
+        collect(node(server))
+
+
+def test_the_settings_that_matter_are_metrics():
+    """Sizes in bytes, periods in seconds, truths as 0 and 1."""
+    found = of("01-healthy.n1")
+    assert found["galera_gcache_size_bytes"] == 8 << 20
+    assert found["galera_evs_suspect_timeout_seconds"] == 2
+    assert (found["galera_flow_control_limit"], found["galera_ignores_split_brain"]) == (16, 0)
+
+
+def two_collects(first, second, seconds=10.0, settings=None):
+    """Return collector and series after two collects so many seconds apart."""
+    clock = FakeClock()
+    context = FakeContext(clock=clock)
+    collector = node(first, second)(GaleraSettings(**(settings or {})))
+    collector.open(context)
+    list(collector.collect(context))
+    clock.advance(seconds)
+    return collector, values(collector.collect(context))
+
+
+def test_the_share_of_flow_control_is_that_between_two_ticks():
+    """Two seconds of pause in ten are a fifth, whatever the server's average since its start says."""
+    before = RecordedServer("11-flow-control.n3", wsrep_flow_control_paused_ns="1000000000")
+    after = RecordedServer("11-flow-control.n3", wsrep_flow_control_paused_ns="3000000000")
+    assert two_collects(before, after)[1]["galera_flow_control_paused_ratio"] == pytest.approx(0.2)
+
+
+def test_a_counter_that_went_back_tells_no_share():
+    """After a restart of the server there is no share for one tick, and not a negative one."""
+    before = RecordedServer("11-flow-control.n3", wsrep_flow_control_paused_ns="5")
+    after = RecordedServer("11-flow-control.n3", wsrep_flow_control_paused_ns="1")
+    assert "galera_flow_control_paused_ratio" not in two_collects(before, after)[1]
+
+
+@pytest.mark.parametrize(
+    ("queues", "committed", "expected"),
+    [
+        ((100, 50), (1000, 1100), 10.0),
+        ((0, 0), (5, 9), 0.0),
+        ((10, 20), (5, 9), math.inf),
+        ((9, 9), (5, 5), math.inf),
+    ],
+)
+def test_the_time_to_catch_up_is_the_queue_at_its_pace(queues, committed, expected):
+    """Applied faster than received, the queue has an end; else it has none."""
+    before, after = (
+        RecordedServer("01-healthy.n1", wsrep_local_recv_queue=str(queue), wsrep_last_committed=str(seqno))
+        for queue, seqno in zip(queues, committed, strict=True)
+    )
+    assert two_collects(before, after)[1]["galera_catch_up_seconds"] == pytest.approx(expected)
+
+
+def test_pressure_is_the_queue_over_its_limit():
+    """The limit grows with the square root of the cluster's size."""
+    found = of("03-n3-read-lock.n3")
+    assert found["galera_recv_queue_pressure_ratio"] == pytest.approx(58 / (16 * math.sqrt(3)))
+
+
+def test_the_time_in_a_state_begins_when_the_state_is_seen():
+    """It grows while the state stays, and begins again with another."""
+    synced, donor = RecordedServer("01-healthy.n1"), RecordedServer("09-donor.n1")
+    assert two_collects(synced, synced)[1]["galera_local_state_duration_seconds"] == 10
+    assert two_collects(synced, donor)[1]["galera_local_state_duration_seconds"] == 0
+
+
+def test_who_joins_and_leaves_is_named_in_one_line(caplog):
+    """The metrics say who is there and who was, the log says what happened."""
+    before = RecordedServer("01-healthy.n1")
+    after = RecordedServer("04-n3-sigstopped.n1", members=("n1", "n2", "n4"))
+    _, found = two_collects(before, after)
+    assert caplog.messages == ["n4 joined and n3 left; 3 members now"]
+    assert {
+        name: found[f'galera_member_present{{member="{name}"}}'] for name in ("n1", "n2", "n3", "n4")
+    } == {
+        "n1": 1,
+        "n2": 1,
+        "n3": 0,
+        "n4": 1,
+    }
+    assert (found["galera_members_joined_total"], found["galera_members_left_total"]) == (1, 1)
+
+
+def test_who_is_expected_and_missing_is_shown_from_the_first_collect():
+    """The configuration names the members, so that one which was never seen is missed."""
+    server = RecordedServer("04-n3-sigstopped.n1", members=("n1", "n2"))
+    found = values(collect(node(server), {"members": ["n1", "n2", "n3"]}))
+    assert found['galera_member_present{member="n3"}'] == 0
+    assert found["galera_members_expected"] == 3
+
+
+def test_a_node_that_refuses_statements_still_tells_its_state():
+    """Not ready, it names no members; a note says why, and all the rest is there."""
+    context = FakeContext()
+    server = RecordedServer(
+        "05-n3-isolated.n3", refusal="WSREP has not yet prepared node for application use"
+    )
+    found = values(collect(node(server), context=context))
+    assert stateset(found, "galera_cluster_status") == "non_primary"
+    assert context.notes == [
+        "members are not known by name: WSREP has not yet prepared node for application use"
+    ]
+
+
+EXPLAINED = {
+    "01-healthy.n1": [
+        "This node is in the primary component, together with 2 others (wsrep_cluster_status = Primary, wsrep_cluster_size = 3).",
+        "It is synced: up to date but for its queue (wsrep_local_state = 4, Synced).",
+    ],
+    "03-n3-read-lock.n3": [
+        "This node is in the primary component, together with 2 others (wsrep_cluster_status = Primary, wsrep_cluster_size = 3).",
+        "It is a donor, or was desynchronised on purpose: it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
+        "58 write-sets wait to be applied here (wsrep_local_recv_queue).",
+        "Operations that keep it desynchronised: 1 (wsrep_desync_count).",
+    ],
+    "05-n3-isolated.n3": [
+        "This node is cut off from the majority: its component of 1 may not write (wsrep_cluster_status = non-Primary, wsrep_cluster_size = 1).",
+        "It has no part in the cluster's work: it is starting, or cut off (wsrep_local_state = 0, Initialized).",
+        "It refuses ordinary statements (wsrep_ready = OFF).",
+    ],
+    "08-n1-bootstrapped.n1": [
+        "This node is in the primary component, together with no other member (wsrep_cluster_status = Primary, wsrep_cluster_size = 1).",
+        "It is synced: up to date but for its queue (wsrep_local_state = 4, Synced).",
+    ],
+    "09-donor.n1": [
+        "This node is in the primary component, together with 2 others (wsrep_cluster_status = Primary, wsrep_cluster_size = 3).",
+        "It is a donor, or was desynchronised on purpose: it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
+        "Operations that keep it desynchronised: 1 (wsrep_desync_count).",
+    ],
+}
+
+
+def explained(server, **settings):
+    """Return the sentences about a node."""
+    collector = node(server)(GaleraSettings(**settings))
+    collector.open(FakeContext())
+    list(collector.collect(FakeContext()))
+    return collector.explain()
+
+
+@pytest.mark.parametrize("state", sorted(EXPLAINED))
+def test_a_state_is_explained_in_plain_language(state):
+    """Each sentence ends with the variables that it was read from."""
+    assert explained(RecordedServer(state)) == EXPLAINED[state]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_sentence_can_be_traced_to_what_was_read(state):
+    """Whatever a sentence names in brackets is a variable of this very recording, with this very value."""
+    server = RecordedServer(state)
+    for sentence in explained(server):
+        for source in sentence.rpartition("(")[2].rstrip(").").split(", "):
+            name, _, value = source.partition(" = ")
+            if name.startswith("wsrep_"):
+                assert name in server.status
+                assert value in ("", server.status[name])
+
+
+def test_what_is_missing_and_doubtful_is_said():
+    """Missing members, other histories, dangerous settings."""
+    server = RecordedServer(
+        "04-n3-sigstopped.n1",
+        members=("n1", "n2"),
+        wsrep_local_state_uuid="4f9678ad-0000-0000-0000-000000000000",
+        wsrep_flow_control_active="ON",
+        wsrep_flow_control_requested="ON",
+        wsrep_evs_delayed="u:tcp://a:1:3",
+    )
+    server.settings |= {
+        "read_only": "ON",
+        "wsrep_provider_options": "pc.ignore_sb = true",
+    }
+    told = " ".join(explained(server, members=("n1", "n2", "n3")))
+    for part in (
+        "Missing: n3",
+        "another history",
+        "asks the others to pause",
+        "Writing is paused",
+        "answers are late: u:tcp://a:1:3",
+        "takes no writes",
+        "go on without a majority",
+    ):
+        assert part in told
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [({}, "/run/mysqld/mysqld.sock"), ({"host": "db1"}, "db1:3306"), ({"socket": "/x"}, "/x")],
+)
+def test_without_a_place_the_usual_socket_is_asked(settings, where):
+    """The default is Debian's socket; a host means TCP."""
+    assert GaleraSettings(**settings).where == where
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"socket": "/x", "host": "y"},
+        {"tls_ca": "/ca"},
+        {"host": "x", "tls_certificate": "/c", "tls_ca": "/ca"},
+        {"host": "x", "tls_certificate": "/c", "tls_key": "/k"},
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings):
+    """Each mistake is named before anything is asked."""
+    with pytest.raises(ValueError, match=r"socket and host|tls_ca is for TCP|needs tls_certificate"):
+        GaleraSettings(**settings)
+
+
+def test_all_metrics_are_declared_once():
+    """No two variables declare the same name differently."""
+    names = [metric.name for metric in Galera.metrics]
+    assert len(names) == len(set(names))
+    assert "galera_cluster_status" in page(Galera, collect(node(RecordedServer("01-healthy.n1"))))
