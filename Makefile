@@ -13,7 +13,7 @@ format: ## let ruff arrange the code
 	@$(ENVIRONMENT) && .venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
 docs: ## write the tables in the pages anew, from the declarations in the code
-	@. .ci/environment && environment .venv "" && "$$python" docs/generate.py
+	@$(ENVIRONMENT) && "$$python" docs/generate.py
 
 bench: ## measure what the agent costs, beside others, and write docs/benchmarks.md (PART="scrape" for a part)
 	@. .ci/environment && environment .venv test && for need in $(PEERS); do \
