@@ -106,7 +106,8 @@ def test_an_address_that_is_taken_away_raises_the_alarm(agent, net, tmp_path):
         until(lambda: prometheus.value(f'vip_bound{{address="{V4}", name="main"}}') == 1)
         assert prometheus.value('rscollector_collector_up{type="vip"}') == 1
         rules = prometheus.ask("/api/v1/rules")["groups"]
-        assert {group["name"] for group in rules} == {"rscollector-agent", "rscollector-vip"}
+        folders = {path.parent.name for path in ROOT.glob("collectors/*/alerts.yml")}
+        assert {group["name"] for group in rules} == {f"rscollector-{name}" for name in folders}
         assert [
             rule["lastError"] for group in rules for rule in group["rules"] if rule.get("lastError")
         ] == []
