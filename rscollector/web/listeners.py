@@ -15,7 +15,7 @@ from typing import Any
 
 from rscollector.model.settings import Listen
 
-MAX_CONNECTIONS = 256
+MAX_CONNECTIONS = 1024  # with 256, of 500 scrapes at once some were turned away on a busy host
 LIFETIME = 15.0  # five seconds for a request, ten for its response
 _BACKLOG = 128
 
