@@ -26,8 +26,8 @@ SERVER = Metric(
 )
 
 _SETTINGS = (
-    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'wsrep_on', 'wsrep_provider', "
-    "'wsrep_provider_options', 'wsrep_cluster_name', 'wsrep_node_name')"
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'wsrep_provider', "
+    "'wsrep_provider_options', 'wsrep_cluster_name', 'wsrep_node_name', 'wsrep_desync')"
 )
 _STATUS = r"SHOW GLOBAL STATUS LIKE 'wsrep\_%'"
 _MEMBERS = "SELECT node_name FROM mysql.wsrep_cluster_members"
@@ -106,7 +106,7 @@ class Galera(Collector[GaleraSettings]):
         status = {name.lower(): text for name, text in self._server.pairs(_STATUS).items()}
         yield from self._of_status(context, status)
         yield from self._of_settings(settings)
-        yield from self._of_members(context)
+        yield from self._of_members(context, primary=status.get("wsrep_cluster_status") == "Primary")
         yield from self._of_rates(rates.Reading.of(status, context.clock()), status, _options(settings))
         self._sentences = list(explain(status, settings, self._members))
 
@@ -142,13 +142,14 @@ class Galera(Collector[GaleraSettings]):
         )
         yield from provider.samples(_options(settings))
 
-    def _of_members(self, context: Context) -> Iterator[Sample]:
-        rows, refused = self._server.optional(_MEMBERS)
+    def _of_members(self, context: Context, *, primary: bool) -> Iterator[Sample]:
+        rows, refused = (
+            self._server.optional(_MEMBERS) if primary else ([], "the node is in no primary component")
+        )
         if refused:
+            self._members.forget()
             context.note(f"members are not known by name: {refused}")
-            return
-        changed = self._members.update(str(name) for (name,) in rows)
-        if changed:
+        elif changed := self._members.update(str(name) for (name,) in rows):
             log.warning("%s", changed)
         yield from self._members.samples()
 

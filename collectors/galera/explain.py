@@ -14,19 +14,28 @@ _COMPONENT = {
 _STATE = {
     "0": "It has no part in the cluster's work: it is starting, or cut off",
     "1": "It is joining: it receives a state transfer, or waits for one, and answers no client",
-    "2": "It is a donor, or was desynchronised on purpose: it may fall behind without slowing the others",
+    "2": (
+        "It is a donor, or holds a read lock as a backup does: until that ends it may fall behind without "
+        "slowing the others"
+    ),
     "3": "It has received its state and applies what came meanwhile; it is not up to date yet",
     "4": "It is synced: up to date but for its queue",
 }
+_DONOR = "2"
+_DESYNCED = "It was desynchronised on purpose, by setting: it may fall behind without slowing the others"
 
 
 def explain(status: Mapping[str, str], settings: Mapping[str, str], members: Members) -> Iterator[str]:
     """Yield what status and settings mean, the most important first."""
     yield from _component(status, members)
     state = status.get("wsrep_local_state", "")
-    if state in _STATE:
-        comment = status.get("wsrep_local_state_comment", "")
-        yield f"{_STATE[state]} (wsrep_local_state = {state}, {comment})."
+    source = f"wsrep_local_state = {state}, {status.get('wsrep_local_state_comment', '')}"
+    if state == _DONOR and settings.get("wsrep_desync", "OFF").upper() == "ON":
+        yield f"{_DESYNCED} ({source}, wsrep_desync = {settings['wsrep_desync']})."
+    elif state in _STATE:
+        yield f"{_STATE[state]} ({source})."
+    if state == _DONOR and members.newest:
+        yield f"The last to join was {members.newest} (mysql.wsrep_cluster_members)."
     if _is(status, "wsrep_ready", expected=False):
         yield f"It refuses ordinary statements (wsrep_ready = {status['wsrep_ready']})."
     yield from _pace(status)

@@ -1,4 +1,8 @@
-"""The cluster's members by name: who is there, who has come and gone since the last tick. Pure."""
+"""The cluster's members by name: who is there, who has come and gone since the last tick. Pure.
+
+A node writes the list when it gets a view of a primary component: outside of one it still answers with the
+list of the last (MariaDB 10.11), in which everybody is there. Then nothing is said about anybody.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -29,21 +33,29 @@ class Members:
         self.expected = frozenset(expected)
         self._seen: frozenset[str] = frozenset()
         self._now: frozenset[str] | None = None
+        self._known = False
         self._joined = self._left = 0
+        self.newest = ""
 
     @property
     def missing(self) -> list[str]:
-        """Return who is expected and is not there."""
-        return sorted(self.expected - (self._now or frozenset()))
+        """Return who is expected and is not there; nobody while nobody is known."""
+        return sorted(self.expected - (self._now or frozenset())) if self._known else []
+
+    def forget(self) -> None:
+        """Take note that it is not known who is there."""
+        self._known = False
 
     def update(self, names: Iterable[str]) -> str:
         """Take note of who is there now, and say who has come and gone, "" if nobody has."""
         now = frozenset(names)
-        before, self._now = self._now, now
+        before, self._now, self._known = self._now, now, True
         self._seen = frozenset(sorted(self._seen | now)[:_MOST])
         if before is None:
             return ""
         joined, left = sorted(now - before), sorted(before - now)
+        if joined:
+            self.newest = _named(joined)
         self._joined += len(joined)
         self._left += len(left)
         told = [f"{_named(names)} {what}" for names, what in ((joined, "joined"), (left, "left")) if names]
@@ -51,9 +63,9 @@ class Members:
 
     def samples(self) -> Iterator[Sample]:
         """Yield what is known about the members."""
-        now = self._now or frozenset()
-        for name in sorted(self._seen | self.expected):
-            yield PRESENT(int(name in now), member=name)
+        if self._known and self._now is not None:
+            for name in sorted(self._seen | self.expected):
+                yield PRESENT(int(name in self._now), member=name)
         yield JOINED(self._joined)
         yield LEFT(self._left)
         if self.expected:

@@ -3,16 +3,18 @@
 `SHOW GLOBAL STATUS` and `SHOW GLOBAL VARIABLES` are answered in every state of a node and need no grant. An
 ordinary SELECT is refused with 1047 where the node is not ready, and with 1142 where a grant is missing.
 
-PyMySQL takes TLS without verifying anything when the server offers it and nothing is said; its connect
-timeout does not cover the handshake (PyMySQL#1177), for which the read timeout is.
+PyMySQL takes TLS without verifying anything when the server offers it and nothing is said; before 1.2 it goes
+on without TLS when the server offers none, whatever is said. Its connect timeout does not cover the handshake
+(PyMySQL#1177), for which the read timeout is.
 """
 
 import ssl
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pymysql
-from pymysql.constants import CR, ER
+from pymysql.constants import CLIENT, CR, ER
 
 from rscollector.api import Context, Misconfigured, Unavailable
 
@@ -25,6 +27,7 @@ _OPERATOR = {
     ER.HOST_IS_BLOCKED: "the server has blocked this host after too many errors; `FLUSH HOSTS` helps",
     1862: "the password has expired",
     4151: "the account is locked",
+    CR.CR_SSL_CONNECTION_ERROR: "tls_ca asks for TLS, and the server offers none",
 }
 _WORLD = {
     ER.CON_COUNT_ERROR: "all of the server's connections are taken (max_connections)",
@@ -38,13 +41,23 @@ REFUSED = (1047, ER.TABLEACCESS_DENIED_ERROR, ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR,
 """Codes with which a node refuses an ordinary SELECT: it is not ready, or a grant is missing."""
 
 
+class _Connection(pymysql.Connection):
+    """A connection that is not talked out of TLS, before anything of the password is sent."""
+
+    def _request_authentication(self) -> None:
+        if self.ssl and not self.server_capabilities & CLIENT.SSL:  # type: ignore[attr-defined]
+            raise pymysql.err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, "no TLS")
+        super()._request_authentication()  # type: ignore[misc]
+
+
 class Server:
     """A connection to a server. Every method raises Misconfigured or Unavailable with a sentence."""
 
     def __init__(self, settings: Any, context: Context) -> None:
         self.where = settings.where
+        _check_files(settings)
         try:
-            self._connection = pymysql.connect(**_arguments(settings, context.remaining()))
+            self._connection = _Connection(**_arguments(settings, context.remaining()))
         except (pymysql.err.Error, OSError) as error:
             raise self._translated(error) from error
 
@@ -81,7 +94,8 @@ class Server:
         code, text = (error.args[0], error.args[-1]) if len(error.args) > 1 else (0, str(error))
         cause = getattr(error, "original_exception", error)
         if isinstance(cause, ssl.SSLError):
-            return Misconfigured(f"{self.where}: TLS failed: {cause.reason or cause}")
+            reason = getattr(cause, "verify_message", "") or cause.reason or cause
+            return Misconfigured(f"{self.where}: TLS failed: {reason}")
         if isinstance(cause, PermissionError):
             return Misconfigured(f"{self.where}: this user may not use the socket")
         if code in _OPERATOR:
@@ -89,6 +103,16 @@ class Server:
         if isinstance(cause, FileNotFoundError | ConnectionError):
             return Unavailable(f"{self.where}: nobody answers there; the server is down or starting")
         return Unavailable(f"{self.where}: {_WORLD.get(code, 'the server cannot be asked')} ({code}: {text})")
+
+
+def _check_files(settings: Any) -> None:
+    for name in ("tls_ca", "tls_certificate", "tls_key"):
+        path = getattr(settings, name)
+        try:
+            if path:
+                Path(path).open("rb").close()
+        except OSError as error:
+            raise Misconfigured(f"{name} = {path}: {error.strerror}") from error
 
 
 def _arguments(settings: Any, timeout: float) -> dict[str, Any]:
@@ -103,16 +127,16 @@ def _arguments(settings: Any, timeout: float) -> dict[str, Any]:
         "charset": "utf8mb4",
     }
     if settings.socket:
-        return {**given, "unix_socket": settings.socket}
-    given |= {"host": settings.host, "port": settings.port}
-    if settings.tls_ca:
-        given |= {
-            "ssl_ca": settings.tls_ca,
-            "ssl_cert": settings.tls_certificate or None,
-            "ssl_key": settings.tls_key or None,
-            "ssl_verify_cert": True,
-            "ssl_verify_identity": True,
-        }
+        given["unix_socket"] = settings.socket
     else:
+        given |= {"host": settings.host, "port": settings.port}
+    if not settings.tls_ca:
         given["ssl_disabled"] = True  # else it would take what is offered, unverified, and seem to be safe
-    return given
+        return given
+    return given | {
+        "ssl_ca": settings.tls_ca,
+        "ssl_cert": settings.tls_certificate or None,
+        "ssl_key": settings.tls_key or None,
+        "ssl_verify_cert": True,
+        "ssl_verify_identity": True,
+    }

@@ -32,7 +32,7 @@ class Node:
         self.process = None
 
     def start(self, cluster, *arguments):
-        """Start it as a member of the cluster whose group addresses these are."""
+        """Start it as a member of the cluster whose group addresses these are, with options of the server."""
         options = {
             "user": "mysql",
             "datadir": self.directory,
@@ -76,7 +76,9 @@ class Node:
         """Run a statement as root, and return its rows."""
         with socket.socket(socket.AF_UNIX) as probe:  # PyMySQL leaves its own unclosed where nobody listens
             probe.connect(str(self.socket))
-        connection = pymysql.connect(unix_socket=str(self.socket), user="root", read_timeout=10)
+        connection = pymysql.connect(
+            unix_socket=str(self.socket), user="root", read_timeout=10, autocommit=True
+        )
         with connection, connection.cursor() as cursor:
             cursor.execute(statement)
             return cursor.fetchall()
@@ -91,6 +93,11 @@ class Node:
     def synced(self):
         """Tell whether it is up to date."""
         return self.status("wsrep_local_state_comment") == "Synced"
+
+    def wipe(self):
+        """Give it the data of a new server, so that it needs a whole state transfer."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        subprocess.run(["cp", "-a", str(self.directory.parent / "template"), str(self.directory)], check=True)
 
     def kill(self, number=signal.SIGKILL):
         """Send a signal, and reap it if that ends it."""
@@ -120,17 +127,28 @@ class Cluster:
         )
         shutil.chown(directory, "mysql", "mysql")
         self.nodes = [Node(directory, number) for number in (1, 2, 3)]
-        for node in self.nodes:
-            subprocess.run(["cp", "-a", str(template), str(node.directory)], check=True)
         self.addresses = ",".join(f"127.0.0.1:{node.group}" for node in self.nodes)
+        for node in self.nodes:
+            node.wipe()
         first, *others = self.nodes
-        first.start(self.addresses, "--wsrep-new-cluster")
-        until(first.synced, 30)
-        first.query(f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
-        first.query(f"GRANT SELECT ON mysql.wsrep_cluster_members TO {USER}@'127.0.0.1'")
+        self.bootstrap(first)
+        self.grant(first)
         for node in others:
             node.start(self.addresses)
             until(node.synced, 60)
+
+    def grant(self, node):
+        """Make the user that the collector connects as, with the privileges that its page asks for."""
+        node.query(f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
+        node.query(f"GRANT SELECT ON mysql.wsrep_cluster_members TO {USER}@'127.0.0.1'")
+
+    def bootstrap(self, node):
+        """Begin a cluster with this node, as an operator does who knows that it has the newest data."""
+        state = node.directory / "grastate.dat"
+        if state.exists():
+            state.write_text(state.read_text().replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1"))
+        node.start(self.addresses, "--wsrep-new-cluster")
+        until(node.synced, 30)
 
     def whole(self):
         """Tell whether all three are synced and see each other."""

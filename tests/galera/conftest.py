@@ -1,4 +1,4 @@
-"""The cluster, for all tests that need one."""
+"""The cluster, for all tests that need one, and who watches it."""
 
 import os
 import shutil
@@ -6,7 +6,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from cluster import PROVIDER, Cluster
+from cluster import PASSWORD, PROVIDER, Cluster, Node
+from harness import free_port, until
+from scraping import Prometheus
+from watch import AGENT, Watch, section
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +30,41 @@ def cluster(shared_cluster):
     shared_cluster.heal()
     yield shared_cluster
     shared_cluster.heal()
+
+
+@pytest.fixture
+def server(shared_cluster):
+    """Start a server that is no member of the cluster: `server(provider, *arguments)`."""
+    started = []
+
+    def start(provider, *arguments):
+        node = Node(shared_cluster.nodes[0].directory.parent, 9, provider)
+        node.wipe()
+        started.append(node)
+        node.start("", *arguments)
+        until(lambda: node.status("Uptime"), 30)
+        return node
+
+    yield start
+    for node in started:
+        node.kill()
+        shutil.rmtree(node.directory)
+
+
+@pytest.fixture(scope="session")
+def shared_prometheus(tmp_path_factory):
+    """Start a Prometheus once, for it needs five seconds to find what it scrapes: whoever listens at `target`."""
+    started = Prometheus(tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{free_port()}")
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def watching(agent, cluster, shared_prometheus):
+    """Start an agent that watches the three nodes and is scraped, and wait until all is well."""
+    toml = AGENT.format(listen=f'"{shared_prometheus.target}"') + "".join(map(section, cluster.nodes))
+    watch = Watch(agent(toml, GALERA=PASSWORD), shared_prometheus)
+    until(watch.whole, 30)
+    until(lambda: shared_prometheus.value("sum(rscollector_collector_up)") == 4, 30)
+    until(lambda: not watch.alarms(), 30)
+    return watch

@@ -1,194 +1,201 @@
-"""A real cluster of three nodes, and an agent that watches all of them."""
+"""A real cluster of three nodes in every kind of trouble, watched by an agent and a Prometheus with our alerts."""
 
 import signal
-import socket
-import time
+import threading
+from contextlib import suppress
 
+import psutil
+import pymysql
 import pytest
-from cluster import PASSWORD, USER, Node
 from harness import until
 
-pytestmark = [pytest.mark.needs("mariadbd", "rsync", "root"), pytest.mark.timeout(300)]
-
-AGENT = """
-[agent]
-interval = "1s"
-timeout = "800ms"
-backoff_min = "200ms"
-backoff_max = "1s"
-max_failures = 100000
-max_hangs = 100000
-[web]
-listen = []
-[collector.tame.good]
-"""
-
-
-def section(node, name="", **settings):
-    """Return a section for a node, with the least privileges that are documented."""
-    given = {
-        "host": '"127.0.0.1"',
-        "port": node.port,
-        "user": f'"{USER}"',
-        "password": '{ env = "GALERA" }',
-        "members": '["n1", "n2", "n3"]',
-        **settings,
-    }
-    lines = [f"{key} = {value}" for key, value in given.items()]
-    return "\n".join([f"[collector.galera.{name or node.name}]", *lines]) + "\n"
-
-
-@pytest.fixture
-def watching(agent, cluster):
-    """Start an agent that watches the three nodes, and wait until all is well."""
-    started = agent(AGENT + "".join(map(section, cluster.nodes)), GALERA=PASSWORD)
-    until(lambda: all(each["up"] for each in started.status()["collectors"]), 30)
-    return started
-
-
-def state(agent, name, metric):
-    """Return the state that is set of a stateset, as a node's collector tells it."""
-    found = [
-        dict(labels)[metric]
-        for (each, labels), value in agent.metrics().items()
-        if each == metric and value == 1 and ("name", name) in labels
-    ]
-    return found[0] if found else None
-
-
-def seen(agent, name):
-    """Return what a node's collector tells: component, state, size."""
-    size = agent.value("galera_cluster_size", name=name)
-    return state(agent, name, "galera_cluster_status"), state(agent, name, "galera_local_state"), size
-
-
-def recovers(agent, *names):
-    """Wait until these nodes are synced members of three again; return how long that took."""
-    began = time.monotonic()
-    for name in names:
-        until(lambda name=name: seen(agent, name) == ("primary", "synced", 3), 60)
-    return time.monotonic() - began
+pytestmark = [pytest.mark.needs("mariadbd", "rsync", "prometheus", "root"), pytest.mark.timeout(300)]
 
 
 def test_a_healthy_cluster_is_the_same_from_every_node(watching):
-    """Three synced members, by name, seen with the documented privileges alone."""
+    """Three synced members, by name, seen with the documented privileges alone; no alert fires."""
     for name in ("n1", "n2", "n3"):
-        assert seen(watching, name) == ("primary", "synced", 3)
+        assert watching.seen(name) == ("primary", "synced", 3)
         present = {
             dict(labels)["member"]: value
-            for (metric, labels), value in watching.metrics().items()
+            for (metric, labels), value in watching.agent.metrics().items()
             if metric == "galera_member_present" and ("name", name) in labels
         }
         assert present == {"n1": 1, "n2": 1, "n3": 1}
-        assert watching.value("galera_unknown_variables", name=name) == 0
-    assert [each["notes"] for each in watching.status()["collectors"]] == [[], [], [], []]
+        assert watching.value("galera_unknown_variables", name) == 0
+    assert [each["notes"] for each in watching.agent.status()["collectors"]] == [[], [], [], []]
+    groups = watching.prometheus.ask("/api/v1/rules")["groups"]
+    rules = [rule for group in groups if group["name"] == "rscollector-galera" for rule in group["rules"]]
+    assert {rule["health"] for rule in rules} == {"ok"}
+    assert watching.alarms() == set()
 
 
 def test_a_node_that_is_killed_is_missed_by_name(watching, cluster):
     """The others say who is gone, in metrics and in one line; its own collector says that nobody answers."""
     cluster.nodes[2].kill()
-    until(lambda: seen(watching, "n1") == ("primary", "synced", 2), 30)
-    until(lambda: watching.value("galera_member_present", name="n1", member="n3") == 0)
-    until(lambda: "galera/n1: galera: n3 left; 2 members now" in watching.log)
-    until(lambda: watching.value("rscollector_collector_up", type="galera", name="n3") == 0)
-    assert "nobody answers there; the server is down or starting" in watching.collector("galera/n3")["reason"]
+    watching.sees("n1", "primary", "synced", 2)
+    until(lambda: watching.value("galera_member_present", "n1", member="n3") == 0)
+    until(lambda: "galera/n1: galera: n3 left; 2 members now" in watching.agent.log)
+    until(lambda: watching.up("n3") == 0)
+    reason = watching.agent.collector("galera/n3")["reason"]
+    assert "nobody answers there; the server is down or starting" in reason
+    watching.prometheus.fires("GaleraMembersMissing", "RscollectorCollectorDown")
     cluster.heal()
-    assert recovers(watching, "n1", "n2", "n3") < 10
+    watching.right()
 
 
 def test_a_node_that_is_stopped_hangs_only_its_own_collector(watching, cluster):
     """The kernel accepts for it and nobody answers: the worker is killed, the others are on time."""
     cluster.nodes[2].kill(signal.SIGSTOP)
-    until(lambda: watching.value("rscollector_collector_up", type="galera", name="n3") == 0)
-    until(lambda: seen(watching, "n1") == ("primary", "synced", 2), 30)
-    assert watching.value("rscollector_collector_ticks_missed_total", type="tame") == 0
-    assert watching.value("rscollector_collector_up", type="tame") == 1
+    until(lambda: watching.up("n3") == 0)
+    watching.sees("n1", "primary", "synced", 2)
+    watching.prometheus.fires("GaleraMembersMissing", "RscollectorCollectorDown")
+    watching.unharmed()
     cluster.heal()
-    assert recovers(watching, "n1", "n2", "n3") < 15
+    watching.right()
 
 
 def test_a_node_that_is_isolated_says_so_and_so_do_the_others(watching, cluster):
     """Non-primary on it, primary with two members on the others; it speaks, though it refuses statements."""
     cluster.nodes[2].query("SET GLOBAL wsrep_provider_options='gmcast.isolate=1'")
-    until(lambda: seen(watching, "n3") == ("non_primary", "initialized", 1), 30)
-    until(lambda: seen(watching, "n1") == ("primary", "synced", 2), 30)
-    assert watching.value("galera_ready", name="n3") == 0
-    assert watching.value("galera_cluster_configuration_id", name="n3") is None
+    watching.sees("n3", "non_primary", "initialized", 1)
+    watching.sees("n1", "primary", "synced", 2)
+    assert watching.value("galera_ready", "n3") == 0
+    assert watching.value("galera_cluster_configuration_id", "n3") is None
+    assert watching.value("galera_member_present", "n3", member="n1") is None
+    until(lambda: "members are not known by name" in str(watching.agent.collector("galera/n3")["notes"]))
+    watching.prometheus.fires(
+        "GaleraNotPrimary", "GaleraNotReady", "GaleraSizesDiffer", "GaleraMembersMissing"
+    )
     cluster.heal()
-    assert recovers(watching, "n1", "n2", "n3") < 10
+    watching.right()
+
+
+def test_a_cluster_that_has_split_in_two_is_called_by_its_name(watching, cluster):
+    """A node that is cut off is made primary by hand: two parts write, each sees nothing wrong with itself."""
+    stray = cluster.nodes[2]
+    stray.query("SET GLOBAL wsrep_provider_options='gmcast.isolate=1'")
+    watching.sees("n3", "non_primary", "initialized", 1)
+    stray.query("SET GLOBAL wsrep_provider_options='pc.bootstrap=1'")
+    watching.sees("n3", "primary", "synced", 1)
+    watching.sees("n1", "primary", "synced", 2)
+    watching.prometheus.fires("GaleraSplitBrain", "GaleraSizesDiffer")
+    stray.kill()
+    stray.wipe()
+    cluster.heal()
+    watching.right()
+
+
+def test_a_second_cluster_of_the_same_name_is_another_history(watching, cluster):
+    """Somebody begins a cluster with an empty node: its state UUID is another."""
+    stray = cluster.nodes[2]
+    stray.kill(signal.SIGTERM)
+    stray.wipe()
+    cluster.bootstrap(stray)
+    cluster.grant(stray)
+    watching.sees("n3", "primary", "synced", 1)
+    watching.prometheus.fires("GaleraHistoriesDiffer", "GaleraSplitBrain")
+    stray.kill()
+    stray.wipe()
+    cluster.heal()
+    watching.right()
+
+
+def test_a_cluster_that_is_down_and_bootstrapped_comes_back(watching, cluster):
+    """All are gone; one is bootstrapped and is alone; the others join it."""
+    for node in cluster.nodes:
+        node.kill(signal.SIGTERM)
+    until(lambda: [watching.up(node.name) for node in cluster.nodes] == [0, 0, 0])
+    assert watching.agent.value("galera_cluster_size") is None
+    watching.prometheus.fires("RscollectorCollectorDown")
+    cluster.bootstrap(cluster.nodes[2])
+    watching.sees("n3", "primary", "synced", 1)
+    watching.prometheus.fires("GaleraMembersMissing")
+    cluster.heal()
+    watching.right()
+
+
+def test_a_state_transfer_is_seen_from_its_donor(watching, cluster):
+    """The node that joins answers nobody; the one that gives says that it is a donor, and who came last."""
+    joiner = cluster.nodes[2]
+    joiner.kill(signal.SIGTERM)
+    watching.sees("n1", "primary", "synced", 2)
+    joiner.wipe()
+    joiner.start(cluster.addresses)
+    (transfer,) = until(lambda: receivers(joiner))
+    transfer.suspend()
+    donor = until(lambda: [name for name in ("n1", "n2") if watching.seen(name)[1] == "donor_desynced"])[0]
+    assert watching.seen(donor) == ("primary", "donor_desynced", 3)
+    assert watching.value("galera_desync_count", donor) >= 1
+    assert watching.up("n3") == 0
+    watching.prometheus.fires("GaleraDesynced", "RscollectorCollectorDown")
+    transfer.resume()
+    cluster.heal()
+    watching.right()
+
+
+def receivers(node):
+    """Return the process that receives a node's state, in a list, once it does."""
+    with suppress(psutil.Error):
+        family = psutil.Process(node.process.pid).children(recursive=True)
+        return [each for each in family if each.name() == "rsync"][:1]
+    return []
+
+
+def test_flow_control_is_a_share_of_the_time_between_two_ticks(watching, cluster):
+    """One node applies slowly (no key: each row is searched for), and lets all others wait until it has caught up."""
+    writer, slow = cluster.nodes[0], cluster.nodes[2]
+    writer.query("CREATE DATABASE IF NOT EXISTS test")
+    writer.query("CREATE OR REPLACE TABLE test.t (a INT, b INT) ENGINE=InnoDB")
+    writer.query("INSERT INTO test.t SELECT seq, 0 FROM test.seq_1_to_1000")
+    slow.query("SET GLOBAL wsrep_provider_options='gcs.fc_limit=1'")
+    stop = threading.Event()
+
+    def write():
+        connection = pymysql.connect(unix_socket=str(writer.socket), user="root", autocommit=True)
+        with connection, connection.cursor() as cursor:
+            while not stop.is_set():
+                cursor.execute("UPDATE test.t SET b = b + 1")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        until(lambda: (watching.value("galera_flow_control_paused_ratio", "n1") or 0) > 0.2, 30)
+        until(lambda: (watching.value("galera_flow_control_sent_total", "n3") or 0) > 0)
+        watching.prometheus.fires("GaleraFlowControl")
+    finally:
+        stop.set()
+        thread.join(30)
+        slow.query("SET GLOBAL wsrep_provider_options='gcs.fc_limit=16'")
+    until(lambda: watching.value("galera_recv_queue_length", "n3") == 0, 60)
+    until(lambda: watching.value("galera_flow_control_paused_ratio", "n1") == 0)
+    watching.right()
 
 
 def test_a_desynchronised_node_is_no_failure(watching, cluster):
-    """It is a donor or was desynchronised on purpose, and stays a member."""
+    """It was desynchronised on purpose, and stays a member."""
     cluster.nodes[1].query("SET GLOBAL wsrep_desync=ON")
-    until(lambda: seen(watching, "n2") == ("primary", "donor_desynced", 3))
-    assert watching.value("galera_desync_count", name="n2") == 1
+    watching.sees("n2", "primary", "donor_desynced", 3)
+    assert watching.value("galera_desync_count", "n2") == 1
+    watching.prometheus.fires("GaleraDesynced")
     cluster.nodes[1].query("SET GLOBAL wsrep_desync=OFF")
-    assert recovers(watching, "n2") < 10
+    watching.right()
+
+
+def test_a_read_only_node_says_so(watching, cluster):
+    """It is a setting, no state of the cluster, and costs no other number."""
+    cluster.nodes[1].query("SET GLOBAL read_only=ON")
+    until(lambda: watching.value("galera_read_only", "n2") == 1)
+    assert watching.seen("n2") == ("primary", "synced", 3)
+    cluster.nodes[1].query("SET GLOBAL read_only=OFF")
+    until(lambda: watching.value("galera_read_only", "n2") == 0)
 
 
 def test_a_server_that_restarts_during_a_collect_is_asked_again(watching, cluster):
     """The kept connection is gone; the next one is made when the server is back."""
     cluster.nodes[1].kill(signal.SIGTERM)
-    until(lambda: watching.value("rscollector_collector_up", type="galera", name="n2") == 0)
+    until(lambda: watching.up("n2") == 0)
     cluster.heal()
-    assert recovers(watching, "n2") < 10
-    assert watching.value("rscollector_collector_restarts_total", name="n2", reason="unavailable") >= 1
-
-
-def test_a_wrong_password_is_named_and_not_hurried(agent, cluster):
-    """Misconfigured, with the server's own words and without the password."""
-    started = agent(AGENT + section(cluster.nodes[0]), GALERA="wrong-secret")
-    until(lambda: started.state("galera/n1") == "removed")
-    reason = started.collector("galera/n1")["reason"]
-    assert (
-        "the user or the password is wrong (1045: Access denied for user 'rscollector'@'127.0.0.1'" in reason
-    )
-    assert "wrong-secret" not in started.log + reason
-
-
-def test_a_server_that_accepts_and_never_answers_is_killed_at_the_deadline(agent, cluster):
-    """The driver's timeouts are a courtesy: the deadline holds whatever they do."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        hung = section(cluster.nodes[0], "hung", port=silent.getsockname()[1])
-        started = agent(AGENT + hung + section(cluster.nodes[0]), GALERA=PASSWORD)
-        runs = ("rscollector_collector_runs_total", {"type": "galera", "name": "hung"})
-        until(
-            lambda: sum(started.value(runs[0], **runs[1], result=each) for each in ("hang", "unavailable")),
-            30,
-        )
-        until(lambda: started.collector("galera/n1")["up"])
-        assert started.value("rscollector_collector_ticks_missed_total", type="tame") == 0
-
-
-@pytest.fixture
-def plain(cluster, tmp_path_factory):
-    """Start a MariaDB that is no member of any cluster."""
-    directory = cluster.nodes[0].directory.parent
-    node = Node(directory, 9, provider="")
-    import shutil
-    import subprocess
-
-    subprocess.run(["cp", "-a", str(directory / "template"), str(node.directory)], check=True)
-    node.start("")
-    until(lambda: node.status("Uptime"), 30)
-    yield node
-    node.kill()
-    shutil.rmtree(node.directory)
-
-
-def test_a_plain_mariadb_is_misconfigured_in_one_sentence(rscollector, plain):
-    """It answers, and is no member of a cluster."""
-    done = rscollector("collect", "galera", "--set", f'socket="{plain.socket}"', "--set", 'user="root"')
-    assert done.returncode == 1
-    assert f"misconfigured: {plain.socket}: this server is no member of a Galera cluster" in done.stderr
-
-
-def test_the_state_is_explained_on_the_command_line(rscollector, cluster):
-    """`rscollector collect galera --explain` says what is, through the node's socket."""
-    done = rscollector(
-        "collect", "galera", "--explain",
-        "--set", f'socket="{cluster.nodes[0].socket}"', "--set", 'user="root"',
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "This node is in the primary component, together with 2 others" in done.stdout
+    watching.right()
+    restarts = "rscollector_collector_restarts_total"
+    assert watching.agent.value(restarts, type="galera", name="n2", reason="unavailable") >= 1

@@ -7,6 +7,7 @@ from recorded import STATES, RecordedServer, node
 
 from collectors.galera import Galera
 from collectors.galera.collector import GaleraSettings
+from collectors.galera.members import Members
 from rscollector.api import Misconfigured
 from rscollector.testing import FakeClock, FakeContext, collect, page, values
 
@@ -101,10 +102,10 @@ def test_variables_of_other_versions_are_known(name, text, metric, value):
 def test_a_variable_that_nobody_knows_is_counted_and_noted():
     """It is not lost, fails nothing, and is listed for the operator."""
     context = FakeContext()
-    server = RecordedServer("01-healthy.n1", wsrep_new_thing="42", wsrep_cluster_status="Perhaps")
+    server = RecordedServer("01-healthy.n1", wsrep_new_thing="42", wsrep_ready="Perhaps")
     found = values(collect(node(server), context=context))
     assert found["galera_unknown_variables"] == 2
-    assert context.notes == ["unknown variables: wsrep_cluster_status = 'Perhaps', wsrep_new_thing = '42'"]
+    assert context.notes == ["unknown variables: wsrep_new_thing = '42', wsrep_ready = 'Perhaps'"]
 
 
 def test_a_server_that_is_no_member_is_misconfigured():
@@ -206,17 +207,35 @@ def test_who_is_expected_and_missing_is_shown_from_the_first_collect():
     assert found["galera_members_expected"] == 3
 
 
-def test_a_node_that_refuses_statements_still_tells_its_state():
-    """Not ready, it names no members; a note says why, and all the rest is there."""
+def test_a_node_outside_the_primary_component_names_no_members():
+    """It would give the list of the last component, in which everybody is there."""
     context = FakeContext()
-    server = RecordedServer(
-        "05-n3-isolated.n3", refusal="WSREP has not yet prepared node for application use"
-    )
-    found = values(collect(node(server), context=context))
+    server = RecordedServer("05-n3-isolated.n3", members=("n1", "n2", "n3"))
+    found = values(collect(node(server), {"members": ["n1", "n2", "n3"]}, context=context))
     assert stateset(found, "galera_cluster_status") == "non_primary"
+    assert [name for name in found if name.startswith("galera_member_present")] == []
+    assert found["galera_members_expected"] == 3
+    assert context.notes == ["members are not known by name: the node is in no primary component"]
+    assert "Missing" not in " ".join(explained(server, members=("n1", "n2", "n3")))
+
+
+def test_a_node_that_refuses_statements_still_tells_its_state():
+    """Not ready, or without the grant, it names no members; a note says why, and all the rest is there."""
+    context = FakeContext()
+    server = RecordedServer("01-healthy.n1", refusal="WSREP has not yet prepared node for application use")
+    found = values(collect(node(server), context=context))
+    assert stateset(found, "galera_cluster_status") == "primary"
     assert context.notes == [
         "members are not known by name: WSREP has not yet prepared node for application use"
     ]
+
+
+def test_who_left_while_nobody_was_known_is_missed_afterwards():
+    """A node that was cut off compares with the last list that was true."""
+    members = Members()
+    members.update(["n1", "n2", "n3"])
+    members.forget()
+    assert members.update(["n1", "n3"]) == "n2 left; 2 members now"
 
 
 EXPLAINED = {
@@ -226,7 +245,7 @@ EXPLAINED = {
     ],
     "03-n3-read-lock.n3": [
         "This node is in the primary component, together with 2 others (wsrep_cluster_status = Primary, wsrep_cluster_size = 3).",
-        "It is a donor, or was desynchronised on purpose: it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
+        "It is a donor, or holds a read lock as a backup does: until that ends it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
         "58 write-sets wait to be applied here (wsrep_local_recv_queue).",
         "Operations that keep it desynchronised: 1 (wsrep_desync_count).",
     ],
@@ -241,7 +260,7 @@ EXPLAINED = {
     ],
     "09-donor.n1": [
         "This node is in the primary component, together with 2 others (wsrep_cluster_status = Primary, wsrep_cluster_size = 3).",
-        "It is a donor, or was desynchronised on purpose: it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
+        "It is a donor, or holds a read lock as a backup does: until that ends it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
         "Operations that keep it desynchronised: 1 (wsrep_desync_count).",
     ],
 }
@@ -271,6 +290,20 @@ def test_every_sentence_can_be_traced_to_what_was_read(state):
             if name.startswith("wsrep_"):
                 assert name in server.status
                 assert value in ("", server.status[name])
+
+
+def test_a_donor_and_a_node_that_was_desynchronised_are_told_apart():
+    """The setting says which of both it is; the last to join is who may receive the transfer."""
+    setting = RecordedServer("09-donor.n1")
+    setting.settings["wsrep_desync"] = "ON"
+    assert (
+        "It was desynchronised on purpose, by setting: it may fall behind without slowing the others "
+        "(wsrep_local_state = 2, Donor/Desynced, wsrep_desync = ON)."
+    ) in explained(setting)
+    collector, _ = two_collects(
+        RecordedServer("04-n3-sigstopped.n1", members=("n1", "n2")), RecordedServer("09-donor.n1")
+    )
+    assert "The last to join was n3 (mysql.wsrep_cluster_members)." in collector.explain()
 
 
 def test_what_is_missing_and_doubtful_is_said():

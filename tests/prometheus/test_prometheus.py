@@ -1,75 +1,15 @@
 """A real Prometheus scrapes a real agent, loads the alerts, and fires when an address is taken away."""
 
-import json
-import re
 import subprocess
-import sys
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import pytest
-from harness import free_port, until
+from harness import until
 from netns import namespace
+from scraping import Prometheus
 
 ROOT = Path(__file__).resolve().parents[2]
 V4 = "192.0.2.10"
-
-
-def shortened(rules):
-    """Return alert rules that fire after two seconds: what is tested here is not patience."""
-    return re.sub(r"for: \w+", "for: 2s", rules)
-
-
-class Prometheus:
-    """A Prometheus in a network namespace, asked from a process in it."""
-
-    def __init__(self, directory, net, target):
-        self.net = net
-        self.port = free_port()
-        rules = []
-        for folder in sorted((ROOT / "collectors").iterdir()):
-            if (folder / "alerts.yml").exists():
-                rules.append(directory / f"{folder.name}.yml")
-                rules[-1].write_text(shortened((folder / "alerts.yml").read_text()))
-        config = {
-            "global": {"scrape_interval": "500ms", "evaluation_interval": "500ms"},
-            "scrape_configs": [{"job_name": "rscollector", "static_configs": [{"targets": [target]}]}],
-            "rule_files": [str(rule) for rule in rules],
-        }
-        (directory / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
-        command = [
-            "prometheus",
-            f"--config.file={directory}/prometheus.yml",
-            f"--storage.tsdb.path={directory}/data",
-            f"--web.listen-address=127.0.0.1:{self.port}",
-        ]
-        self.log = (directory / "prometheus.log").open("w")
-        self.process = subprocess.Popen([*net.enter, *command], stderr=self.log, stdout=self.log)
-
-    def ask(self, path, **parameters):
-        """Return the data of an answer, None while there is none."""
-        url = f"http://127.0.0.1:{self.port}{path}?{urllib.parse.urlencode(parameters)}"
-        code = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())"
-        command = [*self.net.enter, sys.executable, "-c", code, url]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        return json.loads(done.stdout)["data"] if done.returncode == 0 else None
-
-    def value(self, query):
-        """Return the value of a query with one result, None while there is none."""
-        data = self.ask("/api/v1/query", query=query)
-        return float(data["result"][0]["value"][1]) if data and data["result"] else None
-
-    def firing(self):
-        """Return the names of the alerts that fire."""
-        data = self.ask("/api/v1/alerts") or {"alerts": []}
-        return {each["labels"]["alertname"] for each in data["alerts"] if each["state"] == "firing"}
-
-    def stop(self):
-        """End it."""
-        self.process.terminate()
-        self.process.wait(30)
-        self.log.close()
 
 
 @pytest.fixture
@@ -100,7 +40,7 @@ def test_an_address_that_is_taken_away_raises_the_alarm(agent, net, tmp_path):
         """,
         prefix=net.enter,
     )
-    prometheus = Prometheus(tmp_path, net, "127.0.0.1:10070")
+    prometheus = Prometheus(tmp_path, "127.0.0.1:10070", net)
     try:
         until(lambda: prometheus.value('up{job="rscollector"}') == 1, timeout=30)
         until(lambda: prometheus.value(f'vip_bound{{address="{V4}", name="main"}}') == 1)
