@@ -84,3 +84,14 @@ class Prometheus:
         self.process.terminate()
         self.process.wait(30)
         self.log.close()
+
+
+def dashboard_queries(name, **variables):
+    """Return the queries of a collector's dashboard, with these values for its variables."""
+    panels = json.loads((ROOT / "collectors" / name / "dashboard.json").read_text())["panels"]
+    values = {"__rate_interval": "10s", **variables}
+    return [
+        re.sub(r"\$(\w+)", lambda found: values[found[1]], target["expr"])
+        for panel in panels
+        for target in panel.get("targets", [])
+    ]

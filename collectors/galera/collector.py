@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from collectors.galera import members, provider, rates
 from collectors.galera.explain import explain
 from collectors.galera.server import Server
-from collectors.galera.variables import VARIABLES
+from collectors.galera.variables import VARIABLES, read_only
 from rscollector.api import Collector, Context, Kind, Metric, Misconfigured, Sample, Secret, setting
 
 log = logging.getLogger("galera")
@@ -134,7 +134,7 @@ class Galera(Collector[GaleraSettings]):
             context.note(f"unknown variables: {', '.join(sorted(unknown))}")
 
     def _of_settings(self, settings: dict[str, str]) -> Iterator[Sample]:
-        yield READ_ONLY(int(settings.get("read_only", "OFF").upper() == "ON"))
+        yield READ_ONLY(int(read_only(settings)))
         yield SERVER(
             version=settings.get("version", ""),
             cluster=settings.get("wsrep_cluster_name", ""),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from collectors.galera.members import Members
 from collectors.galera.provider import options
-from collectors.galera.variables import flag, listed
+from collectors.galera.variables import flag, listed, read_only
 
 _COMPONENT = {
     "primary": "This node is in the primary component, together with {others}",
@@ -83,8 +83,8 @@ def _histories(status: Mapping[str, str]) -> Iterator[str]:
 
 def _doubts(status: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[str]:
     chosen = options(settings.get("wsrep_provider_options", ""))
-    if settings.get("read_only", "OFF").upper() == "ON":
-        yield "It takes no writes of ordinary users, by setting (read_only = ON)."
+    if read_only(settings):
+        yield f"It takes no writes of ordinary users, by setting (read_only = {settings['read_only']})."
     for name in ("pc.ignore_sb", "pc.ignore_quorum"):
         if chosen.get(name, "false") in ("true", "yes", "1"):
             yield f"It would go on without a majority, by setting ({name} in wsrep_provider_options)."

@@ -60,6 +60,11 @@ def flag(text: str) -> bool:
     raise ValueError(f"neither ON nor OFF: {text!r}")
 
 
+def read_only(settings: Mapping[str, str]) -> bool:
+    """Tell whether the server is read-only: newer servers have more words for that than ON."""
+    return settings.get("read_only", "OFF").upper() not in ("OFF", "0")
+
+
 def _states(name: str, help_: str, states: tuple[str, ...], words: Mapping[str, str]) -> Variable:
     metric = Metric(f"galera_{name}", Kind.STATESET, help_, states=states)
 

@@ -50,6 +50,7 @@ class Node:
         if self.provider:
             options |= {
                 "wsrep-on": "ON",
+                "loose-plugin-wsrep-provider": "OFF",  # with it gmcast.isolate cannot be set (MariaDB 11.8)
                 "wsrep-provider": self.provider,
                 "wsrep-cluster-name": "t",
                 "wsrep-cluster-address": f"gcomm://{cluster}",
@@ -108,9 +109,9 @@ class Node:
 
 
 class Cluster:
-    """Three nodes. `heal` brings all of them back."""
+    """Three nodes, or as many as are wanted. `heal` brings all of them back."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, size=3):
         directory.chmod(0o755)
         template = directory / "template"
         subprocess.run(
@@ -126,7 +127,7 @@ class Cluster:
             capture_output=True,
         )
         shutil.chown(directory, "mysql", "mysql")
-        self.nodes = [Node(directory, number) for number in (1, 2, 3)]
+        self.nodes = [Node(directory, number) for number in range(1, size + 1)]
         self.addresses = ",".join(f"127.0.0.1:{node.group}" for node in self.nodes)
         for node in self.nodes:
             node.wipe()

@@ -1,12 +1,9 @@
-"""Record what the nodes of a real cluster answer: `python tests/galera/record.py DIRECTORY`, with another server's
-packages installed, into tests/galera/recordings/ for the tests."""
+"""Record what the nodes of a real cluster answer, to test with versions of the server that are not installed here:
+`PYTHONPATH=.:tests:tests/galera python3 tests/galera/record.py tests/galera/recordings/mariadb-11.8`."""
 
 import sys
 import tempfile
 from pathlib import Path
-
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
 
 from cluster import Cluster
 from harness import until

@@ -4,8 +4,11 @@ from pathlib import Path
 
 from collectors.galera import Galera
 
-RECORDINGS = Path(__file__).parent / "recordings" / "mariadb-10.11"
-STATES = sorted(path.name.removesuffix(".wsrep.tsv") for path in RECORDINGS.glob("*.wsrep.tsv"))
+RECORDINGS = Path(__file__).parent / "recordings"
+USUAL = "mariadb-10.11"
+STATES = sorted(
+    str(path.relative_to(RECORDINGS)).removesuffix(".wsrep.tsv") for path in RECORDINGS.rglob("*.wsrep.tsv")
+)
 
 
 def table(name):
@@ -15,11 +18,16 @@ def table(name):
 
 
 class RecordedServer:
-    """Answers as the recorded node did; `refusal` is what it says to an ordinary SELECT."""
+    """Answers as the recorded node did; `refusal` is what it says to an ordinary SELECT.
+
+    A state is "01-healthy.n1" of the usual version, or "mariadb-11.8/01-healthy.n1".
+    """
 
     def __init__(self, state, members=("n1", "n2", "n3"), refusal="", **changed):
-        self.status = {**table(f"{state}.wsrep"), **changed}
-        self.settings = table("01-healthy.n1.settings")
+        version, _, state = state.rpartition("/")
+        place = version or USUAL
+        self.status = {**table(f"{place}/{state}.wsrep"), **changed}
+        self.settings = table(f"{place}/01-healthy.n1.settings")
         self.members = members
         self.refusal = refusal
 

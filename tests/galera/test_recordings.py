@@ -46,6 +46,9 @@ def test_every_variable_of_every_recording_is_known_and_can_be_read(state):
         ("08-n1-bootstrapped.n1", "primary", "synced", 1, 1),
         ("09-donor.n1", "primary", "donor_desynced", 3, 1),
         ("10-n3-clean-stop.n2", "primary", "synced", 2, 1),
+        ("mariadb-11.8/01-healthy.n1", "primary", "synced", 3, 1),
+        ("mariadb-11.8/02-n3-desynced.n3", "primary", "donor_desynced", 3, 1),
+        ("mariadb-11.8/05-n3-isolated.n3", "non_primary", "initialized", 1, 0),
     ],
 )
 def test_the_state_of_a_node_is_what_it_says(state, component, local, size, ready):
