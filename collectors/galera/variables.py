@@ -1,7 +1,7 @@
 """What each `wsrep_` status variable is: the metric that it becomes, and how its text is read.
 
 Names and meanings: the documentation of MariaDB, of Percona XtraDB Cluster and of Galera; the recordings of
-real nodes in the tests. A value that a variable has only by way of saying "none" (2⁶⁴−1) gives no sample.
+real nodes in the tests. A value that a variable has only by way of saying "none" (2⁶⁴−1, −1) gives no sample.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rscollector.api import Kind, Metric, Sample
 
-NONE = 2**64 - 1
+NONE = (2**64 - 1, -1)  # the second in MariaDB 11.8
 
 LOCAL_STATES = ("initialized", "joining", "donor_desynced", "joined", "synced", "error")
 CLUSTER_STATES = ("primary", "non_primary", "disconnected")
@@ -27,7 +27,7 @@ class Variable(NamedTuple):
 def _number(metric: Metric, factor: float = 1) -> Variable:
     def read(text: str) -> Iterator[Sample]:
         value = float(text) if any(each in text for each in ".eEn") else int(text)
-        if value != NONE:
+        if value not in NONE:
             yield metric(value if factor == 1 else value * factor)
 
     return Variable((metric,), read)

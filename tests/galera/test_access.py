@@ -204,11 +204,11 @@ def test_tls_is_verified_or_refused(collect, encrypted, authorities):
     assert "the user or the password is wrong (1045" in collect(**plain).stderr
 
 
-def test_a_server_that_offers_no_tls_is_not_trusted_instead(collect, cluster, authorities):
+def test_a_server_that_offers_no_tls_is_not_trusted_instead(collect, server, authorities):
     """PyMySQL before 1.2 would go on without: whoever asks for TLS gets TLS or nothing."""
-    done = collect(**over_tcp(cluster.nodes[0], host="localhost", tls_ca=authorities / "ca.pem"))
+    node = server("", "--skip-ssl")
+    node.query(f"CREATE USER {USER}@'127.0.0.1'")
+    port = node.port
+    done = collect(host="localhost", port=port, user=USER, tls_ca=authorities / "ca.pem")
     assert done.returncode == 1
-    assert (
-        f"misconfigured: localhost:{cluster.nodes[0].port}: tls_ca asks for TLS, and the server offers none"
-        in done.stderr
-    )
+    assert f"misconfigured: localhost:{port}: tls_ca asks for TLS, and the server offers none" in done.stderr

@@ -60,8 +60,10 @@ def test_the_state_of_a_node_is_what_it_says(state, component, local, size, read
 
 
 def test_a_number_that_means_none_is_no_number():
-    """Outside a primary component the configuration's id is 2^64-1: it is absent, not enormous."""
+    """Outside a primary component the configuration's id is 2^64-1, or -1 in newer servers: it is absent."""
     assert "galera_cluster_configuration_id" not in of("05-n3-isolated.n3")
+    assert "galera_cluster_configuration_id" not in of("mariadb-11.8/05-n3-isolated.n3")
+    assert "galera_local_index" not in of("01-healthy.n1", wsrep_local_index="18446744073709551615")
     assert of("01-healthy.n1")["galera_cluster_configuration_id"] == 3
 
 
