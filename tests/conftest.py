@@ -5,11 +5,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
-from harness import RunningAgent, until
+from harness import RunningAgent, free_port, until
+from scraping import Prometheus
 
+MONGOD = Path(sysconfig.get_path("purelib"), "fiftyone", "db", "bin")  # a wheel has a real one
+os.environ["PATH"] += f"{os.pathsep}{MONGOD}"
 IN_CI = os.environ.get("CI") == "true"
 PLUGINS = Path(__file__).parent / "plugins"
 _missing: dict[str, int] = {}
@@ -73,6 +77,14 @@ def rscollector(tmp_path):
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def shared_prometheus(tmp_path_factory):
+    """Start a Prometheus once, for it needs five seconds to find what it scrapes: whoever listens at `target`."""
+    started = Prometheus(tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{free_port()}")
+    yield started
+    started.stop()
 
 
 def _is_shared(pid):

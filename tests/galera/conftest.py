@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from cluster import PASSWORD, PROVIDER, Cluster, Node
-from harness import free_port, until
-from scraping import Prometheus
-from watch import AGENT, Watch, section
+from harness import until
+from watch import Watch, section
+from watching import AGENT
 
 
 @pytest.fixture(scope="session")
@@ -51,20 +51,10 @@ def server(shared_cluster):
         shutil.rmtree(node.directory)
 
 
-@pytest.fixture(scope="session")
-def shared_prometheus(tmp_path_factory):
-    """Start a Prometheus once, for it needs five seconds to find what it scrapes: whoever listens at `target`."""
-    started = Prometheus(tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{free_port()}")
-    yield started
-    started.stop()
-
-
 @pytest.fixture
 def watching(agent, cluster, shared_prometheus):
     """Start an agent that watches the three nodes and is scraped, and wait until all is well."""
     toml = AGENT.format(listen=f'"{shared_prometheus.target}"') + "".join(map(section, cluster.nodes))
     watch = Watch(agent(toml, GALERA=PASSWORD), shared_prometheus)
-    until(watch.whole, 30)
-    until(lambda: shared_prometheus.value("sum(rscollector_collector_up)") == 4, 30)
-    until(lambda: not watch.alarms(), 30)
+    watch.begin()
     return watch

@@ -10,7 +10,8 @@ import pytest
 import trustme
 from cluster import PASSWORD, PROVIDER, USER
 from harness import until
-from watch import AGENT, section
+from watch import section
+from watching import AGENT
 
 pytestmark = [pytest.mark.needs("mariadbd", "rsync", "root"), pytest.mark.timeout(120)]
 

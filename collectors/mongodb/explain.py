@@ -1,0 +1,85 @@
+"""The numbers in plain language: sentences, each with the fields from which it is read. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from collectors.mongodb.replication import PRIMARY, STATES, applied, members, own, reference
+from collectors.mongodb.status import at
+
+_STATE = {
+    "startup": "it starts and reads its configuration",
+    "primary": "it takes the writes",
+    "secondary": "it copies from another member and answers reads that ask for it",
+    "recovering": "it answers no reads until it is consistent, or maintenance is over",
+    "startup2": "it copies all data (initial sync)",
+    "unknown": "the others cannot tell",
+    "arbiter": "it has no data and only votes",
+    "down": "it does not answer",
+    "rollback": "it undoes writes that the others have not got",
+    "removed": "it was taken out of the set",
+}
+_SLOW = 10
+
+
+def explain(status: Mapping[str, Any], replication: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the replies to serverStatus and replSetGetStatus mean, the most important first."""
+    if not replication:
+        process, version = status.get("process", "?"), status.get("version", "?")
+        yield f"This server is a {process} {version} without replica set (process, version)."
+    else:
+        yield from _set(replication)
+        yield from _others(replication)
+        yield from _sync(replication)
+    yield from _room(status)
+
+
+def _set(replication: Mapping[str, Any]) -> Iterator[str]:
+    state = STATES.get(replication.get("myState", 6), "unknown")
+    name = own(replication) or "this member"
+    source = f"myState = {replication.get('myState')}"
+    yield f"In the set {replication.get('set')}, {name} is {state}: {_STATE[state]} ({source})."
+    primaries = [each["name"] for each in members(replication) if each["state"] == PRIMARY]
+    if not primaries:
+        voters = f"majorityVoteCount = {replication.get('majorityVoteCount', '?')}"
+        yield f"There is no primary: nobody takes writes (members.state, {voters})."
+    elif len(primaries) > 1:
+        yield f"More than one member says that it is primary: {', '.join(primaries)} (members.state)."
+    elif not any(each.get("self") for each in members(replication) if each["state"] == PRIMARY):
+        yield f"The primary is {primaries[0]} (members.state)."
+
+
+def _others(replication: Mapping[str, Any]) -> Iterator[str]:
+    newest = reference(replication)
+    for each in members(replication):
+        name, state = each["name"], STATES.get(each["state"], "unknown")
+        if not each["health"]:
+            why = each.get("lastHeartbeatMessage") or "it does not answer"
+            yield f"{name} is not reachable: {why} (members.health = 0, lastHeartbeatMessage)."
+        elif state not in ("primary", "secondary", "arbiter") and not each.get("self"):
+            yield f"{name} is {state}: {_STATE[state]} (members.state = {each['state']})."
+        behind = newest - date if newest and (date := applied(each)) else 0
+        if behind > _SLOW:
+            yield (
+                f"The newest operation of {name} is {behind:.0f} s older than the primary's: it is behind, "
+                "or nobody had written; mongodb_member_lag_seconds tells which (members.optimeDate)."
+            )
+
+
+def _sync(replication: Mapping[str, Any]) -> Iterator[str]:
+    failed = at(replication, "initialSyncStatus.failedInitialSyncAttempts")
+    if failed is not None:
+        source = f"initialSyncStatus.failedInitialSyncAttempts = {failed}"
+        yield f"An initial sync is under way, after {failed} failed attempts ({source})."
+
+
+def _room(status: Mapping[str, Any]) -> Iterator[str]:
+    used, left = at(status, "connections.current"), at(status, "connections.available")
+    if used and left is not None and left < used / 9:
+        source = f"connections.current = {used}, connections.available = {left}"
+        yield f"Nearly all connections are taken: {used} of {used + left} ({source})."
+    for path in ("wiredTiger.concurrentTransactions", "queues.execution"):
+        for kind in ("read", "write"):
+            if at(status, f"{path}.{kind}.available") == 0:
+                yield f"All tickets to {kind} are taken: operations wait ({path}.{kind}.available = 0)."
+    if at(status, "flowControl.isLagged"):
+        yield "Writes are slowed, for most of the secondaries are behind (flowControl.isLagged = true)."

@@ -1,0 +1,173 @@
+"""The connection to one server, and what its refusals mean.
+
+The driver's threads watch the server in the background and go on trying when it is gone: whoever has an error
+closes the client, so that nothing spins between a failure and the next connection. A plain connection is made
+first: the driver would try a port that refuses until its time is over, and tell nothing but that.
+"""
+
+import datetime as dt
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from bson.timestamp import Timestamp
+from pymongo import MongoClient
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from rscollector.api import Context, Misconfigured, Unavailable
+
+UNAUTHORIZED, AUTHENTICATION, NAMESPACE_NOT_FOUND, NOT_FOUND = 13, 18, 26, 59
+NO_REPLICATION, NOT_INITIATED = 76, 94
+_OPERATOR = {
+    UNAUTHORIZED: "the user may not do this; it needs the role clusterMonitor",
+    AUTHENTICATION: "the user or the password is wrong, or the user is of another database (auth_database)",
+}
+_RESERVE = 0.8
+"""Share of the time that the driver may use, so that its own sentence comes before the worker is killed."""
+
+
+class Refused(Exception):
+    """The oplog may not be read, for want of a privilege or in the state of the member; the text says."""
+
+
+class Server:
+    """A connection to a server. Every method raises Misconfigured or Unavailable with a sentence."""
+
+    def __init__(self, settings: Any, context: Context) -> None:
+        self.where = settings.where
+        self._seconds = context.remaining() * _RESERVE
+        self._client: MongoClient[Mapping[str, Any]] | None = None
+        self._knock(*settings.address)
+        try:
+            self._client = MongoClient(**_arguments(settings, int(self._seconds * 1000)))
+            self.command("ping")
+        except (PyMongoError, OSError, ValueError) as error:
+            raise self._failed(error) from error
+
+    def command(self, name: str, **options: Any) -> Mapping[str, Any]:
+        """Return the reply to a command to the database admin."""
+        return self.attempt(name, (), **options)[0]
+
+    def attempt(
+        self, name: str, refusals: tuple[int, ...], database: str = "admin", value: Any = 1, **options: Any
+    ) -> tuple[Mapping[str, Any], int]:
+        """Return the reply to a command and 0, or nothing and the code with which it was refused."""
+        milliseconds = int(self._seconds * 1000)
+        try:
+            return self._connected[database].command(name, value, maxTimeMS=milliseconds, **options), 0
+        except OperationFailure as error:
+            if error.code in refusals:
+                return {}, int(error.code or 0)
+            raise self._failed(error) from error
+        except (PyMongoError, OSError) as error:
+            raise self._failed(error) from error
+
+    def entry(self, condition: Mapping[str, Any], *, newest: bool = False) -> Mapping[str, Any] | None:
+        """Return `ts` and `wall` of the oldest entry of the oplog that fits, or of the newest."""
+        try:
+            found = self._connected["local"]["oplog.rs"].find(condition, {"ts": 1, "wall": 1})
+            found = found.sort("$natural", -1 if newest else 1).limit(1)
+            return next(iter(found.max_time_ms(int(self._seconds * 1000))), None)
+        except OperationFailure as error:
+            raise Refused(f"{error.code}: {_first(str(error))}") from error
+        except (PyMongoError, OSError) as error:
+            raise self._failed(error) from error
+
+    def first_after(self, timestamp: Timestamp, wall: dt.datetime | None) -> Mapping[str, Any] | None:
+        """Return the first entry of the oplog that somebody lacks who has come to this place, None if none.
+
+        `wall` is newer than `timestamp`, where both are known: the timestamp is where to begin to look.
+        """
+        condition: dict[str, Any] = {"ts": {"$gt": timestamp}}
+        if wall is not None:
+            condition["wall"] = {"$gt": wall}
+        return self.entry(condition)
+
+    def setting(self, name: str) -> Mapping[str, Any]:
+        """Return a document of a sharded cluster's settings, an empty one where there is none."""
+        try:
+            return self._connected["config"]["settings"].find_one({"_id": name}) or {}
+        except (PyMongoError, OSError) as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Close the connection and end the driver's threads."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    @property
+    def _connected(self) -> "MongoClient[Mapping[str, Any]]":
+        if self._client is None:
+            raise Unavailable(f"{self.where}: the connection is closed")
+        return self._client
+
+    def _knock(self, host: str, port: int) -> None:
+        try:
+            socket.create_connection((host, port), timeout=self._seconds).close()
+        except TimeoutError as error:
+            raise Unavailable(f"{self.where}: nothing answers there, not even with a refusal") from error
+        except ConnectionError as error:
+            raise Unavailable(
+                f"{self.where}: nobody listens there; the server is down or starting"
+            ) from error
+        except OSError as error:
+            raise Unavailable(f"{self.where}: {error.strerror or error}") from error
+
+    def _failed(self, error: Exception) -> Exception:
+        self.close()
+        text = str(error).partition(", Timeout:")[0]
+        if isinstance(error, OperationFailure):
+            if error.code in _OPERATOR:
+                return Misconfigured(f"{self.where}: {_OPERATOR[error.code]} ({error.code}: {_first(text)})")
+            return Unavailable(f"{self.where}: the server refuses ({error.code}: {_first(text)})")
+        if "SSL handshake failed" in text or "CERTIFICATE_VERIFY_FAILED" in text:
+            return Misconfigured(f"{self.where}: TLS failed: {_reason(text)}")
+        if isinstance(error, ConfigurationError | ValueError | OSError):
+            return Misconfigured(f"{self.where}: {_first(text)}")
+        if "connection closed" in text:
+            return Unavailable(f"{self.where}: the server closes the connection; it may ask for TLS")
+        if isinstance(error, NetworkTimeout | ServerSelectionTimeoutError):
+            return Unavailable(f"{self.where}: it accepts connections and does not answer ({_first(text)})")
+        if isinstance(error, AutoReconnect):
+            return Unavailable(f"{self.where}: the connection was lost ({_first(text)})")
+        return Unavailable(f"{self.where}: {_first(text)}")
+
+
+def _first(text: str) -> str:
+    return text.partition(", full error:")[0].partition("\n")[0][:200]
+
+
+def _reason(text: str) -> str:
+    """Return what is said between the prefixes of driver and library and the place in its source."""
+    return text.rpartition("] ")[2].partition(" (_ssl")[0].removeprefix("certificate verify failed: ")
+
+
+def _arguments(settings: Any, milliseconds: int) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "host": settings.uri or settings.host,
+        "directConnection": True,
+        "appname": "rscollector",
+        "serverSelectionTimeoutMS": milliseconds,
+        "connectTimeoutMS": milliseconds,
+        "socketTimeoutMS": milliseconds,
+        "heartbeatFrequencyMS": 60_000,  # we ask ourselves, and more often
+        "maxPoolSize": 1,
+        "retryReads": False,
+    }
+    if not settings.uri:
+        given["port"] = settings.port
+    if settings.user:
+        password = settings.password.reveal() if settings.password else None
+        given |= {"username": settings.user, "password": password, "authSource": settings.auth_database}
+    if settings.tls or settings.tls_ca:
+        given |= {"tls": True, "tlsCAFile": settings.tls_ca or None}
+        given |= {"tlsCertificateKeyFile": settings.tls_certificate} if settings.tls_certificate else {}
+    return given

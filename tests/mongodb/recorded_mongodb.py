@@ -1,0 +1,81 @@
+"""A server that answers what real ones have answered, of MongoDB 2.4 to 6.0."""
+
+from pathlib import Path
+
+from bson.json_util import DEFAULT_JSON_OPTIONS, loads
+
+from collectors.mongodb import MongoDB
+
+RECORDINGS = Path(__file__).parent / "recordings"
+OPTIONS = DEFAULT_JSON_OPTIONS.with_options(tz_aware=False)
+NOT_STATES = ("serverStatus", "replSetGetConfig", "error")
+STATES = sorted(
+    path.stem for path in RECORDINGS.glob("*.json") if not any(each in path.stem for each in NOT_STATES)
+)
+
+
+def recording(name):
+    """Return a recorded reply."""
+    return loads((RECORDINGS / f"{name}.json").read_text(), json_options=OPTIONS)
+
+
+class RecordedServer:
+    """Answers as a recorded one did. `oplog` is a list of entries, the oldest first; `refused` codes by command."""
+
+    def __init__(self, state=None, config=None, oplog=(), refused=None, **status):
+        self.replies = {
+            "serverStatus": {**recording("6.0-serverStatus-primary"), **status},
+            "replSetGetStatus": state
+            if isinstance(state, dict)
+            else recording(state or "6.0-healthy-primary"),
+            "replSetGetConfig": {"config": recording(config)["config"] if config else {}},
+            "collStats": {"maxSize": 1 << 24, "size": 1 << 20},
+        }
+        self.oplog = list(oplog)
+        self.refused = refused or {}
+        self.settings = {}
+
+    def command(self, name, **options):
+        """Return a reply."""
+        return self.replies[name]
+
+    def attempt(self, name, refusals, *_, **options):
+        """Return a reply, or the code of its refusal."""
+        code = self.refused.get(name, 0)
+        assert code in (0, *refusals)
+        return ({}, code) if code else (self.replies[name], 0)
+
+    def entry(self, condition, *, newest=False):
+        """Return the oldest or the newest entry of the oplog."""
+        return self.oplog[-1 if newest else 0] if self.oplog else None
+
+    def first_after(self, timestamp, wall):
+        """Return the first entry beyond a place."""
+        beyond = (
+            (each for each in self.oplog if each["wall"] > wall)
+            if wall
+            else (each for each in self.oplog if each["ts"] > timestamp)
+        )
+        return next(beyond, None)
+
+    def setting(self, name):
+        """Return a setting of a sharded cluster."""
+        return self.settings.get(name, {})
+
+    def close(self):
+        """Disconnect."""
+
+
+def server(*answers):
+    """Return a collector of a server that gives these answers, one in each collect."""
+    waiting = list(answers)
+
+    class Recorded(MongoDB):
+        def connect(self, _context):
+            return waiting[0]
+
+        def collect(self, context):
+            self._server = waiting.pop(0)
+            yield from super().collect(context)
+
+    return Recorded
