@@ -65,8 +65,9 @@ S = TypeVar("S")
 class Context:
     """What a collector is told with each call. All times are seconds.
 
-    `name` is the instance's name, `interval` the time between two ticks, `agent` the agent's process id and
-    `clock` a monotonic clock, for whatever is measured from tick to tick.
+    `name` is the instance's name, `interval` the time between two ticks, `collect_timeout` the time that each
+    collect gets, `agent` the agent's process id and `clock` a monotonic clock, for whatever is measured from
+    tick to tick.
     """
 
     def __init__(
@@ -76,10 +77,12 @@ class Context:
         timeout: float,
         interval: float,
         agent: int,
+        collect_timeout: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.interval = interval
+        self.collect_timeout = timeout if collect_timeout is None else collect_timeout
         self.agent = agent
         self.clock = clock
         self.notes: list[str] = []

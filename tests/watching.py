@@ -1,6 +1,7 @@
 """Who watches a service that has a collector for each of its nodes: an agent, and a Prometheus with our alerts."""
 
 import time
+from contextlib import suppress
 
 from harness import until
 
@@ -30,6 +31,7 @@ class Watch:
     """What the agent and Prometheus say; `type` is the collector's."""
 
     type = ""
+    look_back = frozenset({"RscollectorCollectorHangs", "RscollectorBehind"})
 
     def __init__(self, agent, prometheus):
         self.agent = agent
@@ -67,7 +69,7 @@ class Watch:
         until(self.whole, 30)
         count = len(self.agent.status()["collectors"])
         until(lambda: self.prometheus.value("sum(rscollector_collector_up)") == count, 30)
-        until(lambda: not self.alarms(), 30)
+        self.calm()
 
     def right(self):
         """Wait until all is right again; called when the service is. The alerts of the service cease, too."""
@@ -76,8 +78,14 @@ class Watch:
         took = time.monotonic() - began
         print(f"right again {took:.2f} s after the service was back, {PROMISED:.0f} s are promised")
         assert took <= PROMISED + BUSY
-        until(lambda: not self.alarms(), 30)
+        self.calm()
+
+    def calm(self):
+        """Wait until no alert fires."""
+        with suppress(AssertionError):
+            until(lambda: not self.alarms(), 30)
+        assert self.alarms() == set()
 
     def alarms(self):
-        """Return the alerts that fire, but for those that look back an hour."""
-        return self.prometheus.firing() - {"RscollectorCollectorHangs", "RscollectorBehind"}
+        """Return the alerts that fire, but for those that look back far."""
+        return self.prometheus.firing() - self.look_back

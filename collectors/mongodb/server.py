@@ -8,12 +8,13 @@ first: the driver would try a port that refuses until its time is over, and tell
 import datetime as dt
 import socket
 from collections.abc import Mapping
+from contextlib import closing
+from threading import Thread
 from typing import Any
 
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
 from pymongo.errors import (
-    AutoReconnect,
     ConfigurationError,
     NetworkTimeout,
     OperationFailure,
@@ -21,7 +22,7 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
-from rscollector.api import Context, Misconfigured, Unavailable
+from rscollector.api import CollectError, Context, Misconfigured, Unavailable
 
 UNAUTHORIZED, AUTHENTICATION, NAMESPACE_NOT_FOUND, NOT_FOUND = 13, 18, 26, 59
 NO_REPLICATION, NOT_INITIATED = 76, 94
@@ -29,8 +30,11 @@ _OPERATOR = {
     UNAUTHORIZED: "the user may not do this; it needs the role clusterMonitor",
     AUTHENTICATION: "the user or the password is wrong, or the user is of another database (auth_database)",
 }
-_RESERVE = 0.8
-"""Share of the time that the driver may use, so that its own sentence comes before the worker is killed."""
+_CREDENTIALS = ("username", "password", "authSource")
+_SHARE = 0.8
+"""Share of a collect's time that the driver may wait, so that its own sentence comes before a kill."""
+_SELECTION = 0.4
+"""Share in which it must have found the server; it looks in steps of half a second."""
 
 
 class Refused(Exception):
@@ -42,12 +46,13 @@ class Server:
 
     def __init__(self, settings: Any, context: Context) -> None:
         self.where = settings.where
-        self._seconds = context.remaining() * _RESERVE
+        self._seconds = context.collect_timeout * _SHARE
         self._client: MongoClient[Mapping[str, Any]] | None = None
         self._knock(*settings.address)
+        self._arguments = _arguments(settings, context.collect_timeout)
         try:
-            self._client = MongoClient(**_arguments(settings, int(self._seconds * 1000)))
-            self.command("ping")
+            self._client = MongoClient(**self._arguments)
+            self._client.admin.command("ping")
         except (PyMongoError, OSError, ValueError) as error:
             raise self._failed(error) from error
 
@@ -109,6 +114,21 @@ class Server:
             raise Unavailable(f"{self.where}: the connection is closed")
         return self._client
 
+    def _stranger(self) -> Exception | None:
+        """Say why a member that is asked as nobody knows no users at all, None if it should know them."""
+        strange = {name: value for name, value in self._arguments.items() if name not in _CREDENTIALS}
+        try:
+            with closing(MongoClient[Mapping[str, Any]](**strange)) as client:
+                said = client.admin.command("isMaster")  # its name in every version
+        except PyMongoError:
+            return Unavailable(f"{self.where}: it knows no such user now, and does not say why")
+        if said.get("arbiterOnly"):
+            return Misconfigured(f"{self.where}: this is an arbiter: it has no users, and tells nobody")
+        member = said.get("setName") or said.get("isreplicaset")
+        if member and not (said.get("ismaster") or said.get("secondary")):
+            return Unavailable(f"{self.where}: the member has no users yet: it copies its data")
+        return None
+
     def _knock(self, host: str, port: int) -> None:
         try:
             socket.create_connection((host, port), timeout=self._seconds).close()
@@ -122,23 +142,35 @@ class Server:
             raise Unavailable(f"{self.where}: {error.strerror or error}") from error
 
     def _failed(self, error: Exception) -> Exception:
-        self.close()
+        # The driver takes leave of the server, and looks for it if it is gone: not in our time.
+        Thread(target=self.close, daemon=True).start()
         text = str(error).partition(", Timeout:")[0]
         if isinstance(error, OperationFailure):
-            if error.code in _OPERATOR:
-                return Misconfigured(f"{self.where}: {_OPERATOR[error.code]} ({error.code}: {_first(text)})")
-            return Unavailable(f"{self.where}: the server refuses ({error.code}: {_first(text)})")
-        if "SSL handshake failed" in text or "CERTIFICATE_VERIFY_FAILED" in text:
-            return Misconfigured(f"{self.where}: TLS failed: {_reason(text)}")
-        if isinstance(error, ConfigurationError | ValueError | OSError):
-            return Misconfigured(f"{self.where}: {_first(text)}")
-        if "connection closed" in text:
-            return Unavailable(f"{self.where}: the server closes the connection; it may ask for TLS")
-        if isinstance(error, NetworkTimeout | ServerSelectionTimeoutError):
-            return Unavailable(f"{self.where}: it accepts connections and does not answer ({_first(text)})")
-        if isinstance(error, AutoReconnect):
-            return Unavailable(f"{self.where}: the connection was lost ({_first(text)})")
-        return Unavailable(f"{self.where}: {_first(text)}")
+            return self._refused(error.code, _first(text))
+        kind, sentence = _meaning(error, text)
+        return kind(f"{self.where}: {sentence}")
+
+    def _refused(self, code: int | None, text: str) -> Exception:
+        if code == AUTHENTICATION and (reason := self._stranger()):
+            return reason
+        if code in _OPERATOR:
+            return Misconfigured(f"{self.where}: {_OPERATOR[code]} ({code}: {text})")
+        return Unavailable(f"{self.where}: the server refuses ({code}: {text})")
+
+
+def _meaning(error: Exception, text: str) -> tuple[type[CollectError], str]:
+    """Return whose matter an error is that is no refusal, and what it means."""
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return Misconfigured, f"TLS failed: {_reason(text)}"
+    if "SSL handshake failed" in text:
+        return Unavailable, f"TLS failed, or the server offers none: {_reason(text)}"
+    if isinstance(error, ConfigurationError | ValueError | OSError):
+        return Misconfigured, _first(text)
+    if "connection closed" in text:
+        return Unavailable, "the server closes the connection; it may ask for TLS"
+    if isinstance(error, NetworkTimeout | ServerSelectionTimeoutError):
+        return Unavailable, f"it accepts connections and does not answer ({_first(text)})"
+    return Unavailable, f"the connection was lost ({_first(text)})"
 
 
 def _first(text: str) -> str:
@@ -150,14 +182,15 @@ def _reason(text: str) -> str:
     return text.rpartition("] ")[2].partition(" (_ssl")[0].removeprefix("certificate verify failed: ")
 
 
-def _arguments(settings: Any, milliseconds: int) -> dict[str, Any]:
+def _arguments(settings: Any, seconds: float) -> dict[str, Any]:
+    answer = int(seconds * _SHARE * 1000)
     given: dict[str, Any] = {
         "host": settings.uri or settings.host,
         "directConnection": True,
         "appname": "rscollector",
-        "serverSelectionTimeoutMS": milliseconds,
-        "connectTimeoutMS": milliseconds,
-        "socketTimeoutMS": milliseconds,
+        "serverSelectionTimeoutMS": int(seconds * _SELECTION * 1000),
+        "connectTimeoutMS": answer,
+        "socketTimeoutMS": answer,
         "heartbeatFrequencyMS": 60_000,  # we ask ourselves, and more often
         "maxPoolSize": 1,
         "retryReads": False,

@@ -212,7 +212,7 @@ class Supervisor:
 
     def _ask(self, instance: Instance, op: str, seq: int, timeout: float) -> None:
         spec = instance.spec
-        fields = {"name": spec.name, "interval": spec.interval}
+        fields = {"name": spec.name, "interval": spec.interval, "collect_timeout": spec.timeout}
         if op == "open":
             fields |= {"type": spec.type, "plugin": spec.plugin, "settings": spec.settings}
         rows = ROWS_PER_SERIES * spec.max_series

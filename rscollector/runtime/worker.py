@@ -99,6 +99,7 @@ class Server:
             timeout=question["timeout"],
             interval=question["interval"],
             agent=self._agent,
+            collect_timeout=question["collect_timeout"],
         )
 
     def _remembered(self, table: object) -> str:

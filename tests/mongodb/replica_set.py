@@ -14,59 +14,52 @@ USER = "rscollector"
 PASSWORD = "geheim"
 ADMIN = {"username": "admin", "password": "root"}
 ENVIRONMENT = {**os.environ, "RSCOLLECTOR_TEST_SERVER": "1"}
-OPTIONS = {
-    "bind_ip": "127.0.0.1",
-    "oplogSize": 16,
-    "wiredTigerCacheSizeGB": 0.25,
-    "setParameter": [
-        "enableTestCommands=1",
-        "diagnosticDataCollectionEnabled=false",
-        "shutdownTimeoutMillisForSignaledShutdown=100",
-    ],
-}
+OPTIONS = {"bind_ip": "127.0.0.1", "oplogSize": 16, "wiredTigerCacheSizeGB": 0.25}
+PARAMETERS = (
+    "enableTestCommands=1",
+    "diagnosticDataCollectionEnabled=false",
+    "shutdownTimeoutMillisForSignaledShutdown=100",
+)
 TIMERS = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500, "chainingAllowed": False}
 
 
 class Mongod:
-    """One server. `options` are its own, beside those of all."""
+    """One server. `options` are its own, beside those of all; `probe` is how to connect to ask whether it answers."""
 
-    def __init__(self, directory, name, **options):
+    def __init__(self, directory, name, probe=None, **options):
         self.name = name
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.directory = directory / name
         self.options = options
+        self.probe = probe or {"host": "127.0.0.1"}
         self.process = None
 
-    def start(self):
-        """Start it on the data that it has, and wait until it answers."""
+    def start(self, *parameters):
+        """Start it on the data that it has, with these parameters, and wait until it answers."""
         self.directory.mkdir(exist_ok=True)
-        given = {**OPTIONS, **self.options, "port": self.port, "dbpath": self.directory}
-        pairs = [
-            (name, value)
-            for name, values in given.items()
-            for value in (values if isinstance(values, list) else [values])
-        ]
-        arguments = [part for name, value in pairs for part in (f"--{name}", str(value))]
+        log = self.directory.with_suffix(".log")
+        given = {**OPTIONS, **self.options, "port": self.port, "dbpath": self.directory, "logpath": log}
+        arguments = [part for name, value in given.items() for part in (f"--{name}", str(value))]
+        arguments += [part for each in (*PARAMETERS, *parameters) for part in ("--setParameter", each)]
         self.process = subprocess.Popen(
-            ["mongod", "--nounixsocket", "--quiet", *arguments],
+            ["mongod", "--nounixsocket", "--logappend", *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=(self.directory.parent / f"{self.name}.log").open("ab"),
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env=ENVIRONMENT,
         )
         until(self.answers, 30)
 
     @contextmanager
-    def client(self, **credentials):
+    def client(self, **given):
         """Connect to this server alone; by default as its administrator."""
         client = MongoClient(
-            "127.0.0.1",
-            self.port,
+            port=self.port,
             directConnection=True,
             serverSelectionTimeoutMS=1000,
             socketTimeoutMS=10000,
-            **(credentials or ADMIN),
+            **(given or {**ADMIN, **self.probe}),
         )
         try:
             yield client
@@ -75,7 +68,7 @@ class Mongod:
 
     def answers(self):
         """Tell whether it answers anybody."""
-        with suppress(PyMongoError), self.client(appname="probe") as client:
+        with suppress(PyMongoError), self.client(**self.probe) as client:
             return client.admin.command("ping")["ok"]
 
     def run(self, command, value=1, **options):
@@ -122,7 +115,7 @@ class ReplicaSet:
             "settings": TIMERS,
             "members": [{"_id": number, "host": each.address} for number, each in enumerate(self.members)],
         }
-        with first.client(appname="initiate") as client:
+        with first.client(**first.probe) as client:
             client.admin.command("replSetInitiate", self.config)
             until(lambda: client.admin.command("hello").get("isWritablePrimary"), 30)
             client.admin.command("createUser", ADMIN["username"], pwd=ADMIN["password"], roles=["root"])

@@ -1,0 +1,167 @@
+"""How a real server is reached, and every way in which it can refuse: the sentence that the operator reads."""
+
+import socket
+
+import psutil
+import pytest
+import trustme
+from harness import until
+from replica_set import PASSWORD, USER
+from watching import AGENT
+from watching_mongodb import Watch, section
+
+pytestmark = [pytest.mark.needs("mongod"), pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def collect(rscollector):
+    """Run `rscollector collect mongodb` with settings and arguments; returns the finished process."""
+
+    def run(*arguments, secret=PASSWORD, **settings):
+        told = {name: shown(value) for name, value in settings.items()}
+        if "user" in told:
+            told["password"] = '{ env = "MONGODB" }'
+        options = (part for name, value in told.items() for part in ("--set", f"{name}={value}"))
+        return rscollector("collect", "mongodb", *arguments, *options, MONGODB=secret)
+
+    def shown(value):
+        return str(value).lower() if isinstance(value, int) else f'"{value}"'
+
+    return run
+
+
+def test_the_state_is_explained_on_the_command_line(collect, replicas):
+    """`rscollector collect mongodb --explain` says what is."""
+    primary = replicas.primary()
+    done = collect("--explain", port=primary.port, user=USER)
+    assert done.returncode == 0, done.stderr
+    assert f"In the set rs0, {primary.address} is primary: it takes the writes (myState = 1)." in done.stdout
+
+
+def test_a_connection_string_is_as_good_as_host_and_port(collect, replicas):
+    """With the options that it has, and user and password beside it."""
+    uri = f"mongodb://{replicas.primary().address}/?appName=other"
+    assert collect(uri=uri, user=USER).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "secret", "sentence"),
+    [
+        ({"user": USER}, "wrong-secret", "misconfigured: {}: the user or the password is wrong"),
+        ({"user": USER, "auth_database": "test"}, PASSWORD, "(auth_database) (18: Authentication failed.)"),
+        ({}, PASSWORD, "misconfigured: {}: the user may not do this; it needs the role clusterMonitor (13: "),
+        ({"user": USER, "tls": True}, PASSWORD, "unavailable: {}: TLS failed, or the server offers none: "),
+    ],
+)
+def test_a_refusal_is_one_sentence(collect, replicas, settings, secret, sentence):
+    """Wrong password, wrong database, no user, TLS where there is none: each says what to mend, without a secret."""
+    primary = replicas.primary()
+    done = collect(port=primary.port, secret=secret, **settings)
+    assert done.returncode == 1
+    assert sentence.format(primary.address) in done.stderr
+    assert "wrong-secret" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nobody_there_is_said_at_once(collect):
+    """A port that refuses is no reason to wait for the driver's timeout."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    done = collect(port=port)
+    assert (
+        f"unavailable: 127.0.0.1:{port}: nobody listens there; the server is down or starting" in done.stderr
+    )
+
+
+def test_a_server_of_its_own_is_no_failure(collect, mongod):
+    """It belongs to no replica set: its own numbers are there, and a note says what is missing."""
+    alone = mongod()
+    done = collect(port=alone.port)
+    assert done.returncode == 0, done.stderr
+    assert "mongodb_connections_current" in done.stdout
+    assert "mongodb_primaries" not in done.stdout
+    assert "the server is no member of a replica set" in done.stdout + done.stderr
+
+
+def test_a_member_that_was_never_initiated_says_so(collect, mongod):
+    """It waits for its configuration."""
+    done = collect(port=mongod(replSet="rs9").port)
+    assert done.returncode == 0, done.stderr
+    assert "the replica set was never initiated" in done.stdout + done.stderr
+
+
+def test_a_port_that_accepts_and_never_answers_is_given_up_in_time(agent, replicas):
+    """The driver's timeouts are a courtesy: the deadline holds whatever they do; the others are on time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        member = replicas.members[0]
+        hung = section(member, "hung", port=silent.getsockname()[1])
+        watch = Watch(agent(AGENT.format(listen="") + hung + section(member), MONGODB=PASSWORD), None)
+        runs = "rscollector_collector_runs_total"
+        results = ("hang", "unavailable")
+        until(lambda: sum(watch.value(runs, "hung", type="mongodb", result=each) for each in results) >= 2)
+        until(lambda: watch.up("m1") == 1)
+        watch.unharmed()
+        until(lambda: "does not answer" in watch.agent.collector("mongodb/hung")["reason"])
+
+
+def test_nothing_spins_when_the_server_is_gone(agent, mongod):
+    """After a failure the driver's threads are ended: what waits for the server costs no CPU and no connection."""
+    alone = mongod()
+    slow = (
+        AGENT.format(listen="")
+        .replace('backoff_min = "200ms"', 'backoff_min = "30s"')
+        .replace('"1s"\\nmax', '"60s"\\nmax')
+    )
+    slow = slow.replace('backoff_max = "1s"', 'backoff_max = "60s"')
+    watch = Watch(
+        agent(slow + section(alone, user='""').replace('password = { env = "MONGODB" }\n', "")), None
+    )
+    until(lambda: watch.up("alone") == 1)
+    worker = next(
+        each
+        for each in psutil.Process(watch.agent.process.pid).children()
+        if any(
+            f"127.0.0.1:{alone.port}" in str(link.raddr) or (link.raddr and link.raddr.port == alone.port)
+            for link in each.net_connections()
+        )
+    )
+    assert worker.num_threads() > 1
+    alone.process.kill()
+    alone.process.wait()
+    until(lambda: watch.up("alone") == 0)
+    until(lambda: worker.num_threads() == 1)
+    alone.start()
+
+
+@pytest.fixture
+def authorities(tmp_path):
+    """Return a directory with two authorities, `ca.pem` and `other.pem`, and what ours signed."""
+    ours, other = trustme.CA(), trustme.CA()
+    ours.cert_pem.write_to_path(tmp_path / "ca.pem")
+    other.cert_pem.write_to_path(tmp_path / "other.pem")
+    for name in ("server", "client"):
+        ours.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / f"{name}.pem")
+    return tmp_path
+
+
+def test_tls_is_verified_or_refused(collect, mongod, authorities):
+    """CA, host name and client certificate: what fits is let in, and of what does not each is named."""
+    server = mongod(
+        tlsMode="requireTLS", tlsCertificateKeyFile=authorities / "server.pem", tlsCAFile=authorities / "ca.pem",
+        probe={"host": "localhost", "tls": True, "tlsCAFile": str(authorities / "ca.pem"),
+               "tlsCertificateKeyFile": str(authorities / "client.pem")},
+    )  # fmt: skip
+    own = {"tls_certificate": authorities / "client.pem"}
+    fits = {"host": "localhost", "port": server.port, "tls_ca": authorities / "ca.pem", **own}
+    assert collect(**fits).returncode == 0
+    for changed, sentence in (
+        ({"tls_ca": authorities / "other.pem"}, "TLS failed: self-signed certificate in certificate chain"),
+        ({"host": "127.0.0.1"}, "TLS failed: IP address mismatch"),
+        ({"tls_ca": "/nowhere.pem"}, "/nowhere.pem"),
+    ):
+        done = collect(**{**fits, **changed})
+        assert done.returncode == 1
+        assert "misconfigured: " in done.stderr
+        assert sentence in done.stderr
+    without = {"host": "localhost", "port": server.port}
+    assert "the server closes the connection; it may ask for TLS" in collect(**without).stderr
