@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from harness import free_port, until
@@ -95,3 +96,17 @@ def dashboard_queries(name, **variables):
         for panel in panels
         for target in panel.get("targets", [])
     ]
+
+
+def unanswered(prometheus, queries, fits, provoke, timeout=30):
+    """Ask until each query has an answer that fits, after provoking something each time; return those without."""
+    open_ = set(queries)
+
+    def ask():
+        provoke()
+        open_.difference_update({each for each in open_ if fits(prometheus.results(each) or [])})
+        return not open_
+
+    with suppress(AssertionError):
+        until(ask, timeout)
+    return sorted(open_)

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import closing
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
@@ -23,6 +23,9 @@ from pymongo.errors import (
 )
 
 from rscollector.api import CollectError, Context, Misconfigured, Unavailable
+
+if TYPE_CHECKING:
+    Client: TypeAlias = MongoClient[Mapping[str, Any]]  # only a type: not in PyMongo 3
 
 UNAUTHORIZED, AUTHENTICATION, NAMESPACE_NOT_FOUND, NOT_FOUND = 13, 18, 26, 59
 NO_REPLICATION, NOT_INITIATED = 76, 94
@@ -47,11 +50,11 @@ class Server:
     def __init__(self, settings: Any, context: Context) -> None:
         self.where = settings.where
         self._seconds = context.collect_timeout * _SHARE
-        self._client: MongoClient[Mapping[str, Any]] | None = None
+        self._client: Client | None = None
         self._knock(*settings.address)
         self._arguments = _arguments(settings, context.collect_timeout)
         try:
-            self._client = MongoClient(**self._arguments)
+            self._client = _client(self._arguments)
             self._client.admin.command("ping")
         except (PyMongoError, OSError, ValueError) as error:
             raise self._failed(error) from error
@@ -109,7 +112,7 @@ class Server:
             client.close()
 
     @property
-    def _connected(self) -> "MongoClient[Mapping[str, Any]]":
+    def _connected(self) -> "Client":
         if self._client is None:
             raise Unavailable(f"{self.where}: the connection is closed")
         return self._client
@@ -118,7 +121,7 @@ class Server:
         """Say why a member that is asked as nobody knows no users at all, None if it should know them."""
         strange = {name: value for name, value in self._arguments.items() if name not in _CREDENTIALS}
         try:
-            with closing(MongoClient[Mapping[str, Any]](**strange)) as client:
+            with closing(_client(strange)) as client:
                 said = client.admin.command("isMaster")  # its name in every version
         except PyMongoError:
             return Unavailable(f"{self.where}: it knows no such user now, and does not say why")
@@ -180,6 +183,10 @@ def _first(text: str) -> str:
 def _reason(text: str) -> str:
     """Return what is said between the prefixes of driver and library and the place in its source."""
     return text.rpartition("] ")[2].partition(" (_ssl")[0].removeprefix("certificate verify failed: ")
+
+
+def _client(arguments: Mapping[str, Any]) -> "Client":
+    return MongoClient(**arguments)
 
 
 def _arguments(settings: Any, seconds: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from bson.json_util import DEFAULT_JSON_OPTIONS, loads
 from collectors.mongodb import MongoDB
 
 RECORDINGS = Path(__file__).parent / "recordings"
-OPTIONS = DEFAULT_JSON_OPTIONS.with_options(tz_aware=False)
+OPTIONS = DEFAULT_JSON_OPTIONS.with_options(tz_aware=False, tzinfo=None)
 NOT_STATES = ("serverStatus", "replSetGetConfig", "error")
 STATES = sorted(
     path.stem for path in RECORDINGS.glob("*.json") if not any(each in path.stem for each in NOT_STATES)

@@ -117,14 +117,8 @@ def test_nothing_spins_when_the_server_is_gone(agent, mongod):
         agent(slow + section(alone, user='""').replace('password = { env = "MONGODB" }\n', "")), None
     )
     until(lambda: watch.up("alone") == 1)
-    worker = next(
-        each
-        for each in psutil.Process(watch.agent.process.pid).children()
-        if any(
-            f"127.0.0.1:{alone.port}" in str(link.raddr) or (link.raddr and link.raddr.port == alone.port)
-            for link in each.net_connections()
-        )
-    )
+    (pid,) = [each["worker_pid"] for each in watch.agent.status()["collectors"] if each["name"] == "alone"]
+    worker = psutil.Process(pid)
     assert worker.num_threads() > 1
     alone.process.kill()
     alone.process.wait()
