@@ -5,15 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 from harness import RunningAgent, free_port, until
 from scraping import Prometheus
 
-MONGOD = Path(sysconfig.get_path("purelib"), "fiftyone", "db", "bin")  # a wheel has a real one
-os.environ["PATH"] += f"{os.pathsep}{MONGOD}"
 IN_CI = os.environ.get("CI") == "true"
 PLUGINS = Path(__file__).parent / "plugins"
 _missing: dict[str, int] = {}

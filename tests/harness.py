@@ -7,10 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
+
+MONGOD = Path(sysconfig.get_path("purelib"), "fiftyone", "db", "bin")  # a wheel has a real one
+os.environ["PATH"] += f"{os.pathsep}{MONGOD}"
 
 
 def until(condition, timeout=20.0):

@@ -80,8 +80,11 @@ class Server:
     def entry(self, condition: Mapping[str, Any], *, newest: bool = False) -> Mapping[str, Any] | None:
         """Return `ts` and `wall` of the oldest entry of the oplog that fits, or of the newest."""
         try:
-            found = self._connected["local"]["oplog.rs"].find(condition, {"ts": 1, "wall": 1})
-            found = found.sort("$natural", -1 if newest else 1).limit(1)
+            # Before 4.4 the server goes to a timestamp directly only if it is told to, else it reads all.
+            oplog = self._connected["local"]["oplog.rs"]
+            found = oplog.find(condition, {"ts": 1, "wall": 1}, oplog_replay="ts" in condition).limit(1)
+            if newest:
+                found = found.sort("$natural", -1)
             return next(iter(found.max_time_ms(int(self._seconds * 1000))), None)
         except OperationFailure as error:
             raise Refused(f"{error.code}: {_first(str(error))}") from error
