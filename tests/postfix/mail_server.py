@@ -1,0 +1,152 @@
+"""A real Postfix with its own configuration and queue, its master a child process."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from harness import free_port, until
+
+MAIN = """
+compatibility_level = 3.6
+queue_directory = {root}/queue
+data_directory = {root}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = mx.test.invalid
+mydestination =
+alias_maps =
+local_recipient_maps =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+relay_domains = test.invalid
+transport_maps = inline:{{ slow.test.invalid=smtp:[127.0.0.1]:{silent} }}
+relay_transport = smtp:[127.0.0.1]:1
+default_transport = smtp:[127.0.0.1]:1
+smtpd_peername_lookup = no
+smtp_dns_support_level = disabled
+maillog_file = {root}/maillog
+maillog_file_prefixes = {root}
+smtpd_recipient_restrictions = check_recipient_access inline:{{ hold.test.invalid=HOLD }}, permit_mynetworks, reject
+in_flow_delay = 0
+smtp_helo_timeout = 600s
+default_process_limit = 20
+{more}
+"""
+ENVIRONMENT = {**os.environ, "RSCOLLECTOR_TEST_SERVER": "1"}
+DIST = Path("/usr/share/postfix/master.cf.dist")
+
+
+class MailServer:
+    """One instance. `more` are lines for its main.cf."""
+
+    def __init__(self, root, more=""):
+        self.root = root
+        self.queue = root / "queue"
+        self.config = root / "conf"
+        self.port = free_port()
+        self.process = None
+        for directory in (self.config, self.queue, root / "data"):
+            directory.mkdir(parents=True)
+        root.chmod(0o755)
+        shutil.chown(root / "data", "postfix")
+        self._silent = socket.create_server(
+            ("127.0.0.1", 0), backlog=500
+        )  # accepts in the kernel, never speaks
+        main = MAIN.format(root=root, silent=self._silent.getsockname()[1], more=more)
+        (self.config / "main.cf").write_text(main)
+        (self.config / "master.cf").write_text(self._services())
+
+    def _services(self):
+        lines = [self._service(line) for line in DIST.read_text().splitlines()]
+        if not any(line.startswith("postlog") for line in lines):
+            lines.append("postlog unix-dgram n - n - 1 postlogd")
+        return "\n".join(lines) + "\n"
+
+    def _service(self, line):
+        fields = line.split()
+        if len(fields) < 8 or line.startswith(("#", " ")):
+            return line
+        if fields[:2] == ["smtp", "inet"]:
+            fields[0] = f"127.0.0.1:{self.port}"
+        fields[4] = "n"  # no chroot
+        return " ".join(fields)
+
+    def start(self):
+        """Start it and wait until it takes mail."""
+        subprocess.run(["postfix", "-c", self.config, "check"], check=True, capture_output=True, timeout=60)
+        self.process = subprocess.Popen(
+            ["/usr/lib/postfix/sbin/master", "-c", str(self.config), "-d"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=ENVIRONMENT,
+            start_new_session=True,
+        )
+        until(self._answers, 30)
+
+    def _answers(self):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            return connection.recv(3) == b"220"
+
+    def send(self, count, domain, *arguments):
+        """Have so many messages sent to somebody of a domain."""
+        command = ["smtp-source", "-s", "10", "-m", str(count), "-l", "500", "-f", "a@test.invalid"]
+        to = f"u@{domain}.test.invalid"
+        subprocess.run(
+            [*command, *arguments, "-t", to, f"127.0.0.1:{self.port}"],
+            check=True,
+            timeout=120,
+            capture_output=True,
+        )
+
+    def drop(self, count):
+        """Submit so many messages with sendmail."""
+        for _ in range(count):
+            command = ["sendmail", "-C", str(self.config), "-f", "a@test.invalid", "u@down.test.invalid"]
+            subprocess.run(command, input=b"Subject: x\n\ny\n", check=True, timeout=30)
+
+    def postsuper(self, *arguments):
+        """Change the queue: -h ALL, -H ALL, -d ALL."""
+        command = ["postsuper", "-c", self.config, *arguments]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+
+    def files(self, queue):
+        """Return how many messages are in a queue."""
+        return sum(len(files) for _, _, files in os.walk(self.queue / queue))
+
+    def listed(self):
+        """Return what `postqueue -j` lists, by queue."""
+        command = ["postqueue", "-c", self.config, "-j"]
+        done = subprocess.run(command, check=True, capture_output=True, timeout=120)
+        found = {}
+        for line in done.stdout.splitlines():
+            message = json.loads(line)
+            found.setdefault(message["queue_name"], []).append(message)
+        return found
+
+    def stop(self):
+        """End it."""
+        if self.process:
+            for pid in (self.process.pid, *self._children()):
+                os.kill(pid, signal.SIGCONT)
+            self.process.terminate()
+            self.process.wait(30)
+            self.process = None
+
+    def _children(self):
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+    def close(self):
+        """End it, and take its directory away."""
+        self.stop()
+        self._silent.close()
+        shutil.rmtree(self.root)

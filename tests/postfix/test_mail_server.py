@@ -1,0 +1,163 @@
+"""A real Postfix in every state of its queues, beside what its own tools say at the same moment."""
+
+import os
+import pickle
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from harness import until
+
+from collectors.postfix import Postfix
+from rscollector.api import Context, Misconfigured, Unavailable
+from rscollector.testing import collect, values
+
+pytestmark = [pytest.mark.needs("postfix", "root"), pytest.mark.timeout(180)]
+QUEUES = ("maildrop", "incoming", "active", "deferred", "hold", "corrupt")
+
+
+def told(mail, timeout=10.0):
+    """Return what the collector tells of a mail server."""
+    context = Context("main", timeout=timeout, interval=15, agent=os.getpid())
+    return values(collect(Postfix, {"queue_directory": str(mail.queue)}, context=context))
+
+
+def messages(found):
+    """Return the number of messages by queue."""
+    return {
+        queue: found[f'postfix_queue_messages{{queue="{queue}"}}']
+        for queue in QUEUES
+        if f'postfix_queue_messages{{queue="{queue}"}}' in found
+    }
+
+
+def as_nobody(groups, function):
+    """Return what a function returns, or the exception that it raises, in a process without privileges."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups(groups)
+            os.setgid(65534)
+            os.setuid(65534)
+            answer = function()
+        except (Misconfigured, Unavailable) as error:
+            answer = error
+        os.write(writer, pickle.dumps(answer))
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(pid, 0)
+    return pickle.loads(data)
+
+
+@pytest.fixture
+def full(mail):
+    """Return a mail server with messages in every queue but incoming, and nothing moving."""
+    mail.send(2000, "down")
+    mail.send(500, "hold")
+    mail.send(40, "slow")
+    until(
+        lambda: mail.files("deferred") == 2000 and mail.files("active") == 40 and not mail.files("incoming"),
+        60,
+    )
+    return mail
+
+
+def shape(mail, queue):
+    """Return qshape's total line: all, and by age."""
+    command = ["qshape", "-c", str(mail.config), queue]
+    done = subprocess.run(command, capture_output=True, check=True, text=True, timeout=60)
+    return [int(number) for number in re.search(r"TOTAL +(.*)", done.stdout)[1].split()]
+
+
+def test_the_numbers_are_those_of_postfix_own_tools(full):
+    """Messages, bytes and recipients as `postqueue -j` has them, ages as qshape sorts them."""
+    found, listed = told(full), full.listed()
+    assert {queue: count for queue, count in messages(found).items() if count} == {
+        queue: len(each) for queue, each in listed.items()
+    }
+    for queue, each in listed.items():
+        assert found[f'postfix_queue_bytes{{queue="{queue}"}}'] == sum(one["message_size"] for one in each)
+        assert found[f'postfix_queue_recipients{{queue="{queue}"}}'] == sum(
+            len(one["recipients"]) for one in each
+        )
+        oldest = time.time() - min(one["arrival_time"] for one in each)
+        assert abs(found[f'postfix_queue_oldest_age_seconds{{queue="{queue}"}}'] - oldest) < 3
+        total, *ages = shape(full, queue)
+        buckets = [value for name, value in found.items() if f'queue="{queue}"' in name and "_bucket" in name]
+        assert total == max(buckets)
+        assert sum(ages) == total
+
+
+def test_who_may_not_read_the_directories_is_told_the_same_by_showq(full):
+    """The group postdrop is enough, and without it the sentence says so."""
+    import grp
+
+    postdrop = grp.getgrnam("postdrop").gr_gid
+    by_showq = as_nobody([postdrop], lambda: messages(told(full)))
+    assert by_showq == {"incoming": 0, "active": 40, "deferred": 2000, "hold": 500}
+    refused = as_nobody([], lambda: told(full))
+    assert "this user may not ask showq: it needs to be in the group postdrop" in str(refused)
+    assert isinstance(refused, Misconfigured)
+
+
+def test_what_is_held_and_released_changes_its_queue(full):
+    """Nothing is lost on the way."""
+    full.postsuper("-h", "ALL", "deferred")
+    assert (messages(told(full))["hold"], messages(told(full))["deferred"]) == (2500, 0)
+    full.postsuper("-d", "ALL")
+    until(lambda: sum(messages(told(full)).values()) == 0)
+
+
+def test_a_stopped_postfix_still_has_its_queues(full):
+    """Who may read the directories sees what waits, and what is submitted meanwhile; showq is not there."""
+    full.stop()
+    full.drop(3)
+    found = messages(told(full))
+    assert (found["maildrop"], found["deferred"], found["hold"]) == (3, 2000, 500)
+    import grp
+
+    answer = as_nobody([grp.getgrnam("postdrop").gr_gid], lambda: told(full))
+    assert isinstance(answer, Unavailable)
+    assert "nobody answers: Postfix is stopped" in str(answer)
+    full.start()
+    until(lambda: messages(told(full))["maildrop"] == 0)
+
+
+def test_a_showq_that_does_not_answer_is_given_up_in_time(full):
+    """The socket accepts in the kernel, and nobody reads it."""
+    import grp
+
+    os.kill(full.process.pid, signal.SIGSTOP)
+    for pid in full._children():
+        os.kill(pid, signal.SIGSTOP)
+    answer = as_nobody([grp.getgrnam("postdrop").gr_gid], lambda: told(full, 1.0))
+    assert isinstance(answer, Unavailable)
+    assert "showq does not answer" in str(answer)
+
+
+def test_counting_while_mail_moves_is_no_error(mail):
+    """Messages come, are tried and deferred while they are counted: never too few at the end, never a failure."""
+    sending = subprocess.Popen(
+        ["smtp-source", "-s", "10", "-m", "1500", "-f", "a@test.invalid", "-t", "u@down.test.invalid",
+         f"127.0.0.1:{mail.port}"],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    while sending.poll() is None:
+        assert sum(messages(told(mail)).values()) <= 1500 + 20
+    assert sending.returncode == 0
+    until(lambda: messages(told(mail))["deferred"] == 1500, 60)
+
+
+def test_two_instances_are_told_apart(mail_servers):
+    """Each has its queue directory, and its own numbers."""
+    first, second = mail_servers(), mail_servers("hash_queue_names = defer\nenable_long_queue_ids = yes\n")
+    first.send(30, "hold")
+    second.send(70, "hold")
+    assert (messages(told(first))["hold"], messages(told(second))["hold"]) == (30, 70)
+    second.send(200, "down")
+    until(lambda: messages(told(second))["deferred"] == 200, 60)
