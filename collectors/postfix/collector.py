@@ -66,12 +66,12 @@ def _from_directories(spool: Spool, context: Context) -> dict[str, queues.Tally]
 
 
 def _from_showq(path: str, context: Context) -> dict[str, queues.Tally]:
-    tallies = {queue: queues.Tally() for queue in _LISTED}
     now = time.time()
+    tallies = {queue: queues.Tally(now) for queue in _LISTED}
     for each in showq.listing(path, context):
         try:
-            tally = tallies.setdefault(each["queue_name"], queues.Tally())
-            tally.add(now - int(each["time"]), int(each["size"]), int(each["recipients"]))
+            tally = tallies.setdefault(each["queue_name"], queues.Tally(now))
+            tally.add([int(each["time"])], int(each["size"]), int(each["recipients"]))
         except (KeyError, ValueError) as error:
             raise Unavailable(f"{path}: showq tells of a message what it should not: {each}") from error
     return tallies

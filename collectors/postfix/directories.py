@@ -1,9 +1,9 @@
 """The queue directories, read directly: who may, pays one open for each message and not for each tick.
 
 A message is a file whose envelope begins with its size, recipients and time of arrival, none of which change.
-They are kept in arrays, 24 bytes a message, for each directory; a directory whose time of modification is the
-same as before is not even listed. Messages that come are read as far as half of the tick's time allows; the
-rest is counted as unread and read with the next ticks.
+They are kept in arrays, 28 bytes a message, for each directory and by arrival, so that ages are counted by
+bisection; a directory whose time of modification is the same as before is not even listed. Messages that come
+are read as far as half of the tick's time allows; the rest is counted as unread and read with the next ticks.
 
 Files vanish while one looks: Postfix moves them. One that is being written has no execute permission yet.
 """
@@ -12,7 +12,7 @@ import os
 import stat
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from collectors.postfix.queues import Tally
 from rscollector.api import Misconfigured
 
 _ENVELOPE = 512
+_MANY = 2**32 - 1
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the next change of a directory certainly has another time."""
 
@@ -33,30 +34,29 @@ class Message(NamedTuple):
 
 
 class Part:
-    """The messages of one directory, and the directories below into which the queue is hashed.
+    """The messages of one directory, the oldest first, and the directories below into which it is hashed.
 
     `modified` is None while it must be listed again.
     """
 
-    __slots__ = ("arrivals", "below", "keys", "modified", "recipients", "sizes", "unread")
+    __slots__ = ("arrivals", "below", "bytes", "keys", "modified", "recipients", "sizes", "total", "unread")
 
-    def __init__(self) -> None:
+    def __init__(self, messages: Iterable[tuple[Message, int]] = (), below: Iterable[str] = ()) -> None:
         self.modified: int | None = None
-        self.below: list[str] = []
         self.unread = 0
+        self.below = list(below)
         self.keys = array("q")
         self.arrivals, self.sizes, self.recipients = array("Q"), array("Q"), array("I")
+        for message, key in sorted(messages):
+            self.keys.append(key)
+            self.arrivals.append(message.arrival)
+            self.sizes.append(message.size)
+            self.recipients.append(min(message.recipients, _MANY))
+        self.bytes, self.total = sum(self.sizes), sum(self.recipients)
 
-    def add(self, key: int, message: Message) -> None:
-        """Keep a message."""
-        self.keys.append(key)
-        self.arrivals.append(message.arrival)
-        self.sizes.append(message.size)
-        self.recipients.append(message.recipients)
-
-    def messages(self) -> Iterator[Message]:
-        """Yield what is kept."""
-        return map(Message, self.arrivals, self.sizes, self.recipients)
+    def messages(self) -> dict[int, Message]:
+        """Return what is kept, by key."""
+        return dict(zip(self.keys, map(Message, self.arrivals, self.sizes, self.recipients), strict=True))
 
 
 class Spool:
@@ -71,16 +71,14 @@ class Spool:
 
         Raises Misconfigured where the queue may not be read.
         """
-        tally = Tally()
+        tally = Tally(now)
         top = str(self._root / queue)
         seen = [top]
         for directory in seen:  # which grows meanwhile
             part = self._parts[directory] = self._current(directory, enough)
             seen += part.below
-            for message in part.messages():
-                tally.add(now - message.arrival, message.size, message.recipients)
-            for _ in range(part.unread):
-                tally.add_unread()
+            tally.add(part.arrivals, part.bytes, part.total)
+            tally.add_unread(part.unread)
         known = [each for each in self._parts if each == top or each.startswith(f"{top}/")]
         for gone in set(known).difference(seen):
             del self._parts[gone]
@@ -104,20 +102,23 @@ class Spool:
 
 
 def _read(directory: str, known: Part, enough: Callable[[], bool]) -> Part:
-    before = dict(zip(known.keys, known.messages(), strict=True))
-    part = Part()
+    before = known.messages()
+    found: list[tuple[Message, int]] = []
+    below, unread = [], 0
     with os.scandir(directory) as entries:
         for entry in entries:
             if not entry.is_file(follow_symlinks=False):
                 if len(entry.name) == 1 and entry.is_dir(follow_symlinks=False):
-                    part.below.append(entry.path)
+                    below.append(entry.path)
                 continue
             key = hash(entry.name)
             message = before.get(key)
             if message is None and enough():
-                part.unread += 1
+                unread += 1
             elif message := message or _message(entry.path):
-                part.add(key, message)
+                found.append((message, key))
+    part = Part(found, below)
+    part.unread = unread
     return part
 
 

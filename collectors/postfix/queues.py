@@ -4,7 +4,7 @@ The buckets of the ages contain those of qshape (5, 10, 20 … 1280 minutes).
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rscollector.api import Distribution, Kind, Metric, Sample
 
@@ -44,28 +44,40 @@ METRICS = (MESSAGES, BYTES, RECIPIENTS, OLDEST, AGE, UNREAD)
 
 
 class Tally:
-    """The sums over one queue; of a constant size, however much is in it."""
+    """The sums over one queue at one time (seconds since 1970); of a constant size, however much is in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
+        self._now = now
         self.messages = self.bytes = self.recipients = self.unread = 0
         self._counts = [0] * (len(AGES) + 1)
         self._sum = 0.0
-        self.oldest = 0.0
+        self._first: float | None = None
 
-    def add(self, age: float, size: int, recipients: int) -> None:
-        """Count a message."""
-        age = max(0.0, age)
-        self.messages += 1
+    @property
+    def oldest(self) -> float:
+        """The age of the oldest message that was read."""
+        return 0.0 if self._first is None else max(0.0, self._now - self._first)
+
+    def add(self, arrivals: Sequence[int], size: int, recipients: int) -> None:
+        """Count messages with these arrivals, the oldest first, and with this size and recipients in all."""
+        if not arrivals:
+            return
+        self.messages += len(arrivals)
         self.bytes += size
         self.recipients += recipients
-        self._counts[bisect_left(AGES, age)] += 1
-        self._sum += age
-        self.oldest = max(self.oldest, age)
+        self._sum += max(0.0, len(arrivals) * self._now - sum(arrivals))
+        self._first = min(arrivals[0], arrivals[0] if self._first is None else self._first)
+        older = 0  # than a bound, from the largest on
+        for bucket, age in zip(range(len(AGES), 0, -1), reversed(AGES), strict=True):
+            before = bisect_left(arrivals, self._now - age)
+            self._counts[bucket] += before - older
+            older = before
+        self._counts[0] += len(arrivals) - older
 
-    def add_unread(self) -> None:
-        """Count a message of which only the name is known."""
-        self.messages += 1
-        self.unread += 1
+    def add_unread(self, count: int) -> None:
+        """Count messages of which only the names are known."""
+        self.messages += count
+        self.unread += count
 
     def samples(self, queue: str) -> Iterator[Sample]:
         """Yield what the queue holds."""

@@ -13,7 +13,7 @@ from collectors.postfix import directories, showq
 from collectors.postfix.directories import Message, Spool, envelope
 from collectors.postfix.explain import explain
 from collectors.postfix.queues import AGES, Tally
-from rscollector.api import Misconfigured, Unavailable
+from rscollector.api import Distribution, Misconfigured, Unavailable
 from rscollector.testing import FakeContext
 
 
@@ -74,14 +74,26 @@ def test_a_file_of_any_bytes_is_a_message(data):
 def test_ages_are_counted_in_the_buckets_of_qshape():
     """The bounds are qshape's minutes, and a message at a bound belongs below it."""
     assert [bound / 60 for bound in AGES] == [5, 10, 20, 40, 80, 160, 320, 640, 1280]
-    tally = Tally()
-    for age in (0, 300, 301, 76800, 76801):
-        tally.add(age, 10, 1)
+    tally = Tally(100_000)
+    tally.add([23_199, 23_200, 99_699, 99_700, 100_000], 50, 5)
     (distribution,) = [
         each.value for each in tally.samples("hold") if each.metric.name == "postfix_queue_age_seconds"
     ]
     assert distribution.counts == (2, 1, 0, 0, 0, 0, 0, 0, 1, 1)
     assert distribution.sum == 154202
+
+
+@given(st.lists(st.lists(st.integers(0, 200_000), max_size=20), max_size=5))
+def test_messages_are_counted_alike_in_whatever_parts_they_come(parts):
+    """Each in the bucket of its age, none twice; one from the future is new."""
+    now = 100_000
+    tally = Tally(now)
+    for arrivals in parts:
+        tally.add(sorted(arrivals), 0, 0)
+    ages = [max(0, now - arrival) for arrivals in parts for arrival in arrivals]
+    found = {each.metric.name: each.value for each in tally.samples("hold")}
+    assert found["postfix_queue_age_seconds"].counts == Distribution.of(AGES, ages).counts
+    assert found.get("postfix_queue_oldest_age_seconds", 0) == max(ages, default=0)
 
 
 def test_hashed_and_flat_queues_are_read(root):
@@ -222,9 +234,9 @@ def test_a_directory_that_is_not_there_is_misconfigured(tmp_path):
 
 def test_the_queues_are_explained_in_plain_language():
     """A sentence for each queue that holds something, and one when none does."""
-    tally, empty = Tally(), Tally()
-    tally.add(7300, 10, 1)
-    tally.add_unread()
+    tally, empty = Tally(10_000), Tally(10_000)
+    tally.add([2_700], 10, 1)
+    tally.add_unread(1)
     assert list(explain({"deferred": tally, "hold": empty})) == [
         "deferred: 2 messages, the oldest for 2 hours: they could not be delivered yet and are tried again (postfix_queue_messages).",
         "deferred: 1 of them were not read yet (postfix_queue_unread_messages).",
