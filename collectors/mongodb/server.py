@@ -159,6 +159,8 @@ class Server:
     def _refused(self, code: int | None, text: str) -> Exception:
         if code == AUTHENTICATION and (reason := self._stranger()):
             return reason
+        if code == UNAUTHORIZED and "username" not in self._arguments:
+            return Misconfigured(f"{self.where}: the server asks for `user` and `password`")
         if code in _OPERATOR:
             return Misconfigured(f"{self.where}: {_OPERATOR[code]} ({code}: {text})")
         return Unavailable(f"{self.where}: the server refuses ({code}: {text})")

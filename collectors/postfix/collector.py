@@ -35,7 +35,9 @@ class Postfix(Collector[PostfixSettings]):
         """See which way of reading is open to this user."""
         root = self._root = Path(self.settings.queue_directory)
         if not root.is_dir():
-            raise Misconfigured(f"{root}: there is no such directory: is Postfix installed, is it its own?")
+            raise Misconfigured(
+                f"{root}: there is no such directory: is Postfix installed, or is its queue elsewhere?"
+            )
         readable = all(os.access(root / queue, os.R_OK | os.X_OK) for queue in ("active", "deferred"))
         self._spool = Spool(root) if readable else None
         self._sentences: list[str] = []

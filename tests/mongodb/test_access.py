@@ -49,7 +49,7 @@ def test_a_connection_string_is_as_good_as_host_and_port(collect, replicas):
     [
         ({"user": USER}, "wrong-secret", "misconfigured: {}: the user or the password is wrong"),
         ({"user": USER, "auth_database": "test"}, PASSWORD, "(auth_database) (18: Authentication failed.)"),
-        ({}, PASSWORD, "misconfigured: {}: the user may not do this; it needs the role clusterMonitor (13: "),
+        ({}, PASSWORD, "misconfigured: {}: the server asks for `user` and `password`"),
         ({"user": USER, "tls": True}, PASSWORD, "unavailable: {}: TLS failed, or the server offers none: "),
     ],
 )
@@ -61,6 +61,18 @@ def test_a_refusal_is_one_sentence(collect, replicas, settings, secret, sentence
     assert sentence.format(primary.address) in done.stderr
     assert "wrong-secret" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_user_without_the_role_is_told_which_one(collect, replicas):
+    """The server knows the user, and lets it ask nothing."""
+    primary = replicas.primary()
+    with primary.client() as client:
+        client.admin.command("createUser", "poor", pwd=PASSWORD, roles=[])
+        done = collect(port=primary.port, user="poor")
+        client.admin.command("dropUser", "poor")
+    assert done.returncode == 1
+    assert "misconfigured: " in done.stderr
+    assert "the user may not do this; it needs the role clusterMonitor (13: not authorized" in done.stderr
 
 
 def test_nobody_there_is_said_at_once(collect):
