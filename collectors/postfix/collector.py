@@ -36,7 +36,7 @@ class Postfix(Collector[PostfixSettings]):
         root = self._root = Path(self.settings.queue_directory)
         if not root.is_dir():
             raise Misconfigured(
-                f"{root}: there is no such directory: is Postfix installed, or is its queue elsewhere?"
+                f"{root}: no such directory: is Postfix installed, or is its queue elsewhere?"
             )
         readable = all(os.access(root / queue, os.R_OK | os.X_OK) for queue in ("active", "deferred"))
         self._spool = Spool(root) if readable else None

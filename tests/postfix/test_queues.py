@@ -228,7 +228,7 @@ def test_a_directory_that_is_not_there_is_misconfigured(tmp_path):
     from collectors.postfix import Postfix
     from rscollector.testing import collect
 
-    with pytest.raises(Misconfigured, match="there is no such directory"):
+    with pytest.raises(Misconfigured, match="no such directory"):
         collect(Postfix, {"queue_directory": str(tmp_path / "nowhere")})
 
 
