@@ -8,13 +8,22 @@ from urllib.parse import urlsplit
 
 from collectors.mongodb import balancer, lag, oplog, replication, status
 from collectors.mongodb.explain import explain
-from collectors.mongodb.server import NO_REPLICATION, NOT_FOUND, NOT_INITIATED, UNAUTHORIZED, Refused, Server
+from collectors.mongodb.server import (
+    NO_REPLICATION,
+    NOT_FOUND,
+    NOT_INITIATED,
+    REMOVED,
+    UNAUTHORIZED,
+    Refused,
+    Server,
+)
 from rscollector.api import Collector, Context, Sample, Secret, setting
 
 log = logging.getLogger("mongodb")
 
 _NOT_A_MEMBER = {
     NO_REPLICATION: "the server is no member of a replica set: there is nothing to say about replication",
+    REMOVED: "this member was taken out of its replica set",
     NOT_INITIATED: "the replica set was never initiated, or this member was not added to it",
     NOT_FOUND: "the server knows no replication",
 }
@@ -56,6 +65,7 @@ class MongoDBSettings:
             raise ValueError("uri: the password belongs into `password`, and the user into `user`")
         if "," in parts.netloc:
             raise ValueError("uri: expected one server: each has its own collector")
+        _ = parts.port  # raises ValueError where it is no number
 
     @property
     def address(self) -> tuple[str, int]:

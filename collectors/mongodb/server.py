@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Client: TypeAlias = MongoClient[Mapping[str, Any]]  # only a type: not in PyMongo 3
 
 UNAUTHORIZED, AUTHENTICATION, NAMESPACE_NOT_FOUND, NOT_FOUND = 13, 18, 26, 59
-NO_REPLICATION, NOT_INITIATED = 76, 94
+NO_REPLICATION, REMOVED, NOT_INITIATED = 76, 93, 94
 _OPERATOR = {
     UNAUTHORIZED: "the user may not do this; it needs the role clusterMonitor",
     AUTHENTICATION: "the user or the password is wrong, or the user is of another database (auth_database)",

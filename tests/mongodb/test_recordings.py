@@ -219,7 +219,7 @@ def test_a_status_of_another_shape_costs_only_what_it_has_not():
 
 
 @pytest.mark.parametrize(
-    ("code", "word"), [(76, "no member"), (94, "never initiated"), (59, "no replication")]
+    ("code", "word"), [(76, "no member"), (93, "taken out"), (94, "never initiated"), (59, "no replication")]
 )
 def test_a_server_without_replica_set_is_no_failure(code, word):
     """The metrics that make no sense are absent, and a note says why."""
@@ -365,6 +365,7 @@ def test_the_server_is_named_by_its_place(settings, where):
         ({"uri": "http://x"}, "expected mongodb://"),
         ({"uri": "mongodb://u:p@x"}, "the password belongs into"),
         ({"uri": "mongodb://a,b/"}, "expected one server"),
+        ({"uri": "mongodb://a:b/"}, "Port could not be cast"),
         ({"user": "x"}, "user and password belong together"),
         ({"tls_certificate": "/c"}, "of no use without tls"),
     ],

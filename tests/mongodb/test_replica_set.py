@@ -109,7 +109,10 @@ def test_a_member_that_is_taken_out_is_gone_and_comes_back(watching, replicas):
     replicas.reconfigure(without)
     until(lambda: watching.value("mongodb_members", primary.name) == 2)
     assert watching.value("mongodb_member_health", primary.name, member=leaver.address) is None
-    until(lambda: watching.state(leaver.name, "mongodb_state") in (None, "removed"))
+    notes = "this member was taken out of its replica set"
+    until(lambda: notes in watching.agent.collector(f"mongodb/{leaver.name}")["notes"])
+    assert watching.up(leaver.name) == 1
+    assert watching.value("mongodb_connections_current", leaver.name) > 0
     replicas.reconfigure(lambda config: config["members"].extend(removed))
     replicas.heal()
     watching.right()
