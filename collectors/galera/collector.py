@@ -22,7 +22,7 @@ SERVER = Metric(
     "galera_server_info",
     Kind.INFO,
     "The server: its version, and the names of the cluster and of the node.",
-    labels=("version", "cluster", "node"),
+    labels=("version", "galera_cluster", "galera_node"),
 )
 
 _SETTINGS = (
@@ -104,10 +104,11 @@ class Galera(Collector[GaleraSettings]):
                 f"{where}: this server is no member of a Galera cluster: it has no wsrep_provider"
             )
         status = {name.lower(): text for name, text in self._server.pairs(_STATUS).items()}
+        reading = rates.Reading.of(status, context.clock())  # other queries may take their time
         yield from self._of_status(context, status)
         yield from self._of_settings(settings)
         yield from self._of_members(context, primary=status.get("wsrep_cluster_status") == "Primary")
-        yield from self._of_rates(rates.Reading.of(status, context.clock()), status, _options(settings))
+        yield from self._of_rates(reading, status, _options(settings))
         self._sentences = list(explain(status, settings, self._members))
 
     def explain(self) -> list[str]:
@@ -137,8 +138,8 @@ class Galera(Collector[GaleraSettings]):
         yield READ_ONLY(int(read_only(settings)))
         yield SERVER(
             version=settings.get("version", ""),
-            cluster=settings.get("wsrep_cluster_name", ""),
-            node=settings.get("wsrep_node_name", ""),
+            galera_cluster=settings.get("wsrep_cluster_name", ""),
+            galera_node=settings.get("wsrep_node_name", ""),
         )
         yield from provider.samples(_options(settings))
 

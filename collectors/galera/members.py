@@ -11,7 +11,7 @@ from rscollector.api import Kind, Metric, Sample
 PRESENT = Metric(
     "galera_member_present",
     Kind.GAUGE,
-    "Whether a member is in this node's component: one that is there, is expected, or was there before.",
+    "Whether a member is in this node's component. Who has gone is told of if expected, or if nobody is.",
     labels=("member",),
 )
 JOINED = Metric(
@@ -64,7 +64,7 @@ class Members:
     def samples(self) -> Iterator[Sample]:
         """Yield what is known about the members."""
         if self._known and self._now is not None:
-            for name in sorted(self._seen | self.expected):
+            for name in sorted(self._now | (self.expected or self._seen)):
                 yield PRESENT(int(name in self._now), member=name)
         yield JOINED(self._joined)
         yield LEFT(self._left)

@@ -62,6 +62,15 @@ class Server:
             self._connection = _Connection(**_arguments(settings, context.collect_timeout * _SHARE))
         except (pymysql.err.Error, OSError) as error:
             raise self._translated(error) from error
+        self._do_not_wait()
+
+    def _do_not_wait(self) -> None:
+        """Have queries answered from what the node has, however far behind it is."""
+        try:
+            self.rows("SET SESSION wsrep_sync_wait = 0")
+        except Unavailable as error:
+            if not _is(error, ER.UNKNOWN_SYSTEM_VARIABLE):  # no Galera, which is for the collector to say
+                raise
 
     def pairs(self, statement: str) -> dict[str, str]:
         """Return the rows of a statement with two columns."""
@@ -105,6 +114,10 @@ class Server:
         if isinstance(cause, FileNotFoundError | ConnectionError):
             return Unavailable(f"{self.where}: nobody answers there; the server is down or starting")
         return Unavailable(f"{self.where}: {_WORLD.get(code, 'the server cannot be asked')} ({code}: {text})")
+
+
+def _is(error: Exception, code: int) -> bool:
+    return bool(error.__cause__ and error.__cause__.args[:1] == (code,))
 
 
 def _check_files(settings: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rscollector.cli.common import Commands, add_command, complain, paint, table
 from rscollector.model.settings import duration
-from rscollector.runtime.control import candidates
+from rscollector.runtime.control import FOREIGN, candidates, is_foreign
 
 _TIMEOUT = 5.0
 _MORE = """\
@@ -49,6 +49,9 @@ def status(given: argparse.Namespace) -> int:
 def _first_answer(paths: list[Path]) -> Any:
     complaints = []
     for path in paths:
+        if is_foreign(path):
+            complaints.append(f"{path.parent} {FOREIGN}")
+            continue
         try:
             return ask(path)
         except (OSError, ValueError, http.client.HTTPException) as error:

@@ -26,6 +26,7 @@ from rscollector.config.build import Path as KeyPath
 from rscollector.config.lines import lines_of
 from rscollector.config.types import AgentSection, Common, Config, Isolation, Spec, WebSection, worker_name
 from rscollector.model.errors import Misconfigured, fence
+from rscollector.model.metrics import repaired
 
 DEFAULT_FILE = Path("/etc/rscollector/rscollector.toml")
 SECTIONS = ("agent", "web", "collector")
@@ -156,7 +157,7 @@ def _config(found: _Files, builder: Builder) -> tuple[Config, list[str]]:
         max_series_total=agent.max_series_total,
         listen=tuple(str(each) for each in web.listen),
         specs=specs,
-        files=tuple(found.names),
+        files=tuple(map(repaired, found.names)),
     )
     return config, [f"{found.place(path)}: {'.'.join(path)}: {reason}" for path, reason in problems]
 

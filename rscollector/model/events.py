@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from rscollector.model.errors import FailureKind
 
@@ -114,49 +113,58 @@ EVENTS: tuple[type[Event], ...] = (Opened, Tick, Done, Failed, Deadline, Exited,
 # --- actions ------------------------------------------------------------------------------------------
 
 
-class Open(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Open:
     """Open the collector in its worker, starting one if there is none, and arm the deadline."""
 
     seq: int
 
 
-class Collect(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Collect:
     """Ask the worker for a collect and arm the deadline when it is sent."""
 
     seq: int
 
 
-class Commit(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Commit:
     """Show the rows that came with this run."""
 
 
-class DropSeries(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DropSeries:
     """Take the collector's series out of the exposition."""
 
 
-class Release(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Release:
     """Close the collector gracefully, and arm the deadline after which its worker is killed."""
 
     grace: float
 
 
-class Kill(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Kill:
     """Send SIGKILL to the worker's process group."""
 
 
-class RetryAt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RetryAt:
     """Send `Retry` at this time."""
 
     when: float
 
 
-class Count(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Count:
     """Count an occurrence: a `Counted` value."""
 
     what: Counted
 
 
-class Ended(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Ended:
     """Count a run that ended without success, by its trouble."""
 
     trouble: Trouble

@@ -24,9 +24,9 @@ from rscollector.config.types import Config
 from rscollector.exposition.render import EOF, Format
 from rscollector.model.schedule import Clocks, clock_change
 from rscollector.model.settings import duration
-from rscollector.runtime.children import adopt_orphans, end_strays
+from rscollector.runtime.children import Strays
 from rscollector.runtime.configure import Read, read_configuration
-from rscollector.runtime.control import socket_path
+from rscollector.runtime.control import FOREIGN, is_foreign, socket_path
 from rscollector.runtime.logs import Log
 from rscollector.runtime.status import status
 from rscollector.runtime.supervisor import Supervisor
@@ -69,7 +69,8 @@ class Agent:
         self._clocks = _clocks()
         self._beat_at = self._loop.time()
         self._config = Config()
-        self._strays: list[str] = []
+        self._immortal: list[str] = []
+        self._strays: Strays
         self._supervisor: Supervisor
         self._telemetry: Telemetry
 
@@ -78,7 +79,7 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
-        adopt_orphans()
+        self._strays = Strays()
         _raise_the_limit_of_files()
         configuring = asyncio.create_task(self._configure())
         await asyncio.wait({configuring, asyncio.create_task(self._stop.wait())}, return_when=_FIRST)
@@ -114,6 +115,8 @@ class Agent:
             listeners.append(listen_unix(socket_path(), self._connections))
         except CannotListen as error:
             raise CannotStart(str(error)) from error
+        if is_foreign(socket_path()):
+            raise CannotStart(f"{socket_path().parent} {FOREIGN}")
         files = ", ".join(read.config.files) or "no configuration file, so the built-in one"
         where = ", ".join(f"http://{address}/metrics" for address in read.config.listen)
         log.info(
@@ -191,10 +194,10 @@ class Agent:
             self._systemd.alive(f"{sum(up)} of {len(up)} collectors up")
 
     def _end_strays(self) -> None:
-        strays = sorted(end_strays())
-        if strays and strays != self._strays:  # those that cannot be killed are told once
+        strays = sorted(self._strays.end())
+        if strays and strays != self._immortal:  # those that cannot be killed are told once
             log.warning("killed what workers have left behind: %s", ", ".join(strays))
-        self._strays = strays
+        self._immortal = strays
 
     def _watch_clocks(self) -> None:
         clocks = _clocks()

@@ -5,7 +5,8 @@ started it (prctl(2)); watched with a pidfd, since asyncio's watcher costs a thr
 group is killed while its dead leader is not reaped yet, so that the number cannot belong to anyone else.
 
 What leaves the group is found again: the agent is the reaper of all its descendants, so that a process whose
-parent is gone becomes its child, a stray, whatever session it has joined. Strays are killed and reaped.
+parent is gone becomes its child, a stray, whatever session it has joined. Strays are killed and reaped; the
+children of whatever has turned into the agent by exec are not the agent's, and are only reaped.
 """
 
 import asyncio
@@ -41,28 +42,33 @@ def environment() -> dict[str, str]:
 
 
 _PR_SET_CHILD_SUBREAPER = 36
+_TRACED = 0.1
 _CHILDREN = Path("/proc/self/task")
 
 
-def adopt_orphans() -> None:
-    """Make this process the parent of every descendant that loses its own, if it can find them then."""
-    if any(_CHILDREN.glob("*/children")):
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+class Strays:
+    """The descendants that have lost their parent. From now on this process is that, if it can find them."""
 
+    def __init__(self) -> None:
+        self._inherited = _children()  # such as the logger of `exec rscollector run 2> >(logger)`
+        if any(_CHILDREN.glob("*/children")):
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
-def end_strays() -> list[str]:
-    """Reap the children that nobody here has started, kill those that still run, and return their names.
+    def end(self) -> list[str]:
+        """Reap those that have ended, kill those that still run, and return their names.
 
-    One that cannot be killed (it has changed its user, or is in uninterruptible sleep) is returned again
-    the next time.
-    """
-    running = []
-    for pid in _children() - Child.known:
-        if os.waitpid(pid, os.WNOHANG) == (0, 0):
-            running.append(_name(pid))
-            with suppress(PermissionError):
-                os.kill(pid, signal.SIGKILL)
-    return running
+        One that cannot be killed (it has changed its user, or is in uninterruptible sleep) is returned again
+        the next time.
+        """
+        running = []
+        for pid in _children() - Child.known:
+            if os.waitpid(pid, os.WNOHANG) != (0, 0):
+                self._inherited.discard(pid)
+            elif pid not in self._inherited:
+                running.append(_name(pid))
+                with suppress(PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+        return running
 
 
 def _children() -> set[int]:
@@ -125,7 +131,8 @@ class Child:
         """Send SIGKILL to the process and its whole group; after it was reaped this does nothing."""
         if self._pidfd < 0:
             return
-        signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        with suppress(PermissionError):  # it has changed its user
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         with suppress(ProcessLookupError, PermissionError):  # it left its group, or a child changed its user
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -140,10 +147,17 @@ class Child:
     def _exited(self) -> None:
         self._loop.remove_reader(self._pidfd)
         self.kill()  # whatever it has left in its group
+        self._reap()
+
+    def _reap(self) -> None:
+        code = self._process.poll()
+        if code is None:  # a debugger traces it, and has to take note of its death before we can
+            self._loop.call_later(_TRACED, self._reap)
+            return
         os.close(self._pidfd)
         self._pidfd = -1
         self.known.discard(self.pid)
-        self._on_exit(self._process.wait())
+        self._on_exit(code)
 
 
 def how(code: int) -> str:

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from rscollector.config.types import ANSWER, Config
+from rscollector.model.metrics import repaired
 from rscollector.runtime.children import Child, how, python
 
 _TIMEOUT = 20.0
@@ -33,13 +35,15 @@ async def read_configuration(path: Path | None) -> Read:
         if not exited.done():
             exited.set_result(code)
 
-    ours, theirs = socket.socketpair()
     arguments = [str(path)] if path else []
     try:
-        with theirs:
-            child = Child.start(python("rscollector.config", *arguments), theirs, on_exit)
+        with ExitStack() as undo:
+            ours, theirs = socket.socketpair()
+            undo.callback(ours.close)
+            with theirs:
+                child = Child.start(python("rscollector.config", *arguments), theirs, on_exit)
+            undo.pop_all()
     except OSError as error:
-        ours.close()
         return Read(None, (f"the configuration cannot be read: no process can be started: {error.strerror}",))
     try:
         async with asyncio.timeout(_TIMEOUT):
@@ -66,7 +70,7 @@ def _parsed(output: bytes, code: int) -> Read:
     try:  # plugins may have printed something before and after
         answer = json.loads(next(line for line in lines if line.startswith(ANSWER)))
         config = Config.from_json(answer["config"]) if answer["config"] else None
-        return Read(config, tuple(answer["mistakes"]))
+        return Read(config, tuple(map(repaired, answer["mistakes"])))
     except (ValueError, KeyError, TypeError, StopIteration):
         said = [line[:300] for line in lines[-1:] if ANSWER not in line]  # an answer holds secrets
         return Read(None, (f"the process that reads the configuration {how(code)}: {' '.join(said)}",))

@@ -1,12 +1,15 @@
 """Where the control socket is: one rule for the agent, which makes it, and for those who ask it."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 _NAME = "control.sock"
+_ANYBODY = stat.S_ISVTX | stat.S_IWOTH
 SERVICE = Path("/run/rscollector")
+FOREIGN = "was made by another user; remove it, or set XDG_RUNTIME_DIR to a directory of your own"
 
 
 def socket_path() -> Path:
@@ -23,3 +26,13 @@ def candidates() -> Iterator[Path]:
     elif os.geteuid() != 0:
         yield Path(tempfile.gettempdir(), f"rscollector-{os.geteuid()}", _NAME)
     yield SERVICE / _NAME
+
+
+def is_foreign(path: Path) -> bool:
+    """Tell whether somebody else may have made this socket: its directory is another's, in one like /tmp."""
+    try:
+        own, around = path.parent.lstat(), path.parent.parent.stat()
+    except FileNotFoundError:
+        return False
+    anybody = around.st_mode & _ANYBODY == _ANYBODY
+    return anybody and not (stat.S_ISDIR(own.st_mode) and own.st_uid == os.geteuid())

@@ -31,7 +31,7 @@ class Output:
         self.theirs.close()
         self._readable()
         if self._rest:
-            self._line(self._rest)
+            self._take([self._rest])
         self._loop.remove_reader(self._ours)
         self._ours.close()
 
@@ -45,16 +45,15 @@ class Output:
         if not data:
             self._loop.remove_reader(self._ours)
         *lines, rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._line(line)
+        self._take(lines)
         self._rest = rest[:_LONGEST]
 
-    def _line(self, line: bytes) -> None:
+    def _take(self, lines: list[bytes]) -> None:
         now = self._loop.time()
         if now >= self._until:
             self._left, self._until = self._burst, now + self._period
-        if self._left <= 0:
-            self.dropped += 1
-            return
-        self._left -= 1
-        self._said(line[:_LONGEST].decode("utf-8", "replace"))
+        said = lines[: self._left]
+        self._left -= len(said)
+        self.dropped += len(lines) - len(said)
+        for line in said:
+            self._said(line[:_LONGEST].decode("utf-8", "replace"))

@@ -46,8 +46,8 @@ class Pool:
 
     def let_in(self, name: str, guest: Guest) -> None:
         """Let a collector into the worker of this name, when that has been started."""
-        if name in self._open:
-            guest.enter(self._open[name])
+        if worker := self._taking_in(name):
+            guest.enter(worker)
             return
         self._waiting.append((name, guest))
         if self._starter is None:
@@ -61,12 +61,16 @@ class Pool:
                 continue
             self._starter = self._loop.call_later(_PAUSE, self._start_next)
             try:
-                worker = self._open.get(name) or self._start(name)
+                worker = self._taking_in(name) or self._start(name)
             except OSError as error:
                 guest.turned_away(error)
             else:
                 guest.enter(worker)
             return
+
+    def _taking_in(self, name: str) -> Worker | None:
+        worker = self._open.get(name)
+        return None if worker is None or worker.dying else worker
 
     def _start(self, name: str) -> Worker:
         worker = self._open[name] = Worker(name, self._owner)

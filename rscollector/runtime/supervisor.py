@@ -40,6 +40,7 @@ from rscollector.model.events import (
     Trouble,
 )
 from rscollector.model.lifecycle import Machine, State
+from rscollector.model.metrics import repaired
 from rscollector.model.schedule import Due, Schedule, phase
 from rscollector.runtime import reports
 from rscollector.runtime.instance import Instance, Result
@@ -238,12 +239,24 @@ class Supervisor:
             self._loop.call_soon(self._dispatch, instance, self._exit_event(""))
             return
         worker.withdraw(instance.key)
-        instance.deadline = self._loop.call_later(grace, self._overdue, instance, grace)
         self._ask(instance, "close", instance.machine.seq, grace)
+        if worker.is_busy_with(instance.key):  # while it is busy with a neighbour, that one's deadline runs
+            self._arm(instance, grace)
 
     def _kill(self, instance: Instance) -> None:
         if instance.worker:
             instance.worker.kill(culprit=instance.key)
+            for key in sorted(instance.worker.instances - {instance.key}):
+                # Not one more line of theirs will run, though it may take the process for ever to be gone.
+                self._lose(self.instances[key], self._exit_event(_shared(instance.key), charged=False))
+
+    def _lose(self, instance: Instance, exited: Exited) -> None:
+        """Take note that the collector's body is gone with its worker."""
+        if instance.worker:
+            instance.worker.instances.discard(instance.key)
+        instance.worker = None
+        instance.disarm()
+        self._dispatch(instance, exited)
 
     def _renew(self, worker: Worker, memory: int, limit: int) -> None:
         """Have all collectors move out of a worker that has grown too large; busy ones do it when done."""
@@ -269,6 +282,10 @@ class Supervisor:
             worker.instances.discard(instance.key)
             if not worker.instances:
                 worker.hang_up()
+
+    def _arm(self, instance: Instance, seconds: float) -> None:
+        instance.disarm()
+        instance.deadline = self._loop.call_later(seconds, self._overdue, instance, seconds)
 
     def _overdue(self, instance: Instance, waited: float) -> None:
         instance.deadline = None
@@ -296,10 +313,9 @@ class Supervisor:
     def sent(self, question: Question) -> None:
         """Arm the deadline of a question that is on the wire now."""
         instance = self.instances[question.instance]
-        if question.op == "close":
-            return  # its deadline runs since it was asked for
-        instance.asked_at = self._loop.time()
-        instance.deadline = self._loop.call_later(question.timeout, self._overdue, instance, question.timeout)
+        if question.op != "close":
+            instance.asked_at = self._loop.time()
+        self._arm(instance, question.timeout)
 
     def answered(self, worker: Worker, question: Question, answer: Answer) -> None:
         """Turn an answer into an event."""
@@ -323,10 +339,10 @@ class Supervisor:
 
     def _failed(self, instance: Instance, seq: int, answer: Answer) -> None:
         message = answer.message
-        kind, reason = FailureKind(message["kind"]), str(message.get("reason"))
+        kind, reason = FailureKind(message["kind"]), repaired(str(message.get("reason")))
         self._dispatch(instance, Failed(self._loop.time(), seq, kind, reason, random.random()))  # noqa: S311
         if message.get("traceback") and instance.first_time(reason):
-            reports.block(logging.ERROR, instance.key, str(message["traceback"]))
+            reports.block(logging.ERROR, instance.key, repaired(str(message["traceback"])))
 
     def _closed(self, worker: Worker, instance: Instance) -> None:
         """A body was given back: alone in its worker, that ends too; with others, they go on."""
@@ -344,15 +360,13 @@ class Supervisor:
         culprit = death.culprit
         for key in sorted(worker.instances):
             instance = self.instances[key]
-            instance.worker = None
-            instance.disarm()
             charged = culprit in (None, key) and not death.asked
             if key == culprit:
                 instance.stack = death.stack
-            reason = death.reason if charged or death.asked else f"{culprit} ended the worker that it shares"
+            reason = death.reason if charged or death.asked else _shared(culprit)
             if charged and death.where and instance.machine.state is not State.KILLING:
                 reason = f"{reason} ({death.where})"
-            self._dispatch(instance, self._exit_event(reason, charged=charged, where=death.where))
+            self._lose(instance, self._exit_event(reason, charged=charged, where=death.where))
             if key == culprit and death.stack and instance.first_time(death.where):
                 reports.block(logging.WARNING, key, death.stack)
         self._tell_if_gone()
@@ -364,4 +378,8 @@ class Supervisor:
 
 
 def _notes(told: object) -> tuple[str, ...]:
-    return tuple(str(each)[:1000] for each in told[:10]) if isinstance(told, list) else ()
+    return tuple(repaired(str(each)[:1000]) for each in told[:10]) if isinstance(told, list) else ()
+
+
+def _shared(culprit: str | None) -> str:
+    return f"{culprit} ended the worker that it shares"

@@ -113,12 +113,12 @@ class Server:
         reason, trace = str(error) or type(error).__name__, ""
         if kind is FailureKind.BUG:
             reason = f"{type(error).__name__}: {reason}{_place(error)}"
-            trace = "".join(traceback.format_exception(error))[-_TRACEBACK:]
-        return {"kind": kind.value, "reason": self.masked(reason)[:500], "traceback": self.masked(trace)}
+            trace = self.masked("".join(traceback.format_exception(error)))[-_TRACEBACK:]
+        return {"kind": kind.value, "reason": self.masked(reason)[:500], "traceback": trace}
 
     def masked(self, text: str) -> str:
         """Return a text without the secrets that this process was given."""
-        for secret in self._secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):  # one may be the beginning of another
             text = text.replace(secret, "***")
         return text
 
@@ -138,16 +138,15 @@ def _place(error: Exception) -> str:
     return f" ({'/'.join(frames[-1].filename.split('/')[-2:])}:{frames[-1].lineno})" if frames else ""
 
 
-class _Masking(logging.Filter):
+class _Masking(Priorities):
     """Takes the secrets out of what collectors and drivers log."""
 
     def __init__(self, server: Server) -> None:
-        super().__init__()
+        super().__init__("%(name)s: %(message)s")
         self._server = server
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = self._server.masked(record.getMessage()), None
-        return True
+    def format(self, record: logging.LogRecord) -> str:
+        return self._server.masked(super().format(record))
 
 
 def _be_the_first_to_go() -> None:
@@ -167,8 +166,7 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable(int(stack))  # a segmentation fault shows its place too
     server = Server(socket.socket(fileno=int(wire)), int(stack), int(agent))
     handler = logging.StreamHandler()
-    handler.setFormatter(Priorities("%(name)s: %(message)s"))
-    handler.addFilter(_Masking(server))
+    handler.setFormatter(_Masking(server))
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     try:
         server.serve()

@@ -21,6 +21,7 @@ from rscollector.runtime.output import Output
 from rscollector.runtime.wire import MAX_ANSWER, Garbage, Lines, Message, declared, encode, samples
 
 _STACK_BYTES = 32 * 1024
+_GRACE = 2.0
 _ANSWER = {"open": "opened", "collect": "done", "close": "closed"}
 _KINDS = tuple(FailureKind)
 _OURS = re.compile(r'/rscollector/runtime/\w+\.py", line|"<frozen runpy>"|^Timeout \(')
@@ -103,6 +104,8 @@ class Worker(asyncio.Protocol):
         self._dying = ""
         self._state = ""
         self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._end: asyncio.TimerHandle | None = None
         with ExitStack() as undo:
             self._output = Output(lambda line: owner.said(self, line))
             undo.callback(self._output.close)
@@ -115,11 +118,14 @@ class Worker(asyncio.Protocol):
                 command = python("rscollector.runtime.worker", name, *map(str, (*fds, os.getpid())))
                 self._child = Child.start(command, self._output.theirs, self._exited, fds)
             undo.pop_all()
-        self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        self._connecting = self._loop.create_task(self._connect())
 
     async def _connect(self) -> None:
         self._wire.setblocking(False)
-        await asyncio.get_running_loop().create_connection(lambda: self, sock=self._wire)
+        try:
+            await self._loop.create_connection(lambda: self, sock=self._wire)
+        except OSError as error:
+            self.kill(f"could not be reached: {error.strerror}")
 
     @property
     def dropped_lines(self) -> int:
@@ -130,6 +136,15 @@ class Worker(asyncio.Protocol):
     def pid(self) -> int:
         """The process's id."""
         return self._child.pid
+
+    @property
+    def dying(self) -> bool:
+        """Whether it answers no question any more."""
+        return bool(self._dying)
+
+    def is_busy_with(self, instance: str) -> bool:
+        """Tell whether the question on the wire is this instance's."""
+        return self._current is not None and self._current.instance == instance
 
     def ask(self, question: Question) -> None:
         """Send a question when those before it are answered."""
@@ -145,6 +160,7 @@ class Worker(asyncio.Protocol):
         self._asked = True
         self._dying = self._dying or "ended"
         self._close_wire()
+        self._end = self._loop.call_later(_GRACE, self._child.kill)
 
     def _close_wire(self) -> None:
         if self._transport:
@@ -223,6 +239,8 @@ class Worker(asyncio.Protocol):
         )
         self._dying = self._dying or "exited"
         self._connecting.cancel()
+        if self._end:
+            self._end.cancel()
         self._close_wire()
         self._output.close()
         os.close(self._stack)

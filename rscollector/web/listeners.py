@@ -155,8 +155,8 @@ def _answers(path: Path) -> bool:
         probe.settimeout(1)
         try:
             probe.connect(str(path))
-        except TimeoutError:
-            return True  # it is there, though it does not answer
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             return False
+        except (TimeoutError, BlockingIOError):
+            pass  # it is there, though it does not answer; or it has more to do than its backlog holds
         return True

@@ -45,7 +45,8 @@ def test_alerts_use_metrics_that_exist(folder):
     from rscollector.config.registry import load
     from rscollector.runtime.telemetry import METRICS
 
-    known = {metric.name for metric in (*METRICS, *load(folder.name).metrics)}
+    metrics = (*METRICS, *load(folder.name).metrics)
+    known = {word for metric in metrics for word in (metric.name, *metric.labels)}
     expressions = re.findall(
         r"expr: (?:>\n)?(.*?)\n +(?:for|labels):", (folder / "alerts.yml").read_text(), re.DOTALL
     )

@@ -73,14 +73,15 @@ class Node:
             env=ENVIRONMENT,
         )
 
-    def query(self, statement):
-        """Run a statement as root, and return its rows."""
+    def connect(self):
+        """Return a connection as root."""
         with socket.socket(socket.AF_UNIX) as probe:  # PyMySQL leaves its own unclosed where nobody listens
             probe.connect(str(self.socket))
-        connection = pymysql.connect(
-            unix_socket=str(self.socket), user="root", read_timeout=10, autocommit=True
-        )
-        with connection, connection.cursor() as cursor:
+        return pymysql.connect(unix_socket=str(self.socket), user="root", read_timeout=10, autocommit=True)
+
+    def query(self, statement):
+        """Run a statement as root, and return its rows."""
+        with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(statement)
             return cursor.fetchall()
 

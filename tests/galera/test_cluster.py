@@ -7,6 +7,7 @@ from contextlib import suppress
 import psutil
 import pymysql
 import pytest
+from cluster import USER
 from harness import until
 
 pytestmark = [pytest.mark.needs("mariadbd", "rsync", "prometheus", "root"), pytest.mark.timeout(300)]
@@ -179,6 +180,25 @@ def test_a_desynchronised_node_is_no_failure(watching, cluster):
     assert watching.value("galera_desync_count", "n2") == 1
     watching.prometheus.fires("GaleraDesynced")
     cluster.nodes[1].query("SET GLOBAL wsrep_desync=OFF")
+    watching.right()
+
+
+def test_a_server_that_has_queries_wait_for_the_cluster_does_not_hold_up_its_collector(watching, cluster):
+    """With wsrep_sync_wait, who reads waits until all is applied, which a read lock prevents."""
+    node, restarts = cluster.nodes[1], "rscollector_collector_restarts_total"
+    before = watching.agent.value(restarts, type="galera", name="n2", reason="unavailable")
+    theirs = node.query(f"SELECT id FROM information_schema.processlist WHERE user = '{USER}'")
+    node.query("SET GLOBAL wsrep_sync_wait=15")
+    with node.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("FLUSH TABLES WITH READ LOCK")
+        cluster.nodes[0].query("CREATE DATABASE waits")
+        for (number,) in theirs:
+            node.query(f"KILL {number}")
+        until(lambda: watching.agent.value(restarts, type="galera", name="n2", reason="unavailable") > before)
+        until(lambda: watching.up("n2"))
+        assert watching.seen("n2") == ("primary", "donor_desynced", 3)
+    cluster.nodes[0].query("DROP DATABASE waits")
+    node.query("SET GLOBAL wsrep_sync_wait=0")
     watching.right()
 
 

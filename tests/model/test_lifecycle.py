@@ -600,6 +600,15 @@ def test_a_renewal_that_fails_drops_the_series(event):
     assert not after.machine.renewing
 
 
+def test_a_renewal_for_which_the_old_body_has_to_be_killed_is_a_renewal_all_the_same():
+    """The old body does not close in time: it is killed, and that is held against nobody."""
+    renewing = step(Machine(state=State.IDLE, body=True, seq=5), Renew(100.0), POLICY).machine
+    killed, actions = step(renewing, Deadline(102.0, 2.0), POLICY)
+    assert (actions, killed.renewing) == ((Kill(),), True)
+    connecting = step(killed, Exited(102.0, 0.5), POLICY).machine
+    assert (connecting.state, connecting.failures) == (State.CONNECTING, 0)
+
+
 def test_a_stop_during_a_renewal_drops_the_series():
     """While the old body is being released, a stop has only to wait for it."""
     renewing = step(Machine(state=State.IDLE, body=True, seq=5), Renew(100.0), POLICY).machine

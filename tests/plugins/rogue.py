@@ -1,6 +1,7 @@
 """A collector that misbehaves in whatever way its settings ask for, and one that shares its worker."""
 
 import ctypes
+import logging
 import os
 import re
 import signal
@@ -128,6 +129,17 @@ class Rogue(Collector[RogueSettings]):
 
     def _misconfigured(self, _context):
         raise Misconfigured(f"the password {self.settings.password.reveal()!r} is wrong")
+
+    def _garbled(self, context):
+        context.note("caf\udce9 noted")
+        if self.runs > 3:
+            raise Unavailable("caf\udce9 is closed")
+
+    def _log(self, _context):
+        try:
+            float(self.settings.password.reveal())
+        except ValueError:
+            logging.getLogger("driver").exception("cannot connect")
 
     def _refused(self, _context):
         raise ConnectionRefusedError("nobody listens")

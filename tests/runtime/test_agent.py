@@ -10,28 +10,7 @@ from pathlib import Path
 
 import pytest
 from harness import alive, free_port, until
-
-AGENT = """
-[agent]
-interval = "200ms"
-timeout = "500ms"
-backoff_max = "200ms"
-[web]
-listen = []
-"""
-TAME = "[collector.tame.good]\n"
-
-
-def rogue(do, name="bad", kind="rogue", **settings):
-    """Return a section for a collector that misbehaves."""
-    lines = [f"[collector.{kind}.{name}]", f'do = "{do}"']
-    lines += [f"{key} = {value}" for key, value in settings.items()]
-    return "\n".join(lines) + "\n"
-
-
-def runs(agent, result, name="bad", kind="rogue"):
-    """Return how many runs ended so."""
-    return agent.value("rscollector_collector_runs_total", type=kind, name=name, result=result)
+from rogues import AGENT, TAME, rogue, runs
 
 
 def test_the_agent_watches_itself_and_this_host(agent):
