@@ -22,12 +22,14 @@ section of the configuration and the prefix of its metrics.
 
 import ctypes
 import os
+import selectors
 import signal
 import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import IO, Any, ClassVar, Generic, TypeVar, cast
 
 from rscollector.model.errors import CollectError, Misconfigured, Unavailable
@@ -60,6 +62,8 @@ __all__ = [
 ]
 
 S = TypeVar("S")
+_CHUNK = 1 << 16
+_LONGEST = 1 << 20
 
 
 class Context:
@@ -67,7 +71,8 @@ class Context:
 
     `name` is the instance's name, `interval` the time between two ticks, `collect_timeout` the time that each
     collect gets, `agent` the agent's process id and `clock` a monotonic clock, for whatever is measured from
-    tick to tick.
+    tick to tick. `state` is the path of a file of the collector's own, whose directory may have to be made,
+    for what it wants to know again in its next process; None in `rscollector collect`, where nothing is kept.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class Context:
         self.interval = interval
         self.collect_timeout = timeout if collect_timeout is None else collect_timeout
         self.agent = agent
+        self.state: Path | None = None
         self.clock = clock
         self.notes: list[str] = []
         self._deadline = clock() + timeout
@@ -102,18 +108,72 @@ class Context:
         It is killed with its time, at the deadline, or when it writes more than `limit` bytes. Raises
         Misconfigured when it cannot be started, Unavailable when it is killed or does not exit with 0.
         """
-        try:
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  it calls one function that was looked up before
-            )
-        except OSError as error:
-            raise Misconfigured(f"cannot run {command[0]}: {error.strerror}") from error
-        with child:
+        with _start(command) as child:
             return _output(child, command[0], self.remaining(), limit)
+
+    def lines(self, command: Sequence[str]) -> Generator[bytes, None, None]:
+        """Run a program without a shell and yield the lines that it writes to its standard output.
+
+        It is killed at the deadline, or when the caller has enough of it and closes this. Raises as `run`
+        does; no line may be longer than a MiB.
+        """
+        child = _start(command)
+        errors, complaint = _draining(child)
+        try:
+            yield from _lines(child, command[0], self.remaining)
+            status = child.wait(max(0.001, self.remaining()))
+        except subprocess.TimeoutExpired:
+            raise Unavailable(f"{command[0]} did not end in time, killed") from None
+        finally:
+            child.kill()
+            with child:
+                pass
+        _check(command[0], status, errors, complaint)
+
+
+def _start(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  it calls one function that was looked up before
+        )
+    except OSError as error:
+        raise Misconfigured(f"cannot run {command[0]}: {error.strerror}") from error
+
+
+def _lines(child: "subprocess.Popen[bytes]", program: str, remaining: Callable[[], float]) -> Iterator[bytes]:
+    output, rest = cast(IO[bytes], child.stdout).fileno(), b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(output, selectors.EVENT_READ)
+        while True:
+            if not selector.select(max(0.001, remaining())):
+                raise Unavailable(f"{program} did not end in time, killed")
+            chunk = os.read(output, _CHUNK)
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from lines
+            if len(rest) > _LONGEST:
+                raise Unavailable(f"{program} wrote a line of more than {_LONGEST} bytes, killed")
+            if not chunk:
+                break
+    if rest:
+        yield rest
+
+
+def _draining(child: "subprocess.Popen[bytes]") -> tuple[threading.Thread, list[bytes]]:
+    complaint: list[bytes] = []
+    errors = threading.Thread(target=_drain, args=(child.stderr, complaint), daemon=True)
+    errors.start()
+    return errors, complaint
+
+
+def _check(program: str, status: int, errors: threading.Thread, complaint: list[bytes]) -> None:
+    if status != 0:
+        errors.join(1)
+        said = b"".join(complaint).decode("utf-8", "replace").strip()
+        raise Unavailable(f"{program} failed ({_status(status)}): {said or 'it said nothing'}")
 
 
 def _output(child: "subprocess.Popen[bytes]", program: str, timeout: float, limit: int) -> bytes:
@@ -125,9 +185,7 @@ def _output(child: "subprocess.Popen[bytes]", program: str, timeout: float, limi
 
     timer = threading.Timer(timeout, kill)
     timer.start()
-    complaint: list[bytes] = []
-    errors = threading.Thread(target=_drain, args=(child.stderr, complaint), daemon=True)
-    errors.start()
+    errors, complaint = _draining(child)
     try:
         output = cast(IO[bytes], child.stdout).read(limit + 1)
         if len(output) > limit:
@@ -139,10 +197,7 @@ def _output(child: "subprocess.Popen[bytes]", program: str, timeout: float, limi
         timer.join()
     if killed.is_set():
         raise Unavailable(f"{program} did not end in time, killed")
-    if status != 0:
-        errors.join(1)
-        said = b"".join(complaint).decode("utf-8", "replace").strip()
-        raise Unavailable(f"{program} failed ({_status(status)}): {said or 'it said nothing'}")
+    _check(program, status, errors, complaint)
     return output
 
 

@@ -58,6 +58,7 @@ class RunningAgent:
         self.socket = directory / "run" / "control.sock"
         self.log_file = directory / "log"
         env = {**os.environ, "RUNTIME_DIRECTORY": str(self.socket.parent), "PYTHONPATH": str(plugins)}
+        env["STATE_DIRECTORY"] = str(directory / "state")
         command = [*prefix, interpreter, "-m", "rscollector.cli.main", "run", "-v", "-c", str(self.config)]
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(

@@ -1,4 +1,8 @@
-"""The collector `postfix`: the queues of one instance of Postfix."""
+"""The collector `postfix`: the queues of one instance of Postfix, and what its log tells of the flow of mail.
+
+The queues do not need the log: when it cannot be read they are told all the same, with `postfix_log_readable`
+as 0.
+"""
 
 import os
 import time
@@ -6,29 +10,41 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from collectors.postfix import queues, showq
+from collectors.postfix import flow, queues, showq
 from collectors.postfix.directories import Spool
 from collectors.postfix.explain import explain
-from rscollector.api import Collector, Context, Misconfigured, Sample, Unavailable, setting
+from collectors.postfix.progress import JOURNAL, Progress
+from rscollector.api import Collector, Context, Kind, Metric, Misconfigured, Sample, Unavailable, setting
+
+READABLE = Metric("postfix_log_readable", Kind.GAUGE, "Whether the log could be read.")
 
 _LISTED = ("incoming", "active", "deferred", "hold")
 
 
 @dataclass(frozen=True, slots=True)
 class PostfixSettings:
-    """Where the instance has its queues."""
+    """Where the instance has its queues, and where it logs."""
 
     queue_directory: str = setting("The instance's queue directory.", default="/var/spool/postfix")
+    log: str = setting(
+        'Where Postfix logs: "journal", the path of a file, or "" for nowhere that could be read.',
+        default=JOURNAL,
+    )
+    syslog_name: str = setting("The instance's syslog_name.", default="postfix")
 
     def __post_init__(self) -> None:
         if not self.queue_directory.startswith("/"):
             raise ValueError("queue_directory: expected an absolute path")
+        if self.log not in ("", JOURNAL) and not self.log.startswith("/"):
+            raise ValueError('log: expected "journal" or an absolute path')
+        if not self.syslog_name.isascii() or not self.syslog_name:
+            raise ValueError("syslog_name: expected a name in ASCII")
 
 
 class Postfix(Collector[PostfixSettings]):
-    """What waits in the queues of a Postfix, how large and how old it is."""
+    """What waits in the queues of a Postfix, how old it is, and whether mail flows."""
 
-    metrics = queues.METRICS
+    metrics = (*queues.METRICS, READABLE, *flow.METRICS)
     Settings = PostfixSettings
 
     def open(self, _context: Context) -> None:
@@ -40,10 +56,11 @@ class Postfix(Collector[PostfixSettings]):
             )
         readable = all(os.access(root / queue, os.R_OK | os.X_OK) for queue in ("active", "deferred"))
         self._spool = Spool(root) if readable else None
+        self._progress: Progress | None = None
         self._sentences: list[str] = []
 
     def collect(self, context: Context) -> Iterator[Sample]:
-        """Read the queues, from their directories or from showq."""
+        """Read the queues, from their directories or from showq, then the log."""
         if self._spool:
             tallies = _from_directories(self._spool, context)
         else:
@@ -52,13 +69,35 @@ class Postfix(Collector[PostfixSettings]):
         for queue, tally in tallies.items():
             yield from tally.samples(queue)
         self._sentences = list(explain(tallies))
+        if self.settings.log:
+            yield from self._of_flow(context)
 
     def explain(self) -> list[str]:
         """Say what the last collect means."""
         return self._sentences
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Close the log."""
+        if hasattr(self, "_progress"):
+            self._leave_log()
+
+    def _of_flow(self, context: Context) -> Iterator[Sample]:
+        try:
+            if self._progress is None:
+                self._progress = Progress(self.settings.log, self.settings.syslog_name, context.state)
+            self._progress.read(context)
+        except (Misconfigured, Unavailable, OSError) as error:
+            self._leave_log()
+            context.note(f"the log cannot be read, so the flow of mail is not told: {error}")
+            yield READABLE(0)
+            return
+        yield READABLE(1)
+        yield from self._progress.flow.samples()
+
+    def _leave_log(self) -> None:
+        progress, self._progress = self._progress, None
+        if progress:
+            progress.close()
 
 
 def _from_directories(spool: Spool, context: Context) -> dict[str, queues.Tally]:

@@ -94,13 +94,15 @@ class Server:
             collector.close()
 
     def _context(self, question: Message) -> Context:
-        return Context(
+        context = Context(
             question["name"],
             timeout=question["timeout"],
             interval=question["interval"],
             agent=self._agent,
             collect_timeout=question["collect_timeout"],
         )
+        context.state = _state_directory() / f"{question['instance']}.json"
+        return context
 
     def _remembered(self, table: object) -> str:
         text = resolved(table)
@@ -121,6 +123,15 @@ class Server:
         for secret in sorted(self._secrets, key=len, reverse=True):  # one may be the beginning of another
             text = text.replace(secret, "***")
         return text
+
+
+def _state_directory() -> Path:
+    """Return where collectors keep what they want to know again: where systemd says, else a usual place."""
+    if "STATE_DIRECTORY" in os.environ:
+        return Path(os.environ["STATE_DIRECTORY"].split(":")[0])
+    if os.geteuid() == 0:
+        return Path("/var/lib/rscollector")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state", "rscollector")
 
 
 def _resident_memory() -> int:

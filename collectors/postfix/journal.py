@@ -1,0 +1,55 @@
+"""The systemd journal, read on from where it was left, by `journalctl` as a child.
+
+A place in it is a cursor, or "@" and seconds since 1970 while nothing was read yet. Only the facility mail
+is asked for. journalctl is started for each tick and ends when it has told what is new, or is killed when that
+is more than fits: then the next one goes on from the last entry that was counted.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from rscollector.api import Context, Misconfigured, Unavailable
+
+_COMMAND = (
+    "journalctl", "--quiet", "--no-pager", "--output=json",
+    "--output-fields=MESSAGE,SYSLOG_IDENTIFIER", "SYSLOG_FACILITY=2",
+)  # fmt: skip
+_FILES = (Path("/var/log/journal"), Path("/run/log/journal"))
+
+
+class Journal:
+    """The journal of this host. `place` moves on with each entry that is taken."""
+
+    def __init__(self, place: str) -> None:
+        files = [file for directory in _FILES for file in directory.glob("*/system.journal")]
+        if files and not any(os.access(file, os.R_OK) for file in files):
+            raise Misconfigured(
+                f"{files[0]}: this user may not read it: it needs to be in the group systemd-journal"
+            )
+        self.place = place
+
+    def entries(self, context: Context, enough: Callable[[], bool]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield identifier and message of each new entry, until there is no more or it is `enough`."""
+        since = "--since" if self.place.startswith("@") else "--after-cursor"
+        with closing(context.lines([*_COMMAND, f"{since}={self.place}"])) as lines:
+            for line in lines:
+                try:
+                    entry = json.loads(line)
+                    cursor = str(entry["__CURSOR"])
+                except (ValueError, KeyError, TypeError) as error:
+                    raise Unavailable(f"journalctl gave a line that is no entry: {line[:80]!r}") from error
+                yield _bytes(entry.get("SYSLOG_IDENTIFIER")), _bytes(entry.get("MESSAGE"))
+                self.place = cursor
+                if enough():
+                    break
+
+
+def _bytes(field: Any) -> bytes:
+    """Return a field, which is a list of bytes where it is no UTF-8, and null where it is very long."""
+    if isinstance(field, list):
+        return bytes(each for each in field if isinstance(each, int) and 0 <= each < 256)
+    return str(field or "").encode("utf-8", "surrogatepass")

@@ -1,0 +1,175 @@
+"""A log file, read on from where it was left, whatever rotates it meanwhile.
+
+A place in it is kept as a number of bytes with a checksum of what stands before them, so that the same place
+is found again in the file that is now called mail.log.1, and a file that only has the same name is not taken
+for it. logrotate's two ways are told apart by that:
+
+* the file is renamed and another is made: the one that is open is read to its end, then the new one, which is
+  begun when something stands in it: then the writer has finished with the old one;
+* the file is copied and cut (copytruncate): its copy is read to its end, then it from its beginning.
+
+What is not found again was deleted or compressed meanwhile; that is a gap, which is counted.
+"""
+
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from rscollector.api import Misconfigured, Unavailable
+
+_BLOCK = 1 << 20
+_BEFORE = 512
+
+
+class Place(NamedTuple):
+    """A place in a file: its inode, how many bytes are behind us, and a checksum of the last of them."""
+
+    inode: int
+    offset: int
+    check: int
+
+
+class LogFile:
+    """The file of this path. `place` moves on with each block that is read; `unread` bytes are left.
+
+    `gap` is called when a place is not found again.
+    """
+
+    def __init__(self, path: Path, place: Place | None, gap: Callable[[], None]) -> None:
+        self._path = path
+        self._file = _open(path)
+        self._older: list[Path] = []
+        self._gap = gap
+        self.unread = 0
+        if place is None:
+            place = _place(self._file, os.fstat(self._file).st_size)
+        self.place = place
+
+    def blocks(self, enough: Callable[[], bool]) -> Iterator[bytes]:
+        """Yield what has come, in blocks of whole lines, until there is no more or it is `enough`."""
+        self._find()
+        while not enough():
+            block = self._block()
+            if not block and (file := self._following()):
+                block = self._block(last=True)  # what was written before the writer went on to the other
+                if not block:
+                    self._take(file, 0)
+                    continue
+                os.close(file)
+            if not block:
+                break
+            yield block
+            self.place = _place(self._file, self.place.offset + len(block))
+        self.unread = self._left()
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _block(self, *, last: bool = False) -> bytes:
+        """Return the whole lines that come next; the last line of a file needs no end."""
+        block = os.pread(self._file, _BLOCK, self.place.offset)
+        end = block.rfind(b"\n") + 1
+        return block[:end] if end or not (last or len(block) == _BLOCK) else block
+
+    def _following(self) -> int | None:
+        """Open the file after this one, if there is one and the writer has gone there too."""
+        while self._older:
+            with suppress(Unavailable):
+                return _open(self._older.pop(0))
+            self._gap()
+        with suppress(Unavailable):  # between the two steps of a rotation there is none
+            file = _open(self._path)
+            status = os.fstat(file)
+            if status.st_size and status.st_ino != os.fstat(self._file).st_ino:
+                return file
+            os.close(file)
+        return None
+
+    def _left(self) -> int:
+        files = [*self._older, self._path] if self._is_rotated() else []
+        return os.fstat(self._file).st_size - self.place.offset + sum(map(_size, files))
+
+    def _is_rotated(self) -> bool:
+        return _inode(self._path) not in (0, os.fstat(self._file).st_ino)
+
+    def _take(self, file: int, offset: int) -> None:
+        os.close(self._file)
+        self._file = file
+        self.place = _place(file, offset)
+
+    def _find(self) -> None:
+        """See that the open file is the one with our place in it; else look for that."""
+        if _has(self._file, self.place):
+            return
+        for path in self._rotated():
+            with suppress(Unavailable):
+                file = _open(path)
+                if _has(file, self.place):
+                    self._older = self._newer_than(path)
+                    self._take(file, self.place.offset)
+                    return
+                os.close(file)
+        self._gap()
+        self._take(_open(self._path), 0)
+
+    def _rotated(self) -> list[Path]:
+        """Return the files with a name that begins as ours, the newest first."""
+        found = []
+        for path in self._path.parent.glob(f"{self._path.name}?*"):
+            with suppress(OSError):
+                found.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(found, reverse=True)]
+
+    def _newer_than(self, path: Path) -> list[Path]:
+        rotated = self._rotated()
+        return [each for each in rotated[: rotated.index(path)][::-1] if each.suffix not in _COMPRESSED]
+
+
+_COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4")
+
+
+def _open(path: Path) -> int:
+    """Open a file for reading. Raises Misconfigured, or Unavailable while there is none."""
+    try:
+        if not path.is_file():
+            raise Misconfigured(f"{path}: this is no file") if path.exists() else FileNotFoundError
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise Unavailable(f"{path}: no such file: does Postfix log there?") from error
+    except PermissionError as error:
+        raise Misconfigured(f"{path}: this user may not read it: it needs to be in the group adm") from error
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}") from error
+
+
+def _inode(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_ino
+    return 0
+
+
+def _size(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def _place(file: int, offset: int) -> Place:
+    return Place(os.fstat(file).st_ino, offset, _check(file, offset))
+
+
+def _check(file: int, offset: int) -> int:
+    start = max(0, offset - _BEFORE)
+    return zlib.crc32(os.pread(file, offset - start, start))
+
+
+def _has(file: int, place: Place) -> bool:
+    """Tell whether a file has this place: at an offset of 0 only the file itself has it."""
+    status = os.fstat(file)
+    if status.st_size < place.offset or (place.offset == 0 and status.st_ino != place.inode):
+        return False
+    return _check(file, place.offset) == place.check
