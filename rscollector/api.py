@@ -126,7 +126,8 @@ class Context:
             raise Unavailable(f"{command[0]} did not end in time, killed") from None
         finally:
             child.kill()
-            with child:
+            errors.join(1)
+            with child:  # which closes what is open and reaps it
                 pass
         _check(command[0], status, errors, complaint)
 

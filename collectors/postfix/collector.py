@@ -50,10 +50,7 @@ class Postfix(Collector[PostfixSettings]):
     def open(self, _context: Context) -> None:
         """See which way of reading is open to this user."""
         root = self._root = Path(self.settings.queue_directory)
-        if not root.is_dir():
-            raise Misconfigured(
-                f"{root}: no such directory: is Postfix installed, or is its queue elsewhere?"
-            )
+        _must_be_there(root)
         readable = all(os.access(root / queue, os.R_OK | os.X_OK) for queue in ("active", "deferred"))
         self._spool = Spool(root) if readable else None
         self._progress: Progress | None = None
@@ -61,6 +58,7 @@ class Postfix(Collector[PostfixSettings]):
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Read the queues, from their directories or from showq, then the log."""
+        _must_be_there(self._root)
         if self._spool:
             tallies = _from_directories(self._spool, context)
         else:
@@ -98,6 +96,11 @@ class Postfix(Collector[PostfixSettings]):
         progress, self._progress = self._progress, None
         if progress:
             progress.close()
+
+
+def _must_be_there(root: Path) -> None:
+    if not root.is_dir():
+        raise Misconfigured(f"{root}: no such directory: is Postfix installed, or is its queue elsewhere?")
 
 
 def _from_directories(spool: Spool, context: Context) -> dict[str, queues.Tally]:

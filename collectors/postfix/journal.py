@@ -1,12 +1,13 @@
 """The systemd journal, read on from where it was left, by `journalctl` as a child.
 
 A place in it is a cursor, or "@" and seconds since 1970 while nothing was read yet. Only the facility mail
-is asked for. journalctl is started for each tick and ends when it has told what is new, or is killed when that
-is more than fits: then the next one goes on from the last entry that was counted.
+is asked for. journalctl is started for each tick and ends when it has told what is new, or is killed when
+that is more than fits: then the next one goes on from the last entry that was counted.
 """
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,30 +23,51 @@ _FILES = (Path("/var/log/journal"), Path("/run/log/journal"))
 
 
 class Journal:
-    """The journal of this host. `place` moves on with each entry that is taken."""
+    """The journal of this host. `place` moves on with each entry that is taken.
 
-    def __init__(self, place: str) -> None:
+    `gap` is called when the entry of a place is not there any more.
+    """
+
+    def __init__(self, place: str | None, gap: Callable[[], None]) -> None:
         files = [file for directory in _FILES for file in directory.glob("*/system.journal")]
         if files and not any(os.access(file, os.R_OK) for file in files):
             raise Misconfigured(
                 f"{files[0]}: this user may not read it: it needs to be in the group systemd-journal"
             )
-        self.place = place
+        self.place = place or _now()
+        self._gap = gap
 
     def entries(self, context: Context, enough: Callable[[], bool]) -> Iterator[tuple[bytes, bytes]]:
         """Yield identifier and message of each new entry, until there is no more or it is `enough`."""
-        since = "--since" if self.place.startswith("@") else "--after-cursor"
+        # --after-cursor would leave out the oldest that is left where the cursor's own entry is gone.
+        since, known = ("--since", True) if self.place.startswith("@") else ("--cursor", False)
         with closing(context.lines([*_COMMAND, f"{since}={self.place}"])) as lines:
             for line in lines:
-                try:
-                    entry = json.loads(line)
-                    cursor = str(entry["__CURSOR"])
-                except (ValueError, KeyError, TypeError) as error:
-                    raise Unavailable(f"journalctl gave a line that is no entry: {line[:80]!r}") from error
-                yield _bytes(entry.get("SYSLOG_IDENTIFIER")), _bytes(entry.get("MESSAGE"))
+                cursor, identifier, message = _entry(line)
+                if not known:
+                    known = True
+                    if cursor == self.place:
+                        continue
+                    self._gap()
+                yield identifier, message
                 self.place = cursor
                 if enough():
                     break
+        if not known:  # not even the last entry is there any more
+            self._gap()
+            self.place = _now()
+
+
+def _now() -> str:
+    return f"@{time.time():.6f}"
+
+
+def _entry(line: bytes) -> tuple[str, bytes, bytes]:
+    try:
+        entry = json.loads(line)
+        return str(entry["__CURSOR"]), _bytes(entry.get("SYSLOG_IDENTIFIER")), _bytes(entry.get("MESSAGE"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unavailable(f"journalctl gave a line that is no entry: {line[:80]!r}") from error
 
 
 def _bytes(field: Any) -> bytes:

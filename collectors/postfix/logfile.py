@@ -6,7 +6,9 @@ for it. logrotate's two ways are told apart by that:
 
 * the file is renamed and another is made: the one that is open is read to its end, then the new one, which is
   begun when something stands in it: then the writer has finished with the old one;
-* the file is copied and cut (copytruncate): its copy is read to its end, then it from its beginning.
+* the file is copied and cut (copytruncate): its copy is read to its end, then it from its beginning. What was
+  written between copying and cutting is nowhere, and a copy of a file that was empty at the last tick is not
+  known for what it is.
 
 What is not found again was deleted or compressed meanwhile; that is a gap, which is counted.
 """
@@ -41,7 +43,6 @@ class LogFile:
     def __init__(self, path: Path, place: Place | None, gap: Callable[[], None]) -> None:
         self._path = path
         self._file = _open(path)
-        self._older: list[Path] = []
         self._gap = gap
         self.unread = 0
         if place is None:
@@ -77,24 +78,25 @@ class LogFile:
 
     def _following(self) -> int | None:
         """Open the file after this one, if there is one and the writer has gone there too."""
-        while self._older:
-            with suppress(Unavailable):
-                return _open(self._older.pop(0))
-            self._gap()
-        with suppress(Unavailable):  # between the two steps of a rotation there is none
-            file = _open(self._path)
-            status = os.fstat(file)
-            if status.st_size and status.st_ino != os.fstat(self._file).st_ino:
-                return file
-            os.close(file)
+        for path in self._newer()[:1]:
+            with suppress(Unavailable):  # it is being rotated just now
+                file = _open(path)
+                if path != self._path or os.fstat(file).st_size:
+                    return file
+                os.close(file)
         return None
 
-    def _left(self) -> int:
-        files = [*self._older, self._path] if self._is_rotated() else []
-        return os.fstat(self._file).st_size - self.place.offset + sum(map(_size, files))
+    def _newer(self) -> list[Path]:
+        """Return the files that were begun after the one that is open, the oldest first."""
+        files = [*self._rotated(), self._path]
+        inodes = [_inode(path) for path in files]
+        ours = os.fstat(self._file).st_ino
+        if ours not in inodes:  # it was deleted or compressed; between two ticks nothing else was
+            return files[-1:]
+        return files[inodes.index(ours) + 1 :]
 
-    def _is_rotated(self) -> bool:
-        return _inode(self._path) not in (0, os.fstat(self._file).st_ino)
+    def _left(self) -> int:
+        return os.fstat(self._file).st_size - self.place.offset + sum(map(_size, self._newer()))
 
     def _take(self, file: int, offset: int) -> None:
         os.close(self._file)
@@ -109,7 +111,6 @@ class LogFile:
             with suppress(Unavailable):
                 file = _open(path)
                 if _has(file, self.place):
-                    self._older = self._newer_than(path)
                     self._take(file, self.place.offset)
                     return
                 os.close(file)
@@ -117,16 +118,13 @@ class LogFile:
         self._take(_open(self._path), 0)
 
     def _rotated(self) -> list[Path]:
-        """Return the files with a name that begins as ours, the newest first."""
+        """Return the files that were called as ours is, and are not compressed, the oldest first."""
         found = []
         for path in self._path.parent.glob(f"{self._path.name}?*"):
             with suppress(OSError):
-                found.append((path.stat().st_mtime_ns, path))
-        return [path for _, path in sorted(found, reverse=True)]
-
-    def _newer_than(self, path: Path) -> list[Path]:
-        rotated = self._rotated()
-        return [each for each in rotated[: rotated.index(path)][::-1] if each.suffix not in _COMPRESSED]
+                if path.suffix not in _COMPRESSED:
+                    found.append((path.stat().st_mtime_ns, -_number(path), path))
+        return [path for *_, path in sorted(found)]
 
 
 _COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4")
@@ -144,6 +142,12 @@ def _open(path: Path) -> int:
         raise Misconfigured(f"{path}: this user may not read it: it needs to be in the group adm") from error
     except OSError as error:
         raise Unavailable(f"{path}: {error.strerror}") from error
+
+
+def _number(path: Path) -> int:
+    """Return the 2 of mail.log.2, which is older than mail.log.1, though both may be of the same instant."""
+    number = path.suffix[1:]
+    return int(number) if number.isdigit() and number.isascii() else 0
 
 
 def _inode(path: Path) -> int:

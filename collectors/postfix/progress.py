@@ -6,7 +6,6 @@ the other does not: a line is counted once, whenever the agent, this process or 
 
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ class Progress:
         )
         self.flow = Flow()
         place = self._go_on()
-        self._source = _journal(place) if log == JOURNAL else self._file(place)
+        self._source = self._journal(place) if log == JOURNAL else self._file(place)
         self._kept: Any = None
 
     def read(self, context: Context) -> None:
@@ -86,6 +85,9 @@ class Progress:
             self.flow.gap()  # it is damaged: nobody knows what came since
             return None
 
+    def _journal(self, place: Any) -> Journal:
+        return Journal(place if isinstance(place, str) else None, self.flow.gap)
+
     def _file(self, place: Any) -> LogFile:
         found = Place(*map(int, place)) if isinstance(place, list) else None
         return LogFile(Path(self._log), found, self.flow.gap)
@@ -102,7 +104,3 @@ class Progress:
             self._kept = self._source.place
         except OSError as error:
             context.note(f"{new}: {error.strerror}: a restart will begin at the end of the log")
-
-
-def _journal(place: Any) -> Journal:
-    return Journal(place if isinstance(place, str) else f"@{time.time():.0f}")

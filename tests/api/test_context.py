@@ -1,4 +1,4 @@
-"""`context.run`: programs are started, bounded and ended."""
+"""`context.run` and `context.lines`: programs are started, bounded and ended."""
 
 import os
 import sys
@@ -52,6 +52,44 @@ def test_a_program_that_writes_too_much_is_killed():
         context().run(["sh", "-c", "while :; do echo yes; done"], limit=1000)
     flood = [sys.executable, "-c", "import sys; sys.stderr.write('x' * 10**7); print('done')"]
     assert context().run(flood) == b"done\n"
+
+
+def test_lines_come_as_they_are_written():
+    """Also the last one, that has no end."""
+    assert list(context().lines(["printf", r"one\n\ntwo"])) == [b"one", b"", b"two"]
+
+
+def test_a_program_whose_lines_nobody_wants_any_more_is_killed():
+    """It would else write for ever, into a full pipe."""
+    lines = context().lines(["sh", "-c", "echo $$; while :; do echo yes; done"])
+    pid = int(next(lines))
+    assert next(lines) == b"yes"
+    lines.close()
+    assert not alive(pid)
+
+
+def test_a_program_that_stops_to_write_is_killed_at_the_deadline():
+    """What came before was yielded."""
+    lines = context(0.3).lines(["sh", "-c", "echo one; exec sleep 60"])
+    assert next(lines) == b"one"
+    with pytest.raises(Unavailable, match="sh did not end in time, killed"):
+        next(lines)
+
+
+def test_a_program_that_closes_its_output_and_stays_is_killed_at_the_deadline():
+    """The end of the output is not the end of the program."""
+    with pytest.raises(Unavailable, match="sh did not end in time, killed"):
+        list(context(0.3).lines(["sh", "-c", "exec >&- 2>&-; sleep 60"]))
+
+
+def test_lines_have_a_bound_and_failures_are_told():
+    """A line of a MiB is no line; what a program says when it fails is in the reason."""
+    with pytest.raises(Unavailable, match="wrote a line of more than 1048576 bytes, killed"):
+        list(context().lines(["sh", "-c", "head -c 2000000 /dev/zero"]))
+    with pytest.raises(Unavailable, match=r"sh failed \(exit status 3\): no luck"):
+        list(context().lines(["sh", "-c", "echo one; echo no luck >&2; exit 3"]))
+    with pytest.raises(Misconfigured, match="cannot run /no/such/program"):
+        list(context().lines(["/no/such/program"]))
 
 
 def test_a_program_dies_with_the_worker(tmp_path):

@@ -27,14 +27,14 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 relay_domains = test.invalid
-transport_maps = inline:{{ slow.test.invalid=smtp:[127.0.0.1]:{silent} }}
+transport_maps = inline:{{ {transports} }}
 relay_transport = smtp:[127.0.0.1]:1
 default_transport = smtp:[127.0.0.1]:1
 smtpd_peername_lookup = no
 smtp_dns_support_level = disabled
 maillog_file = {root}/maillog
 maillog_file_prefixes = {root}
-smtpd_recipient_restrictions = check_recipient_access inline:{{ hold.test.invalid=HOLD }}, permit_mynetworks, reject
+smtpd_recipient_restrictions = check_recipient_access inline:{{ hold.test.invalid=HOLD, refused.test.invalid=REJECT }}, permit_mynetworks, reject
 in_flow_delay = 0
 smtp_helo_timeout = 600s
 default_process_limit = 20
@@ -42,6 +42,24 @@ default_process_limit = 20
 """
 ENVIRONMENT = {**os.environ, "RSCOLLECTOR_TEST_SERVER": "1"}
 DIST = Path("/usr/share/postfix/master.cf.dist")
+
+
+def _black_hole():
+    """Return a listening socket whose backlog is full, so that the kernel drops whoever knocks."""
+    dark = socket.create_server(("127.0.0.1", 0), backlog=0)
+    filling = []
+    for _ in range(4):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(dark.getsockname())
+        filling.append(client)
+    return dark, filling
+
+
+def _listens(port):
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
 
 
 class MailServer:
@@ -59,8 +77,19 @@ class MailServer:
         shutil.chown(root / "data", "postfix")
         self._silent = socket.create_server(
             ("127.0.0.1", 0), backlog=500
-        )  # accepts in the kernel, never speaks
-        main = MAIN.format(root=root, silent=self._silent.getsockname()[1], more=more)
+        )  # the kernel accepts, nobody speaks
+        self._dark, self._filling = _black_hole()
+        self._sinks = {name: free_port() for name in ("ok", "crawl", "hard")}
+        self._processes = []
+        destinations = {
+            "slow": self._silent.getsockname()[1],
+            "dark": self._dark.getsockname()[1],
+            **self._sinks,
+        }
+        transports = ", ".join(
+            f"{name}.test.invalid=smtp:[127.0.0.1]:{port}" for name, port in destinations.items()
+        )
+        main = MAIN.format(root=root, transports=transports, more=more)
         (self.config / "main.cf").write_text(main)
         (self.config / "master.cf").write_text(self._services())
 
@@ -107,6 +136,12 @@ class MailServer:
             capture_output=True,
         )
 
+    def sink(self, name, *arguments):
+        """Have somebody take the mail of a destination: ok, crawl or hard."""
+        command = ["smtp-sink", "-u", "postfix", *arguments, f"127.0.0.1:{self._sinks[name]}", "100"]
+        self._processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+        until(lambda: _listens(self._sinks[name]))
+
     def drop(self, count):
         """Submit so many messages with sendmail."""
         for _ in range(count):
@@ -148,5 +183,9 @@ class MailServer:
     def close(self):
         """End it, and take its directory away."""
         self.stop()
-        self._silent.close()
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        for each in (self._silent, self._dark, *self._filling):
+            each.close()
         shutil.rmtree(self.root)

@@ -1,0 +1,241 @@
+"""What the collector makes of the log: recorded lines of several versions, and lines that no program has written."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from collectors.postfix import flow
+from collectors.postfix.flow import Flow
+from collectors.postfix.progress import Progress
+from rscollector.testing import FakeContext
+
+RECORDINGS = Path(__file__).parent / "recordings"
+MESSAGES = [
+    (service.encode(), message.encode("ascii", "replace").decode("unicode_escape").encode("latin-1"))
+    for service, message, *_ in (
+        line.split("\t") for line in (RECORDINGS / "messages.tsv").read_text().splitlines()
+    )
+]
+
+
+def told(source):
+    """Return the counters that are not 0, by name and label values."""
+    return {
+        " ".join(
+            [sample.metric.name.removeprefix("postfix_").removesuffix("_total"), *sample.values]
+        ): sample.value
+        for sample in source.samples()
+        if sample.metric in flow.COUNTERS and sample.value
+    }
+
+
+def counted(directory, data, name="postfix"):
+    """Return what is counted of a log."""
+    log = directory / "mail.log"
+    log.write_bytes(b"")
+    progress = Progress(str(log), name, None)
+    log.write_bytes(data)
+    progress.read(FakeContext())
+    progress.close()
+    return progress.flow
+
+
+def recorded(name):
+    """Return a recorded log."""
+    return (RECORDINGS / f"{name}.log").read_bytes()
+
+
+def after(*messages):
+    """Return what is counted of messages; the service stands before each."""
+    counting = Flow()
+    for message in messages:
+        service, _, text = message.partition(": ")
+        counting.line(service.encode(), text.encode())
+    found = told(counting)
+    assert found.pop("log_lines") == len(messages)
+    return found
+
+
+def test_a_message_that_is_deferred_five_times_and_returned(tmp_path):
+    """Each attempt counts; the message has come once, and its time was up once."""
+    assert told(counted(tmp_path, recorded("one-message-deferred-5-times-then-expired"))) == {
+        "messages_received smtpd": 1,
+        "deliveries smtp deferred 4": 5,
+        "messages_expired": 1,
+        "messages_removed": 1,
+        "log_lines": 15,
+    }
+
+
+def test_a_message_for_five_is_five_deliveries(tmp_path):
+    """What counts is the recipient."""
+    found = told(counted(tmp_path, recorded("one-message-five-recipients")))
+    assert found["deliveries smtp sent 2"] == 5
+    assert found["messages_received smtpd"] == found["messages_removed"] == 1
+
+
+def test_an_instance_with_a_name_of_its_own_is_not_another(tmp_path):
+    """Lines of postfix-in are not postfix', nor the other way round."""
+    data = recorded("inbound-as-postfix-in") + recorded("outbound")
+    inbound, outbound = told(counted(tmp_path, data, "postfix-in")), told(counted(tmp_path, data))
+    assert inbound["log_lines"] + outbound["log_lines"] == data.count(b"\n")
+    assert inbound == {
+        "log_lines": 38,
+        "connections smtpd": 2,
+        "connections postscreen": 2,
+        "messages_received smtpd": 2,
+        "messages_removed": 2,
+        "deliveries discard sent 2": 4,
+        "rejects smtpd rcpt 5": 1,
+        "rejects smtpd rcpt 4": 1,
+        "tls_connections smtpd anonymous TLSv1.3": 2,
+        "tls_failures smtpd": 1,
+        "broken_connections smtpd lost_connection starttls": 1,
+        "broken_connections smtpd lost_connection ehlo": 1,
+        "broken_connections smtpd lost_connection connect": 1,
+        "postscreen_events allowlisted": 2,
+        "log_problems smtpd warning": 1,
+        "log_problems master fatal": 1,
+    }
+
+
+def test_deliveries_of_a_real_log_are_those_that_grep_finds(tmp_path):
+    """Outcome by outcome."""
+    data = recorded("outbound")
+    counting = counted(tmp_path, data)
+    for status in ("sent", "deferred", "bounced"):
+        lines = re.findall(rf"postfix/\S+: \w+: to=.* status={status} ".encode(), data)
+        assert counting.value(flow.DELIVERIES, status=status) == len(lines) > 0
+    delays = [
+        float(each) for each in re.findall(rb"delays=[^/]+/[^/]+/[^/]+/([^,]+), dsn=\S+ status=sent", data)
+    ]
+    histograms = [
+        sample.value
+        for sample in counting.samples()
+        if sample.metric is flow.DELAY and sample.values[1] == "transmission"
+    ]
+    assert sum(each.sum for each in histograms) == pytest.approx(sum(delays))
+    assert sum(sum(each.counts) for each in histograms) == len(delays)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("smtpd: NOQUEUE: reject: RCPT from unknown[2001:db8::1]: 450 4.7.1 <a@b>: no", "rejects smtpd rcpt 4"),
+        ("submission/smtpd: NOQUEUE: reject: MAIL from a[1.2.3.4]: 504 5.5.2 <a>: no", "rejects submission/smtpd mail 5"),
+        ("cleanup: 41: milter-reject: END-OF-MESSAGE from a[1.2.3.4]: 4.7.1 later; from=<a>", "rejects cleanup end-of-message 4"),
+        ("cleanup: 41: reject: header Subject: 450 4.7.1 from a[1.2.3.4]; from=<a>: 5.7.1 no", "rejects cleanup header 5"),
+        ("smtpd: proxy-reject: END-OF-MESSAGE: 451 4.7.0 Reject; from=<>", "rejects smtpd end-of-message 4"),
+        ("postscreen: NOQUEUE: reject: CONNECT from [1.2.3.4]:5: all server ports busy", "rejects postscreen connect 4"),
+        ("postscreen: PASS NEW [2607:f8b0:4003:c01::23a]:36051", "postscreen_events pass_new"),
+        ("postscreen: WHITELIST VETO [61.238.241.86]:53024", "postscreen_events allowlist_veto"),
+        ("postscreen: NON-SMTP COMMAND from [93.184.216.34]:4 after CONNECT: GET /", "postscreen_events non-smtp_command"),
+        ("postscreen: DNSBL rank 3 for [111.73.45.149]:1038", "postscreen_events dnsbl"),
+        ("smtp: SSL_connect error to mail.example.org[192.0.2.2]:25: -1", "tls_failures smtp"),
+        ("smtpd: 1CF58: client=x[2.3.4.5], sasl_method=PLAIN, sasl_username=a", "sasl_logins smtpd"),
+        ("smtpd: warning: a[3.84.57.208]: SASL LOGIN authentication failed: UGFz", "sasl_failures smtpd"),
+        ("smtpd: timeout after END-OF-MESSAGE from unknown[192.0.2.7]", "broken_connections smtpd timeout end-of-message"),
+        ("smtpd: lost connection after DATA (7774180 bytes) from u[192.0.2.7]", "broken_connections smtpd lost_connection data"),
+        ("qmgr: 585BC3F: from=<>, status=force-expired, returned to sender", "messages_expired"),
+        ("smtp: 7E: to=<u@x>, relay=m[1.2.3.4]:25, delay=3, delays=0/0/0/3, tls=dane/!requiretls:nocertmatch, dsn=2.1.5, status=sent (250)", "deliveries smtp sent 2"),
+        ("local: 2A: to=u@h, orig_to=r@h, relay=local, delay=0.07, delays=0.04/0/0/0.03, dsn=2.0.0, status=sent (x)", "deliveries local sent 2"),
+        ("smtp: 7E: to=<u@x>, relay=m[1.2.3.4]:25, conn_use=2, delay=3, delays=0/0/0/3, dsn=4.4.2, status=deferred (x)", "deliveries smtp deferred 4"),
+    ],
+)  # fmt: skip
+def test_what_a_line_counts_as(message, expected):
+    """One line of each kind, of versions from 2.10 to 3.10."""
+    assert after(message).get(expected) == 1
+
+
+def test_what_a_stranger_says_is_not_taken_for_what_postfix_says():
+    """The words in parentheses are another server's, the subject is a sender's."""
+    said = "smtp: 7E: to=<u@x>, relay=m[1.2.3.4]:25, delay=3, delays=0/0/0/3, dsn=4.0.0, status=deferred (host said: {})"
+    forged = "450 A: to=<u@x>, relay=m, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)"
+    assert after(said.format(forged)) == {"deliveries smtp deferred 4": 1}
+    header = "cleanup: 4: warning: header Subject: NOQUEUE: reject: RCPT from a[1.2.3.4]: 550 from b[1.2.3.4]; from=<a>"
+    assert after(header) == {}
+    connect = "smtpd: NOQUEUE: reject: RCPT from u[1.2.3.4]: 554 5.7.1 <a>: no; helo=<connect from x>"
+    assert after(connect) == {"rejects smtpd rcpt 5": 1}
+
+
+def test_a_delivery_is_there_before_it_happens():
+    """A rate from 0 to 1 needs the 0: smtp's outcomes at once, those of others with the first of them."""
+    assert Flow().value(flow.DELIVERIES) == 0
+    begun = {sample.values: sample.value for sample in Flow().samples() if sample.metric is flow.DELIVERIES}
+    assert begun == {("smtp", "sent", "2"): 0, ("smtp", "deferred", "4"): 0, ("smtp", "bounced", "5"): 0}
+
+
+def test_services_of_any_name_are_bounded():
+    """Fifty names are told apart; what a forger adds is other."""
+    counting = Flow()
+    for number in range(500):
+        counting.line(f"made-up-{number}/smtpd".encode(), b"connect from unknown[192.0.2.1]")
+    names = {sample.values[0] for sample in counting.samples() if sample.metric is flow.CONNECTIONS}
+    assert len(names) == 51
+    assert counting.value(flow.CONNECTIONS) == 500
+    assert counting.value(flow.CONNECTIONS, service="other") == 450
+
+
+def test_what_was_counted_is_taken_up_again():
+    """Counters and delays go through JSON and back."""
+    import json
+
+    counting = Flow()
+    for service, message in MESSAGES:
+        counting.line(service, message)
+    again = Flow()
+    again.go_on(json.loads(json.dumps(counting.kept())))
+    assert told(again) == told(counting)
+    assert again.kept() == counting.kept()
+
+
+@pytest.mark.parametrize("kept", [None, {}, {"counts": 1, "delays": []}, {"counts": [[]], "delays": []}])
+def test_what_is_not_what_was_kept_is_refused(kept):
+    """Then the collector begins anew, and counts a gap."""
+    with pytest.raises((TypeError, ValueError, KeyError)):
+        Flow().go_on(kept)
+
+
+LINES = [line for path in sorted(RECORDINGS.glob("*.log")) for line in path.read_bytes().splitlines()]
+WORDS = sorted({word for line in LINES for word in re.findall(rb"[^ ]+ ?", line)})
+MUTATED = st.builds(
+    lambda line, at, length, what: line[:at] + what + line[at + length :],
+    st.sampled_from(LINES),
+    st.integers(0, 200),
+    st.integers(0, 20),
+    st.binary(max_size=20) | st.sampled_from(WORDS),
+)
+
+
+@given(
+    st.lists(st.sampled_from(LINES) | MUTATED | st.lists(st.sampled_from(WORDS)).map(b"".join) | st.binary())
+)
+@example([b"Nov 20 21:55:58 mx postfix/smtp[1]: A: to=<>, relay=" + b", relay=" * 400])
+@example(
+    [
+        b"Nov 20 21:55:58 mx postfix/smtp[1]: A: to=<>, relay=x, delay=1, delays=1.2.3/./0/0, dsn=2.0.0, status=sent"
+    ]
+)
+def test_any_line_is_counted_and_none_is_too_much(tmp_path_factory, lines):
+    """Whatever the bytes are: no failure, each line counted once at most, and every label from its set."""
+    lines = [line.replace(b"\n", b"") for line in lines]
+    counting = counted(tmp_path_factory.getbasetemp(), b"".join(line + b"\n" for line in lines))
+    found = told(counting)
+    assert found.get("log_lines", 0) + found.get("log_malformed_lines", 0) <= len(lines)
+    for sample in counting.samples():
+        for label, value in zip(sample.metric.labels, sample.values, strict=True):
+            assert re.fullmatch(r"[\w./-]{1,100}", value), (label, value)
+            assert label != "class" or value in "245"
+
+
+@given(st.sampled_from(MESSAGES))
+def test_messages_of_any_version_are_taken(entry):
+    """A public collection of messages: each is counted as a line, and as at most two things beside."""
+    counting = Flow()
+    counting.line(*entry)
+    found = told(counting)
+    assert found.pop("log_lines") == 1
+    assert sum(found.values()) <= 2

@@ -1,0 +1,200 @@
+"""A real Postfix, watched by an agent while its mail flows, or does not."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import until
+from hung import hung
+from watching import section
+
+pytestmark = [pytest.mark.needs("postfix", "root"), pytest.mark.timeout(180)]
+AGENT = """
+[agent]
+interval = "200ms"
+timeout = "2s"
+backoff_max = "500ms"
+[web]
+listen = []
+[collector.tame.neighbour]
+"""
+
+
+class Watched:
+    """An agent, and the mail server that it watches."""
+
+    def __init__(self, agent, mail, **settings):
+        self.mail = mail
+        given = {"queue_directory": f'"{mail.queue}"', "log": f'"{mail.root}/maillog"', **settings}
+        self.agent = agent(AGENT + section("postfix", "main", **given))
+        until(lambda: self.told("log_readable") == 1)
+
+    def told(self, name, **labels):
+        """Return a value that the collector tells, None if it is not there."""
+        return self.agent.value(f"postfix_{name}", name="main", **labels)
+
+    def deliveries(self, status, digit):
+        """Return the deliveries with this outcome, None if none are told.
+
+        When a destination does not answer, what waits for it is deferred by the transport error.
+        """
+        wanted = {("name", "main"), ("status", status), ("class", digit)}
+        metrics = self.agent.metrics().items()
+        found = [value for (name, has), value in metrics if name == "postfix_deliveries_total" and wanted <= has]
+        return sum(found) if found else None
+
+    def has_sent(self, count):
+        """Wait until so many deliveries have succeeded."""
+        until(lambda: self.deliveries("sent", "2") == count, 60)
+
+    def transmission(self, what):
+        """Return a number of the histogram of the last stage."""
+        labels = {"transport": "smtp", "stage": "transmission"}
+        return self.told(f"delivery_delay_seconds_{what}", **labels)
+
+
+@pytest.fixture
+def watched(agent, mail_servers):
+    """Return a mail server that gives up a connection after a second, and an agent that watches it."""
+    return Watched(agent, mail_servers("smtp_connect_timeout = 1s\n"))
+
+
+def test_mail_that_is_delivered_is_counted_once(watched):
+    """What has come, what was sent and what has left are the same number."""
+    watched.mail.sink("ok")
+    watched.mail.send(300, "ok")
+    watched.has_sent(300)
+    until(lambda: watched.told("messages_removed_total") == 300)
+    assert watched.told("messages_received_total", service="smtpd") == 300
+    assert watched.told("connections_total", service="smtpd") >= 10
+    assert watched.transmission("count") == 300
+    until(lambda: watched.told("queue_messages", queue="active") == 0)
+
+
+def test_a_destination_that_refuses_defers(watched):
+    """Nobody listens there: each attempt is counted, and the message waits."""
+    watched.mail.send(20, "down")
+    until(lambda: watched.deliveries("deferred", "4") == 20)
+    until(lambda: watched.told("queue_messages", queue="deferred") == 20)
+    assert watched.deliveries("sent", "2") == 0
+    assert watched.transmission("count") is None
+
+
+def test_a_destination_that_refuses_for_good_bounces(watched):
+    """The message leaves the queue, and so does its bounce, into nothing."""
+    watched.mail.sink("hard", "-f", "RCPT")
+    watched.mail.send(5, "hard")
+    until(lambda: watched.deliveries("bounced", "5") == 5)
+
+
+def test_a_destination_that_accepts_slowly_is_seen_in_the_delay(watched):
+    """Two seconds for each message, in the stage in which they pass."""
+    watched.mail.sink("crawl", "-w", "2")
+    watched.mail.send(5, "crawl")
+    until(lambda: watched.told("queue_messages", queue="active") == 5)
+    watched.has_sent(5)
+    assert watched.transmission("count") == 5
+    assert watched.transmission("sum") >= 10
+
+
+def test_a_destination_that_is_a_black_hole_defers_after_the_timeout(watched):
+    """Nobody answers at all: the messages stay active until Postfix gives up, then they are deferred."""
+    watched.mail.send(5, "dark")
+    until(lambda: watched.told("queue_messages", queue="active"))
+    until(lambda: watched.deliveries("deferred", "4") == 5, 60)
+    until(lambda: watched.told("queue_messages", queue="deferred") == 5)
+
+
+def test_what_is_refused_at_the_door_is_counted(watched):
+    """By command and by class."""
+    command = ["smtp-source", "-s", "2", "-m", "4", "-f", "a@test.invalid", "-t", "u@refused.test.invalid"]
+    subprocess.run([*command, f"127.0.0.1:{watched.mail.port}"], check=False, capture_output=True, timeout=60)
+    labels = {"service": "smtpd", "stage": "rcpt", "class": "5"}
+    until(lambda: watched.told("rejects_total", **labels))
+
+
+def test_a_log_that_postfix_rotates_and_compresses_at_once_costs_no_line(watched):
+    """The old file is read to its end, though it has no name any more."""
+    watched.mail.sink("ok")
+    for number in range(1, 4):
+        watched.mail.send(100, "ok")
+        subprocess.run(
+            ["postfix", "-c", watched.mail.config, "logrotate"], check=True, capture_output=True, timeout=60
+        )
+        watched.mail.send(10, "ok")
+        watched.has_sent(number * 110)
+        until(lambda: not list(watched.mail.root.glob("maillog.*[0-9]")))
+    assert list(watched.mail.root.glob("maillog.*.gz"))
+    assert watched.told("log_gaps_total") == 0
+    assert watched.told("log_malformed_lines_total") == 0
+
+
+def test_a_postfix_that_stops_and_starts_is_followed(watched):
+    """The queue is told meanwhile, and counting goes on where it was."""
+    watched.mail.sink("ok")
+    watched.mail.send(10, "ok")
+    watched.has_sent(10)
+    watched.mail.stop()
+    watched.mail.drop(3)
+    until(lambda: watched.told("queue_messages", queue="maildrop") == 3)
+    watched.mail.start()
+    watched.mail.send(10, "ok")
+    watched.has_sent(20)
+    until(lambda: watched.told("queue_messages", queue="maildrop") == 0)
+
+
+def test_a_queue_that_was_moved_is_missed_by_name(watched):
+    """Somebody has to say where it is now; when it is back, all is well."""
+    watched.mail.stop()
+    away = watched.mail.queue.with_name("away")
+    watched.mail.queue.rename(away)
+    until(lambda: watched.told("queue_messages", queue="deferred") is None)
+    reason = watched.agent.collector("postfix/main")["reason"]
+    assert (
+        f"{watched.mail.queue}: no such directory: is Postfix installed, or is its queue elsewhere?" in reason
+    )
+    away.rename(watched.mail.queue)
+    watched.agent.reload()
+    until(lambda: watched.told("queue_messages", queue="deferred") == 0)
+
+
+def test_a_log_that_nobody_may_read_does_not_cost_the_queues(watched):
+    """The queues are told, the flow is not, and `status` says why."""
+    log = watched.mail.root / "maillog"
+    watched.mail.stop()
+    log.rename(log.with_name("away"))
+    watched.agent.reload(watched.agent.config.read_text().replace("200ms", "300ms"))
+    until(lambda: watched.told("log_readable") == 0)
+    assert watched.told("queue_messages", queue="deferred") == 0
+    assert watched.deliveries("sent", "2") is None
+    assert (
+        "maillog: no such file: does Postfix log there?"
+        in watched.agent.collector("postfix/main")["notes"][0]
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="needs /dev/fuse")
+def test_a_queue_on_a_file_system_that_hangs_costs_the_worker_and_nobody_else(watched):
+    """The worker is killed at its deadline with the place in the code; the neighbour goes on."""
+    before = watched.agent.value("tame_runs_total", name="neighbour")
+    with hung(watched.mail.queue / "hold"):
+        until(lambda: "postfix/main: no answer for 2 s, killed (in " in watched.agent.log)
+        assert "collectors/postfix/directories.py" in watched.agent.collector("postfix/main")["last_stack"]
+        assert watched.told("queue_messages", queue="deferred") is None
+        until(lambda: watched.agent.value("tame_runs_total", name="neighbour") >= before + 10)
+    watched.agent.reload()
+    until(lambda: watched.told("queue_messages", queue="hold") == 0)
+    assert watched.agent.value("rscollector_collector_ticks_missed_total", type="tame") == 0
+
+
+def test_two_instances_have_their_own_logs_and_names(agent, mail_servers):
+    """In one file they are told apart by syslog_name."""
+    mail = mail_servers("syslog_name = postfix-in\n")
+    watched = Watched(agent, mail, syslog_name='"postfix-in"')
+    mail.sink("ok")
+    mail.send(7, "ok")
+    watched.has_sent(7)
+    other = Watched(agent, mail)
+    mail.send(7, "ok")
+    watched.has_sent(14)
+    assert other.told("log_lines_total") == 0
