@@ -87,7 +87,7 @@ class Prometheus:
         self.log.close()
 
 
-def dashboard_queries(name, **variables):
+def dashboard_queries(name, /, **variables):
     """Return the queries of a collector's dashboard, with these values for its variables."""
     panels = json.loads((ROOT / "collectors" / name / "dashboard.json").read_text())["panels"]
     values = {"__rate_interval": "10s", **variables}

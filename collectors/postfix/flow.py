@@ -131,6 +131,8 @@ class Flow:
             if not metric.labels:
                 self._counts[metric.name,] = 0
         self._begin("smtp")
+        for metric in (CONNECTIONS, RECEIVED, SASL_FAILURES):
+            self._counts[metric.name, "smtpd"] = 0
 
     def line(self, service: bytes, message: bytes) -> None:
         """Count a message; `service` is the tag without the instance's name: smtp, submission/smtpd."""

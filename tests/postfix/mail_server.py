@@ -127,14 +127,27 @@ class MailServer:
 
     def send(self, count, domain, *arguments):
         """Have so many messages sent to somebody of a domain."""
-        command = ["smtp-source", "-s", "10", "-m", str(count), "-l", "500", "-f", "a@test.invalid"]
-        to = f"u@{domain}.test.invalid"
-        subprocess.run(
-            [*command, *arguments, "-t", to, f"127.0.0.1:{self.port}"],
-            check=True,
-            timeout=120,
-            capture_output=True,
-        )
+        subprocess.run(self._source(count, domain, *arguments), check=True, timeout=120, capture_output=True)
+
+    def try_to_send(self, domain):
+        """Send a message that is refused."""
+        done = subprocess.run(self._source(1, domain), check=False, timeout=120, capture_output=True)
+        assert done.returncode != 0
+
+    def _source(self, count, domain, *arguments):
+        command = [
+            "smtp-source",
+            "-s",
+            "10",
+            "-m",
+            str(count),
+            "-l",
+            "500",
+            "-f",
+            "a@test.invalid",
+            *arguments,
+        ]
+        return [*command, "-t", f"u@{domain}.test.invalid", f"127.0.0.1:{self.port}"]
 
     def sink(self, name, *arguments):
         """Have somebody take the mail of a destination: ok, crawl or hard."""

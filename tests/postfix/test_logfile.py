@@ -274,9 +274,8 @@ def test_where_the_log_cannot_be_read_the_sentence_says_who_may(tmp_path):
         Progress(str(tmp_path), "postfix", None)
 
 
-def test_workers_and_agents_that_are_killed_lose_and_double_nothing(agent, tmp_path):
+def test_workers_and_agents_that_are_killed_lose_and_double_nothing(agent, log, tmp_path):
     """Twenty kills while a log is written and rotated, most of the worker, some of the agent."""
-    log = Log(tmp_path)
     (tmp_path / "active").mkdir()
     (tmp_path / "deferred").mkdir()
     toml = f"""
@@ -329,4 +328,3 @@ def test_workers_and_agents_that_are_killed_lose_and_double_nothing(agent, tmp_p
     assert agents[-1].value("postfix_log_gaps_total") == 0
     kept = json.loads((tmp_path / "kept" / "postfix" / "main.json").read_text())
     assert kept["log"] == str(log.path)
-    log.writer.close()

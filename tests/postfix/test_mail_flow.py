@@ -4,11 +4,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import watching
 from harness import until
 from hung import hung
+from scraping import dashboard_queries, unanswered
 from watching import section
 
-pytestmark = [pytest.mark.needs("postfix", "root"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.needs("postfix", "prometheus", "root"), pytest.mark.timeout(180)]
 AGENT = """
 [agent]
 interval = "200ms"
@@ -40,7 +42,9 @@ class Watched:
         """
         wanted = {("name", "main"), ("status", status), ("class", digit)}
         metrics = self.agent.metrics().items()
-        found = [value for (name, has), value in metrics if name == "postfix_deliveries_total" and wanted <= has]
+        found = [
+            value for (name, has), value in metrics if name == "postfix_deliveries_total" and wanted <= has
+        ]
         return sum(found) if found else None
 
     def has_sent(self, count):
@@ -107,8 +111,7 @@ def test_a_destination_that_is_a_black_hole_defers_after_the_timeout(watched):
 
 def test_what_is_refused_at_the_door_is_counted(watched):
     """By command and by class."""
-    command = ["smtp-source", "-s", "2", "-m", "4", "-f", "a@test.invalid", "-t", "u@refused.test.invalid"]
-    subprocess.run([*command, f"127.0.0.1:{watched.mail.port}"], check=False, capture_output=True, timeout=60)
+    watched.mail.try_to_send("refused")
     labels = {"service": "smtpd", "stage": "rcpt", "class": "5"}
     until(lambda: watched.told("rejects_total", **labels))
 
@@ -185,6 +188,36 @@ def test_a_queue_on_a_file_system_that_hangs_costs_the_worker_and_nobody_else(wa
     watched.agent.reload()
     until(lambda: watched.told("queue_messages", queue="hold") == 0)
     assert watched.agent.value("rscollector_collector_ticks_missed_total", type="tame") == 0
+
+
+def test_a_prometheus_alerts_and_answers_every_query_of_the_dashboard(agent, mail, shared_prometheus):
+    """The relay is down, and mail waits; then it is sent, and all is quiet."""
+    toml = watching.AGENT.format(listen=f'"{shared_prometheus.target}"') + section(
+        "postfix", "main", queue_directory=f'"{mail.queue}"', log=f'"{mail.root}/maillog"'
+    )
+    watched = watching.Watch(agent(toml), shared_prometheus)
+    until(lambda: watched.value("postfix_log_readable", "main") == 1)
+    mail.send(20, "ok")
+    shared_prometheus.fires("PostfixNothingSent")
+    mail.sink("ok")
+    mail.sink("hard", "-f", "RCPT")
+    command = ["postqueue", "-c", mail.config, "-f"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    until(lambda: watched.value("postfix_deliveries_total", "main", transport="smtp", status="sent"))
+    until(lambda: "PostfixNothingSent" not in shared_prometheus.firing(), 60)
+
+    def provoke():
+        mail.send(3, "ok")
+        mail.send(1, "hard")
+        mail.send(1, "down")
+        mail.try_to_send("refused")
+
+    def of_something(found):
+        return found and all(each["value"][1] != "NaN" for each in found)
+
+    queries = dashboard_queries("postfix", instance=".*", name=".*")
+    assert len(queries) > 20
+    assert unanswered(shared_prometheus, queries, of_something, provoke) == []
 
 
 def test_two_instances_have_their_own_logs_and_names(agent, mail_servers):
