@@ -20,7 +20,8 @@ bench: ## measure what the agent costs, beside others, and write docs/benchmarks
 		command -v "$${need%%:*}" >/dev/null || install_packages "$${need##*:}" || say "not installed: $${need##*:}"; done \
 	&& "$$python" tests/bench $(if $(PART),$(PART),--write)
 
-PEERS = prometheus-pushgateway:prometheus-pushgateway prometheus-node-exporter:prometheus-node-exporter collectd:collectd-core
+PEERS = $(foreach each,pushgateway node-exporter mysqld-exporter postfix-exporter,prometheus-$(each):prometheus-$(each)) \
+	collectd:collectd-core mariadbd:mariadb-server postfix:postfix
 
 clean: ## remove everything that was made here
 	rm -rf .venv .venv-distribution .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info
