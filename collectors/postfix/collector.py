@@ -12,7 +12,7 @@ from pathlib import Path
 
 from collectors.postfix import flow, queues, showq
 from collectors.postfix.directories import Spool
-from collectors.postfix.explain import explain
+from collectors.postfix.explain import explain, explain_flow
 from collectors.postfix.progress import JOURNAL, Progress
 from rscollector.api import Collector, Context, Kind, Metric, Misconfigured, Sample, Unavailable, setting
 
@@ -86,11 +86,14 @@ class Postfix(Collector[PostfixSettings]):
             self._progress.read(context)
         except (Misconfigured, Unavailable, OSError) as error:
             self._leave_log()
-            context.note(f"the log cannot be read, so the flow of mail is not told: {error}")
+            sentence = f"the log cannot be read, so the flow of mail is not told: {error}"
+            context.note(sentence)
+            self._sentences.append(f"{sentence} (postfix_log_readable).")
             yield READABLE(0)
             return
         yield READABLE(1)
         yield from self._progress.flow.samples()
+        self._sentences += explain_flow(self._progress.flow)
 
     def _leave_log(self) -> None:
         progress, self._progress = self._progress, None

@@ -1,7 +1,8 @@
-"""The queues in plain language: a sentence for each that holds something. Pure."""
+"""The queues and the flow in plain language: a sentence for whatever holds something. Pure."""
 
 from collections.abc import Iterator, Mapping
 
+from collectors.postfix.flow import DELIVERIES, LINES, Flow
 from collectors.postfix.queues import Tally
 
 _MEANING = {
@@ -27,6 +28,17 @@ def explain(tallies: Mapping[str, Tally]) -> Iterator[str]:
             yield f"{queue}: {tally.unread} of them were not read yet (postfix_queue_unread_messages)."
     if not any(tally.messages for tally in tallies.values()):
         yield "Nothing waits (postfix_queue_messages)."
+
+
+def explain_flow(flow: Flow) -> Iterator[str]:
+    """Yield what the log has told since it was first read."""
+    if not flow.value(LINES):
+        yield "Nothing was logged since counting began; the agent counts from tick to tick (postfix_log_lines_total)."
+        return
+    told = ", ".join(
+        f"{flow.value(DELIVERIES, status=status)} {status}" for status in ("sent", "deferred", "bounced")
+    )
+    yield f"Deliveries since counting began: {told} (postfix_deliveries_total)."
 
 
 def _time(seconds: float) -> str:

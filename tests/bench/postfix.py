@@ -52,7 +52,9 @@ def _queues(mail):
     with _exporter(mail) as (port, pid):
         beside[EXPORTER] = _cost(mail, lambda: bench.fetched(port), pid)
     collector, ticks, first = _opened(mail)
-    yield Row(f"Postfix, {MESSAGES:,} deferred: the first {ticks} collections, all messages are read", first, "s")
+    yield Row(
+        f"Postfix, {MESSAGES:,} deferred: the first {ticks} collections, all messages are read", first, "s"
+    )
     usual = _cost(mail, lambda: _collect(collector))
     yield from _compared("a collection", usual, beside)
     coming = _cost(mail, lambda: _collect(collector), before=lambda: mail.send(1, "down"))
@@ -60,7 +62,9 @@ def _queues(mail):
     by_showq, _, _ = _opened(mail, readable=False)
     yield from _compared("a collection by showq", _cost(mail, lambda: _collect(by_showq)), beside, aim=None)
     for name, cost in beside.items():
-        yield Row(f"Postfix, {MESSAGES:,} deferred: {name}", cost.time * 1e3, "ms", f"CPU {cost.cpu * 1e3:.3g} ms")
+        yield Row(
+            f"Postfix, {MESSAGES:,} deferred: {name}", cost.time * 1e3, "ms", f"CPU {cost.cpu * 1e3:.3g} ms"
+        )
 
 
 def _compared(what, cost, beside, aim=0.5):
@@ -151,14 +155,21 @@ def _log():
 
 
 def _removed(port):
-    found = [line for line in bench.fetched(port).splitlines() if line.startswith(b"postfix_qmgr_messages_removed_total ")]
+    found = [
+        line
+        for line in bench.fetched(port).splitlines()
+        if line.startswith(b"postfix_qmgr_messages_removed_total ")
+    ]
     return float(found[0].split()[1]) if found else 0
 
 
 @contextmanager
 def _exporter(mail):
     port = free_port()
-    options = [f"--postfix.showq_path={mail.queue}/public/showq", f"--postfix.logfile_path={mail.root}/maillog"]
+    options = [
+        f"--postfix.showq_path={mail.queue}/public/showq",
+        f"--postfix.logfile_path={mail.root}/maillog",
+    ]
     with bench.running([EXPORTER, *options, f"--web.listen-address=127.0.0.1:{port}"]) as (pid,):
         until(lambda: bench.listening(port))
         assert b"postfix_up" in bench.fetched(port)

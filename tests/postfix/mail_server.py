@@ -157,9 +157,11 @@ class MailServer:
 
     def drop(self, count):
         """Submit so many messages with sendmail."""
-        for _ in range(count):
-            command = ["sendmail", "-C", str(self.config), "-f", "a@test.invalid", "u@down.test.invalid"]
-            subprocess.run(command, input=b"Subject: x\n\ny\n", check=True, timeout=30)
+        submit = (
+            f"printf 'Subject: x\\n\\ny\\n' | sendmail -C {self.config} -f a@test.invalid u@down.test.invalid"
+        )
+        loop = f"i=0; while [ $i -lt {count} ]; do {submit} || exit 1; i=$((i + 1)); done"
+        subprocess.run(["sh", "-c", loop], check=True, timeout=120)
 
     def postsuper(self, *arguments):
         """Change the queue: -h ALL, -H ALL, -d ALL."""

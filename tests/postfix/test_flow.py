@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collectors.postfix import flow
+from collectors.postfix.explain import explain_flow
 from collectors.postfix.flow import Flow
 from collectors.postfix.progress import Progress
 from rscollector.testing import FakeContext
@@ -159,6 +160,18 @@ def test_what_a_stranger_says_is_not_taken_for_what_postfix_says():
     assert after(header) == {}
     connect = "smtpd: NOQUEUE: reject: RCPT from u[1.2.3.4]: 554 5.7.1 <a>: no; helo=<connect from x>"
     assert after(connect) == {"rejects smtpd rcpt 5": 1}
+
+
+def test_the_flow_is_said_in_a_sentence():
+    """What was delivered, and that nothing was logged."""
+    counting = Flow()
+    assert "Nothing was logged since counting began" in next(explain_flow(counting))
+    for line in recorded("one-message-deferred-5-times-then-expired").splitlines():
+        service, _, message = line.partition(b"postfix/")[2].partition(b"]: ")
+        counting.line(service.partition(b"[")[0], message)
+    assert list(explain_flow(counting)) == [
+        "Deliveries since counting began: 0 sent, 5 deferred, 0 bounced (postfix_deliveries_total)."
+    ]
 
 
 def test_a_delivery_is_there_before_it_happens():

@@ -105,6 +105,44 @@ def test_who_may_not_read_the_directories_is_told_the_same_by_showq(full):
     assert isinstance(refused, Misconfigured)
 
 
+def test_thousands_in_every_queue_are_the_files_that_are_there(mail):
+    """None is missed, none is counted twice, and what moves is where it has come to."""
+    mail.send(2000, "hold")
+    mail.send(2000, "slow")
+    mail.send(3000, "down")
+    until(lambda: (mail.files("deferred"), mail.files("incoming")) == (3000, 0), 60)
+    mail.stop()
+    mail.drop(1000)
+    corrupt = [path for path in (mail.queue / "deferred").rglob("*") if path.is_file()][:1000]
+    for path in corrupt:
+        path.rename(mail.queue / "corrupt" / path.name)
+    waiting = [path for path in (mail.queue / "active").rglob("*") if path.is_file()][:1000]
+    for path in waiting:  # which is what Postfix does with them when it starts
+        path.rename(mail.queue / "incoming" / path.name)
+    found = messages(told(mail))
+    assert found == {queue: mail.files(queue) for queue in QUEUES}
+    assert min(found.values()) >= 1000
+    assert sum(found.values()) == 8000
+
+
+def test_a_log_that_only_its_group_may_read_names_the_group(mail):
+    """The queues are told, since showq is open to this user."""
+    import grp
+
+    log = mail.root / "maillog"
+    log.chmod(0o640)
+    settings = {"queue_directory": str(mail.queue), "log": str(log)}
+    context = Context("main", timeout=10, interval=15, agent=os.getpid())
+
+    def ask():
+        return values(collect(Postfix, settings, context=context)), context.notes
+
+    found, notes = as_nobody([grp.getgrnam("postdrop").gr_gid], ask)
+    assert found["postfix_log_readable"] == 0
+    assert found['postfix_queue_messages{queue="deferred"}'] == 0
+    assert f"{log}: this user may not read it: it needs to be in the group adm" in notes[-1]
+
+
 def test_what_is_held_and_released_changes_its_queue(full):
     """Nothing is lost on the way."""
     full.postsuper("-h", "ALL", "deferred")
