@@ -33,7 +33,7 @@ def explain(tallies: Mapping[str, Tally]) -> Iterator[str]:
 def explain_flow(flow: Flow) -> Iterator[str]:
     """Yield what the log has told since it was first read."""
     if not flow.value(LINES):
-        yield "Nothing was logged since counting began; the agent counts from tick to tick (postfix_log_lines_total)."
+        yield "Nothing was logged since counting began; the agent goes on counting (postfix_log_lines_total)."
         return
     told = ", ".join(
         f"{flow.value(DELIVERIES, status=status)} {status}" for status in ("sent", "deferred", "bounced")
