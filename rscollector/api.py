@@ -30,15 +30,16 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, ClassVar, Generic, TypeVar, cast
+from typing import IO, Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 from rscollector.model.errors import CollectError, Misconfigured, Unavailable
-from rscollector.model.metrics import Distribution, Kind, Metric, Sample
+from rscollector.model.metrics import Distribution, Kind, Metric, Sample, Value
 from rscollector.model.settings import (
     ByteSize,
     Duration,
     IpAddress,
     NoSettings,
+    Rate,
     Secret,
     setting,
 )
@@ -55,9 +56,13 @@ __all__ = [
     "Metric",
     "Misconfigured",
     "NoSettings",
+    "Rate",
     "Sample",
     "Secret",
+    "Sink",
+    "Taken",
     "Unavailable",
+    "Value",
     "setting",
 ]
 
@@ -73,6 +78,7 @@ class Context:
     collect gets, `agent` the agent's process id and `clock` a monotonic clock, for whatever is measured from
     tick to tick. `state` is the path of a file of the collector's own, whose directory may have to be made,
     for what it wants to know again in its next process; None in `rscollector collect`, where nothing is kept.
+    `host` and `tags` are the agent's, for a sink.
     """
 
     def __init__(
@@ -90,6 +96,8 @@ class Context:
         self.collect_timeout = timeout if collect_timeout is None else collect_timeout
         self.agent = agent
         self.state: Path | None = None
+        self.host = ""
+        self.tags: dict[str, str] = {}
         self.clock = clock
         self.notes: list[str] = []
         self._deadline = clock() + timeout
@@ -261,3 +269,23 @@ class Collector(ABC, Generic[S]):
 
     def close(self) -> None:
         """Give back what `open` took. It must not raise and need not be polite: the process may end."""
+
+
+class Taken(NamedTuple):
+    """The samples of one run of a collector; `second` is its end as Unix time, `name` the instance's."""
+
+    second: int
+    name: str
+    samples: list[tuple[Metric, tuple[str, ...], Value]]
+
+
+class Sink(Collector[S]):
+    """A collector that is also given what the others have collected. Its own samples are about itself.
+
+    It is asked whenever there is something for it, and at its ticks. What it was given it must have kept when
+    `take` returns: then the agent forgets it. Its process outlives the agent for as long as `close` takes.
+    """
+
+    @abstractmethod
+    def take(self, context: Context, runs: Iterable[Taken]) -> None:
+        """Keep what was collected, to send it on."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
-from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Secret
+from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Rate, Secret
 
 Path = tuple[str, ...]
 
@@ -97,7 +97,7 @@ class Builder:
     def _scalar(self, kind: Any, value: object) -> Any:
         if kind is Secret:
             return Secret(self._secret(value))
-        if kind in (Duration, ByteSize, IpAddress, Listen):
+        if kind in (Duration, ByteSize, Rate, IpAddress, Listen):
             return kind(value)
         if isinstance(kind, type) and issubclass(kind, Enum):
             return _enum(kind, value)
@@ -203,6 +203,7 @@ _TYPE_NAMES = {
     bool: "true or false",
     Duration: "duration",
     ByteSize: "size",
+    Rate: "rate",
     IpAddress: "IP address",
     Listen: "address:port",
     Secret: "secret",

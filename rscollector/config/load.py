@@ -29,7 +29,9 @@ from rscollector.model.errors import Misconfigured, fence
 from rscollector.model.metrics import repaired
 
 DEFAULT_FILE = Path("/etc/rscollector/rscollector.toml")
-SECTIONS = ("agent", "web", "collector")
+SECTIONS = ("agent", "web", "collector", "sink")
+_GROUPS = {"collector": registry.COLLECTORS, "sink": registry.SINKS}
+_SINKS_GRACE = 5.0  # seconds at the end in which it sends what it can
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _COMMON = tuple(each.name for each in fields(Common))
 
@@ -131,7 +133,7 @@ def _merge(
 ) -> None:
     for key, value in table.items():
         here = (*path, key)
-        is_instance = len(here) == 3 and here[0] == "collector"
+        is_instance = len(here) == 3 and here[0] in _GROUPS
         if key not in into:
             into[key] = dict(value) if isinstance(value, dict) else value
         elif isinstance(value, dict) and isinstance(into[key], dict) and not is_instance:
@@ -150,13 +152,17 @@ def _config(found: _Files, builder: Builder) -> tuple[Config, list[str]]:
     own = [each.name for each in fields(AgentSection)]
     common = _part(builder, agent_table, agent_path, own) or Common()
     web = builder.table(WebSection, table.get("web", {}), ("web",)) or WebSection()
-    specs, problems = _specs(builder, table.get("collector", {}), common, agent.isolation)
+    host = agent.host or socket.gethostname()
+    specs, problems = _specs(builder, "collector", table.get("collector", {}), common, agent.isolation)
+    sinks, more = _specs(builder, "sink", table.get("sink", {}), common, agent.isolation)
+    specs += [_for_sink(spec, host, agent.tags) for spec in sinks]
+    problems += more
     config = Config(
-        host=agent.host or socket.gethostname(),
+        host=host,
         tags=agent.tags,
         max_series_total=agent.max_series_total,
         listen=tuple(str(each) for each in web.listen),
-        specs=specs,
+        specs=tuple(specs),
         files=tuple(map(repaired, found.names)),
     )
     return config, [f"{found.place(path)}: {'.'.join(path)}: {reason}" for path, reason in problems]
@@ -169,19 +175,25 @@ def _part(builder: Builder, table: object, path: KeyPath, others: list[str]) -> 
     return builder.table(Common, {k: v for k, v in table.items() if k in _COMMON}, path, also=others)
 
 
+def _for_sink(spec: Spec, host: str, tags: dict[str, str]) -> Spec:
+    policy = replace(spec.policy, grace=_SINKS_GRACE)
+    mine = replace(spec, worker=f"sink/{spec.key}", policy=policy, sink=True, host=host, tags=tags, digest="")
+    return replace(mine, digest=_digest(mine))
+
+
 def _specs(
-    builder: Builder, table: object, common: Common, isolation: Isolation
-) -> tuple[tuple[Spec, ...], list[tuple[KeyPath, str]]]:
+    builder: Builder, section: str, table: object, common: Common, isolation: Isolation
+) -> tuple[list[Spec], list[tuple[KeyPath, str]]]:
     specs: list[Spec] = []
     problems: list[tuple[KeyPath, str]] = []
-    types = registry.installed()
-    for type_, instances in _tables(builder, table, ("collector",)):
+    types = registry.installed(_GROUPS[section])
+    for type_, instances in _tables(builder, table, (section,)):
         if type_ not in types:
-            reason = unknown(type_, types).replace("unknown key", "no such collector is installed")
-            builder.fault(("collector", type_), reason)
+            reason = unknown(type_, types).replace("unknown key", f"no such {section} is installed")
+            builder.fault((section, type_), reason)
             continue
-        for name, settings in _tables(builder, instances, ("collector", type_)):
-            path = ("collector", type_, name)
+        for name, settings in _tables(builder, instances, (section, type_)):
+            path = (section, type_, name)
             if not _NAME.fullmatch(name):
                 builder.fault(path, "a name has letters, digits and _ . - after a letter or digit")
                 continue
@@ -189,7 +201,7 @@ def _specs(
             specs.append(spec)
             if spec.problem:
                 problems.append((path, spec.problem))
-    return tuple(specs), problems
+    return specs, problems
 
 
 def _tables(builder: Builder, table: object, path: KeyPath) -> list[tuple[str, Any]]:
@@ -200,14 +212,14 @@ def _tables(builder: Builder, table: object, path: KeyPath) -> list[tuple[str, A
 
 
 def _spec(builder: Builder, path: KeyPath, table: object, common: Common, isolation: Isolation) -> Spec:
-    _, type_, name = path
+    section, type_, name = path
     if not isinstance(table, Mapping):
         builder.fault(path, f"expected a table, not {shown(table)}")
         table = {}
     own = _part(builder, table, path, list(table))
     given = {key: getattr(own, key) for key in table if key in _COMMON} if own else {}
     mine = replace(common, **given)
-    plugin = registry.installed()[type_]
+    plugin = registry.installed(_GROUPS[section])[type_]
     settings, local, problem = _settings(builder, path, table, plugin)
     spec = Spec(
         type_,

@@ -1,4 +1,4 @@
-"""Which collectors are installed: the entry points of the group `rscollector.collectors`.
+"""Which collectors and sinks are installed: the entry points of two groups.
 
 Loaded in workers and one-shot commands, never in the agent: a driver that is missing, or a plugin that hangs
 while it is imported, hurts only those who ask for it. A worker is told the place (`module:class`), so that it
@@ -12,14 +12,15 @@ from typing import Any
 from rscollector.api import Collector
 from rscollector.model.errors import Misconfigured, fence
 
-GROUP = "rscollector.collectors"
+COLLECTORS = "rscollector.collectors"
+SINKS = "rscollector.sinks"
 
 
-def installed() -> dict[str, str]:
-    """Return the places of the installed collectors by type, without importing them."""
+def installed(group: str = COLLECTORS) -> dict[str, str]:
+    """Return the places of what is installed by type, without importing it."""
     from importlib.metadata import entry_points
 
-    return {point.name: point.value for point in sorted(entry_points(group=GROUP))}
+    return {point.name: point.value for point in sorted(entry_points(group=group))}
 
 
 def load(type_: str, place: str = "") -> type[Collector[Any]]:

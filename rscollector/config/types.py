@@ -105,10 +105,10 @@ class WebSection:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One collector to be run: plain values only, since it crosses processes.
+    """One collector or sink to be run: plain values only, since it crosses processes.
 
     `plugin` is the collector's place (`module:class`), `settings` its table with the secrets resolved;
-    `problem` is why it cannot be opened at all.
+    `problem` is why it cannot be opened at all. `host` and `tags` are the agent's, for a sink.
     Two specs with the same `digest` mean the same, secrets' contents included.
     """
 
@@ -123,6 +123,9 @@ class Spec:
     worker: str
     plugin: str = ""
     problem: str = ""
+    sink: bool = False
+    host: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
     digest: str = ""
 
     @property

@@ -58,6 +58,21 @@ class ByteSize(int):
         return f"{self // _FACTOR[unit]}{unit}"
 
 
+class Rate(ByteSize):
+    """So many in each second, written as "1000/s" or "1M/s"."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: object) -> Self:
+        """Read a rate."""
+        if not isinstance(text, str) or not text.endswith("/s"):
+            raise ValueError('a rate such as "1000/s" or "1M/s"')
+        return super().__new__(cls, text.removesuffix("/s"))
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}/s"
+
+
 class Secret:
     """A password or token. Its repr and str are masked; `reveal()` is the only way to the text."""
 

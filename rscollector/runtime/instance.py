@@ -11,6 +11,7 @@ from rscollector.exposition.validate import Accepted, Drop
 from rscollector.model.events import Counted, Trouble
 from rscollector.model.lifecycle import Machine, State, sentence
 from rscollector.model.metrics import Metric
+from rscollector.runtime.outbox import Outbox
 from rscollector.runtime.workers import Worker
 
 _REMEMBERED = 100
@@ -32,7 +33,8 @@ class Result(StrEnum):
 class Instance:
     """A configured collector. The supervisor owns it. Times are the loop's, `last_success` is Unix time.
 
-    `worker` is the one that may hold its body.
+    `worker` is the one that may hold its body; `outbox` is what a sink is to be given, and `nudge` the timer
+    that will have it taken.
     """
 
     spec: Spec
@@ -43,6 +45,8 @@ class Instance:
     retry: asyncio.TimerHandle | None = None
     successor: Spec | None = None
     worker: Worker | None = None
+    outbox: Outbox | None = None
+    nudge: asyncio.TimerHandle | None = None
 
     asked_at: float = 0
     duration: float | None = None
@@ -92,6 +96,12 @@ class Instance:
         self.results[Result.SUCCESS] += 1
         self.dropped.update(accepted.dropped)
         self.last_success = wall
+
+    def forget_nudge(self) -> None:
+        """Cancel the nudge."""
+        if self.nudge:
+            self.nudge.cancel()
+        self.nudge = None
 
     def disarm(self) -> None:
         """Cancel the deadline."""

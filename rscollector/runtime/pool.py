@@ -73,7 +73,8 @@ class Pool:
         return None if worker is None or worker.dying else worker
 
     def _start(self, name: str) -> Worker:
-        worker = self._open[name] = Worker(name, self._owner)
+        # A sink's worker keeps what it has read, also when the agent has been killed.
+        worker = self._open[name] = Worker(name, self._owner, outlives=name.startswith("sink/"))
         self._all.add(worker)
         log.debug("%s: worker started, pid %d", name, worker.pid)
         return worker

@@ -13,7 +13,7 @@ from functools import partial
 
 from rscollector.config.types import Spec
 from rscollector.exposition.store import Store
-from rscollector.exposition.validate import ROWS_PER_SERIES
+from rscollector.exposition.validate import ROWS_PER_SERIES, Accepted
 from rscollector.model import lifecycle
 from rscollector.model.errors import FailureKind
 from rscollector.model.events import (
@@ -40,17 +40,20 @@ from rscollector.model.events import (
     Trouble,
 )
 from rscollector.model.lifecycle import Machine, State
-from rscollector.model.metrics import repaired
+from rscollector.model.metrics import Sample, repaired
 from rscollector.model.schedule import Due, Schedule, phase
 from rscollector.runtime import reports
 from rscollector.runtime.instance import Instance, Result
+from rscollector.runtime.outbox import Chunk, Outbox
 from rscollector.runtime.pool import Guest, Pool
 from rscollector.runtime.priorities import level_and_text
+from rscollector.runtime.wire import Message, declaration, run
 from rscollector.runtime.workers import Answer, Death, Question, Worker
 
 log = logging.getLogger("rscollector")
 
 _OPEN_TIMEOUT = 10.0  # starting an interpreter and importing a driver on a busy host
+_GATHERING = 1.0  # seconds in which samples for a sink are gathered
 _EXPIRY = 3  # intervals after which samples are not shown, whatever the reason
 
 
@@ -75,6 +78,8 @@ class Supervisor:
     def add(self, spec: Spec) -> None:
         """Begin to run a collector, now."""
         instance = self.instances[spec.key] = Instance(spec, Machine(since=self._loop.time()))
+        if spec.sink:
+            instance.outbox = Outbox()
         offset = phase(self.host, spec.key, spec.interval)
         self.schedule.add(spec.key, interval=spec.interval, phase=offset, now=self._loop.time())
         self._arm_schedule()
@@ -213,12 +218,19 @@ class Supervisor:
 
     def _ask(self, instance: Instance, op: str, seq: int, timeout: float) -> None:
         spec = instance.spec
-        fields = {"name": spec.name, "interval": spec.interval, "collect_timeout": spec.timeout}
+        fields: Message = {"name": spec.name, "interval": spec.interval, "collect_timeout": spec.timeout}
+        fields |= {"host": spec.host, "tags": spec.tags}
         if op == "open":
             fields |= {"type": spec.type, "plugin": spec.plugin, "settings": spec.settings}
+            if instance.outbox:
+                instance.outbox.begin()
         rows = ROWS_PER_SERIES * spec.max_series
+        runs = "[]"
+        if instance.outbox and op != "open":
+            runs, new = instance.outbox.next(everything=op == "close")
+            fields["metrics"] = [declaration(metric) for metric in new]
         if instance.worker:  # which it has whenever something is to be asked
-            instance.worker.ask(Question(op, instance.key, seq, timeout, rows, fields))
+            instance.worker.ask(Question(op, instance.key, seq, timeout, rows, fields, runs))
 
     def _commit(self, instance: Instance) -> None:
         spec, now = instance.spec, self._loop.time()
@@ -230,6 +242,36 @@ class Supervisor:
         instance.committed(accepted, time.time())
         self.samples += accepted.samples
         reports.dropped(instance, accepted)
+        if not instance.outbox:
+            self._hand_on(instance, accepted)
+
+    def _hand_on(self, instance: Instance, accepted: Accepted) -> None:
+        """Give every sink what a collector has collected."""
+        sinks = [each for each in self.instances.values() if each.outbox]
+        if not sinks or not accepted.samples:
+            return
+        samples = (
+            Sample(metric, values, value)
+            for metric, rows in accepted.rows.items()
+            for values, value in rows.items()
+        )
+        text = run(int(time.time()), instance.spec.name, samples)
+        chunk = Chunk(accepted.series, tuple(accepted.rows), text)
+        for sink in sinks:
+            if sink.outbox:
+                sink.outbox.put(chunk)
+            self._nudge(sink)
+
+    def _nudge(self, sink: Instance) -> None:
+        if sink.nudge is None:
+            sink.nudge = self._loop.call_later(_GATHERING, self._nudged, sink)
+
+    def _nudged(self, sink: Instance) -> None:
+        sink.nudge = None
+        if sink.machine.state is State.IDLE:
+            self._dispatch(sink, Tick(self._loop.time()))
+        elif sink.machine.state is State.COLLECTING:
+            self._nudge(sink)
 
     def _release(self, instance: Instance, grace: float) -> None:
         instance.forget_retry()
@@ -296,6 +338,7 @@ class Supervisor:
 
     def _forget(self, instance: Instance) -> None:
         instance.disarm()
+        instance.forget_nudge()
         instance.forget_retry()
         self.schedule.remove(instance.key)
         if self.instances.get(instance.key) is instance:
@@ -330,6 +373,10 @@ class Supervisor:
                 self._dispatch(instance, Tick(now))
             case "done":
                 instance.notes = _notes(answer.message.get("notes"))
+                if instance.outbox and instance.awaits(seq):
+                    instance.outbox.confirm()
+                    if instance.outbox.more:
+                        self._nudge(instance)
                 self._dispatch(instance, Done(now, seq))
                 self._renew_if_grown(worker, answer.message.get("memory"))
             case "failed":

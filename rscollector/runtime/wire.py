@@ -1,7 +1,7 @@
 """What the agent and a worker say to each other: JSON objects, one per line, over a socketpair.
 
     agent → worker   open    seq instance name type plugin settings timeout interval
-                     collect seq instance timeout interval rows
+                     collect seq instance timeout interval rows; for a sink: metrics runs
                      close   seq instance
     worker → agent   metrics seq metrics        the declarations, in as many lines as it takes
                      opened  seq
@@ -106,6 +106,11 @@ def _distribution(value: dict[str, Any]) -> Distribution | None:
     counts: Any = value.get("counts")
     total: Any = value.get("sum")  # validation checks what is in them
     return Distribution(tuple(counts), total) if isinstance(counts, list) else None
+
+
+def run(second: int, name: str, rows: Iterable[Sample]) -> str:
+    """Return the samples of a collector's run as a sink is given them, in JSON."""
+    return json.dumps([second, name, list(map(row, rows))], separators=(",", ":"))
 
 
 def declaration(metric: Metric) -> Message:

@@ -1,7 +1,8 @@
-"""A worker: `python -m rscollector.runtime.worker NAME WIRE STACK AGENT`, the process that may block.
+"""A worker: `python -m rscollector.runtime.worker NAME WIRE STACK AGENT FATE`, the process that may block.
 
 It answers the agent's questions (see `wire`) one after the other. It holds collectors and their drivers, and
-it may hang, crash or be killed at any time; nobody relies on it to end well. It dies with the agent.
+it may hang, crash or be killed at any time; nobody relies on it to end well. It dies with the agent, unless
+it holds a sink: then it ends when that has kept what it was given.
 
 At nine tenths of a deadline faulthandler writes the stacks of all threads into the memory file `STACK`,
 from a thread that needs no GIL; the agent reads it after it has killed this process. Whatever collectors
@@ -21,12 +22,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rscollector.api import Collector, Context, Sample, die_with_parent
+from rscollector.api import Collector, Context, Metric, Sample, Sink, Taken, die_with_parent
 from rscollector.config import registry
 from rscollector.config.build import Builder, resolved
 from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
 from rscollector.runtime.priorities import Priorities
-from rscollector.runtime.wire import Message, batches, declaration, encode, row
+from rscollector.runtime.wire import Message, batches, declaration, declared, encode, row, samples
 
 _STACK_AT = 0.9
 _TRACEBACK = 8000
@@ -44,6 +45,7 @@ class Server:
         self._agent = agent
         self._collectors: dict[str, Collector[Any]] = {}
         self._secrets: set[str] = set()
+        self._told: dict[str, Metric] = {}
         self._answers = {"open": self._open, "collect": self._collect, "close": self._close}
 
     def serve(self) -> None:
@@ -52,6 +54,12 @@ class Server:
             for line in lines:
                 for answer in self._answer(json.loads(line)):
                     self._wire.sendall(answer)
+
+    def end(self) -> None:
+        """Close what is still open: the agent is gone, and a sink has something to keep."""
+        for instance in list(self._collectors):
+            with fence():
+                self._forget(instance)
 
     def _answer(self, question: Message) -> Iterator[bytes]:
         faulthandler.dump_traceback_later(_STACK_AT * question["timeout"], file=self._stack)
@@ -78,12 +86,29 @@ class Server:
 
     def _collect(self, question: Message) -> Iterator[bytes]:
         context = self._context(question)
-        samples = self._collectors[question["instance"]].collect(context)
-        yield from batches("rows", question["seq"], "rows", map(_row, islice(samples, question["rows"])))
+        self._give(question, context)
+        collected = self._collectors[question["instance"]].collect(context)
+        yield from batches("rows", question["seq"], "rows", map(_row, islice(collected, question["rows"])))
         notes = [self.masked(str(note))[:_NOTE] for note in context.notes[:_NOTES]]
         yield encode({"op": "done", "seq": question["seq"], "memory": _resident_memory(), "notes": notes})
 
+    def _give(self, question: Message, context: Context) -> None:
+        """Give a sink what others have collected."""
+        self._told.update((metric.name, metric) for metric in map(declared, question.get("metrics", ())))
+        sink = self._collectors.get(question["instance"])
+        if isinstance(sink, Sink):
+            sink.take(context, [self._taken(*run) for run in question["runs"]])
+
+    def _taken(self, second: int, name: str, rows: list[Any]) -> Taken:
+        return Taken(
+            second,
+            name,
+            [(self._told[metric], tuple(values), value) for metric, values, value in samples(rows)],
+        )
+
     def _close(self, question: Message) -> Iterator[bytes]:
+        with fence():
+            self._give(question, self._context(question))
         with fence():
             self._forget(question["instance"])
         yield encode({"op": "closed", "seq": question["seq"]})
@@ -101,6 +126,7 @@ class Server:
             agent=self._agent,
             collect_timeout=question["collect_timeout"],
         )
+        context.host, context.tags = question.get("host", ""), question.get("tags", {})
         context.state = _state_directory() / f"{question['instance']}.json"
         return context
 
@@ -168,8 +194,8 @@ def _be_the_first_to_go() -> None:
 
 def main(arguments: list[str]) -> int:
     """Serve one wire to its end."""
-    _name, wire, stack, agent = arguments
-    if not die_with_parent(int(agent)):
+    _name, wire, stack, agent, fate = arguments
+    if fate == "dies" and not die_with_parent(int(agent)):
         return 1
     _be_the_first_to_go()
     for inherited in (int(wire), int(stack)):
@@ -183,6 +209,8 @@ def main(arguments: list[str]) -> int:
         server.serve()
     except ConnectionError:
         return 1  # the agent is gone, and so is everyone who could be told
+    finally:
+        server.end()
     return 0
 
 

@@ -38,11 +38,13 @@ class Question:
     timeout: float
     rows: int = 0
     fields: Message = field(default_factory=dict, repr=False)
+    runs: str = field(default="[]", repr=False)
 
-    def message(self) -> Message:
-        """Return the wire's form."""
+    def line(self) -> bytes:
+        """Return the wire's form; `runs` is JSON already."""
         own = {"op": self.op, "instance": self.instance, "seq": self.seq, "timeout": self.timeout}
-        return {**self.fields, **own, "rows": self.rows}
+        message = encode({**self.fields, **own, "rows": self.rows})
+        return message.rstrip(b"}\n") + b',"runs":%s}\n' % self.runs.encode("ascii")
 
 
 @dataclass(slots=True)
@@ -88,8 +90,8 @@ class Owner(Protocol):
 class Worker(asyncio.Protocol):
     """One worker process. `instances` are those whose body it is; the owner adds and removes them."""
 
-    def __init__(self, name: str, owner: Owner) -> None:
-        """Start the process; raises OSError when that cannot be done."""
+    def __init__(self, name: str, owner: Owner, *, outlives: bool = False) -> None:
+        """Start the process, which may outlive this one; raises OSError when that cannot be done."""
         self.name = name
         self.instances: set[str] = set()
         self.stale = 0
@@ -115,7 +117,8 @@ class Worker(asyncio.Protocol):
             undo.callback(self._wire.close)
             with theirs, self._output.theirs:
                 fds = (theirs.fileno(), self._stack)
-                command = python("rscollector.runtime.worker", name, *map(str, (*fds, os.getpid())))
+                fate = "outlives" if outlives else "dies"
+                command = python("rscollector.runtime.worker", name, *map(str, (*fds, os.getpid())), fate)
                 self._child = Child.start(command, self._output.theirs, self._exited, fds)
             undo.pop_all()
         self._connecting = self._loop.create_task(self._connect())
@@ -178,7 +181,7 @@ class Worker(asyncio.Protocol):
             return
         self._current = self._waiting.popleft()
         self._answer, self._bytes = Answer(), 0
-        self._transport.write(encode(self._current.message()))
+        self._transport.write(self._current.line())
         self._owner.sent(self._current)
 
     # --- asyncio.Protocol ---

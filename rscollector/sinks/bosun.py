@@ -1,0 +1,313 @@
+"""The sink `bosun`: OpenTSDB's `/api/put`, as Bosun, OpenTSDB, VictoriaMetrics and others offer it."""
+
+import fcntl
+import gzip
+import math
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from rscollector.api import (
+    ByteSize,
+    Context,
+    Distribution,
+    Duration,
+    Kind,
+    Metric,
+    Misconfigured,
+    Rate,
+    Sample,
+    Secret,
+    Sink,
+    Taken,
+    setting,
+)
+from rscollector.sinks.opentsdb import Points, Refusal, body
+from rscollector.sinks.sender import Answer, Pace, Sender, Verdict, verdict
+from rscollector.sinks.spool import Bounds, Loss, Spool
+
+_IDLE = 0.05
+_FLUSH = 4.0
+_LONGEST_ANSWER = 2000
+_BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+_BOUNDS = (*_BUCKETS, math.inf)
+
+
+def _gauge(name: str, text: str, unit: str = "") -> Metric:
+    return Metric(f"bosun_{name}", Kind.GAUGE, text, unit=unit)
+
+
+QUEUED = _gauge("queued_points", "Points that wait to be sent.")
+QUEUED_BYTES = _gauge("queued_bytes", "Size of the points that wait.", "bytes")
+OLDEST = _gauge(
+    "oldest_unsent_age_seconds", "Age of the oldest point that waits; absent while none does.", "seconds"
+)
+DRAINING = _gauge("draining", "Whether a backlog is being sent on beside what is fresh.")
+PERSISTENT = _gauge("spool_persistent", "Whether the disk took the last batch; if not, it is in memory only.")
+SENT = Metric("bosun_sent_points_total", Kind.COUNTER, "Points that the receiver has taken.")
+REJECTED = Metric(
+    "bosun_rejected_points_total", Kind.COUNTER, "Points that were put aside, by why they could not be sent.",
+    labels=("reason",),
+)  # fmt: skip
+DROPPED = Metric(
+    "bosun_dropped_points_total", Kind.COUNTER, "Points that are gone and were not taken, by why.",
+    labels=("reason",),
+)  # fmt: skip
+REQUESTS = Metric(
+    "bosun_requests_total", Kind.COUNTER, "Requests, by first digit of the answer's status, or error.",
+    labels=("status",),
+)  # fmt: skip
+DURATION = Metric(
+    "bosun_request_duration_seconds",
+    Kind.HISTOGRAM,
+    "Time from a request to its answer.",
+    unit="seconds",
+    buckets=_BUCKETS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How fast a backlog is sent on, beside what is fresh."""
+
+    points: Rate = setting("Points in each second.", default=Rate("1000/s"))
+    bytes: Rate = setting("Bytes in each second.", default=Rate("1M/s"))
+
+    def __post_init__(self) -> None:
+        if self.points <= 0 or self.bytes <= 0:
+            raise ValueError("the pace of the backlog is more than 0")
+
+
+@dataclass(frozen=True, slots=True)
+class BosunSettings:
+    """Where points are sent, and how many may wait."""
+
+    url: str = setting("The receiver, such as https://bosun.example:8070; /api/put is added.")
+    user: str = setting("The user, for basic authentication.", default="")
+    password: Secret | None = setting("The password.", default=None)
+    token: Secret | None = setting("A token, sent as X-Access-Token.", default=None)
+    tls_ca: str = setting("File with the CA that has signed the receiver's certificate.", default="")
+    tls_certificate: str = setting("File with the client's certificate.", default="")
+    tls_key: str = setting("File with its key.", default="")
+    proxy: bool = setting("Whether the environment's proxy is used.", default=False)
+    batch: int = setting("Points of a request, at most.", default=500)
+    request_timeout: Duration = setting("Time for an answer.", default=Duration("30s"))
+    spool: str = setting("The spool's directory; by default one in the state directory.", default="")
+    spool_size: ByteSize = setting("Size of what may wait.", default=ByteSize("1G"))
+    spool_age: Duration = setting("Age of what may wait.", default=Duration("7d"))
+    spool_free: ByteSize = setting("Space on the disk that is left to others.", default=ByteSize("500M"))
+    spool_memory: ByteSize = setting(
+        "Size of what may wait while the disk takes nothing.", default=ByteSize("8M")
+    )
+    drain: Drain = setting("How fast a backlog is sent on.", default=Drain())
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("url: expected http:// or https:// and a host")
+        if parts.username or parts.password:
+            raise ValueError("url: user and password have settings of their own")
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("a client's certificate needs tls_certificate and tls_key")
+        if self.batch < 1:
+            raise ValueError("batch is at least 1")
+
+    @property
+    def bounds(self) -> Bounds:
+        """What the spool may hold."""
+        return Bounds(
+            int(self.spool_size), float(self.spool_age), int(self.spool_free), int(self.spool_memory)
+        )
+
+
+class Bosun(Sink[BosunSettings]):
+    """Sends every sample to Bosun, or to whoever takes OpenTSDB's points."""
+
+    metrics = (
+        QUEUED,
+        QUEUED_BYTES,
+        OLDEST,
+        DRAINING,
+        PERSISTENT,
+        SENT,
+        REJECTED,
+        DROPPED,
+        REQUESTS,
+        DURATION,
+    )
+    Settings = BosunSettings
+
+    def open(self, context: Context) -> None:
+        """Take over the spool, and begin to send what is in it."""
+        settings = self.settings
+        directory = _directory(settings, context)
+        self._lock = _locked(directory, context)
+        self._spool = Spool(directory, settings.bounds)
+        self._receiver = Receiver(settings)
+        self._points = Points(context.host, context.tags)
+        self._sender = Sender(
+            self._spool,
+            self._receiver.put,
+            batch=settings.batch,
+            pace=Pace(int(settings.drain.points), int(settings.drain.bytes)),
+            clock=time.monotonic,
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._send, name="sender", daemon=True)
+        self._thread.start()
+
+    def take(self, _context: Context, runs: Iterable[Taken]) -> None:
+        """Keep points in the spool."""
+        lines = [line for run in runs for line in self._points.lines(run.second, run.name, run.samples)]
+        if lines:
+            self._sender.put(lines)
+
+    def collect(self, context: Context) -> Iterator[Sample]:
+        """Tell what waits and what was sent."""
+        with self._sender.lock:
+            self._spool.keep_bounds()
+            samples = list(self._told())
+        if self._sender.trouble:
+            context.note(f"the receiver has not taken the last points: {self._sender.trouble}")
+        if not self._spool.persistent:
+            context.note("the disk takes nothing: what waits is in memory, and a restart would lose it")
+        return iter(samples)
+
+    def close(self) -> None:
+        """Send on what can be sent in a few seconds; the spool keeps the rest."""
+        if not hasattr(self, "_thread"):
+            return
+        until = time.monotonic() + _FLUSH
+        while self._spool.points and not self._sender.trouble and time.monotonic() < until:
+            time.sleep(_IDLE)
+        self._stop.set()
+        self._thread.join(max(0.1, until - time.monotonic()))
+        os.close(self._lock)
+
+    def _send(self) -> None:
+        while not self._stop.is_set():
+            self._stop.wait(min(1.0, max(_IDLE, wait)) if (wait := self._sender.step()) else 0)
+
+    def _told(self) -> Iterator[Sample]:
+        spool, sender = self._spool, self._sender
+        yield QUEUED(spool.points)
+        yield QUEUED_BYTES(spool.size)
+        if spool.oldest is not None:
+            yield OLDEST(spool.oldest)
+        yield DRAINING(int(sender.draining))
+        yield PERSISTENT(int(spool.persistent))
+        yield SENT(sender.sent)
+        for reason in (Verdict.BAD.value, Verdict.LARGE.value):
+            yield REJECTED(sender.rejected[reason], reason=reason)
+        for refusal in Refusal:
+            yield DROPPED(self._points.refused[refusal], reason=refusal.value)
+        for loss in Loss:
+            yield DROPPED(spool.lost[loss], reason=loss.value)
+        for status, count in sorted(self._receiver.requests.items()):
+            yield REQUESTS(count, status=status)
+        counts = self._receiver.durations
+        yield DURATION(Distribution(tuple(counts[bound] for bound in _BOUNDS), self._receiver.waited))
+
+
+class Receiver:
+    """The HTTP session. `requests` and `durations` count answers, `waited` is the sum of their seconds."""
+
+    def __init__(self, settings: BosunSettings) -> None:
+        self.requests = Counter({f"{digit}xx": 0 for digit in range(2, 6)} | {"error": 0})
+        self.durations: Counter[float] = Counter()
+        self.waited = 0.0
+        self._url = settings.url.rstrip("/") + "/api/put"
+        self._timeout = (min(10.0, float(settings.request_timeout)), float(settings.request_timeout))
+        session = self._session = requests.Session()
+        session.trust_env = settings.proxy
+        session.headers["User-Agent"] = "rscollector"
+        if settings.user:
+            session.auth = (settings.user, settings.password.reveal() if settings.password else "")
+        if settings.token:
+            session.headers["X-Access-Token"] = settings.token.reveal()
+        session.verify = settings.tls_ca or True
+        if settings.tls_certificate:
+            session.cert = (settings.tls_certificate, settings.tls_key)
+
+    def put(self, lines: list[bytes]) -> Answer:
+        """Send points, and say what the answer means for them."""
+        data = gzip.compress(body(lines), 1, mtime=0)
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        began = time.monotonic()
+        try:
+            with self._session.post(
+                self._url, data, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
+            ) as answer:
+                means = verdict(answer.status_code)
+                said = (
+                    b"" if means is Verdict.TAKEN else answer.raw.read(_LONGEST_ANSWER, decode_content=True)
+                )
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            self.requests["error"] += 1
+            return Answer(Verdict.LATER, _reason(error))
+        finally:
+            self._took(time.monotonic() - began)
+        self.requests[f"{answer.status_code // 100}xx"] += 1
+        if means is Verdict.TAKEN:
+            return Answer(means)
+        text = " ".join(said.decode("utf-8", "replace").split())[:200]
+        sentence = f"{self._url}: {answer.status_code} {answer.reason}: {text}".rstrip(": ")
+        return Answer(means, sentence, _retry_after(answer.headers.get("Retry-After", "")))
+
+    def _took(self, seconds: float) -> None:
+        self.waited += seconds
+        self.durations[next(bound for bound in _BOUNDS if seconds <= bound)] += 1
+
+
+def _reason(error: Exception) -> str:
+    inner: BaseException = error
+    while inner.__cause__ or inner.__context__:
+        inner = inner.__cause__ or inner.__context__ or inner
+    return f"nobody answers: {getattr(inner, 'strerror', None) or inner}"[:300]
+
+
+def _retry_after(text: str) -> float:
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _directory(settings: BosunSettings, context: Context) -> Path:
+    if settings.spool:
+        return Path(settings.spool)
+    if context.state is None:
+        raise Misconfigured("a sink needs a spool: set one, or run it in the agent")
+    return context.state.with_suffix("")
+
+
+def _locked(directory: Path, context: Context) -> int:
+    """Lock the spool: the sink of an agent that was killed may have it for some seconds more."""
+    try:
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise Misconfigured(f"{directory}: the spool cannot be made: {error.strerror}") from error
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if context.remaining() < 1:
+                os.close(lock)
+                raise Misconfigured(f"{directory}: another process has this spool") from None
+            time.sleep(_IDLE)
+        else:
+            return lock

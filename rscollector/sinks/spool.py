@@ -1,0 +1,266 @@
+"""What is to be sent and was not acknowledged yet: a directory with a file for each batch.
+
+A batch is written as `….tmp`, synced, renamed, and unlinked when the receiver has taken it: the maildir's
+way, and the kernel does the work. It never changes; what ends in `.tmp` was never promised to anybody. A
+file's name says when it was made, in milliseconds, and how many points are in it; its first line has a
+checksum of the rest.
+
+    1795208406123-000007-500.batch        rejected/1795208406123-000007.json
+    rscollector 1 8f3a11c2                {"reason":"…","point":{"metric":…}}
+    {"metric":…}                          a point in each line, as it is sent
+
+Bounds: bytes, age, and the space that has to be left free for others. When the disk has no room or is
+read-only, batches are kept in memory, fewer of them, and `persistent` is False; what is on the disk already
+stays there. What the bounds do not allow goes, the oldest first, and every point of it is counted.
+
+A file that is damaged, or that an operator has taken away, costs its own points only. Files that nobody here
+has made are left alone.
+"""
+
+import json
+import os
+import re
+import time
+import zlib
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+_NAME = re.compile(r"(\d{13})-(\d{6,})-(\d+)\.batch")
+_HEAD = re.compile(rb"rscollector 1 ([0-9a-f]{8})\n")
+_HEAD_SIZE = len(b"rscollector 1 00000000\n")
+REJECTED = "rejected"
+_MOST_REJECTED = 10 << 20
+
+
+class Loss(StrEnum):
+    """Why points are gone that were not acknowledged; the value is a label."""
+
+    BYTES = "bytes"  # the spool has reached its size
+    AGE = "age"
+    MEMORY = "memory"  # the disk took nothing, and the memory for that was used up
+    DAMAGED = "damaged"
+    REMOVED = "removed"  # by somebody else
+
+
+class Bounds(NamedTuple):
+    """How much may wait: bytes, seconds; bytes that stay free on the disk; bytes in memory without a disk."""
+
+    size: int
+    age: float
+    free: int
+    memory: int
+
+
+class Batch(NamedTuple):
+    """A batch that waits; `made` in milliseconds since 1970. One that is only in memory has `held`."""
+
+    made: int
+    number: int
+    points: int
+    size: int
+    held: bytes | None = None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells it from others."""
+        return self.made, self.number
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return f"{self.made:013d}-{self.number:06d}-{self.points}.batch"
+
+    @classmethod
+    def of(cls, name: str, size: int) -> "Batch | None":
+        """Read a file's name; None for one of another kind."""
+        found = _NAME.fullmatch(name)
+        if found is None:
+            return None
+        made, number, points = map(int, found.groups())
+        return cls(made, number, points, size)
+
+
+class Spool:
+    """The batches that wait, the oldest first. A spool is one process's; its threads need a lock.
+
+    `lost` counts points by `Loss`. Raises OSError only when it is made and its directory cannot be.
+    """
+
+    def __init__(self, directory: Path, bounds: Bounds, clock: Callable[[], float] = time.time) -> None:
+        self.bounds = bounds
+        self.lost: Counter[Loss] = Counter()
+        self.persistent = True
+        self.points = self.size = self._memory = 0
+        self._directory = directory
+        self._clock = clock
+        self._batches: OrderedDict[tuple[int, int], Batch] = OrderedDict()
+        (directory / REJECTED).mkdir(mode=0o750, parents=True, exist_ok=True)
+        for file in directory.glob("*.tmp"):
+            with suppress(OSError):  # on a disk that is read-only now
+                file.unlink()
+        for batch in batches(directory):
+            self._append(batch)
+        self._last = max(self, default=Batch(0, 0, 0, 0))
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self._batches.values())
+
+    @property
+    def oldest(self) -> float | None:
+        """The age of the oldest batch in seconds, None while nothing waits."""
+        return max(0.0, self._clock() - self._first().made / 1000) if self._batches else None
+
+    def _first(self) -> Batch:
+        return next(iter(self))
+
+    def put(self, lines: Sequence[bytes]) -> Batch:
+        """Keep points, each a line without its end: when this returns, on the disk if that takes any."""
+        made = max(self._last.made, int(self._clock() * 1000))  # the order of names is that of time, always
+        batch = self._keep(made, lines)
+        self.keep_bounds()
+        return batch
+
+    def split(self, batch: Batch, lines: Sequence[bytes]) -> list[Batch]:
+        """Replace a batch by two, each with a half of its points, which come next."""
+        middle = len(lines) // 2
+        halves = [self._keep(batch.made, half) for half in (lines[:middle], lines[middle:])]
+        for half in reversed(halves):
+            self._batches.move_to_end(half.key, last=False)
+        self.remove(batch)
+        return halves
+
+    def _keep(self, made: int, lines: Sequence[bytes]) -> Batch:
+        data = b"\n".join(lines) + b"\n"
+        number = self._last.number + 1
+        batch = Batch(made, number, len(lines), _HEAD_SIZE + len(data))
+        self._last = max(self._last, batch)._replace(number=number)
+        self.persistent = self._write(batch, data)
+        if not self.persistent:
+            batch = batch._replace(held=data)
+        self._append(batch)
+        return batch
+
+    def read(self, batch: Batch) -> list[bytes] | None:
+        """Return a batch's points; None for one that is damaged or not there any more, which is counted."""
+        if batch.key not in self._batches:
+            return None
+        if batch.held is not None:
+            return batch.held.splitlines()
+        path = self._directory / batch.name
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            self._forget(batch, Loss.REMOVED)
+            return None
+        except OSError:
+            data = b""
+        lines = checked(data)
+        if lines is None or len(lines) != batch.points:
+            with suppress(OSError):
+                path.rename(self._directory / REJECTED / f"{batch.name}.damaged")
+            self._forget(batch, Loss.DAMAGED)
+            return None
+        return lines
+
+    def remove(self, batch: Batch) -> None:
+        """Forget a batch: the receiver has it."""
+        self._forget(batch)
+        if batch.held is None:
+            with suppress(OSError):  # it is sent again after a restart, if the disk does not even let it go
+                (self._directory / batch.name).unlink()
+
+    def reject(self, batch: Batch, line: bytes, reason: str) -> None:
+        """Put a point of a batch aside that the receiver will never take."""
+        path = self._directory / REJECTED / f"{batch.made:013d}-{batch.number:06d}.json"
+        with suppress(OSError), path.open("ab") as file:  # it is counted all the same
+            file.write(b'{"reason":%s,"point":%s}\n' % (json.dumps(reason[:200]).encode("ascii"), line))
+        self._bound_rejected()
+
+    def _bound_rejected(self) -> None:
+        with suppress(OSError):
+            files = sorted((self._directory / REJECTED).iterdir())
+            size = sum(file.stat().st_size for file in files)
+            while size > _MOST_REJECTED:
+                size -= files[0].stat().st_size
+                files.pop(0).unlink()
+
+    def keep_bounds(self) -> None:
+        """Let go of what is too old or too much, the oldest first."""
+        oldest_allowed = (self._clock() - self.bounds.age) * 1000
+        while self._batches and self._first().made < oldest_allowed:
+            self._drop(self._first(), Loss.AGE)
+        while self.size > self.bounds.size and len(self._batches) > 1:
+            self._drop(self._first(), Loss.BYTES)
+        if self._memory > self.bounds.memory:
+            held = [batch for batch in self if batch.held is not None]
+            while self._memory > self.bounds.memory and len(held) > 1:
+                self._drop(held.pop(0), Loss.MEMORY)
+
+    def _drop(self, batch: Batch, why: Loss) -> None:
+        self.remove(batch)
+        self.lost[why] += batch.points
+
+    def _write(self, batch: Batch, data: bytes) -> bool:
+        path = self._directory / batch.name
+        new = path.with_suffix(".tmp")
+        try:
+            if _free(self._directory) - batch.size < self.bounds.free:
+                return False
+            with new.open("wb") as file:
+                file.write(b"rscollector 1 %08x\n" % zlib.crc32(data))
+                file.write(data)
+                file.flush()
+                os.fdatasync(file.fileno())
+            new.rename(path)
+        except OSError:
+            with suppress(OSError):
+                new.unlink()
+            return False
+        return True
+
+    def _append(self, batch: Batch) -> None:
+        self._batches[batch.key] = batch
+        self._count(batch, 1)
+
+    def _forget(self, batch: Batch, why: Loss | None = None) -> None:
+        if self._batches.pop(batch.key, None):
+            self._count(batch, -1)
+            if why:
+                self.lost[why] += batch.points
+
+    def _count(self, batch: Batch, sign: int) -> None:
+        self.points += sign * batch.points
+        self.size += sign * batch.size
+        if batch.held is not None:
+            self._memory += sign * batch.size
+
+
+def batches(directory: Path) -> list[Batch]:
+    """Return the batches in a spool's directory, the oldest first."""
+    found = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            with suppress(OSError):  # it was sent meanwhile
+                if batch := Batch.of(entry.name, entry.stat().st_size):
+                    found.append(batch)
+    return sorted(found)
+
+
+def checked(data: bytes) -> list[bytes] | None:
+    """Return the points in a file's content, None when it is not what was written."""
+    head = _HEAD.match(data)
+    if head is None or zlib.crc32(data[head.end() :]) != int(head[1], 16):
+        return None
+    return data[head.end() :].splitlines()
+
+
+def _free(directory: Path) -> int:
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize

@@ -1,0 +1,125 @@
+"""A strict receiver: it does what OpenTSDB does with points, and whatever else receivers do at night."""
+
+import gzip
+import json
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+NAME = re.compile(r"[A-Za-z0-9\-_./]+")
+
+
+def fault(point):
+    """Return what is wrong with a point, "" if nothing is."""
+    if not isinstance(point, dict) or set(point) != {"metric", "timestamp", "value", "tags"}:
+        return "no point"
+    tags = point["tags"]
+    if not NAME.fullmatch(point["metric"]):
+        return "Invalid metric name"
+    if "poison" in tags.values():
+        return "Unknown metric, and none is made for it"
+    if type(point["timestamp"]) is not int or not 1e9 < point["timestamp"] < 1e10:
+        return "Invalid timestamp"
+    if type(point["value"]) not in (int, float):
+        return "Invalid value"
+    if not 1 <= len(tags) <= 8 or not all(NAME.fullmatch(text) for pair in tags.items() for text in pair):
+        return "Invalid tags"
+    return ""
+
+
+class Receiver:
+    """Listens on `port`. `mood` is what it does with requests; `points` counts what it has stored.
+
+    Moods: "ok", a status code, "silent" (it reads and never answers), "cut" (it stores, and hangs up instead of
+    answering), "slow" (an answer after two seconds), "strange" (what it says is no HTTP).
+    """
+
+    def __init__(self, port=0):
+        self.mood = "ok"
+        self.retry_after = ""
+        self.limit = 1 << 20
+        self.points = Counter()
+        self.requests = []
+        self.headers = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                receiver.take(self)
+
+            def log_message(self, *_):
+                """Say nothing."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            block_on_close = False
+
+            def handle_error(self, *_):
+                """A client that hangs up is none of ours."""
+
+        self._server = Server(("127.0.0.1", port), Handler)
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def take(self, handler):
+        """Answer a request."""
+        data = handler.rfile.read(int(handler.headers["Content-Length"]))
+        self.headers.append(dict(handler.headers))
+        mood = self.mood
+        if mood == "silent":
+            time.sleep(60)
+            return
+        if mood == "strange":
+            handler.wfile.write(b"what?\r\n\r\n")
+            handler.close_connection = True
+            return
+        status = self._store(handler, data) if mood in ("ok", "cut", "slow") else mood
+        if mood == "cut":
+            handler.connection.shutdown(socket.SHUT_RDWR)
+            return
+        if mood == "slow":
+            time.sleep(2)
+        text = b"" if status == 204 else json.dumps({"error": {"code": status, "message": "no"}}).encode()
+        handler.send_response(status)
+        if self.retry_after:
+            handler.send_header("Retry-After", self.retry_after)
+        if text:
+            handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text)
+
+    def _store(self, handler, data):
+        if handler.path != "/api/put":
+            return 404
+        if handler.headers.get("Content-Encoding") == "gzip":
+            data = gzip.decompress(data)
+        if len(data) > self.limit:
+            return 413
+        points = json.loads(data)
+        self.requests.append(len(points))
+        bad = 0
+        for point in points:
+            if fault(point):
+                bad += 1
+            else:
+                key = (
+                    point["metric"],
+                    tuple(sorted(point["tags"].items())),
+                    point["timestamp"],
+                    point["value"],
+                )
+                self.points[key] += 1
+        return 400 if bad else 204
+
+    def close(self):
+        """Hang up."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

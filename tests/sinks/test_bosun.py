@@ -1,0 +1,180 @@
+"""The sink bosun in a real agent, before a receiver that is in every mood."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from harness import until
+from receiver import Receiver
+
+TOML = """
+[agent]
+host = "db1"
+interval = "300ms"
+timeout = "2s"
+backoff_max = "500ms"
+tags = {{ domain = "example" }}
+[web]
+listen = []
+[collector.tame.good]
+[sink.bosun.main]
+url = "{url}"
+timeout = "5s"
+spool_free = 0
+{more}
+"""
+
+
+@pytest.fixture
+def sending(agent, receiver):
+    """Start an agent that sends to the receiver: `sending(more)`."""
+
+    def start(more="", **environment):
+        return agent(TOML.format(url=receiver.url, more=more), **environment)
+
+    return start
+
+
+def sent(receiver):
+    """Return the runs of tame/good that the receiver has, in order: the values of tame_runs_total."""
+    found = receiver.points.copy()
+    return sorted(
+        value
+        for (metric, tags, _, value) in found
+        if metric == "tame.runs.total" and dict(tags)["name"] == "good"
+    )
+
+
+def is_complete(receiver, started):
+    """Tell whether the receiver has every run up to one that the page shows now."""
+    runs = int(started.value("tame_runs_total", name="good") or 0)
+    return sent(receiver)[:runs] == list(range(1, runs + 1)) and runs > 0
+
+
+def test_every_sample_arrives_once_with_its_tags(sending, receiver):
+    """As a number, with whole seconds, in batches, compressed."""
+    started = sending()
+    until(lambda: len(sent(receiver)) >= 10)
+    assert sent(receiver)[:10] == list(range(1, 11))
+    tags = {tags for metric, tags, *_ in receiver.points if metric == "tame.runs.total"}
+    assert tags == {(("domain", "example"), ("host", "db1"), ("name", "good"))}
+    assert set(receiver.points.values()) == {1}
+    assert all(each["Content-Encoding"] == "gzip" for each in receiver.headers)
+    assert max(receiver.requests) > 1
+    until(lambda: started.value("bosun_sent_points_total", name="main") >= 10)
+    assert started.value("bosun_requests_total", status="2xx") >= 1
+    assert started.value("bosun_spool_persistent") == 1
+
+
+@pytest.mark.parametrize("mood", [500, 503, 429, 401, 404, "silent", "strange"])
+def test_what_the_receiver_does_not_take_is_kept_and_sent_when_it_does(sending, receiver, mood):
+    """Nothing is lost, the reason is told, and ticks go on."""
+    receiver.mood = mood
+    started = sending('request_timeout = "500ms"')
+    until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
+    until(
+        lambda: "the receiver has not taken the last points" in str(started.collector("bosun/main")["notes"])
+    )
+    assert started.value("rscollector_collector_ticks_missed_total", type="tame") == 0
+    receiver.mood = "ok"
+    until(lambda: is_complete(receiver, started), 60)
+    assert set(receiver.points.values()) == {1}
+    until(lambda: not started.collector("bosun/main")["notes"])
+
+
+def test_a_receiver_that_hangs_up_instead_of_answering_gets_the_batch_again(sending, receiver):
+    """It may have stored it or not: twice is better than never."""
+    receiver.mood = "cut"
+    started = sending()
+    until(lambda: len(receiver.headers) >= 2)
+    receiver.mood = "ok"
+    until(lambda: is_complete(receiver, started), 60)
+
+
+def test_a_receiver_that_is_not_there_costs_nothing(agent):
+    """When it comes, it gets all."""
+    absent = Receiver()
+    port = absent.port
+    absent.close()
+    started = agent(TOML.format(url=f"http://127.0.0.1:{port}", more=""))
+    until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
+    assert "nobody answers: Connection refused" in started.collector("bosun/main")["notes"][0]
+    receiver = Receiver(port)
+    try:
+        until(lambda: is_complete(receiver, started), 60)
+    finally:
+        started.stop()
+        receiver.close()
+
+
+def test_one_bad_point_in_a_batch_is_put_aside_and_the_others_are_taken(sending, receiver, tmp_path):
+    """It is found by halving, is counted, and is readable with a shell."""
+    started = sending(f'spool = "{tmp_path}/spool"\n[collector.tame.poison]\n')
+    until(lambda: is_complete(receiver, started) and len(sent(receiver)) > 5)
+    until(lambda: (started.value("bosun_rejected_points_total", reason="bad") or 0) > 3)
+    lines = [
+        line for file in (tmp_path / "spool" / "rejected").iterdir() for line in file.read_text().splitlines()
+    ]
+    aside = json.loads(lines[0])
+    assert aside["point"]["tags"]["name"] == "poison"
+    assert "/api/put: 400 Bad Request" in aside["reason"]
+    assert started.value("bosun_dropped_points_total", reason="damaged") == 0
+
+
+def test_characters_that_opentsdb_does_not_know_are_replaced(sending, receiver):
+    """A quote, a line end, what is no text at all."""
+    sending('[collector.tame.odd]\ndo = "labels"\n')
+    until(lambda: any(metric == "tame.text.info" for metric, *_ in receiver.points.copy()))
+    texts = {dict(tags)["text"] for metric, tags, *_ in receiver.points.copy() if metric == "tame.text.info"}
+    assert texts == {"a__quoted___line", "caf_"}
+
+
+def test_a_stop_sends_what_is_left(sending, receiver):
+    """The last run that the agent has committed is there when the agent is gone."""
+    started = sending()
+    until(lambda: len(sent(receiver)) >= 3)
+    runs = int(started.value("tame_runs_total", name="good"))
+    assert started.stop() == 0
+    assert sent(receiver)[:runs] == list(range(1, runs + 1))
+
+
+def test_what_a_killed_agent_has_left_is_sent_by_the_next(sending, receiver, tmp_path):
+    """The sink's process keeps what it has read, and lets go of the spool; the next agent sends it on."""
+    receiver.mood = 503
+    state = {"STATE_DIRECTORY": str(tmp_path / "state")}
+    first = sending(**state)
+    until(lambda: (first.value("bosun_queued_points") or 0) >= 10)
+    queued = first.value("bosun_queued_points")
+    first.process.kill()
+    first.process.wait()
+    receiver.mood = "ok"
+    sending(**state)
+    until(lambda: len(sent(receiver)) >= queued, 30)
+    assert set(receiver.points.values()) == {1}
+
+
+def test_a_sink_whose_worker_is_killed_again_and_again_loses_nothing(sending, receiver):
+    """What was in flight may come twice; nothing is missing."""
+    started = sending("max_failures = 1000\nmax_hangs = 1000\n")
+    until(lambda: len(sent(receiver)) >= 3)
+    for _ in range(20):
+        time.sleep(0.2)
+        if pid := started.collector("bosun/main")["worker_pid"]:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: started.collector("bosun/main")["up"])
+    until(lambda: is_complete(receiver, started), 30)
+
+
+def test_the_backlog_survives_in_files_that_say_what_they_are(sending, receiver, tmp_path):
+    """A batch's name has its time and its number of points, its lines are the points."""
+    receiver.mood = 503
+    started = sending(f'spool = "{tmp_path}/spool"')
+    until(lambda: (started.value("bosun_queued_points") or 0) >= 3)
+    file = min(Path(tmp_path, "spool").glob("*.batch"))
+    head, *lines = file.read_text().splitlines()
+    assert head.startswith("rscollector 1 ")
+    assert json.loads(lines[0])["tags"]["host"] == "db1"
+    assert file.name.endswith(f"-{len(lines)}.batch")
