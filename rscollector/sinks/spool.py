@@ -104,7 +104,8 @@ class Spool:
                 file.unlink()
         for batch in batches(directory):
             self._append(batch)
-        self._last = max(self, default=Batch(0, 0, 0, 0))
+        self._made = max((batch.made for batch in self), default=0)
+        self._number = max((batch.number for batch in self), default=0)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -122,8 +123,8 @@ class Spool:
 
     def put(self, lines: Sequence[bytes]) -> Batch:
         """Keep points, each a line without its end: when this returns, on the disk if that takes any."""
-        made = max(self._last.made, int(self._clock() * 1000))  # the order of names is that of time, always
-        batch = self._keep(made, lines)
+        self._made = max(self._made, int(self._clock() * 1000))  # the order of names is that of time, always
+        batch = self._keep(self._made, lines)
         self.keep_bounds()
         return batch
 
@@ -138,9 +139,8 @@ class Spool:
 
     def _keep(self, made: int, lines: Sequence[bytes]) -> Batch:
         data = b"\n".join(lines) + b"\n"
-        number = self._last.number + 1
-        batch = Batch(made, number, len(lines), _HEAD_SIZE + len(data))
-        self._last = max(self._last, batch)._replace(number=number)
+        self._number += 1
+        batch = Batch(made, self._number, len(lines), _HEAD_SIZE + len(data))
         self.persistent = self._write(batch, data)
         if not self.persistent:
             batch = batch._replace(held=data)

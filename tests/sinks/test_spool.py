@@ -1,0 +1,340 @@
+"""The spool under what happens to directories: nothing that was kept is lost but what the bounds say."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from rscollector.sinks.spool import REJECTED, Batch, Bounds, Loss, Spool, batches, checked
+
+ROOMY = Bounds(size=1 << 30, age=1e9, free=0, memory=1 << 20)
+
+
+class Clock:
+    """A wall clock that is set by hand."""
+
+    def __init__(self, now=1_795_208_406.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+def points(count, start=0):
+    """Return so many points."""
+    return [b'{"metric":"m","value":%d}' % number for number in range(start, start + count)]
+
+
+def content(spool):
+    """Return all points that wait, in order."""
+    return [line for batch in list(spool) for line in spool.read(batch) or ()]
+
+
+def test_what_was_kept_is_there_for_the_next_process(tmp_path):
+    """Order, number of points and size are those of before."""
+    first = Spool(tmp_path, ROOMY)
+    for number in range(5):
+        first.put(points(10, number * 10))
+    again = Spool(tmp_path, ROOMY)
+    assert content(again) == points(50)
+    assert (again.points, again.size, len(again)) == (first.points, first.size, 5)
+    again.remove(next(iter(again)))
+    assert content(Spool(tmp_path, ROOMY)) == points(40, 10)
+
+
+def test_a_file_is_the_promise_and_a_tmp_is_none(tmp_path):
+    """What was being written at a kill was never acknowledged, and goes."""
+    Spool(tmp_path, ROOMY).put(points(1))
+    (tmp_path / "1795208406123-000007-3.tmp").write_bytes(b"half a ba")
+    assert content(Spool(tmp_path, ROOMY)) == points(1)
+    assert list(tmp_path.glob("*.tmp")) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:-7],
+        lambda data: data[:20],
+        lambda data: data[:-3] + b"x" + data[-2:],
+        lambda data: data.replace(b"rscollector 1", b"rscollector 9"),
+        lambda data: b"\xff" * 100,
+        lambda data: data + b"more\n",
+    ],
+)
+def test_a_damaged_file_costs_its_own_points_and_is_kept_to_be_looked_at(tmp_path, damage):
+    """Empty, cut off, changed, of another version, foreign bytes, longer than it was."""
+    spool = Spool(tmp_path, ROOMY)
+    hurt = spool.put(points(3))
+    spool.put(points(2, 3))
+    path = tmp_path / hurt.name
+    path.write_bytes(damage(path.read_bytes()))
+    again = Spool(tmp_path, ROOMY)
+    assert content(again) == points(2, 3)
+    assert again.lost == {Loss.DAMAGED: 3}
+    assert (tmp_path / REJECTED / f"{hurt.name}.damaged").exists()
+    assert (again.points, len(again)) == (2, 1)
+
+
+def test_foreign_files_are_left_alone(tmp_path):
+    """Somebody's notes, a directory, a name that is nearly ours."""
+    for name in ("notes.txt", "1795208406123-000007-3.batch~", "17952-1-1.batch"):
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "1795208406123-000008-3.batches").mkdir()
+    spool = Spool(tmp_path, ROOMY)
+    spool.put(points(1))
+    assert content(spool) == points(1)
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        "notes.txt",
+        "1795208406123-000007-3.batch~",
+        "17952-1-1.batch",
+    }
+
+
+def test_a_file_that_an_operator_has_removed_is_counted(tmp_path):
+    """It is no failure, and the others are sent."""
+    spool = Spool(tmp_path, ROOMY)
+    gone = spool.put(points(3))
+    spool.put(points(2, 3))
+    (tmp_path / gone.name).unlink()
+    assert content(spool) == points(2, 3)
+    assert spool.lost == {Loss.REMOVED: 3}
+
+
+def test_the_oldest_goes_when_it_is_too_much_or_too_old(tmp_path):
+    """And each point of it is counted."""
+    clock = Clock()
+    spool = Spool(tmp_path, ROOMY._replace(size=1000, age=60), clock)
+    for number in range(20):
+        spool.put(points(2, number * 2))
+        clock.now += 1
+    assert spool.size <= 1000
+    kept = content(spool)
+    assert kept == points(40)[-len(kept) :]
+    assert spool.lost == {Loss.BYTES: 40 - len(kept)}
+    clock.now += 59
+    spool.keep_bounds()
+    assert spool.lost[Loss.AGE] > 0
+    assert spool.lost.total() + spool.points == 40
+    clock.now += 60
+    spool.keep_bounds()
+    assert (spool.points, spool.size, spool.lost.total(), list(tmp_path.glob("*.batch"))) == (0, 0, 40, [])
+
+
+def test_the_clock_may_be_set(tmp_path):
+    """Backwards or forwards, the order of the files is that of time, also for the next process."""
+    clock = Clock()
+    spool = Spool(tmp_path, ROOMY, clock)
+    for number, step in enumerate((0, -3600, 7200, -86400, 1)):
+        clock.now += step
+        spool.put(points(1, number))
+    assert content(spool) == points(5)
+    again = Spool(tmp_path, ROOMY, clock)
+    assert content(again) == points(5)
+    assert again.oldest >= 0
+    again.put(points(1, 5))
+    assert content(Spool(tmp_path, ROOMY, clock)) == points(6)
+
+
+def test_a_batch_is_split_where_it_stands(tmp_path):
+    """Its halves come next, and are as durable as it was."""
+    spool = Spool(tmp_path, ROOMY)
+    first = spool.put(points(5))
+    spool.put(points(2, 5))
+    halves = spool.split(first, spool.read(first))
+    assert [batch.points for batch in halves] == [2, 3]
+    assert content(spool) == points(7)
+    assert sorted(content(Spool(tmp_path, ROOMY))) == points(7)
+
+
+def test_a_point_that_is_put_aside_is_json_with_its_reason(tmp_path):
+    """One line for each."""
+    spool = Spool(tmp_path, ROOMY)
+    batch = spool.put(points(2))
+    for line in spool.read(batch):
+        spool.reject(batch, line, 'said "no"\nand no')
+    (file,) = (tmp_path / REJECTED).iterdir()
+    aside = [json.loads(line) for line in file.read_text().splitlines()]
+    assert aside == [
+        {"reason": 'said "no"\nand no', "point": {"metric": "m", "value": number}} for number in (0, 1)
+    ]
+
+
+def test_what_is_put_aside_is_bounded(tmp_path, monkeypatch):
+    """The oldest of it goes."""
+    monkeypatch.setattr("rscollector.sinks.spool._MOST_REJECTED", 1000)
+    spool = Spool(tmp_path, ROOMY)
+    for number in range(50):
+        spool.reject(spool.put(points(1, number)), b'{"point":%d}' % number, "no")
+    files = sorted((tmp_path / REJECTED).iterdir())
+    assert sum(file.stat().st_size for file in files) <= 1000
+    assert b"49" in files[-1].read_bytes()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return a directory on a disk of a MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.needs("root")
+def test_a_full_disk_costs_nothing_as_long_as_there_is_memory(small_disk):
+    """What is on the disk stays and can be acknowledged; the rest is in memory; with room, the disk is used again."""
+    spool = Spool(small_disk / "spool", ROOMY)
+    spool.put(points(10))
+    filler = small_disk / "filler"
+    subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], check=False, capture_output=True)
+    spool.put(points(10, 10))
+    assert not spool.persistent
+    assert content(spool) == points(20)
+    spool.remove(next(iter(spool)))
+    assert content(spool) == points(10, 10)
+    filler.unlink()
+    spool.put(points(10, 20))
+    assert spool.persistent
+    assert content(spool) == points(20, 10)
+    assert spool.lost.total() == 0
+    assert content(Spool(small_disk / "spool", ROOMY)) == points(10, 20)
+
+
+@pytest.mark.needs("root")
+def test_a_read_only_disk_is_read_and_not_written(small_disk):
+    """What waits there is sent; what comes is in memory; what was sent is not sent again by this process."""
+    spool = Spool(small_disk / "spool", ROOMY)
+    spool.put(points(10))
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    try:
+        spool = Spool(small_disk / "spool", ROOMY)
+        spool.put(points(10, 10))
+        assert not spool.persistent
+        assert content(spool) == points(20)
+        spool.remove(next(iter(spool)))
+        assert content(spool) == points(10, 10)
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+
+
+def test_space_is_left_to_others(tmp_path):
+    """Below the floor nothing is written, and the bound in memory holds."""
+    spool = Spool(tmp_path, ROOMY._replace(free=1 << 60, memory=1000))
+    for number in range(100):
+        spool.put(points(2, number * 2))
+    assert not spool.persistent
+    assert list(tmp_path.glob("*.batch")) == []
+    assert spool.size <= 1000
+    assert spool.lost == {Loss.MEMORY: 200 - spool.points}
+    assert content(spool) == points(200)[-spool.points :]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from rscollector.sinks.spool import Bounds, Spool
+spool = Spool(Path(sys.argv[1]), Bounds(1 << 30, 1e9, 0, 0))
+number = int(sys.argv[2])
+while True:
+    spool.put([b'{"value":%d}' % number])
+    os.write(1, b"%d\\n" % number)
+    number += 1
+"""
+
+
+def test_a_hundred_kills_while_it_is_written_lose_nothing(tmp_path):
+    """Each batch for which `put` has returned is there afterwards, once, and whole."""
+    promised = 0
+    for number in range(100):
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, tmp_path, str(promised)], stdout=subprocess.PIPE
+        ) as process:
+            process.stdout.readline()
+            os.set_blocking(process.stdout.fileno(), True)
+            process.stdout.read1(1 + number * 7)
+            process.kill()
+            process.stdout.read()
+        spool = Spool(tmp_path, ROOMY)
+        found = [json.loads(line)["value"] for line in content(spool)]
+        assert found == list(range(len(found)))
+        promised = len(found)
+    assert promised > 100
+    assert spool.lost.total() == 0
+
+
+def test_names_are_read_as_they_are_written():
+    """A name says when, which and how many."""
+    batch = Batch(1795208406123, 7, 500, 12)
+    assert batch.name == "1795208406123-000007-500.batch"
+    assert Batch.of(batch.name, 12) == batch
+    assert Batch.of("1795208406123-1000007-500.batch", 1).number == 1000007
+    assert checked(b"") is None
+
+
+class AnySpool(RuleBasedStateMachine):
+    """Putting, sending, splitting and restarting in any order: what is there is what was put and not taken."""
+
+    def __init__(self):
+        super().__init__()
+        import tempfile
+
+        self.place = tempfile.TemporaryDirectory()
+        self.directory = Path(self.place.name)
+        self.spool = Spool(self.directory, ROOMY)
+        self.expected = []
+        self.put_so_far = 0
+
+    @rule(count=st.integers(1, 20))
+    def put(self, count):
+        """Keep some points."""
+        self.spool.put(points(count, self.put_so_far))
+        self.expected += points(count, self.put_so_far)
+        self.put_so_far += count
+
+    @rule(index=st.integers(0, 20))
+    def take(self, index):
+        """Have one of the batches acknowledged."""
+        if index < len(self.spool):
+            batch = list(self.spool)[index]
+            for line in self.spool.read(batch):
+                self.expected.remove(line)
+            self.spool.remove(batch)
+
+    @rule()
+    def split(self):
+        """Halve the oldest batch."""
+        first = next(iter(self.spool), None)
+        if first and first.points > 1:
+            self.spool.split(first, self.spool.read(first))
+
+    @rule()
+    def restart(self):
+        """Go on in another process."""
+        self.spool = Spool(self.directory, ROOMY)
+
+    @invariant()
+    def nothing_is_lost(self):
+        """What waits is what was put and not taken, by the time of its putting; the sums are right."""
+        assert sorted(content(self.spool)) == sorted(self.expected)
+        made = [batch.made for batch in self.spool]
+        assert made == sorted(made)
+        assert self.spool.points == len(self.expected)
+        assert self.spool.size == sum(batch.size for batch in batches(self.directory))
+        assert self.spool.lost.total() == 0
+
+    def teardown(self):
+        """Take the directory away."""
+        self.place.cleanup()
+
+
+TestAnySpool = AnySpool.TestCase
+TestAnySpool.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
