@@ -1,0 +1,206 @@
+"""What is sent when, and what each answer means: without a network, and with a clock that is set by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_spool import ROOMY, points
+
+from rscollector.sinks.sender import Answer, Pace, Sender, Verdict, verdict
+from rscollector.sinks.spool import Spool
+
+FAST = Pace(1e9, 1e9)
+
+
+@pytest.mark.parametrize(
+    ("status", "means"),
+    [
+        (200, Verdict.TAKEN), (204, Verdict.TAKEN),
+        (400, Verdict.BAD), (422, Verdict.BAD),
+        (413, Verdict.LARGE),
+        (408, Verdict.LATER), (425, Verdict.LATER), (429, Verdict.LATER),
+        (500, Verdict.LATER), (502, Verdict.LATER), (503, Verdict.LATER), (504, Verdict.LATER),
+        (301, Verdict.ALARM), (401, Verdict.ALARM), (403, Verdict.ALARM), (404, Verdict.ALARM), (405, Verdict.ALARM),
+        (100, Verdict.ALARM), (299, Verdict.ALARM),
+    ],
+)  # fmt: skip
+def test_a_status_means_one_thing(status, means):
+    """Only what says that the points are stored acknowledges them."""
+    assert verdict(status) is means
+
+
+class Line:
+    """A receiver on whom everything is known. `answers` come first, then `usual`; `taken` is in order."""
+
+    def __init__(self, tmp_path, *, pace=FAST, batch=10):
+        self.now = 1000.0
+        self.answers = []
+        self.usual = Answer(Verdict.TAKEN)
+        self.bad = set()
+        self.most = 10**9
+        self.requests = []
+        self.taken = []
+        self.spool = Spool(tmp_path, ROOMY)
+        self.sender = Sender(
+            self.spool, self.post, batch=batch, pace=pace, clock=lambda: self.now, draw=lambda: 1.0
+        )
+
+    def post(self, lines):
+        """Answer a request."""
+        self.requests.append(lines)
+        answer = self.answers.pop(0) if self.answers else self.usual
+        if answer.verdict is Verdict.TAKEN and self.bad & set(lines):
+            return Answer(Verdict.BAD, "400 bad")
+        if answer.verdict is Verdict.TAKEN and len(lines) > self.most:
+            return Answer(Verdict.LARGE, "413 large")
+        if answer.verdict is Verdict.TAKEN:
+            self.taken += lines
+        return answer
+
+    def run(self, seconds=0.0):
+        """Let the sender do what it may in so many seconds."""
+        until = self.now + seconds
+        while True:
+            wait = self.sender.step()
+            if wait:
+                if self.now + wait > until or not len(self.spool):
+                    self.now = max(self.now, until)
+                    return
+                self.now += wait
+
+
+@pytest.fixture
+def line(tmp_path):
+    """Return a receiver and a sender."""
+    return Line(tmp_path)
+
+
+def test_small_batches_travel_together(line):
+    """A request has as many points as it may."""
+    for number in range(8):
+        line.sender.put(points(3, number * 3))
+    line.run()
+    assert line.taken == points(24)
+    assert [len(request) for request in line.requests] == [9, 9, 6]
+    assert (line.sender.sent, line.spool.points) == (24, 0)
+
+
+def test_what_is_too_much_for_a_request_is_several(line):
+    """A batch of more points than a request may have is kept as several."""
+    line.sender.put(points(25))
+    line.run()
+    assert [len(request) for request in line.requests] == [10, 10, 5]
+
+
+def test_waits_double_and_end_with_the_first_success(line):
+    """1, 2, 4 … 60 seconds at most, each a random part of it; nothing is sent meanwhile."""
+    line.usual = Answer(Verdict.LATER, "503")
+    line.sender.put(points(1))
+    waits = []
+    for _ in range(9):
+        line.sender.step()
+        waits.append(line.sender.step())
+        line.now += waits[-1]
+    assert waits == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60])
+    assert line.sender.trouble == "503"
+    line.usual = Answer(Verdict.TAKEN)
+    line.run(100)
+    assert (line.taken, line.sender.trouble) == (points(1), "")
+    line.usual = Answer(Verdict.LATER, "503")
+    line.sender.put(points(1, 1))
+    line.sender.step()
+    assert line.sender.step() == pytest.approx(1)
+
+
+def test_what_the_receiver_asks_for_is_added_to_the_wait(line):
+    """Retry-After, within reason."""
+    line.answers = [Answer(Verdict.LATER, "429", 30), Answer(Verdict.LATER, "429", 1e9)]
+    line.sender.put(points(1))
+    line.sender.step()
+    assert line.sender.step() == pytest.approx(31)
+    line.now += 31
+    line.sender.step()
+    assert line.sender.step() == pytest.approx(602)
+
+
+def test_fresh_points_do_not_wait_for_the_backlog(tmp_path):
+    """While a backlog is sent on at its pace, what comes is sent at once."""
+    before = Spool(tmp_path, ROOMY)
+    for number in range(100):
+        before.put(points(10, number * 10))
+    line = Line(tmp_path, pace=Pace(20, 1e9))
+    line.run(1)
+    old = len(line.taken)
+    assert 0 < old <= 60
+    for number in range(10):
+        fresh = points(5, 100_000 + number * 5)
+        line.sender.put(fresh)
+        line.sender.step()
+        assert line.taken[-5:] == fresh
+    assert line.sender.draining
+    line.run(1000)
+    assert sorted(line.taken) == sorted(points(1000) + points(50, 100_000))
+    assert not line.sender.draining
+
+
+@pytest.mark.parametrize("pace", [Pace(50, 1e9), Pace(1e9, 3000)])
+def test_the_backlog_is_sent_at_its_pace(tmp_path, pace):
+    """By points or by bytes, whichever is slower; a pause is not made up for."""
+    before = Spool(tmp_path, ROOMY)
+    for number in range(200):
+        before.put(points(10, number * 10))
+    size = before.size / before.points
+    line = Line(tmp_path, pace=pace)
+    line.run(2)
+    line.now += 1000
+    begun = len(line.taken)
+    line.run(20)
+    rate = (len(line.taken) - begun) / 20
+    allowed = min(pace.points, pace.bytes / size)
+    assert rate == pytest.approx(allowed, rel=0.15)
+
+
+def test_a_bad_point_is_found_and_put_aside(line):
+    """Whoever travels with it is taken; the requests are few."""
+    line.bad = {points(100)[37]}
+    line.sender.put(points(100))
+    line.run()
+    assert sorted(line.taken) == sorted(set(points(100)) - line.bad)
+    assert line.sender.rejected == {"bad": 1}
+    assert line.spool.points == 0
+    assert len(line.requests) < 10 + 12
+
+
+def test_a_receiver_that_takes_less_at_once_gets_less(line):
+    """413 halves a request until it fits; a point that is too large alone is put aside."""
+    line.most = 3
+    line.sender.put(points(40))
+    line.run()
+    assert sorted(line.taken) == sorted(points(40))
+    line.most = 0
+    line.sender.put(points(1))
+    line.run()
+    assert line.sender.rejected == {"large": 1}
+
+
+@given(st.data())
+def test_whatever_the_answers_are_every_point_ends_once(tmp_path_factory, data):
+    """Taken or put aside: none is lost, and without a restart none is sent on twice after it was taken."""
+    line = Line(tmp_path_factory.mktemp("spool"), batch=data.draw(st.integers(1, 20)))
+    count = data.draw(st.integers(1, 60))
+    line.bad = set(data.draw(st.lists(st.sampled_from(points(count)), max_size=5)))
+    others = st.sampled_from(
+        [Answer(Verdict.LATER, "503"), Answer(Verdict.ALARM, "401"), Answer(Verdict.TAKEN)]
+    )
+    line.answers = data.draw(st.lists(others, max_size=20))
+    at = 0
+    while at < count:
+        size = data.draw(st.integers(1, count - at))
+        line.sender.put(points(size, at))
+        at += size
+        if data.draw(st.booleans()):
+            line.sender.step()
+    line.run(3600)
+    assert sorted(line.taken) == sorted(set(points(count)) - line.bad)
+    assert line.sender.rejected["bad"] == len(line.bad)
+    assert line.spool.points == 0
+    assert line.spool.lost.total() == 0
