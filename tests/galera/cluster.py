@@ -157,7 +157,11 @@ class Cluster:
         return all(node.synced() and node.status("wsrep_cluster_size") == "3" for node in self.nodes)
 
     def heal(self):
-        """Bring back whoever is stopped, isolated or gone."""
+        """Bring back whoever is stopped, isolated, gone, or a cluster of its own."""
+        for node in self.nodes[1:]:
+            if node.process and node.status("wsrep_cluster_status") + node.status("wsrep_cluster_size") == "Primary1":
+                node.kill()
+                node.wipe()
         for node in self.nodes:
             if node.process is None:
                 node.start(self.addresses)
