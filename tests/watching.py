@@ -13,6 +13,7 @@ backoff_min = "200ms"
 backoff_max = "1s"
 max_failures = 100000
 max_hangs = 100000
+probation_misconfigured = "1s"
 [web]
 listen = [{listen}]
 [collector.tame.good]

@@ -158,17 +158,21 @@ class Cluster:
 
     def heal(self):
         """Bring back whoever is stopped, isolated, gone, or a cluster of its own."""
-        for node in self.nodes[1:]:
-            if node.process and node.status("wsrep_cluster_status") + node.status("wsrep_cluster_size") == "Primary1":
+        for node in self.nodes:
+            if node.process:
+                node.process.send_signal(signal.SIGCONT)
+                with suppress(pymysql.err.Error, OSError):
+                    node.query("SET GLOBAL wsrep_provider_options='gmcast.isolate=0'")
+        primary = [
+            node for node in self.nodes if node.process and node.status("wsrep_cluster_status") == "Primary"
+        ]
+        for node in primary[1:]:
+            if node.status("wsrep_cluster_size") == "1":
                 node.kill()
                 node.wipe()
         for node in self.nodes:
             if node.process is None:
                 node.start(self.addresses)
-            else:
-                node.process.send_signal(signal.SIGCONT)
-                with suppress(pymysql.err.Error, OSError):
-                    node.query("SET GLOBAL wsrep_provider_options='gmcast.isolate=0'")
         until(self.whole, 60)
 
     def stop(self):
