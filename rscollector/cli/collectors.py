@@ -1,4 +1,4 @@
-"""`rscollector collectors`: what is installed, with its settings and metrics."""
+"""`rscollector collectors`: what is installed, sinks too, with its settings and metrics."""
 
 import argparse
 import dataclasses
@@ -10,7 +10,9 @@ from rscollector.cli.common import Commands, add_command, complain, paint, table
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    parser = add_command(commands, "collectors", collectors, "list the installed collectors, or describe one")
+    parser = add_command(
+        commands, "collectors", collectors, "list the installed collectors and sinks, or describe one"
+    )
     parser.add_argument("type", nargs="?", metavar="TYPE", help="the collector to describe")
 
 
@@ -20,8 +22,11 @@ def collectors(given: argparse.Namespace) -> int:
 
     if given.type:
         return _describe(given.type)
-    rows = [(type_, _summary(type_)) for type_ in registry.installed()]
-    print(table(("COLLECTOR", "WHAT IT WATCHES"), rows))
+    for head, what, group in (
+        ("COLLECTOR", "WHAT IT WATCHES", registry.COLLECTORS),
+        ("SINK", "WHERE IT SENDS", registry.SINKS),
+    ):
+        print(table((head, what), [(type_, _summary(type_)) for type_ in registry.installed(group)]))
     return 0
 
 

@@ -31,7 +31,7 @@ from rscollector.model.metrics import repaired
 DEFAULT_FILE = Path("/etc/rscollector/rscollector.toml")
 SECTIONS = ("agent", "web", "collector", "sink")
 _GROUPS = {"collector": registry.COLLECTORS, "sink": registry.SINKS}
-_SINKS_GRACE = 5.0  # seconds at the end in which it sends what it can
+_SINKS_GRACE = 5.0  # seconds at the end in which a sink sends what it can
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _COMMON = tuple(each.name for each in fields(Common))
 

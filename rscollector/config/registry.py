@@ -28,7 +28,7 @@ def load(type_: str, place: str = "") -> type[Collector[Any]]:
 
     Raises Misconfigured with the reason when that cannot be done.
     """
-    place = place or installed().get(type_, "")
+    place = place or installed().get(type_) or installed(SINKS).get(type_, "")
     if not place:
         raise Misconfigured(f"no collector of the type {type_!r} is installed")
     found = None

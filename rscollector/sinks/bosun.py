@@ -2,8 +2,10 @@
 
 import fcntl
 import gzip
+import json
 import math
 import os
+import random
 import threading
 import time
 from collections import Counter
@@ -11,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -29,8 +32,10 @@ from rscollector.api import (
     Secret,
     Sink,
     Taken,
+    Unavailable,
     setting,
 )
+from rscollector.sinks.metadata import Metadata
 from rscollector.sinks.opentsdb import Points, Refusal, body
 from rscollector.sinks.sender import Answer, Pace, Sender, Verdict, verdict
 from rscollector.sinks.spool import Bounds, Loss, Spool
@@ -38,6 +43,7 @@ from rscollector.sinks.spool import Bounds, Loss, Spool
 _IDLE = 0.05
 _FLUSH = 4.0
 _LONGEST_ANSWER = 2000
+_STUCK = 4  # times the time for an answer: each byte of a slow one begins it anew
 _BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 _BOUNDS = (*_BUCKETS, math.inf)
 
@@ -161,23 +167,31 @@ class Bosun(Sink[BosunSettings]):
             pace=Pace(int(settings.drain.points), int(settings.drain.bytes)),
             clock=time.monotonic,
         )
+        self._metadata = Metadata(time.monotonic, random.random)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._send, name="sender", daemon=True)
         self._thread.start()
 
     def take(self, _context: Context, runs: Iterable[Taken]) -> None:
         """Keep points in the spool."""
+        runs = list(runs)
+        self._metadata.know(metric for run in runs for metric, *_ in run.samples)
         lines = [line for run in runs for line in self._points.lines(run.second, run.name, run.samples)]
         if lines:
             self._sender.put(lines)
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Tell what waits and what was sent."""
+        stuck = self._receiver.waiting()
+        if stuck > _STUCK * self.settings.request_timeout:
+            raise Unavailable(f"{self.settings.url}: an answer does not end, since {stuck:.0f} s")
         with self._sender.lock:
             self._spool.keep_bounds()
             samples = list(self._told())
         if self._sender.trouble:
             context.note(f"the receiver has not taken the last points: {self._sender.trouble}")
+        if self._metadata.given_up:
+            context.note(self._metadata.given_up)
         if not self._spool.persistent:
             context.note("the disk takes nothing: what waits is in memory, and a restart would lose it")
         return iter(samples)
@@ -195,7 +209,15 @@ class Bosun(Sink[BosunSettings]):
 
     def _send(self) -> None:
         while not self._stop.is_set():
-            self._stop.wait(min(1.0, max(_IDLE, wait)) if (wait := self._sender.step()) else 0)
+            wait = self._sender.step()
+            if wait:
+                self._tell()
+                self._stop.wait(min(1.0, max(_IDLE, wait)))
+
+    def _tell(self) -> None:
+        """Tell what is due about metrics, when no point can be sent."""
+        if not self._sender.trouble and (entries := self._metadata.due()):
+            self._metadata.answered(self._receiver.put_metadata(entries))
 
     def _told(self) -> Iterator[Sample]:
         spool, sender = self._spool, self._sender
@@ -225,7 +247,8 @@ class Receiver:
         self.requests = Counter({f"{digit}xx": 0 for digit in range(2, 6)} | {"error": 0})
         self.durations: Counter[float] = Counter()
         self.waited = 0.0
-        self._url = settings.url.rstrip("/") + "/api/put"
+        self._url = settings.url.rstrip("/") + "/api"
+        self._since: float | None = None
         self._timeout = (min(10.0, float(settings.request_timeout)), float(settings.request_timeout))
         session = self._session = requests.Session()
         session.trust_env = settings.proxy
@@ -240,12 +263,24 @@ class Receiver:
 
     def put(self, lines: list[bytes]) -> Answer:
         """Send points, and say what the answer means for them."""
-        data = gzip.compress(body(lines), 1, mtime=0)
-        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        began = time.monotonic()
+        return self._post("/put", gzip.compress(body(lines), 1, mtime=0), {"Content-Encoding": "gzip"})
+
+    def put_metadata(self, entries: list[dict[str, Any]]) -> Answer:
+        """Tell about metrics: an array, uncompressed, which is all that Bosun reads here."""
+        return self._post("/metadata/put", json.dumps(entries).encode("ascii"), {})
+
+    def waiting(self) -> float:
+        """Return for how long an answer has been waited for, in seconds."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def _post(self, path: str, data: bytes, headers: dict[str, str]) -> Answer:
+        url = self._url + path
+        headers = {"Content-Type": "application/json", **headers}
+        began = self._since = time.monotonic()
         try:
             with self._session.post(
-                self._url, data, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
+                url, data, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
             ) as answer:
                 means = verdict(answer.status_code)
                 said = (
@@ -255,12 +290,13 @@ class Receiver:
             self.requests["error"] += 1
             return Answer(Verdict.LATER, _reason(error))
         finally:
+            self._since = None
             self._took(time.monotonic() - began)
         self.requests[f"{answer.status_code // 100}xx"] += 1
         if means is Verdict.TAKEN:
             return Answer(means)
         text = " ".join(said.decode("utf-8", "replace").split())[:200]
-        sentence = f"{self._url}: {answer.status_code} {answer.reason}: {text}".rstrip(": ")
+        sentence = f"{url}: {answer.status_code} {answer.reason}: {text}".rstrip(": ")
         return Answer(means, sentence, _retry_after(answer.headers.get("Retry-After", "")))
 
     def _took(self, seconds: float) -> None:

@@ -42,6 +42,8 @@ class Receiver:
         self.retry_after = ""
         self.limit = 1 << 20
         self.points = Counter()
+        self.metadata = []
+        self.has_metadata = True
         self.requests = []
         self.headers = []
         receiver = self
@@ -80,7 +82,10 @@ class Receiver:
             handler.wfile.write(b"what?\r\n\r\n")
             handler.close_connection = True
             return
-        status = self._store(handler, data) if mood in ("ok", "cut", "slow") else mood
+        if handler.path == "/api/metadata/put":
+            status = self._note(handler, data) if mood == "ok" else mood if isinstance(mood, int) else 503
+        else:
+            status = self._store(handler, data) if mood in ("ok", "cut", "slow") else mood
         if mood == "cut":
             handler.connection.shutdown(socket.SHUT_RDWR)
             return
@@ -94,6 +99,14 @@ class Receiver:
             handler.send_header("Content-Length", str(len(text)))
         handler.end_headers()
         handler.wfile.write(text)
+
+    def _note(self, handler, data):
+        if not self.has_metadata:
+            return 404
+        if handler.headers.get("Content-Encoding"):
+            return 500
+        self.metadata += [(each["metric"], each["name"], each["value"]) for each in json.loads(data)]
+        return 204
 
     def _store(self, handler, data):
         if handler.path != "/api/put":

