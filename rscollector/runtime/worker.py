@@ -27,6 +27,7 @@ from rscollector.config import registry
 from rscollector.config.build import Builder, resolved
 from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
 from rscollector.runtime.priorities import Priorities
+from rscollector.runtime.state import state_file
 from rscollector.runtime.wire import Message, batches, declaration, declared, encode, row, samples
 
 _STACK_AT = 0.9
@@ -127,7 +128,7 @@ class Server:
             collect_timeout=question["collect_timeout"],
         )
         context.host, context.tags = question.get("host", ""), question.get("tags", {})
-        context.state = _state_directory() / f"{question['instance']}.json"
+        context.state = state_file(question["instance"])
         return context
 
     def _remembered(self, table: object) -> str:
@@ -149,15 +150,6 @@ class Server:
         for secret in sorted(self._secrets, key=len, reverse=True):  # one may be the beginning of another
             text = text.replace(secret, "***")
         return text
-
-
-def _state_directory() -> Path:
-    """Return where collectors keep what they want to know again: where systemd says, else a usual place."""
-    if "STATE_DIRECTORY" in os.environ:
-        return Path(os.environ["STATE_DIRECTORY"].split(":")[0])
-    if os.geteuid() == 0:
-        return Path("/var/lib/rscollector")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state", "rscollector")
 
 
 def _resident_memory() -> int:

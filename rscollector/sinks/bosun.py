@@ -38,7 +38,7 @@ from rscollector.api import (
 from rscollector.sinks.metadata import Metadata
 from rscollector.sinks.opentsdb import Points, Refusal, body
 from rscollector.sinks.sender import Answer, Pace, Sender, Verdict, verdict
-from rscollector.sinks.spool import Bounds, Loss, Spool
+from rscollector.sinks.spool import Bounds, Loss, Spool, directory
 
 _IDLE = 0.05
 _FLUSH = 4.0
@@ -155,9 +155,9 @@ class Bosun(Sink[BosunSettings]):
     def open(self, context: Context) -> None:
         """Take over the spool, and begin to send what is in it."""
         settings = self.settings
-        directory = _directory(settings, context)
-        self._lock = _locked(directory, context)
-        self._spool = Spool(directory, settings.bounds)
+        place = _place(settings, context)
+        self._lock = _locked(place, context)
+        self._spool = Spool(place, settings.bounds)
         self._receiver = Receiver(settings)
         self._points = Points(context.host, context.tags)
         self._sender = Sender(
@@ -322,28 +322,26 @@ def _retry_after(text: str) -> float:
         return 0.0
 
 
-def _directory(settings: BosunSettings, context: Context) -> Path:
-    if settings.spool:
-        return Path(settings.spool)
+def _place(settings: BosunSettings, context: Context) -> Path:
     if context.state is None:
-        raise Misconfigured("a sink needs a spool: set one, or run it in the agent")
-    return context.state.with_suffix("")
+        raise Misconfigured("a sink is for the agent, which gives it what to send")
+    return directory(settings.spool, context.state)
 
 
-def _locked(directory: Path, context: Context) -> int:
+def _locked(place: Path, context: Context) -> int:
     """Lock the spool: the sink of an agent that was killed may have it for some seconds more."""
     try:
-        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        place.mkdir(mode=0o750, parents=True, exist_ok=True)
+        lock = os.open(place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
-        raise Misconfigured(f"{directory}: the spool cannot be made: {error.strerror}") from error
+        raise Misconfigured(f"{place}: the spool cannot be made: {error.strerror}") from error
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if context.remaining() < 1:
                 os.close(lock)
-                raise Misconfigured(f"{directory}: another process has this spool") from None
+                raise Misconfigured(f"{place}: another process has this spool") from None
             time.sleep(_IDLE)
         else:
             return lock

@@ -90,19 +90,19 @@ class Spool:
     `lost` counts points by `Loss`. Raises OSError only when it is made and its directory cannot be.
     """
 
-    def __init__(self, directory: Path, bounds: Bounds, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, place: Path, bounds: Bounds, clock: Callable[[], float] = time.time) -> None:
         self.bounds = bounds
         self.lost: Counter[Loss] = Counter()
         self.persistent = True
         self.points = self.size = self._memory = 0
-        self._directory = directory
+        self._directory = place
         self._clock = clock
         self._batches: OrderedDict[tuple[int, int], Batch] = OrderedDict()
-        (directory / REJECTED).mkdir(mode=0o750, parents=True, exist_ok=True)
-        for file in directory.glob("*.tmp"):
+        (place / REJECTED).mkdir(mode=0o750, parents=True, exist_ok=True)
+        for file in place.glob("*.tmp"):
             with suppress(OSError):  # on a disk that is read-only now
                 file.unlink()
-        for batch in batches(directory):
+        for batch in batches(place):
             self._append(batch)
         self._made = max((batch.made for batch in self), default=0)
         self._number = max((batch.number for batch in self), default=0)
@@ -242,10 +242,15 @@ class Spool:
             self._memory += sign * batch.size
 
 
-def batches(directory: Path) -> list[Batch]:
+def directory(setting: str, state: Path) -> Path:
+    """Return where a sink's spool is, from its setting and its state file."""
+    return Path(setting) if setting else state.with_suffix("")
+
+
+def batches(place: Path) -> list[Batch]:
     """Return the batches in a spool's directory, the oldest first."""
     found = []
-    with os.scandir(directory) as entries:
+    with os.scandir(place) as entries:
         for entry in entries:
             with suppress(OSError):  # it was sent meanwhile
                 if batch := Batch.of(entry.name, entry.stat().st_size):
@@ -261,6 +266,6 @@ def checked(data: bytes) -> list[bytes] | None:
     return data[head.end() :].splitlines()
 
 
-def _free(directory: Path) -> int:
-    found = os.statvfs(directory)
+def _free(place: Path) -> int:
+    found = os.statvfs(place)
     return found.f_bavail * found.f_frsize
