@@ -75,11 +75,11 @@ class Supervisor:
 
     # --- what is run ---
 
-    def add(self, spec: Spec) -> None:
-        """Begin to run a collector, now."""
+    def add(self, spec: Spec, outbox: Outbox | None = None) -> None:
+        """Begin to run a collector, or a sink with what its predecessor has left, now."""
         instance = self.instances[spec.key] = Instance(spec, Machine(since=self._loop.time()))
         if spec.sink:
-            instance.outbox = Outbox()
+            instance.outbox = outbox or Outbox()
         offset = phase(self.host, spec.key, spec.interval)
         self.schedule.add(spec.key, interval=spec.interval, phase=offset, now=self._loop.time())
         self._arm_schedule()
@@ -242,8 +242,7 @@ class Supervisor:
         instance.committed(accepted, time.time())
         self.samples += accepted.samples
         reports.dropped(instance, accepted)
-        if not instance.outbox:
-            self._hand_on(instance, accepted)
+        self._hand_on(instance, accepted)
 
     def _hand_on(self, instance: Instance, accepted: Accepted) -> None:
         """Give every sink what a collector has collected."""
@@ -260,7 +259,8 @@ class Supervisor:
         for sink in sinks:
             if sink.outbox:
                 sink.outbox.put(chunk)
-            self._nudge(sink)
+            if not instance.outbox:  # what sinks tell of themselves is not worth a question of its own
+                self._nudge(sink)
 
     def _nudge(self, sink: Instance) -> None:
         if sink.nudge is None:
@@ -344,7 +344,7 @@ class Supervisor:
         if self.instances.get(instance.key) is instance:
             del self.instances[instance.key]
         if instance.successor:
-            self.add(instance.successor)
+            self.add(instance.successor, instance.outbox)
         self._tell_if_gone()
 
     def _tell_if_gone(self) -> None:
@@ -382,6 +382,8 @@ class Supervisor:
             case "failed":
                 self._failed(instance, seq, answer)
             case "closed":
+                if instance.outbox:
+                    instance.outbox.confirm()
                 self._closed(worker, instance)
 
     def _failed(self, instance: Instance, seq: int, answer: Answer) -> None:

@@ -71,6 +71,10 @@ RESTARTS = _counter(
     "collector_restarts_total", "Times that the collector was opened again, by what ended it.",
     labels=("type", "reason"),
 )  # fmt: skip
+WAITING = _gauge("sink_waiting_points", "Points that the agent still has to give to the sink.", labels=_TYPE)
+SINK_DROPPED = _counter(
+    "sink_dropped_points_total", "Points for which there was no room while the sink took none.", labels=_TYPE
+)
 SAMPLES = _counter("samples_committed_total", "Samples of all collectors that were shown.")
 UPTIME = _gauge("uptime_seconds", "Time since the agent was started.", unit="seconds")
 LOOP_LAG = _gauge("loop_lag_seconds", "How late the agent's last one-second timer was.", unit="seconds")
@@ -186,6 +190,9 @@ class Telemetry:
         ):
             if value is not None:
                 yield metric, value
+        if instance.outbox:
+            yield WAITING, instance.outbox.waiting
+            yield SINK_DROPPED, instance.outbox.dropped
 
     def _own(self, now: float) -> Iterable[tuple[Any, ...]]:
         vitals, supervisor = self._vitals, self._supervisor

@@ -155,6 +155,7 @@ class Bosun(Sink[BosunSettings]):
     def open(self, context: Context) -> None:
         """Take over the spool, and begin to send what is in it."""
         settings = self.settings
+        _check_files(settings)
         place = _place(settings, context)
         self._lock = _locked(place, context)
         self._spool = Spool(place, settings.bounds)
@@ -168,6 +169,7 @@ class Bosun(Sink[BosunSettings]):
             clock=time.monotonic,
         )
         self._metadata = Metadata(time.monotonic, random.random)
+        self._failure: Exception | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._send, name="sender", daemon=True)
         self._thread.start()
@@ -182,6 +184,8 @@ class Bosun(Sink[BosunSettings]):
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Tell what waits and what was sent."""
+        if self._failure:
+            raise self._failure
         stuck = self._receiver.waiting()
         if stuck > _STUCK * self.settings.request_timeout:
             raise Unavailable(f"{self.settings.url}: an answer does not end, since {stuck:.0f} s")
@@ -208,11 +212,14 @@ class Bosun(Sink[BosunSettings]):
         os.close(self._lock)
 
     def _send(self) -> None:
-        while not self._stop.is_set():
-            wait = self._sender.step()
-            if wait:
-                self._tell()
-                self._stop.wait(min(1.0, max(_IDLE, wait)))
+        try:
+            while not self._stop.is_set():
+                wait = self._sender.step()
+                if wait:
+                    self._tell()
+                    self._stop.wait(min(1.0, max(_IDLE, wait)))
+        except Exception as error:  # noqa: BLE001  a thread that ends unseen would send nothing, and say nothing
+            self._failure = error
 
     def _tell(self) -> None:
         """Tell what is due about metrics, when no point can be sent."""
@@ -320,6 +327,16 @@ def _retry_after(text: str) -> float:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError):
         return 0.0
+
+
+def _check_files(settings: BosunSettings) -> None:
+    for name in ("tls_ca", "tls_certificate", "tls_key"):
+        path = getattr(settings, name)
+        try:
+            if path:
+                Path(path).open("rb").close()
+        except OSError as error:
+            raise Misconfigured(f"{name} = {path}: {error.strerror}") from error
 
 
 def _place(settings: BosunSettings, context: Context) -> Path:
