@@ -29,8 +29,13 @@ class Journal:
     """
 
     def __init__(self, place: str | None, gap: Callable[[], None]) -> None:
-        files = [file for directory in _FILES for file in directory.glob("*/system.journal")]
-        if files and not any(os.access(file, os.R_OK) for file in files):
+        files = [file for directory in _FILES for file in directory.glob("*/*.journal")]
+        if not files:
+            raise Misconfigured(
+                "no journal is kept on this host: let `log` name the file that Postfix writes"
+            )
+        files = [file for file in files if file.name.startswith("system")] or files  # not a user's own
+        if not any(os.access(file, os.R_OK) for file in files):
             raise Misconfigured(
                 f"{files[0]}: this user may not read it: it needs to be in the group systemd-journal"
             )

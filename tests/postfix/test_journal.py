@@ -62,6 +62,7 @@ def journal(tmp_path, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     (tmp_path / "journal").mkdir()
+    monkeypatch.setattr("collectors.postfix.journal._FILES", (tmp_path,))
     made = Entries(tmp_path / "journal")
     made.write(identifier="systemd", facility=3)
     return made
@@ -153,11 +154,18 @@ def test_a_place_that_is_none_says_so(journal):
         list(Journal("nonsense", None).entries(context, lambda: False))
 
 
-def test_without_journalctl_the_sentence_says_so(tmp_path, monkeypatch):
+def test_without_journalctl_the_sentence_says_so(journal, tmp_path, monkeypatch):
     """The collector notes it, and tells the queues."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Misconfigured, match="cannot run journalctl: No such file or directory"):
         read(reader(tmp_path))
+
+
+def test_a_host_without_a_journal_is_told_so(tmp_path, monkeypatch):
+    """journalctl would say nothing, as if nothing were logged."""
+    monkeypatch.setattr("collectors.postfix.journal._FILES", (tmp_path,))
+    with pytest.raises(Misconfigured, match="no journal is kept on this host"):
+        Journal("@0", None)
 
 
 def test_a_journal_of_which_only_others_may_read_names_the_group(tmp_path, monkeypatch):
