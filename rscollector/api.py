@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 from rscollector.model.errors import CollectError, Misconfigured, Unavailable
-from rscollector.model.metrics import Distribution, Kind, Metric, Sample, Value
+from rscollector.model.metrics import Distribution, Kind, Metric, Sample, Series, Value
 from rscollector.model.settings import (
     ByteSize,
     Duration,
@@ -59,6 +59,7 @@ __all__ = [
     "Rate",
     "Sample",
     "Secret",
+    "Series",
     "Sink",
     "Taken",
     "Unavailable",

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +36,7 @@ from rscollector.api import (
     Unavailable,
     setting,
 )
+from rscollector.sinks.dialect import is_translated, rs_collector
 from rscollector.sinks.metadata import Metadata
 from rscollector.sinks.opentsdb import Points, Refusal, body
 from rscollector.sinks.sender import Answer, Pace, Sender, Verdict, verdict
@@ -81,6 +83,13 @@ DURATION = Metric(
 )
 
 
+class Dialect(StrEnum):
+    """Under which names, and in which encodings, points are sent."""
+
+    OURS = "rscollector"
+    RS_COLLECTOR = "rs-collector"
+
+
 @dataclass(frozen=True, slots=True)
 class Drain:
     """How fast a backlog is sent on, beside what is fresh."""
@@ -104,6 +113,9 @@ class BosunSettings:
     tls_ca: str = setting("File with the CA that has signed the receiver's certificate.", default="")
     tls_certificate: str = setting("File with the client's certificate.", default="")
     tls_key: str = setting("File with its key.", default="")
+    dialect: Dialect = setting(
+        "Names and encodings of points: our own, or those that rs-collector had.", default=Dialect.OURS
+    )
     proxy: bool = setting("Whether the environment's proxy is used.", default=False)
     batch: int = setting("Points of a request, at most.", default=500)
     request_timeout: Duration = setting("Time for an answer.", default=Duration("30s"))
@@ -160,7 +172,8 @@ class Bosun(Sink[BosunSettings]):
         self._lock = _locked(place, context)
         self._spool = Spool(place, settings.bounds)
         self._receiver = Receiver(settings)
-        self._points = Points(context.host, context.tags)
+        self._old = settings.dialect is Dialect.RS_COLLECTOR
+        self._points = Points(context.host, context.tags, rs_collector if self._old else None)
         self._sender = Sender(
             self._spool,
             self._receiver.put,
@@ -177,7 +190,8 @@ class Bosun(Sink[BosunSettings]):
     def take(self, _context: Context, runs: Iterable[Taken]) -> None:
         """Keep points in the spool."""
         runs = list(runs)
-        self._metadata.know(metric for run in runs for metric, *_ in run.samples)
+        metrics = {metric for run in runs for metric, *_ in run.samples}
+        self._metadata.know(metric for metric in metrics if not (self._old and is_translated(metric)))
         lines = [line for run in runs for line in self._points.lines(run.second, run.name, run.samples)]
         if lines:
             self._sender.put(lines)

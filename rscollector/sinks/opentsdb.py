@@ -10,11 +10,11 @@ import json
 import math
 import string
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from rscollector.api import Metric, Value
+from rscollector.api import Metric, Series, Value
 
 MOST_TAGS = 8
 _LEGAL = frozenset(string.ascii_letters + string.digits + "-_./")
@@ -29,47 +29,62 @@ class Refusal(StrEnum):
     COLLISION = "collision"
 
 
-class Points:
-    """Makes points out of samples. `refused` counts those that cannot be sent."""
+Samples = Iterable[tuple[Metric, tuple[str, ...], Value]]
 
-    def __init__(self, host: str, tags: Mapping[str, str]) -> None:
+
+class Points:
+    """Makes points out of samples. `refused` counts those that cannot be sent.
+
+    `translate` turns the samples of a run into points' names, tags and numbers; without it they have ours.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        tags: Mapping[str, str],
+        translate: Callable[[Samples], Iterable[Series]] | None = None,
+    ) -> None:
         self.refused: Counter[Refusal] = Counter()
         self._host = host
         self._tags = tags
+        self._translate = translate
         self._heads: dict[Any, list[bytes | Refusal]] = {}
 
-    def lines(
-        self, second: int, name: str, samples: Iterable[tuple[Metric, tuple[str, ...], Value]]
-    ) -> Iterator[bytes]:
+    def lines(self, second: int, name: str, samples: Samples) -> Iterator[bytes]:
         """Yield the points of an instance's samples, each as JSON."""
         tail = b',"timestamp":%d}' % second
         seen: set[bytes] = set()
-        for metric, values, value in samples:
-            numbers = metric.numbers(value)
-            for head, number in zip(self._heads_of(metric, name, values, value), numbers, strict=True):
-                if isinstance(head, Refusal):
-                    self.refused[head] += 1
-                elif not math.isfinite(number):
-                    self.refused[Refusal.NUMBER] += 1
-                elif head in seen:
-                    self.refused[Refusal.COLLISION] += 1
-                else:
-                    seen.add(head)
-                    yield head + repr(number).encode("ascii") + tail
+        parts = self._translated(name, samples) if self._translate else self._ours(name, samples)
+        for head, number in parts:
+            if isinstance(head, Refusal):
+                self.refused[head] += 1
+            elif not math.isfinite(number):
+                self.refused[Refusal.NUMBER] += 1
+            elif head in seen:
+                self.refused[Refusal.COLLISION] += 1
+            else:
+                seen.add(head)
+                yield head + repr(number).encode("ascii") + tail
 
-    def _heads_of(
-        self, metric: Metric, name: str, values: tuple[str, ...], value: Value
-    ) -> list[bytes | Refusal]:
-        key = metric, name, values
-        known = self._heads.get(key)
-        if known is None:
-            if len(self._heads) >= _REMEMBERED:
-                self._heads.clear()
-            series = metric.bosun_series(values, value)
-            known = self._heads[key] = [
-                self._head(each.name, {"name": name, **each.labels}) for each in series
-            ]
-        return known
+    def _ours(self, name: str, samples: Samples) -> Iterator[tuple[bytes | Refusal, float]]:
+        for metric, values, value in samples:
+            heads = self._heads.get((metric, name, values))
+            if heads is None:
+                series = metric.bosun_series(values, value)
+                heads = self._remember((metric, name, values), name, series)
+            yield from zip(heads, metric.numbers(value), strict=True)
+
+    def _translated(self, name: str, samples: Samples) -> Iterator[tuple[bytes | Refusal, float]]:
+        for each in self._translate(samples) if self._translate else ():
+            key = each.name, name, tuple(each.labels.items())
+            (head,) = self._heads.get(key) or self._remember(key, name, [each])
+            yield head, each.value
+
+    def _remember(self, key: Any, name: str, series: Iterable[Series]) -> list[bytes | Refusal]:
+        if len(self._heads) >= _REMEMBERED:
+            self._heads.clear()
+        heads = self._heads[key] = [self._head(each.name, {"name": name, **each.labels}) for each in series]
+        return heads
 
     def _head(self, metric: str, own: Mapping[str, str]) -> bytes | Refusal:
         tags = {legal(key): legal(text) for key, text in own.items() if text}
