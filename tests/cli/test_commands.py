@@ -23,7 +23,9 @@ timeout = "300ms"
 """
 
 
-@pytest.mark.parametrize("command", ["", "run", "check", "collect", "collectors", "status", "spool"])
+@pytest.mark.parametrize(
+    "command", ["", "run", "check", "collect", "collectors", "status", "spool", "migrate"]
+)
 def test_help_teaches_every_command(rscollector, command):
     """Each command says what it does and how it is called, and that is no failure."""
     done = rscollector(*([command] if command else []), "--help")
