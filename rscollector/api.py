@@ -56,6 +56,7 @@ __all__ = [
     "Metric",
     "Misconfigured",
     "NoSettings",
+    "PageSink",
     "Rate",
     "Sample",
     "Secret",
@@ -290,3 +291,11 @@ class Sink(Collector[S]):
     @abstractmethod
     def take(self, context: Context, runs: Iterable[Taken]) -> None:
         """Keep what was collected, to send it on."""
+
+
+class PageSink(Collector[S]):
+    """A collector that is shown the page of all metrics at each tick, in Prometheus' text format."""
+
+    @abstractmethod
+    def show(self, context: Context, page: bytes) -> None:
+        """Take the newest page."""

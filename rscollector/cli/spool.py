@@ -92,7 +92,7 @@ def _directories(config: Path | None) -> dict[str, Path] | None:
         complain(mistake)
     if loaded.config is None:
         return None
-    sinks = [spec for spec in loaded.config.specs if spec.sink]
+    sinks = [spec for spec in loaded.config.specs if spec.sink == "runs"]
     return {each.key: directory(each.settings.get("spool", ""), state_file(each.key)) for each in sinks}
 
 

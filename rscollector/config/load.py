@@ -177,7 +177,8 @@ def _part(builder: Builder, table: object, path: KeyPath, others: list[str]) -> 
 
 def _for_sink(spec: Spec, host: str, tags: dict[str, str]) -> Spec:
     policy = replace(spec.policy, grace=_SINKS_GRACE)
-    mine = replace(spec, worker=f"sink/{spec.key}", policy=policy, sink=True, host=host, tags=tags, digest="")
+    kind = "runs" if registry.is_sink_of_runs(spec.type, spec.plugin) else "page"
+    mine = replace(spec, worker=f"sink/{spec.key}", policy=policy, sink=kind, host=host, tags=tags, digest="")
     return replace(mine, digest=_digest(mine))
 
 

@@ -9,7 +9,7 @@ from functools import reduce
 from importlib import import_module
 from typing import Any
 
-from rscollector.api import Collector
+from rscollector.api import Collector, Sink
 from rscollector.model.errors import Misconfigured, fence
 
 COLLECTORS = "rscollector.collectors"
@@ -45,6 +45,13 @@ def load(type_: str, place: str = "") -> type[Collector[Any]]:
     for name in strangers:
         raise Misconfigured(f"the plugin {type_!r} declares {name}, which is not one of its names")
     return found
+
+
+def is_sink_of_runs(type_: str, place: str) -> bool:
+    """Tell whether a sink wants every run's samples, and not the page; one that is broken wants nothing."""
+    with fence():
+        return issubclass(load(type_, place), Sink)
+    return False
 
 
 def _imported(place: str) -> Any:

@@ -108,7 +108,8 @@ class Spec:
     """One collector or sink to be run: plain values only, since it crosses processes.
 
     `plugin` is the collector's place (`module:class`), `settings` its table with the secrets resolved;
-    `problem` is why it cannot be opened at all. `host` and `tags` are the agent's, for a sink.
+    `problem` is why it cannot be opened at all. `sink` is "runs" or "page", by what
+    it is given, "" for a collector; `host` and `tags` are the agent's, for a sink.
     Two specs with the same `digest` mean the same, secrets' contents included.
     """
 
@@ -123,7 +124,7 @@ class Spec:
     worker: str
     plugin: str = ""
     problem: str = ""
-    sink: bool = False
+    sink: str = ""
     host: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     digest: str = ""

@@ -110,6 +110,7 @@ class Agent:
         self._vitals.reloaded_at = time.time()
         self._supervisor = Supervisor(read.config.host, read.config.max_series_total)
         self._telemetry = Telemetry(self._supervisor, self._vitals)
+        self._supervisor.page = self._text
         try:
             listeners = listen(read.config.listen, self._connections)
             listeners.append(listen_unix(socket_path(), self._connections))
@@ -219,6 +220,9 @@ class Agent:
         telemetry.render_some()
         generation = telemetry.generation, store.generation
         return generation, chain(telemetry.chunks(wanted), store.chunks(wanted), [EOF[wanted]])
+
+    def _text(self) -> str:
+        return b"".join(self.page(Format.TEXT)[1]).decode("utf-8")
 
     def status(self) -> dict[str, Any]:
         """Return what `rscollector status` shows."""

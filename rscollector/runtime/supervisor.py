@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Callable
 from functools import partial
 
 from rscollector.config.types import Spec
@@ -58,7 +59,7 @@ _EXPIRY = 3  # intervals after which samples are not shown, whatever the reason
 
 
 class Supervisor:
-    """Runs the collectors of a configuration on a host."""
+    """Runs the collectors of a configuration on a host. `page` gives the text of all metrics, for sinks."""
 
     def __init__(self, host: str, max_series: int) -> None:
         self.instances: dict[str, Instance] = {}
@@ -67,6 +68,7 @@ class Supervisor:
         self.schedule = Schedule()
         self.host = host
         self.samples = 0
+        self.page: Callable[[], str] = str
         self.changed: set[str] = set()
         self._lines_dropped = 0
         self._loop = asyncio.get_running_loop()
@@ -78,7 +80,7 @@ class Supervisor:
     def add(self, spec: Spec, outbox: Outbox | None = None) -> None:
         """Begin to run a collector, or a sink with what its predecessor has left, now."""
         instance = self.instances[spec.key] = Instance(spec, Machine(since=self._loop.time()))
-        if spec.sink:
+        if spec.sink == "runs":
             instance.outbox = outbox or Outbox()
         offset = phase(self.host, spec.key, spec.interval)
         self.schedule.add(spec.key, interval=spec.interval, phase=offset, now=self._loop.time())
@@ -99,8 +101,8 @@ class Supervisor:
     async def stop(self, timeout: float) -> bool:
         """End everything; return whether all processes were gone in time."""
         self._gone = self._loop.create_future()
-        for instance in list(self.instances.values()):
-            self.remove(instance.key)
+        for instance in sorted(self.instances.values(), key=lambda each: not each.spec.sink):
+            self.remove(instance.key)  # sinks first: they are given what the collectors have told last
         self._tell_if_gone()
         done, _ = await asyncio.wait([self._gone], timeout=timeout)
         return bool(done)
@@ -225,6 +227,8 @@ class Supervisor:
             if instance.outbox:
                 instance.outbox.begin()
         rows = ROWS_PER_SERIES * spec.max_series
+        if spec.sink == "page" and op != "open":
+            fields["page"] = self.page()
         runs = "[]"
         if instance.outbox and op != "open":
             runs, new = instance.outbox.next(everything=op == "close")

@@ -1,7 +1,7 @@
 """What the agent and a worker say to each other: JSON objects, one per line, over a socketpair.
 
     agent → worker   open    seq instance name type plugin settings timeout interval
-                     collect seq instance timeout interval rows; for a sink: metrics runs
+                     collect seq instance timeout interval rows; for a sink: metrics runs, or page
                      close   seq instance
     worker → agent   metrics seq metrics        the declarations, in as many lines as it takes
                      opened  seq

@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rscollector.api import Collector, Context, Metric, Sample, Sink, Taken, die_with_parent
+from rscollector.api import Collector, Context, Metric, PageSink, Sample, Sink, Taken, die_with_parent
 from rscollector.config import registry
 from rscollector.config.build import Builder, resolved
 from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
@@ -94,9 +94,11 @@ class Server:
         yield encode({"op": "done", "seq": question["seq"], "memory": _resident_memory(), "notes": notes})
 
     def _give(self, question: Message, context: Context) -> None:
-        """Give a sink what others have collected."""
+        """Give a sink what others have collected, or their page."""
         self._told.update((metric.name, metric) for metric in map(declared, question.get("metrics", ())))
         sink = self._collectors.get(question["instance"])
+        if isinstance(sink, PageSink) and "page" in question:
+            sink.show(context, question["page"].encode("utf-8"))
         if isinstance(sink, Sink):
             sink.take(context, [self._taken(*run) for run in question["runs"]])
 

@@ -37,6 +37,7 @@ from rscollector.api import (
     setting,
 )
 from rscollector.sinks.dialect import is_translated, rs_collector
+from rscollector.sinks.http import reason, session
 from rscollector.sinks.metadata import Metadata
 from rscollector.sinks.opentsdb import Points, Refusal, body
 from rscollector.sinks.sender import Answer, Pace, Sender, Verdict, verdict
@@ -167,11 +168,10 @@ class Bosun(Sink[BosunSettings]):
     def open(self, context: Context) -> None:
         """Take over the spool, and begin to send what is in it."""
         settings = self.settings
-        _check_files(settings)
+        self._receiver = Receiver(settings)
         place = _place(settings, context)
         self._lock = _locked(place, context)
         self._spool = Spool(place, settings.bounds)
-        self._receiver = Receiver(settings)
         self._old = settings.dialect is Dialect.RS_COLLECTOR
         self._points = Points(context.host, context.tags, rs_collector if self._old else None)
         self._sender = Sender(
@@ -249,8 +249,8 @@ class Bosun(Sink[BosunSettings]):
         yield DRAINING(int(sender.draining))
         yield PERSISTENT(int(spool.persistent))
         yield SENT(sender.sent)
-        for reason in (Verdict.BAD.value, Verdict.LARGE.value):
-            yield REJECTED(sender.rejected[reason], reason=reason)
+        for why in (Verdict.BAD.value, Verdict.LARGE.value):
+            yield REJECTED(sender.rejected[why], reason=why)
         for refusal in Refusal:
             yield DROPPED(self._points.refused[refusal], reason=refusal.value)
         for loss in Loss:
@@ -271,16 +271,9 @@ class Receiver:
         self._url = settings.url.rstrip("/") + "/api"
         self._since: float | None = None
         self._timeout = (min(10.0, float(settings.request_timeout)), float(settings.request_timeout))
-        session = self._session = requests.Session()
-        session.trust_env = settings.proxy
-        session.headers["User-Agent"] = "rscollector"
-        if settings.user:
-            session.auth = (settings.user, settings.password.reveal() if settings.password else "")
+        self._session = session(settings)
         if settings.token:
-            session.headers["X-Access-Token"] = settings.token.reveal()
-        session.verify = settings.tls_ca or True
-        if settings.tls_certificate:
-            session.cert = (settings.tls_certificate, settings.tls_key)
+            self._session.headers["X-Access-Token"] = settings.token.reveal()
 
     def put(self, lines: list[bytes]) -> Answer:
         """Send points, and say what the answer means for them."""
@@ -309,7 +302,7 @@ class Receiver:
                 )
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             self.requests["error"] += 1
-            return Answer(Verdict.LATER, _reason(error))
+            return Answer(Verdict.LATER, reason(error))
         finally:
             self._since = None
             self._took(time.monotonic() - began)
@@ -325,13 +318,6 @@ class Receiver:
         self.durations[next(bound for bound in _BOUNDS if seconds <= bound)] += 1
 
 
-def _reason(error: Exception) -> str:
-    inner: BaseException = error
-    while inner.__cause__ or inner.__context__:
-        inner = inner.__cause__ or inner.__context__ or inner
-    return f"nobody answers: {getattr(inner, 'strerror', None) or inner}"[:300]
-
-
 def _retry_after(text: str) -> float:
     try:
         return max(0.0, float(text))
@@ -341,16 +327,6 @@ def _retry_after(text: str) -> float:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError):
         return 0.0
-
-
-def _check_files(settings: BosunSettings) -> None:
-    for name in ("tls_ca", "tls_certificate", "tls_key"):
-        path = getattr(settings, name)
-        try:
-            if path:
-                Path(path).open("rb").close()
-        except OSError as error:
-            raise Misconfigured(f"{name} = {path}: {error.strerror}") from error
 
 
 def _place(settings: BosunSettings, context: Context) -> Path:

@@ -1,0 +1,39 @@
+"""The HTTP session of a sink: authentication and TLS, from the settings that all of them have."""
+
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from rscollector.api import Misconfigured
+
+
+def session(settings: Any) -> requests.Session:
+    """Return a session with the user, the CA and the client's certificate of the settings.
+
+    Raises Misconfigured when a file is not there: requests would say so only with the first request.
+    """
+    for name in ("tls_ca", "tls_certificate", "tls_key"):
+        path = getattr(settings, name)
+        try:
+            if path:
+                Path(path).open("rb").close()
+        except OSError as error:
+            raise Misconfigured(f"{name} = {path}: {error.strerror}") from error
+    made = requests.Session()
+    made.trust_env = settings.proxy
+    made.headers["User-Agent"] = "rscollector"
+    if settings.user:
+        made.auth = (settings.user, settings.password.reveal() if settings.password else "")
+    made.verify = settings.tls_ca or True
+    if settings.tls_certificate:
+        made.cert = (settings.tls_certificate, settings.tls_key)
+    return made
+
+
+def reason(error: Exception) -> str:
+    """Say why nothing came back, from the innermost of the exceptions."""
+    inner: BaseException = error
+    while inner.__cause__ or inner.__context__:
+        inner = inner.__cause__ or inner.__context__ or inner
+    return f"nobody answers: {getattr(inner, 'strerror', None) or inner}"[:300]

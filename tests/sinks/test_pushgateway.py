@@ -1,0 +1,115 @@
+"""A real Pushgateway, to which an agent pushes its page."""
+
+import subprocess
+import urllib.request
+
+import pytest
+from harness import free_port, until
+from prometheus_client.parser import text_string_to_metric_families
+
+pytestmark = [pytest.mark.needs("prometheus-pushgateway"), pytest.mark.timeout(120)]
+TOML = """
+[agent]
+host = "db1"
+interval = "300ms"
+backoff_max = "500ms"
+[web]
+listen = []
+[collector.tame.good]
+[sink.pushgateway.main]
+url = "http://127.0.0.1:{port}"
+{more}
+"""
+
+
+class Gateway:
+    """One Pushgateway, that can be ended and started again."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.start()
+
+    def start(self):
+        """Start it."""
+        options = [f"--web.listen-address=127.0.0.1:{self.port}", "--persistence.file="]
+        command = ["prometheus-pushgateway", *options]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: self.samples() is not None)
+
+    def stop(self):
+        """End it."""
+        self._process.terminate()
+        self._process.wait(30)
+
+    def samples(self, name="tame_runs_total"):
+        """Return the samples of a metric as (labels, value), None while nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+                families = text_string_to_metric_families(answer.read().decode())
+                return [
+                    (each.labels, each.value)
+                    for family in families
+                    for each in family.samples
+                    if each.name == name
+                ]
+        except OSError:
+            return None
+
+
+@pytest.fixture
+def gateway():
+    """Return a Pushgateway."""
+    started = Gateway()
+    yield started
+    started.stop()
+
+
+def test_the_page_is_pushed_at_each_tick_and_at_the_end(agent, gateway):
+    """In place of the last one, under job and instance; the agent's own metrics are on it."""
+    started = agent(TOML.format(port=gateway.port, more=""))
+    until(lambda: gateway.samples() and gateway.samples()[0][1] >= 5)
+    ((labels, _),) = gateway.samples()
+    assert labels == {"job": "rscollector", "instance": "db1", "name": "good"}
+    assert gateway.samples("rscollector_collector_up")
+    until(lambda: started.value("pushgateway_pushes_total", name="main") >= 3)
+    runs = started.value("tame_runs_total", name="good")
+    assert started.stop() == 0
+    assert gateway.samples()[0][1] >= runs
+
+
+def test_groups_have_the_labels_that_are_asked_for_and_are_deleted_if_asked(agent, gateway):
+    """A value that a path cannot have is encoded; after the end nothing is left."""
+    more = 'job = "a job"\ngrouping = { site = "a/b", empty = "" }\ndelete_at_stop = true'
+    started = agent(TOML.format(port=gateway.port, more=more))
+    until(gateway.samples)
+    labels = gateway.samples()[0][0]
+    assert (labels["job"], labels["site"], labels.get("empty", "")) == ("a job", "a/b", "")
+    assert started.stop() == 0
+    assert gateway.samples() == []
+
+
+def test_a_gateway_that_is_away_is_told_and_pushed_to_again(agent, gateway):
+    """The reason is in the status; nothing else is held up."""
+    started = agent(TOML.format(port=gateway.port, more=""))
+    until(gateway.samples)
+    gateway.stop()
+    until(lambda: "nobody answers: Connection refused" in started.collector("pushgateway/main")["reason"])
+    assert started.collector("tame/good")["up"]
+    gateway.start()
+    until(gateway.samples, 30)
+    assert started.value("rscollector_collector_ticks_missed_total", type="tame") == 0
+
+
+def test_a_receiver_that_is_no_gateway_is_misconfigured(agent, receiver):
+    """What it says is in the reason."""
+    started = agent(TOML.format(port=receiver.port, more=""))
+    until(lambda: "501 Unsupported method" in started.collector("pushgateway/main")["reason"])
+
+
+def test_wrong_settings_are_named(rscollector, tmp_path):
+    """Before anything is pushed."""
+    config = tmp_path / "rscollector.toml"
+    config.write_text('[sink.pushgateway.main]\nurl = "pushgateway:9091"\n')
+    done = rscollector("check", "--config", config)
+    assert done.returncode == 2
+    assert "url: expected http:// or https:// and a host" in done.stderr
