@@ -182,7 +182,6 @@ class Bosun(Sink[BosunSettings]):
             clock=time.monotonic,
         )
         self._metadata = Metadata(time.monotonic, random.random)
-        self._failure: Exception | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._send, name="sender", daemon=True)
         self._thread.start()
@@ -198,8 +197,8 @@ class Bosun(Sink[BosunSettings]):
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Tell what waits and what was sent."""
-        if self._failure:
-            raise self._failure
+        if not self._thread.is_alive():  # by a fault of ours, whose traceback is in the log
+            raise RuntimeError("the thread that sends has ended")
         stuck = self._receiver.waiting()
         if stuck > _STUCK * self.settings.request_timeout:
             raise Unavailable(f"{self.settings.url}: an answer does not end, since {stuck:.0f} s")
@@ -226,14 +225,11 @@ class Bosun(Sink[BosunSettings]):
         os.close(self._lock)
 
     def _send(self) -> None:
-        try:
-            while not self._stop.is_set():
-                wait = self._sender.step()
-                if wait:
-                    self._tell()
-                    self._stop.wait(min(1.0, max(_IDLE, wait)))
-        except Exception as error:  # noqa: BLE001  a thread that ends unseen would send nothing, and say nothing
-            self._failure = error
+        while not self._stop.is_set():
+            wait = self._sender.step()
+            if wait:
+                self._tell()
+                self._stop.wait(min(1.0, max(_IDLE, wait)))
 
     def _tell(self) -> None:
         """Tell what is due about metrics, when no point can be sent."""
