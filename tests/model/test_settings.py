@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Secret, duration, setting
+from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Rate, Secret, duration, setting
 
 
 @pytest.mark.parametrize(
@@ -196,3 +196,11 @@ def test_a_duration_without_end_is_refused():
     """More seconds than a number can hold are a mistake."""
     with pytest.raises(ValueError, match="not that long"):
         Duration("9" * 400 + "s")
+
+
+def test_a_rate_is_a_number_in_each_second():
+    """Written with its "/s"; a bare number is refused."""
+    assert (int(Rate("1000/s")), int(Rate("1M/s")), str(Rate("1M/s"))) == (1000, 1 << 20, "1M/s")
+    for wrong in ("1000", 1000, "fast/s", "1/m", None):
+        with pytest.raises(ValueError, match="such as"):
+            Rate(wrong)
