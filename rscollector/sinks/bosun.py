@@ -15,7 +15,6 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -37,7 +36,7 @@ from rscollector.api import (
     setting,
 )
 from rscollector.sinks.dialect import is_translated, rs_collector
-from rscollector.sinks.http import reason, session
+from rscollector.sinks.http import check, reason, session
 from rscollector.sinks.metadata import Metadata
 from rscollector.sinks.opentsdb import Points, Refusal, body
 from rscollector.sinks.sender import Answer, Pace, Sender, Verdict, verdict
@@ -130,13 +129,7 @@ class BosunSettings:
     drain: Drain = setting("How fast a backlog is sent on.", default=Drain())
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("url: expected http:// or https:// and a host")
-        if parts.username or parts.password:
-            raise ValueError("url: user and password have settings of their own")
-        if bool(self.tls_certificate) != bool(self.tls_key):
-            raise ValueError("a client's certificate needs tls_certificate and tls_key")
+        check(self)
         if self.batch < 1:
             raise ValueError("batch is at least 1")
 

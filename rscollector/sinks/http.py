@@ -2,10 +2,22 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
 from rscollector.api import Misconfigured
+
+
+def check(settings: Any) -> None:
+    """Raise ValueError where the settings of the connection do not fit together."""
+    parts = urlsplit(settings.url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("url: expected http:// or https:// and a host")
+    if parts.username or parts.password:
+        raise ValueError("url: user and password have settings of their own")
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise ValueError("a client's certificate needs tls_certificate and tls_key")
 
 
 def session(settings: Any) -> requests.Session:

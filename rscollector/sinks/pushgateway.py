@@ -6,7 +6,7 @@ It needs the newest page only, so it keeps nothing: a push that fails is one tha
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -22,7 +22,7 @@ from rscollector.api import (
     Unavailable,
     setting,
 )
-from rscollector.sinks.http import reason, session
+from rscollector.sinks.http import check, reason, session
 
 _LAST = 4.0  # seconds for the push at the end
 PUSHES = Metric("pushgateway_pushes_total", Kind.COUNTER, "Pages that the Pushgateway has taken.")
@@ -47,15 +47,9 @@ class PushgatewaySettings:
     proxy: bool = setting("Whether the environment's proxy is used.", default=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("url: expected http:// or https:// and a host")
-        if parts.username or parts.password:
-            raise ValueError("url: user and password have settings of their own")
+        check(self)
         if not self.job:
             raise ValueError("job: a Pushgateway needs one")
-        if bool(self.tls_certificate) != bool(self.tls_key):
-            raise ValueError("a client's certificate needs tls_certificate and tls_key")
 
 
 class Pushgateway(PageSink[PushgatewaySettings]):
