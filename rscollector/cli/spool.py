@@ -132,17 +132,23 @@ def _list(chosen: list[_Waiting]) -> int:
     return 0
 
 
-def _show(chosen: list[_Waiting]) -> int:
+def _contents(chosen: list[_Waiting]) -> Iterator[tuple[_Waiting, list[bytes] | None]]:
+    """Yield the points of each batch that is still there, None for one that is damaged."""
     from rscollector.sinks.spool import checked
 
-    wrong = 0
     for each in chosen:
         with suppress(FileNotFoundError):
             lines = checked(each.path.read_bytes())
-            if lines is None:
-                complain(f"{each.path}: is damaged")
-                wrong = 1
-            sys.stdout.writelines(f"{line.decode('utf-8', 'replace')}\n" for line in lines or ())
+            yield each, lines if lines is not None and len(lines) == each.points else None
+
+
+def _show(chosen: list[_Waiting]) -> int:
+    wrong = 0
+    for each, lines in _contents(chosen):
+        if lines is None:
+            complain(f"{each.path}: is damaged")
+            wrong = 1
+        sys.stdout.writelines(f"{line.decode('utf-8', 'replace')}\n" for line in lines or ())
     return wrong
 
 
@@ -155,16 +161,11 @@ def _drop(chosen: list[_Waiting]) -> int:
 
 
 def _verify(chosen: list[_Waiting]) -> int:
-    from rscollector.sinks.spool import checked
-
     wrong = 0
-    for each in chosen:
-        with suppress(FileNotFoundError):
-            lines = checked(each.path.read_bytes())
-            good = lines is not None and len(lines) == each.points
-            wrong |= not good
-            _say(each, ok=good)
-    return int(wrong)
+    for each, lines in _contents(chosen):
+        _say(each, ok=lines is not None)
+        wrong |= lines is None
+    return wrong
 
 
 def _say(waiting: _Waiting, **more: Any) -> None:
