@@ -130,6 +130,7 @@ def test_a_log_that_only_its_group_may_read_names_the_group(mail):
     import grp
 
     log = mail.root / "maillog"
+    until(log.exists, 10)  # postlogd makes it with the first line
     log.chmod(0o640)
     settings = {"queue_directory": str(mail.queue), "log": str(log)}
     context = Context("main", timeout=10, interval=15, agent=os.getpid())
