@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
 from harness import RunningAgent, free_port, until
 from scraping import Prometheus
 
@@ -74,6 +75,20 @@ def rscollector(tmp_path):
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, check=False)
 
     return run
+
+
+@pytest.fixture
+def authorities(tmp_path):
+    """Return a directory with two authorities, `ca.pem` and `other.pem`, and what ours signed: keys and chains.
+
+    `server.pem` is for localhost, `client.pem` for whoever wants to be let in.
+    """
+    ours, other = trustme.CA(), trustme.CA()
+    ours.cert_pem.write_to_path(tmp_path / "ca.pem")
+    other.cert_pem.write_to_path(tmp_path / "other.pem")
+    for name in ("server", "client"):
+        ours.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / f"{name}.pem")
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

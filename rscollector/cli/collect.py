@@ -16,10 +16,10 @@ Without a name, or with a type that the configuration does not have, the setting
 defaults and what --set gives. The collector runs in this process: a debugger works.
 
 examples:
-  rscollector collect vip
+  rscollector collect vip                            a table, with the settings that it has by itself
+  rscollector collect vip/main --format prometheus   the one of the configuration, as it is scraped
+  rscollector collect galera --explain               what its numbers mean, in sentences
   rscollector collect vip --set 'addresses=["192.0.2.10"]'
-  rscollector collect vip/main --format prometheus
-  rscollector collect galera --explain
 """
 
 

@@ -22,9 +22,9 @@ Everything is printed as JSON, a line each. While an agent runs, batches come an
 sent is no error. Without IDs, --sink and --older, all batches are meant; `drop` wants to be told which.
 
 examples:
-  rscollector spool list
-  rscollector spool drop --older 1d
-  rscollector spool show 1795208406123-000007-500
+  rscollector spool list --sink bosun/main          what waits for one receiver
+  rscollector spool show 1795208406123-000007-500   the points of one batch
+  rscollector spool drop --older 1d                 give up what is older than a day
 
 exit status: 0 fine, 1 something is damaged or not there, 2 usage or configuration
 """

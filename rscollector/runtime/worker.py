@@ -13,6 +13,7 @@ import faulthandler
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import traceback
@@ -180,6 +181,14 @@ class _Masking(Priorities):
         return self._server.masked(super().format(record))
 
 
+def _leave_ends_to_the_agent() -> None:
+    """Do nothing at SIGTERM, which a service manager sends to everybody: the agent will say when to end.
+
+    With a handler, and not ignored: what a collector starts would inherit that.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: None)
+
+
 def _be_the_first_to_go() -> None:
     """Have the kernel, when memory is short, kill a worker rather than the agent that would restart it."""
     with suppress(OSError):
@@ -192,6 +201,7 @@ def main(arguments: list[str]) -> int:
     if fate == "dies" and not die_with_parent(int(agent)):
         return 1
     _be_the_first_to_go()
+    _leave_ends_to_the_agent()
     for inherited in (int(wire), int(stack)):
         os.set_inheritable(inherited, False)
     faulthandler.enable(int(stack))  # a segmentation fault shows its place too

@@ -45,6 +45,7 @@ from rscollector.sinks.spool import Bounds, Loss, Spool, directory
 _IDLE = 0.05
 _FLUSH = 4.0
 _LONGEST_ANSWER = 2000
+_TOO_LARGE = "Chunked request not supported"  # OpenTSDB's 400 to more than 8 KiB (prometheus#2639)
 _STUCK = 4  # times the time for an answer: each byte of a slow one begins it anew
 _BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 _BOUNDS = (*_BUCKETS, math.inf)
@@ -183,7 +184,8 @@ class Bosun(Sink[BosunSettings]):
         """Keep points in the spool."""
         runs = list(runs)
         metrics = {metric for run in runs for metric, *_ in run.samples}
-        self._metadata.know(metric for metric in metrics if not (self._old and is_translated(metric)))
+        with self._sender.lock:
+            self._metadata.know(metric for metric in metrics if not (self._old and is_translated(metric)))
         lines = [line for run in runs for line in self._points.lines(run.second, run.name, run.samples)]
         if lines:
             self._sender.put(lines)
@@ -226,7 +228,11 @@ class Bosun(Sink[BosunSettings]):
 
     def _tell(self) -> None:
         """Tell what is due about metrics, when no point can be sent."""
-        if not self._sender.trouble and (entries := self._metadata.due()):
+        if self._sender.trouble:
+            return
+        with self._sender.lock:
+            entries = self._metadata.due()
+        if entries:
             self._metadata.answered(self._receiver.put_metadata(entries))
 
     def _told(self) -> Iterator[Sample]:
@@ -286,9 +292,8 @@ class Receiver:
                 url, data, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
             ) as answer:
                 means = verdict(answer.status_code)
-                said = (
-                    b"" if means is Verdict.TAKEN else answer.raw.read(_LONGEST_ANSWER, decode_content=True)
-                )
+                # Read in any case: only then is the connection used again.
+                said = answer.raw.read(_LONGEST_ANSWER, decode_content=True)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             self.requests["error"] += 1
             return Answer(Verdict.LATER, reason(error))
@@ -299,6 +304,8 @@ class Receiver:
         if means is Verdict.TAKEN:
             return Answer(means)
         text = " ".join(said.decode("utf-8", "replace").split())[:200]
+        if means is Verdict.BAD and _TOO_LARGE in text:
+            means = Verdict.LARGE
         sentence = f"{url}: {answer.status_code} {answer.reason}: {text}".rstrip(": ")
         return Answer(means, sentence, _retry_after(answer.headers.get("Retry-After", "")))
 
@@ -328,7 +335,7 @@ def _locked(place: Path, context: Context) -> int:
     """Lock the spool: the sink of an agent that was killed may have it for some seconds more."""
     try:
         place.mkdir(mode=0o750, parents=True, exist_ok=True)
-        lock = os.open(place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        lock = os.open(place / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise Misconfigured(f"{place}: the spool cannot be made: {error.strerror}") from error
     while True:

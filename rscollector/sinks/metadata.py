@@ -27,6 +27,7 @@ class Metadata:
         self._clock = clock
         self._draw = draw
         self._known: dict[str, list[dict[str, Any]]] = {}
+        self._asked: dict[str, list[dict[str, Any]]] = {}
         self._told: dict[str, list[dict[str, Any]]] = {}
         self._again = clock() + _DAY * (0.5 + draw())
         self._not_before = clock()
@@ -35,8 +36,7 @@ class Metadata:
         """Take note of metrics that are sent."""
         for metric in metrics:
             for name in _names(metric):
-                if name not in self._known:
-                    self._known[name] = _entries(name, metric)
+                self._known[name] = _entries(name, metric)
 
     def due(self) -> list[dict[str, Any]]:
         """Return what has to be told now; nothing while there is nothing, or after a failure."""
@@ -46,13 +46,15 @@ class Metadata:
         if now >= self._again:
             self._told.clear()
             self._again = now + _DAY * (0.5 + self._draw())
-        return [entry for name, entries in self._known.items() if name not in self._told for entry in entries]
+        self._asked = dict(self._known)
+        changed = (entries for name, entries in self._known.items() if self._told.get(name) != entries)
+        return [entry for entries in changed for entry in entries]
 
     def answered(self, answer: Answer) -> None:
         """Take note of the answer to what was due."""
         match answer.verdict:
             case Verdict.TAKEN:
-                self._told = dict(self._known)
+                self._told = self._asked
             case Verdict.BAD | Verdict.ALARM:  # VictoriaMetrics says 400, others 404
                 self.given_up = f"the receiver takes no metadata: {answer.sentence}"
             case _:

@@ -17,6 +17,7 @@ from rscollector.sinks.spool import Batch, Spool
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 _LONGEST_RETRY_AFTER = 600.0
+_GROWTH = 16  # a request may be larger by this part of it after each that was taken
 
 
 class Verdict(Enum):
@@ -95,8 +96,8 @@ class Sender:
     def put(self, lines: list[bytes]) -> None:
         """Keep points, and send them next."""
         with self.lock:
-            for start in range(0, len(lines), self._most):
-                self._fresh.append(self._spool.put(lines[start : start + self._most]))
+            for start in range(0, len(lines), self._batch):
+                self._fresh.append(self._spool.put(lines[start : start + self._batch]))
 
     @property
     def draining(self) -> bool:
@@ -108,6 +109,7 @@ class Sender:
         with self.lock:
             wait = self._not_before - self._clock()
             if wait > 0:
+                self._spool.coalesce(self._most)
                 return wait
             chosen, wait = self._choose()
             contents = [(batch, lines) for batch in chosen if (lines := self._spool.read(batch))]
@@ -145,7 +147,7 @@ class Sender:
         match answer.verdict:
             case Verdict.TAKEN:
                 self._failures = 0
-                self._batch = min(self._most, self._batch * 2)
+                self._batch = min(self._most, self._batch + -(-self._batch // _GROWTH))
                 for batch, lines in contents:
                     self._spool.remove(batch)
                     self.sent += len(lines)
@@ -153,13 +155,15 @@ class Sender:
                 self._halve(answer, contents)
             case Verdict.LATER | Verdict.ALARM:
                 self._failures += 1
+                self._fresh.clear()  # an outage ends at the backlog's pace, however long it was
                 ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(self._failures - 1, 16))
                 wait = self._draw() * ceiling + min(answer.retry_after, _LONGEST_RETRY_AFTER)
                 self._not_before = self._clock() + wait
 
     def _halve(self, answer: Answer, contents: list[tuple[Batch, list[bytes]]]) -> None:
-        if len(contents) > 1:
+        if len(contents) > 1 or answer.verdict is Verdict.LARGE:
             self._batch = max(1, sum(len(lines) for _, lines in contents) // 2)
+        if len(contents) > 1:
             self._fresh.extendleft(batch for batch, _ in reversed(contents))
             return
         ((batch, lines),) = contents

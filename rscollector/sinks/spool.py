@@ -9,9 +9,14 @@ checksum of the rest.
     rscollector 1 8f3a11c2                {"reason":"…","point":{"metric":…}}
     {"metric":…}                          a point in each line, as it is sent
 
-Bounds: bytes, age, and the space that has to be left free for others. When the disk has no room or is
+While nothing can be sent, small batches become a large one: a day of them is too many files. It is called
+after the first of them and the number of those that follow (`…-000007+41-500.batch`), so that whoever is
+killed before these are unlinked leaves what the next process knows to be there twice.
+
+Bounds: bytes, age, and the space that has to be left free for others. While the disk has no room or is
 read-only, batches are kept in memory, fewer of them, and `persistent` is False; what is on the disk already
-stays there. What the bounds do not allow goes, the oldest first, and every point of it is counted.
+stays there, and what is in memory follows as soon as it can. What the bounds do not allow goes, the oldest
+first, and every point of it is counted.
 
 A file that is damaged, or that an operator has taken away, costs its own points only. Files that nobody here
 has made are left alone.
@@ -22,18 +27,19 @@ import os
 import re
 import time
 import zlib
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-_NAME = re.compile(r"(\d{13})-(\d{6,})-(\d+)\.batch")
+_NAME = re.compile(r"(\d{13})-(\d{6,})(?:\+(\d+))?-(\d+)\.batch")
 _HEAD = re.compile(rb"rscollector 1 ([0-9a-f]{8})\n")
 _HEAD_SIZE = len(b"rscollector 1 00000000\n")
 REJECTED = "rejected"
 _MOST_REJECTED = 10 << 20
+_FEW = 4  # batches that are not worth being written again
 
 
 class Loss(StrEnum):
@@ -56,12 +62,16 @@ class Bounds(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A batch that waits; `made` in milliseconds since 1970. One that is only in memory has `held`."""
+    """A batch that waits; `made` in milliseconds since 1970. One that is only in memory has `held`.
+
+    One that was made of others has `more`, how many numbers after its own are in it.
+    """
 
     made: int
     number: int
     points: int
     size: int
+    more: int = 0
     held: bytes | None = None
 
     @property
@@ -72,7 +82,13 @@ class Batch(NamedTuple):
     @property
     def name(self) -> str:
         """The name of its file."""
-        return f"{self.made:013d}-{self.number:06d}-{self.points}.batch"
+        more = f"+{self.more}" if self.more else ""
+        return f"{self.made:013d}-{self.number:06d}{more}-{self.points}.batch"
+
+    @property
+    def last(self) -> int:
+        """The highest of its numbers."""
+        return self.number + self.more
 
     @classmethod
     def of(cls, name: str, size: int) -> "Batch | None":
@@ -80,8 +96,8 @@ class Batch(NamedTuple):
         found = _NAME.fullmatch(name)
         if found is None:
             return None
-        made, number, points = map(int, found.groups())
-        return cls(made, number, points, size)
+        made, number, more, points = (int(each or 0) for each in found.groups())
+        return cls(made, number, points, size, more)
 
 
 class Spool:
@@ -98,14 +114,20 @@ class Spool:
         self._directory = place
         self._clock = clock
         self._batches: OrderedDict[tuple[int, int], Batch] = OrderedDict()
+        self._small: deque[Batch] = deque()  # which nobody has tried to make a large one of
         (place / REJECTED).mkdir(mode=0o750, parents=True, exist_ok=True)
         for file in place.glob("*.tmp"):
             with suppress(OSError):  # on a disk that is read-only now
                 file.unlink()
-        for batch in batches(place):
-            self._append(batch)
+        found = batches(place)
+        twice = {number for batch in found if batch.more for number in range(batch.number, batch.last + 1)}
+        for batch in found:
+            if batch.number in twice and not batch.more:
+                self._unlink(batch)
+            else:
+                self._append(batch)
         self._made = max((batch.made for batch in self), default=0)
-        self._number = max((batch.number for batch in self), default=0)
+        self._number = max((batch.last for batch in self), default=0)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -147,12 +169,57 @@ class Spool:
         self._append(batch)
         return batch
 
+    def coalesce(self, most: int) -> None:
+        """Make one batch of the oldest small ones, as soon as they are as many points as a request may have.
+
+        Nothing must be in flight meanwhile: what was read before is called otherwise afterwards.
+        """
+        group = self._group(most)
+        for _ in group:
+            self._small.popleft()
+        if len(group) < _FEW:
+            return
+        contents = [self.read(batch) for batch in group]
+        if None in contents:
+            return
+        data = b"".join(line + b"\n" for lines in contents for line in lines or ())
+        points = sum(batch.points for batch in group)
+        more = group[-1].number - group[0].number
+        large = Batch(group[0].made, group[0].number, points, _HEAD_SIZE + len(data), more)
+        if not self._write(large, data):
+            return
+        for batch in group:
+            self._unlink(batch)
+        self._replace(group[0], large)
+        for batch in group[1:]:
+            self._forget(batch)
+
+    def _group(self, most: int) -> list[Batch]:
+        """Return small batches that follow each other, none as long as there may be more of them."""
+        group: list[Batch] = []
+        points = 0
+        while self._small and not self._current(self._small[0]):
+            self._small.popleft()
+        for batch in self._small:
+            points += batch.points
+            follows = not group or batch.number == group[-1].number + 1
+            if points > most or not follows or not self._current(batch):
+                return group or [batch]
+            group.append(batch)
+        return []
+
+    def _current(self, batch: Batch) -> Batch | None:
+        """Return a batch as it waits now; None when it is gone, or part of a larger one."""
+        found = self._batches.get(batch.key)
+        return found if found and found.name == batch.name else None
+
     def read(self, batch: Batch) -> list[bytes] | None:
         """Return a batch's points; None for one that is damaged or not there any more, which is counted."""
-        if batch.key not in self._batches:
+        found = self._current(batch)
+        if found is None:
             return None
-        if batch.held is not None:
-            return batch.held.splitlines()
+        if found.held is not None:
+            return found.held.splitlines()
         path = self._directory / batch.name
         try:
             data = path.read_bytes()
@@ -172,9 +239,11 @@ class Spool:
     def remove(self, batch: Batch) -> None:
         """Forget a batch: the receiver has it."""
         self._forget(batch)
-        if batch.held is None:
-            with suppress(OSError):  # it is sent again after a restart, if the disk does not even let it go
-                (self._directory / batch.name).unlink()
+        self._unlink(batch)
+
+    def _unlink(self, batch: Batch) -> None:
+        with suppress(OSError):  # it is sent again after a restart, if the disk does not even let it go
+            (self._directory / batch.name).unlink(missing_ok=True)
 
     def reject(self, batch: Batch, line: bytes, reason: str) -> None:
         """Put a point of a batch aside that the receiver will never take."""
@@ -192,16 +261,23 @@ class Spool:
                 files.pop(0).unlink()
 
     def keep_bounds(self) -> None:
-        """Let go of what is too old or too much, the oldest first."""
+        """Let go of what is too old or too much, the oldest first; write what had to stay in memory."""
         oldest_allowed = (self._clock() - self.bounds.age) * 1000
         while self._batches and self._first().made < oldest_allowed:
             self._drop(self._first(), Loss.AGE)
         while self.size > self.bounds.size and len(self._batches) > 1:
             self._drop(self._first(), Loss.BYTES)
-        if self._memory > self.bounds.memory:
-            held = [batch for batch in self if batch.held is not None]
-            while self._memory > self.bounds.memory and len(held) > 1:
-                self._drop(held.pop(0), Loss.MEMORY)
+        if self._memory:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        held = deque((batch, batch.held) for batch in self if batch.held is not None)
+        while held and self._write(*held[0]):
+            batch, _ = held.popleft()
+            self._replace(batch, batch._replace(held=None))
+        self.persistent = not held
+        while self._memory > self.bounds.memory and len(held) > 1:
+            self._drop(held.popleft()[0], Loss.MEMORY)
 
     def _drop(self, batch: Batch, why: Loss) -> None:
         self.remove(batch)
@@ -228,10 +304,19 @@ class Spool:
     def _append(self, batch: Batch) -> None:
         self._batches[batch.key] = batch
         self._count(batch, 1)
+        if not batch.more and batch.held is None:
+            self._small.append(batch)
+
+    def _replace(self, batch: Batch, by: Batch) -> None:
+        """Put another batch in a batch's place."""
+        self._count(batch, -1)
+        self._batches[batch.key] = by
+        self._count(by, 1)
 
     def _forget(self, batch: Batch, why: Loss | None = None) -> None:
-        if self._batches.pop(batch.key, None):
-            self._count(batch, -1)
+        if found := self._current(batch):
+            del self._batches[found.key]
+            self._count(found, -1)
             if why:
                 self.lost[why] += batch.points
 

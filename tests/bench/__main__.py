@@ -11,7 +11,19 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "plugins")]
 
-PARTS = ("scrape", "steps", "commit", "ticks", "memory", "start", "growth", "idle", "galera", "postfix")
+PARTS = (
+    "scrape",
+    "steps",
+    "commit",
+    "ticks",
+    "memory",
+    "start",
+    "growth",
+    "idle",
+    "galera",
+    "postfix",
+    "push",
+)
 HEADS = ("what", "measured", "beside", "ratio", "aim", "reached")
 PAGE = HERE.parent.parent / "docs" / "benchmarks.md"
 MARKS = "<!-- measured -->\n", "<!-- end -->"

@@ -7,7 +7,6 @@ from contextlib import suppress
 
 import pymysql
 import pytest
-import trustme
 from cluster import PASSWORD, PROVIDER, USER
 from harness import until
 from watch import section
@@ -155,26 +154,13 @@ def test_a_plain_mariadb_is_misconfigured_in_one_sentence(collect, server):
 
 
 @pytest.fixture
-def authorities(tmp_path):
-    """Return two authorities, the right one and another, in files: `ca.pem`, `other.pem`, and what ours signed."""
-    ours, other = trustme.CA(), trustme.CA()
-    ours.cert_pem.write_to_path(tmp_path / "ca.pem")
-    other.cert_pem.write_to_path(tmp_path / "other.pem")
-    for name in ("server", "client"):
-        issued = ours.issue_cert("localhost")
-        issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
-        issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
-    return tmp_path
-
-
-@pytest.fixture
 def encrypted(server, authorities, shared_cluster):
     """Return a node, alone in its cluster, that lets one user in with TLS and one with a certificate only."""
     place = shared_cluster.nodes[0].directory.parent / "tls"
     shutil.copytree(authorities, place)
     for path in (place, *place.iterdir()):
         shutil.chown(path, "mysql")
-    options = {"ca": "ca.pem", "cert": "server.pem", "key": "server.key"}
+    options = {"ca": "ca.pem", "cert": "server.pem", "key": "server.pem"}
     given = [f"--ssl-{name}={place / file}" for name, file in options.items()]
     node = server(PROVIDER, "--wsrep-new-cluster", *given)
     until(node.synced, 30)
@@ -187,7 +173,7 @@ def encrypted(server, authorities, shared_cluster):
 def test_tls_is_verified_or_refused(collect, encrypted, authorities):
     """CA, host name and client certificate: what fits is let in, and of what does not each is named."""
     ca, other = authorities / "ca.pem", authorities / "other.pem"
-    own = {"tls_certificate": authorities / "client.pem", "tls_key": authorities / "client.key"}
+    own = {"tls_certificate": authorities / "client.pem", "tls_key": authorities / "client.pem"}
     fits = {"host": "localhost", "port": encrypted.port, "user": "secure", "password": PASSWORD, "tls_ca": ca}
     assert collect(**fits).returncode == 0
     assert collect(**{**fits, **own, "user": "certified"}).returncode == 0

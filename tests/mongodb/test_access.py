@@ -4,7 +4,6 @@ import socket
 
 import psutil
 import pytest
-import trustme
 from harness import until
 from replica_set import PASSWORD, USER
 from watching import AGENT
@@ -137,17 +136,6 @@ def test_nothing_spins_when_the_server_is_gone(agent, mongod):
     until(lambda: watch.up("alone") == 0)
     until(lambda: worker.num_threads() == 1)
     alone.start()
-
-
-@pytest.fixture
-def authorities(tmp_path):
-    """Return a directory with two authorities, `ca.pem` and `other.pem`, and what ours signed."""
-    ours, other = trustme.CA(), trustme.CA()
-    ours.cert_pem.write_to_path(tmp_path / "ca.pem")
-    other.cert_pem.write_to_path(tmp_path / "other.pem")
-    for name in ("server", "client"):
-        ours.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / f"{name}.pem")
-    return tmp_path
 
 
 def test_tls_is_verified_or_refused(collect, mongod, authorities):

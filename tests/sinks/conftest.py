@@ -1,6 +1,7 @@
 """Receivers, for all tests of sinks."""
 
 import pytest
+from arrivals import TOML
 from receiver import Receiver
 
 
@@ -10,3 +11,13 @@ def receiver():
     started = Receiver()
     yield started
     started.close()
+
+
+@pytest.fixture
+def sending(agent, receiver):
+    """Start an agent that sends to the receiver: `sending(more)`."""
+
+    def start(more="", **environment):
+        return agent(TOML.format(url=receiver.url, more=more), **environment)
+
+    return start

@@ -34,13 +34,18 @@ class Receiver:
     """Listens on `port`. `mood` is what it does with requests; `points` counts what it has stored.
 
     Moods: "ok", a status code, "silent" (it reads and never answers), "cut" (it stores, and hangs up instead of
-    answering), "slow" (an answer after two seconds), "strange" (what it says is no HTTP).
+    answering), "half" (in the middle of its answer), "slow" (an answer after two seconds), "strange" (what it says
+    is no HTTP). A body longer than `limit` is 413, one that is longer than `chunk` on the wire what OpenTSDB says
+    to it. `demands` are headers without which nobody is let in.
     """
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, tls=None):
         self.mood = "ok"
         self.retry_after = ""
-        self.limit = 1 << 20
+        self.limit = self.chunk = 1 << 20
+        self.demands = {}
+        self.paths = []
+        self.connections = 0
         self.points = Counter()
         self.metadata = []
         self.has_metadata = True
@@ -50,6 +55,11 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def setup(self):
+                receiver.connections += 1
+                super().setup()
 
             def do_POST(self):
                 receiver.take(self)
@@ -66,7 +76,9 @@ class Receiver:
 
         self._server = Server(("127.0.0.1", port), Handler)
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -74,7 +86,10 @@ class Receiver:
         """Answer a request."""
         data = handler.rfile.read(int(handler.headers["Content-Length"]))
         self.headers.append(dict(handler.headers))
+        self.paths.append(handler.path)
         mood = self.mood
+        if any(handler.headers.get(name) != value for name, value in self.demands.items()):
+            mood = 401
         if mood == "silent":
             time.sleep(60)
             return
@@ -82,16 +97,18 @@ class Receiver:
             handler.wfile.write(b"what?\r\n\r\n")
             handler.close_connection = True
             return
-        if handler.path == "/api/metadata/put":
+        if handler.path.endswith("/api/metadata/put"):
             status = self._note(handler, data) if mood == "ok" else mood if isinstance(mood, int) else 503
         else:
-            status = self._store(handler, data) if mood in ("ok", "cut", "slow") else mood
-        if mood == "cut":
+            status = self._store(handler, data) if mood in ("ok", "cut", "half", "slow") else mood
+        if mood in ("cut", "half"):
+            handler.wfile.write(b"HTTP/1.1 2" if mood == "half" else b"")
             handler.connection.shutdown(socket.SHUT_RDWR)
             return
         if mood == "slow":
             time.sleep(2)
-        text = b"" if status == 204 else json.dumps({"error": {"code": status, "message": "no"}}).encode()
+        said = "Chunked request not supported." if len(data) > self.chunk else "no"
+        text = b"" if status == 204 else json.dumps({"error": {"code": status, "message": said}}).encode()
         handler.send_response(status)
         if self.retry_after:
             handler.send_header("Retry-After", self.retry_after)
@@ -109,8 +126,10 @@ class Receiver:
         return 204
 
     def _store(self, handler, data):
-        if handler.path != "/api/put":
+        if not handler.path.endswith("/api/put"):
             return 404
+        if len(data) > self.chunk:
+            return 400
         if handler.headers.get("Content-Encoding") == "gzip":
             data = gzip.decompress(data)
         if len(data) > self.limit:

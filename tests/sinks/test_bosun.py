@@ -1,76 +1,13 @@
 """The sink bosun in a real agent, before a receiver that is in every mood."""
 
 import json
-import os
-import signal
 import time
 from pathlib import Path
 
 import pytest
+from arrivals import TOML, doubled, in_spool, is_complete, sent
 from harness import until
 from receiver import Receiver
-
-TOML = """
-[agent]
-host = "db1"
-interval = "300ms"
-timeout = "2s"
-backoff_max = "500ms"
-tags = {{ domain = "example" }}
-[web]
-listen = []
-[collector.tame.good]
-[sink.bosun.main]
-url = "{url}"
-timeout = "5s"
-spool_free = 0
-{more}
-"""
-
-
-@pytest.fixture
-def sending(agent, receiver):
-    """Start an agent that sends to the receiver: `sending(more)`."""
-
-    def start(more="", **environment):
-        return agent(TOML.format(url=receiver.url, more=more), **environment)
-
-    return start
-
-
-def sent(receiver):
-    """Return the runs of tame/good that the receiver has, in order: the values of tame_runs_total."""
-    found = receiver.points.copy()
-    return sorted(
-        value
-        for (metric, tags, _, value) in found
-        if metric == "tame.runs.total" and dict(tags)["name"] == "good"
-    )
-
-
-def doubled(receiver):
-    """Return the runs that have come more than once."""
-    return [
-        point
-        for point, count in receiver.points.copy().items()
-        if count > 1 and point[0] == "tame.runs.total"
-    ]
-
-
-def in_spool(directory):
-    """Return the points that wait in a spool, as the receiver counts them."""
-    found = set()
-    for file in directory.glob("*.batch"):
-        for point in map(json.loads, file.read_text().splitlines()[1:]):
-            tags = tuple(sorted(point["tags"].items()))
-            found.add((point["metric"], tags, point["timestamp"], point["value"]))
-    return found
-
-
-def is_complete(receiver, started):
-    """Tell whether the receiver has every run up to one that the page shows now."""
-    runs = int(started.value("tame_runs_total", name="good") or 0)
-    return sent(receiver)[:runs] == list(range(1, runs + 1)) and runs > 0
 
 
 def test_every_sample_arrives_once_with_its_tags(sending, receiver):
@@ -102,15 +39,6 @@ def test_what_the_receiver_does_not_take_is_kept_and_sent_when_it_does(sending, 
     until(lambda: is_complete(receiver, started), 60)
     assert doubled(receiver) == []
     until(lambda: not started.collector("bosun/main")["notes"])
-
-
-def test_a_receiver_that_hangs_up_instead_of_answering_gets_the_batch_again(sending, receiver):
-    """It may have stored it or not: twice is better than never."""
-    receiver.mood = "cut"
-    started = sending()
-    until(lambda: len(receiver.headers) >= 2)
-    receiver.mood = "ok"
-    until(lambda: is_complete(receiver, started), 60)
 
 
 def test_a_receiver_that_is_not_there_costs_nothing(agent):
@@ -174,18 +102,6 @@ def test_what_a_killed_agent_has_left_is_sent_by_the_next(sending, receiver, tmp
     until(lambda: kept <= set(receiver.points.copy()), 30)
     assert len(kept) >= 10
     assert doubled(receiver) == []
-
-
-def test_a_sink_whose_worker_is_killed_again_and_again_loses_nothing(sending, receiver):
-    """What was in flight may come twice; nothing is missing."""
-    started = sending("max_failures = 1000\nmax_hangs = 1000\n")
-    until(lambda: len(sent(receiver)) >= 3)
-    for _ in range(20):
-        time.sleep(0.2)
-        if pid := started.collector("bosun/main")["worker_pid"]:
-            os.kill(pid, signal.SIGKILL)
-        until(lambda: started.collector("bosun/main")["up"])
-    until(lambda: is_complete(receiver, started), 30)
 
 
 def test_the_backlog_survives_in_files_that_say_what_they_are(sending, receiver, tmp_path):

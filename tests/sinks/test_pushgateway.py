@@ -1,7 +1,9 @@
 """A real Pushgateway, to which an agent pushes its page."""
 
+import ssl
 import subprocess
 import urllib.request
+from base64 import b64encode
 
 import pytest
 from harness import free_port, until
@@ -17,21 +19,37 @@ backoff_max = "500ms"
 listen = []
 [collector.tame.good]
 [sink.pushgateway.main]
-url = "http://127.0.0.1:{port}"
+url = "{url}"
 {more}
+"""
+
+BASIC = "Basic " + b64encode(b"agent:secret").decode()
+ENCRYPTED = """
+tls_server_config:
+  cert_file: {directory}/server.pem
+  key_file: {directory}/server.pem
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: {directory}/ca.pem
+basic_auth_users:
+  agent: $2b$04$kW2l7W2N6NyxuEnTNhDIHeWrpGgm8V7.Vvk09xZaK.GYelJXnlZ4q
 """
 
 
 class Gateway:
-    """One Pushgateway, that can be ended and started again."""
+    """One Pushgateway, that can be ended and started again. `web` is its web configuration, if it has one."""
 
-    def __init__(self):
+    def __init__(self, web=None, certificate=None):
         self.port = free_port()
+        self.url = f"{'https' if web else 'http'}://localhost:{self.port}"
+        self._options = [f"--web.config.file={web}"] if web else []
+        self._tls = ssl._create_unverified_context()  # to look into it; the agent verifies
+        if certificate:
+            self._tls.load_cert_chain(certificate)
         self.start()
 
     def start(self):
         """Start it."""
-        options = [f"--web.listen-address=127.0.0.1:{self.port}", "--persistence.file="]
+        options = [f"--web.listen-address=127.0.0.1:{self.port}", "--persistence.file=", *self._options]
         command = ["prometheus-pushgateway", *options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda: self.samples() is not None)
@@ -44,7 +62,8 @@ class Gateway:
     def samples(self, name="tame_runs_total"):
         """Return the samples of a metric as (labels, value), None while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            request = urllib.request.Request(f"{self.url}/metrics", headers={"Authorization": BASIC})
+            with urllib.request.urlopen(request, timeout=5, context=self._tls) as answer:
                 families = text_string_to_metric_families(answer.read().decode())
                 return [
                     (each.labels, each.value)
@@ -66,7 +85,7 @@ def gateway():
 
 def test_the_page_is_pushed_at_each_tick_and_at_the_end(agent, gateway):
     """In place of the last one, under job and instance; the agent's own metrics are on it."""
-    started = agent(TOML.format(port=gateway.port, more=""))
+    started = agent(TOML.format(url=gateway.url, more=""))
     until(lambda: gateway.samples() and gateway.samples()[0][1] >= 5)
     ((labels, _),) = gateway.samples()
     assert labels == {"job": "rscollector", "instance": "db1", "name": "good"}
@@ -80,7 +99,7 @@ def test_the_page_is_pushed_at_each_tick_and_at_the_end(agent, gateway):
 def test_groups_have_the_labels_that_are_asked_for_and_are_deleted_if_asked(agent, gateway):
     """A value that a path cannot have is encoded; after the end nothing is left."""
     more = 'job = "a job"\ngrouping = { site = "a/b", empty = "" }\ndelete_at_stop = true'
-    started = agent(TOML.format(port=gateway.port, more=more))
+    started = agent(TOML.format(url=gateway.url, more=more))
     until(gateway.samples)
     labels = gateway.samples()[0][0]
     assert (labels["job"], labels["site"], labels.get("empty", "")) == ("a job", "a/b", "")
@@ -90,7 +109,7 @@ def test_groups_have_the_labels_that_are_asked_for_and_are_deleted_if_asked(agen
 
 def test_a_gateway_that_is_away_is_told_and_pushed_to_again(agent, gateway):
     """The reason is in the status; nothing else is held up."""
-    started = agent(TOML.format(port=gateway.port, more=""))
+    started = agent(TOML.format(url=gateway.url, more=""))
     until(gateway.samples)
     gateway.stop()
     until(lambda: "nobody answers: Connection refused" in started.collector("pushgateway/main")["reason"])
@@ -100,9 +119,28 @@ def test_a_gateway_that_is_away_is_told_and_pushed_to_again(agent, gateway):
     assert started.value("rscollector_collector_ticks_missed_total", type="tame") == 0
 
 
+def test_tls_and_users_are_those_of_the_gateway(agent, authorities):
+    """With the right CA, certificate and password the page is taken; a wrong password is named."""
+    web = authorities / "web.yml"
+    web.write_text(ENCRYPTED.format(directory=authorities))
+    gateway = Gateway(web, authorities / "client.pem")
+    own = f'tls_certificate = "{authorities}/client.pem"\ntls_key = "{authorities}/client.pem"\n'
+    more = f'tls_ca = "{authorities}/ca.pem"\n{own}user = "agent"\npassword = {{ env = "GATEWAY" }}\n'
+    try:
+        started = agent(TOML.format(url=gateway.url, more=more), GATEWAY="wrong")
+        until(lambda: "401 Unauthorized" in started.collector("pushgateway/main")["reason"])
+        assert started.state("pushgateway/main") == "removed"
+        assert started.stop() == 0
+        started = agent(TOML.format(url=gateway.url, more=more), GATEWAY="secret")
+        until(gateway.samples)
+        started.stop()
+    finally:
+        gateway.stop()
+
+
 def test_a_receiver_that_is_no_gateway_is_misconfigured(agent, receiver):
     """What it says is in the reason."""
-    started = agent(TOML.format(port=receiver.port, more=""))
+    started = agent(TOML.format(url=receiver.url, more=""))
     until(lambda: "501 Unsupported method" in started.collector("pushgateway/main")["reason"])
 
 

@@ -142,6 +142,27 @@ def test_fresh_points_do_not_wait_for_the_backlog(tmp_path):
     assert not line.sender.draining
 
 
+def test_an_outage_ends_at_the_pace_of_the_backlog(tmp_path):
+    """What came while nobody answered is no longer fresh, though this process has taken it in."""
+    line = Line(tmp_path, pace=Pace(20, 1e9), batch=40)
+    line.usual = Answer(Verdict.LATER, "503")
+    for number in range(1000):
+        line.sender.put(points(5, number * 5))
+        line.run(1)
+    assert len(line.spool) < 200, "small batches have become larger ones"
+    line.usual = Answer(Verdict.TAKEN)
+    line.run(60)
+    begun = len(line.taken)
+    line.run(100)
+    assert len(line.taken) - begun == pytest.approx(2000, rel=0.15)
+    fresh = points(5, 100_000)
+    line.sender.put(fresh)
+    line.sender.step()
+    assert line.taken[-5:] == fresh
+    line.run(1000)
+    assert sorted(line.taken) == sorted(points(5000) + fresh)
+
+
 @pytest.mark.parametrize("pace", [Pace(50, 1e9), Pace(1e9, 3000)])
 def test_the_backlog_is_sent_at_its_pace(tmp_path, pace):
     """By points or by bytes, whichever is slower; a pause is not made up for."""

@@ -206,7 +206,52 @@ def test_a_full_disk_costs_nothing_as_long_as_there_is_memory(small_disk):
     assert spool.persistent
     assert content(spool) == points(20, 10)
     assert spool.lost.total() == 0
-    assert content(Spool(small_disk / "spool", ROOMY)) == points(10, 20)
+    assert content(Spool(small_disk / "spool", ROOMY)) == points(20, 10)
+
+
+def test_small_batches_become_large_ones_where_they_stand(tmp_path):
+    """A file for each request's worth, in the order of before; what is not as much is left as it is."""
+    spool = Spool(tmp_path, ROOMY)
+    for number in range(100):
+        spool.put(points(7, number * 7))
+        spool.coalesce(50)
+    assert content(spool) == points(700)
+    assert len(spool) == 700 // 49 + 2
+    assert len(list(tmp_path.glob("*.batch"))) == len(spool)
+    assert {batch.points for batch in list(spool)[:-2]} == {49}
+    assert (spool.points, spool.size) == (700, sum(path.stat().st_size for path in tmp_path.glob("*.batch")))
+    again = Spool(tmp_path, ROOMY)
+    assert content(again) == points(700)
+    assert again.put(points(1)).number == 101
+
+
+def test_what_was_made_into_one_is_not_there_twice_after_a_kill(tmp_path):
+    """The large batch was written, and nothing of what it was made of was unlinked yet."""
+    spool = Spool(tmp_path, ROOMY)
+    for number in range(10):
+        spool.put(points(5, number * 5))
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.batch")}
+    spool.coalesce(40)
+    for name, data in before.items():
+        (tmp_path / name).write_bytes(data)
+    again = Spool(tmp_path, ROOMY)
+    assert content(again) == points(50)
+    assert (again.points, len(again), len(list(tmp_path.glob("*.batch")))) == (50, 3, 3)
+
+
+def test_what_was_sent_in_between_is_no_part_of_a_large_batch(tmp_path):
+    """Nor is a damaged one, which costs its own points only."""
+    spool = Spool(tmp_path, ROOMY)
+    made = [spool.put(points(5, number * 5)) for number in range(30)]
+    spool.remove(made[7])
+    (tmp_path / made[12].name).write_bytes(b"damaged")
+    for _ in range(30):
+        spool.coalesce(25)
+    expected = sorted(set(points(150)) - set(points(5, 35)) - set(points(5, 60)))
+    assert sorted(content(spool)) == expected
+    assert spool.lost == {Loss.DAMAGED: 5}
+    assert sorted(content(Spool(tmp_path, ROOMY))) == expected
+    assert len(spool) < 15
 
 
 @pytest.mark.needs("root")
@@ -315,6 +360,11 @@ class AnySpool(RuleBasedStateMachine):
         first = next(iter(self.spool), None)
         if first and first.points > 1:
             self.spool.split(first, self.spool.read(first))
+
+    @rule(most=st.integers(1, 60))
+    def coalesce(self, most):
+        """Make large batches of small ones."""
+        self.spool.coalesce(most)
 
     @rule()
     def restart(self):

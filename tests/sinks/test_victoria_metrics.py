@@ -6,8 +6,8 @@ import urllib.parse
 import urllib.request
 
 import pytest
+from arrivals import TOML
 from harness import free_port, until
-from test_bosun import TOML
 
 pytestmark = [pytest.mark.needs("victoria-metrics"), pytest.mark.timeout(180)]
 
