@@ -111,6 +111,7 @@ class Agent:
         self._supervisor = Supervisor(read.config.host, read.config.max_series_total)
         self._telemetry = Telemetry(self._supervisor, self._vitals)
         self._supervisor.page = self._text
+        self._supervisor.own = self._telemetry.samples
         try:
             listeners = listen(read.config.listen, self._connections)
             listeners.append(listen_unix(socket_path(), self._connections))

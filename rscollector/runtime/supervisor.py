@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from rscollector.config.types import Spec
@@ -59,7 +59,10 @@ _EXPIRY = 3  # intervals after which samples are not shown, whatever the reason
 
 
 class Supervisor:
-    """Runs the collectors of a configuration on a host. `page` gives the text of all metrics, for sinks."""
+    """Runs the collectors of a configuration on a host.
+
+    For sinks, `page` gives the text of all metrics, `own` what the agent tells of a collector, or of itself.
+    """
 
     def __init__(self, host: str, max_series: int) -> None:
         self.instances: dict[str, Instance] = {}
@@ -69,6 +72,7 @@ class Supervisor:
         self.host = host
         self.samples = 0
         self.page: Callable[[], str] = str
+        self.own: Callable[[Instance | None], list[Sample]] = lambda _: []
         self.changed: set[str] = set()
         self._lines_dropped = 0
         self._loop = asyncio.get_running_loop()
@@ -148,6 +152,9 @@ class Supervisor:
         instance, now = self.instances[due.key], self._loop.time()
         instance.missed += due.missed
         instance.lateness = now - due.slot
+        self._hand_on(instance.spec.name, self.own(instance))  # also of those that have nothing to tell now
+        if instance.outbox:
+            self._hand_on("", self.own(None))
         self._dispatch(instance, Tick(now))
 
     # --- the lifecycle ---
@@ -246,25 +253,22 @@ class Supervisor:
         instance.committed(accepted, time.time())
         self.samples += accepted.samples
         reports.dropped(instance, accepted)
-        self._hand_on(instance, accepted)
-
-    def _hand_on(self, instance: Instance, accepted: Accepted) -> None:
-        """Give every sink what a collector has collected."""
-        sinks = [each for each in self.instances.values() if each.outbox]
-        if not sinks or not accepted.samples:
-            return
-        samples = (
-            Sample(metric, values, value)
-            for metric, rows in accepted.rows.items()
-            for values, value in rows.items()
-        )
-        text = run(int(time.time()), instance.spec.name, samples)
-        chunk = Chunk(accepted.series, tuple(accepted.rows), text)
-        for sink in sinks:
-            if sink.outbox:
-                sink.outbox.put(chunk)
-            if not instance.outbox:  # what sinks tell of themselves is not worth a question of its own
+        sinks = self._hand_on(spec.name, _samples(accepted), accepted.series)
+        if not instance.outbox:  # what sinks tell of themselves is not worth a question of its own
+            for sink in sinks:
                 self._nudge(sink)
+
+    def _hand_on(self, name: str, samples: Iterable[Sample], points: int = 0) -> list[Instance]:
+        """Give samples, which are so many points, to every sink, and return these."""
+        outboxes = {each.key: each.outbox for each in self.instances.values() if each.outbox}
+        told = list(samples) if outboxes else []
+        if not told:
+            return []
+        metrics = tuple({sample.metric for sample in told})
+        chunk = Chunk(points or len(told), metrics, run(int(time.time()), name, told))
+        for outbox in outboxes.values():
+            outbox.put(chunk)
+        return [self.instances[key] for key in outboxes]
 
     def _nudge(self, sink: Instance) -> None:
         if sink.nudge is None:
@@ -428,6 +432,12 @@ class Supervisor:
         """Log what a worker printed, under its name."""
         level, text = level_and_text(line)
         log.log(level, "%s: %s", worker.name, text)
+
+
+def _samples(accepted: Accepted) -> Iterator[Sample]:
+    for metric, rows in accepted.rows.items():
+        for values, value in rows.items():
+            yield Sample(metric, values, value)
 
 
 def _notes(told: object) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from rscollector.exposition.store import Store
 from rscollector.exposition.validate import Drop
 from rscollector.model.events import Counted, Trouble
 from rscollector.model.lifecycle import State
-from rscollector.model.metrics import Kind, Metric
+from rscollector.model.metrics import Kind, Metric, Sample
 from rscollector.runtime.instance import Instance, Result
 from rscollector.runtime.supervisor import Supervisor
 
@@ -142,6 +142,11 @@ class Telemetry:
         yield self._process_chunks[wanted]
         yield from self._store.chunks(wanted)
 
+    def samples(self, instance: Instance | None) -> list[Sample]:
+        """Return what is told of a collector, or of the agent itself, as sinks are given it."""
+        rows = self._rows(instance) if instance else self._own(asyncio.get_running_loop().time())
+        return [Sample(metric, tuple(labels), value) for metric, *labels, value in rows]
+
     def every_second(self, now: float) -> None:
         """Render what is about the agent, and what has changed about collectors."""
         self._seconds += 1
@@ -165,11 +170,14 @@ class Telemetry:
             if instance is None:
                 self._store.drop(key)
             else:
-                self._commit(key, ((m, instance.spec.type, *rest) for m, *rest in self._of(instance)))
+                self._commit(key, self._rows(instance))
 
     def _commit(self, key: str, rows: Iterable[tuple[Any, ...]]) -> None:
         parts = ((metric.name, tuple(values), value) for metric, *values, value in rows)
         self._store.commit(key, parts, _DECLARED, limit=sys.maxsize, expires=math.inf)
+
+    def _rows(self, instance: Instance) -> Iterable[tuple[Any, ...]]:
+        return ((metric, instance.spec.type, *rest) for metric, *rest in self._of(instance))
 
     def _of(self, instance: Instance) -> Iterator[tuple[Any, ...]]:
         yield UP, int(self._supervisor.up(instance))

@@ -19,7 +19,7 @@ def fault(point):
     tags = point["tags"]
     if not NAME.fullmatch(point["metric"]):
         return "Invalid metric name"
-    if "poison" in tags.values():
+    if "poison" in tags.values() and point["metric"].startswith("tame."):
         return "Unknown metric, and none is made for it"
     if type(point["timestamp"]) is not int or not 1e9 < point["timestamp"] < 1e10:
         return "Invalid timestamp"

@@ -182,3 +182,17 @@ def test_a_ca_that_is_not_there_is_misconfigured(sending):
     until(lambda: started.state("bosun/main") == "removed")
     reason = started.collector("bosun/main")["reason"]
     assert reason.startswith("tls_ca = /nonexistent/ca.pem: No such file or directory")
+
+
+def test_what_the_agent_knows_of_its_collectors_is_sent_too(sending, receiver):
+    """Also of one that fails and has nothing to tell: who has no Prometheus is woken by it."""
+    sending('[collector.rogue.bad]\ndo = "unavailable"\n')
+    told = lambda metric: {  # noqa: E731
+        (dict(tags).get("type"), dict(tags).get("name")): value
+        for (name, tags, _, value) in sorted(receiver.points.copy(), key=lambda point: point[2])
+        if name == metric
+    }
+    until(lambda: told("rscollector.collector.up").get(("tame", "good")) == 1)
+    until(lambda: told("rscollector.collector.up").get(("rogue", "bad")) == 0)
+    until(lambda: told("rscollector.uptime.seconds").get((None, None), 0) > 0)
+    assert ("tame", "good") in told("rscollector.collector.state")
