@@ -1,14 +1,22 @@
 """Write the tables in the pages anew, from the declarations in the code; `--check` only compares.
 
 A page has places `<!-- generated: WHAT -->` … `<!-- end -->`; what is between them is replaced. WHAT is
-`metrics TYPE`, `settings TYPE`, `metrics of the agent`, or `section NAME` of the configuration.
+`metrics TYPE`, `settings TYPE`, `metrics of the agent`, or `section NAME` of the configuration. What the
+Ansible role takes, and which of that is secret, is written as a whole.
 """
 
+import dataclasses
 import re
 import sys
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
+import yaml
+
+from rscollector.api import Secret
 from rscollector.cli.collectors import metric_rows, setting_rows
 from rscollector.config import registry
 from rscollector.config.types import AgentSection, Common, WebSection
@@ -51,15 +59,110 @@ def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(each.replace("|", "\\|") for each in line) + " |" for line in lines)
 
 
+class _Indented(yaml.SafeDumper):
+    """Writes lists as ansible-lint wants them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        """Indent lists too."""
+        super().increase_indent(flow, False)
+
+
+def _yaml(value: object) -> str:
+    text: str = yaml.dump(value, Dumper=_Indented, sort_keys=False, width=100, allow_unicode=True)
+    return f"---\n# Written by `make docs`, from the declarations in the code.\n{text}"
+
+
+def _role() -> dict[Path, str]:
+    """Return the files of the Ansible role that are made from declarations."""
+    role = ROOT / "ansible" / "roles" / "rscollector"
+    listed = [
+        (section, name, registry.load(name).Settings)
+        for section, group in (("collector", registry.COLLECTORS), ("sink", registry.SINKS))
+        for name in registry.installed(group)
+    ]
+    options: dict[str, Any] = dict(_OF_THE_ROLE)
+    options["rscollector_agent"] = {
+        "type": "dict",
+        "description": "The section agent.",
+        "options": {**_options(AgentSection), **_options(Common)},
+    }
+    for section, name, settings in listed:
+        options[f"rscollector_{section}_{name}"] = {
+            "type": "list",
+            "elements": "dict",
+            "description": f"Instances of the {section} {name}.",
+            "options": {"name": _NAME, **_options(settings), **_options(Common)},
+        }
+    spec = {"main": {"short_description": "The agent, installed and configured", "options": options}}
+    secrets = {name: found for _, name, settings in listed if (found := _secrets(settings))}
+    return {
+        role / "meta" / "argument_specs.yml": _yaml({"argument_specs": spec}),
+        role / "vars" / "main" / "secrets.yml": _yaml({"__rscollector_secrets": secrets}),
+    }
+
+
+_NAME = {"type": "str", "required": True, "description": "The instance's name."}
+_OF_THE_ROLE = {
+    "rscollector_package_file": {"type": "str", "description": "A package on the controller."},
+    "rscollector_package_state": {
+        "type": "str",
+        "choices": ["present", "latest"],
+        "description": "What is wanted of a package from a repository.",
+    },
+    "rscollector_repository": {"type": "dict", "description": "A repository, as deb822_repository takes it."},
+    "rscollector_listen": {
+        "type": "list",
+        "elements": "str",
+        "description": "Where Prometheus and browsers find the agent, such as 0.0.0.0:10070.",
+    },
+    "rscollector_extra_configuration": {"type": "str", "description": "TOML for collectors of others."},
+}
+
+
+def _options(settings: type[Any]) -> dict[str, Any]:
+    hints = get_type_hints(settings)
+    return {
+        each.name: {**_option(hints[each.name]), **_required(each), "description": each.metadata["help"]}
+        for each in dataclasses.fields(settings)
+    }
+
+
+def _required(field: dataclasses.Field[Any]) -> dict[str, Any]:
+    unset = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    return {"required": True} if unset else {}
+
+
+def _option(kind: Any) -> dict[str, Any]:
+    kind = _without_none(kind)
+    if get_origin(kind) is tuple:
+        return {"type": "list", "elements": "str"}
+    if get_origin(kind) is dict or dataclasses.is_dataclass(kind):
+        return {"type": "dict"}
+    if issubclass(kind, Enum):
+        return {"type": "str", "choices": [each.value for each in kind]}
+    if issubclass(kind, Secret):
+        return {"type": "str", "no_log": True}
+    return {"type": {bool: "bool", int: "int", float: "float"}.get(kind, "str")}
+
+
+def _without_none(kind: Any) -> Any:
+    parts = get_args(kind)
+    return next(each for each in parts if each is not NoneType) if NoneType in parts else kind
+
+
+def _secrets(settings: type[Any]) -> list[str]:
+    return [name for name, kind in get_type_hints(settings).items() if _without_none(kind) is Secret]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write or compare the pages."""
     old = []
-    for page in pages():
-        text = page.read_text("utf-8")
-        if renewed(text) != text:
+    wanted = {page: renewed(page.read_text("utf-8")) for page in pages()} | _role()
+    for page, text in wanted.items():
+        if not page.exists() or page.read_text("utf-8") != text:
             old.append(str(page.relative_to(ROOT)))
             if "--check" not in arguments:
-                page.write_text(renewed(text), "utf-8")
+                page.write_text(text, "utf-8")
     for name in old:
         sys.stderr.write(
             f"{name}: {'is not what the code says; run `make docs`' if arguments else 'written'}\n"

@@ -35,6 +35,12 @@ def load(type_: str, place: str = "") -> type[Collector[Any]]:
     with fence() as caught:
         found = _imported(place)
     for error in caught:
+        missing = (getattr(error, "name", None) or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and missing not in place.replace(":", "."):
+            where = (
+                f"install python3-{missing.lower()}, or {missing} from PyPI"  # what Debian calls its packages
+            )
+            raise Misconfigured(f"{type_!r} needs the Python module {missing}: {where}") from error
         why = f"{type(error).__name__}: {error}"
         raise Misconfigured(f"the plugin {type_!r} ({place}) cannot be imported: {why}") from error
     if not (isinstance(found, type) and issubclass(found, Collector)):

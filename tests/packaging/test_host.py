@@ -1,0 +1,204 @@
+"""The package on hosts with a real systemd: from installation to purge, and what the unit does on the way."""
+
+import re
+
+import pytest
+from harness import until
+from hosts import run, seconds
+
+pytestmark = [
+    pytest.mark.needs("mmdebstrap", "systemd-nspawn", "root"),
+    pytest.mark.timeout(900),
+    pytest.mark.slow,
+]
+CONFIG = "/etc/rscollector/rscollector.toml"
+BEHIND = '[sink.bosun.main]\nurl = "http://127.0.0.1:1"\nspool_free = 0\n'
+LEFT = r"""find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/cache -o -path /var/log \
+    -o -path /var/lib/systemd -o -path /var/lib/apt -o -path /root \) -prune -o -printf '%p %y %U %G\n' | grep -v __pycache__ | sort"""
+
+
+def watched(host):
+    """Wait until the agent on a host has collected something."""
+    until(lambda: 'rscollector_collector_up{name="main",type="agent"} 1' in host.fetch(), 30)
+
+
+def configure(host, more, reload=True):
+    """Add to the configuration, as an operator does."""
+    host.put("/etc/rscollector/conf.d/more.toml", more)
+    host.shell("chgrp -R rscollector /etc/rscollector; chmod 640 /etc/rscollector/conf.d/*")
+    if reload:
+        host.run("systemctl", "reload", "rscollector")
+
+
+def test_a_bare_server_is_watched_after_one_command(boot, server, capsys):
+    """Nothing has to be configured, and what runs says so."""
+    host = boot(server)
+    before = host.shell("dpkg -l | grep -c ^ii")
+
+    def install():
+        host.run("apt-get", "-qq", "-y", "install", "/root/rscollector.deb")
+        watched(host)
+
+    took = seconds(install)
+    pulled = int(host.shell("dpkg -l | grep -c ^ii")) - int(before) - 1
+    with capsys.disabled():
+        print(f"\n{server.name}: {pulled} packages came with it; from apt to the first scrape {took:.1f} s")
+    assert f"watching 2 collectors ({CONFIG})" in host.log()
+    assert "agent/main" in host.run("rscollector", "status").stdout
+    until(lambda: host.show("StatusText") == "2 of 2 collectors up", 40)
+    assert host.shell(f"stat -c %U /proc/{host.show('MainPID')}") == "rscollector\n"
+    found = host.shell(f"stat -c '%a %U %G' /etc/rscollector /etc/rscollector/conf.d {CONFIG}").splitlines()
+    assert found == ["750 root rscollector", "750 root rscollector", "640 root rscollector"]
+    host.run("rm", CONFIG)
+    host.run("systemctl", "restart", "rscollector")
+    watched(host)
+    assert "no configuration file, so the built-in one" in host.log()
+
+
+def test_the_unit_is_right_and_may_little(boot, installed):
+    """systemd finds no fault in it, and an exposure of at most 2.0."""
+    host = boot(installed)
+    watched(host)
+    verified = host.run("systemd-analyze", "verify", "--man=no", "rscollector.service")
+    assert verified.stdout + verified.stderr == ""
+    told = host.run("systemd-analyze", "security", "--no-pager", "rscollector.service").stdout
+    assert float(re.search(r"Overall exposure level .*: ([0-9.]+) ", told)[1]) <= 2.0
+    assert "Type=notify" in host.run("systemctl", "cat", "rscollector").stdout
+
+
+def test_a_reload_with_a_mistake_changes_nothing(boot, installed):
+    """The log and the page say what is wrong, and the agent goes on; then a right one is taken."""
+    host = boot(installed)
+    watched(host)
+    pid = host.show("MainPID")
+    configure(host, "[collector.vip.second]\nadresses = []\n")
+    until(lambda: "rscollector_config_last_reload_successful 0" in host.fetch(), 30)
+    assert "conf.d/more.toml:2: collector.vip.second.adresses" in host.log()
+    assert 'name="second"' not in host.fetch()
+    configure(host, "[collector.vip.second]\naddresses = []\n")
+    until(lambda: 'rscollector_collector_up{name="second",type="vip"} 1' in host.fetch(), 30)
+    assert host.show("MainPID") == pid
+
+
+def test_what_is_killed_or_hangs_comes_back(boot, installed):
+    """A worker by the agent, the agent by systemd, a loop that stands still by the watchdog."""
+    host = boot(installed)
+    watched(host)
+    host.put(
+        "/etc/systemd/system/rscollector.service.d/quick.conf", "[Service]\nWatchdogSec=2\nRestartSec=100ms\n"
+    )
+    host.shell("systemctl daemon-reload; systemctl restart rscollector")
+    watched(host)
+    pid = host.show("MainPID")
+    host.run("pkill", "-KILL", "-f", "[r]untime.worker")
+    until(lambda: "was killed by SIGKILL" in host.log())
+    watched(host)
+    assert host.show("MainPID") == pid
+    host.run("kill", "-KILL", pid)
+    until(lambda: host.show("NRestarts") == "1")
+    watched(host)
+    host.run("kill", "-STOP", host.show("MainPID"))
+    until(lambda: host.show("NRestarts") == "2", 30)
+    watched(host)
+    assert "watchdog" in host.log().lower()
+
+
+def test_a_stop_takes_seconds_and_leaves_no_process(boot, installed):
+    """Also with a sink whose receiver is not there."""
+    host = boot(installed)
+    watched(host)
+    configure(host, BEHIND)
+    until(lambda: "bosun_queued_points" in host.fetch(), 30)
+    assert seconds(lambda: host.run("systemctl", "stop", "rscollector")) < 15
+    assert host.show("Result") == "success"
+    assert host.run("pgrep", "-u", "rscollector", check=False).stdout == ""
+    assert host.shell("rscollector spool list").count('"sink": "bosun/main"') >= 1
+
+
+def test_an_upgrade_keeps_the_spool_and_what_was_changed(boot, installed, tmp_path, deb):
+    """The agent is restarted; what waits to be sent still waits."""
+    newer = tmp_path / "newer"
+    run("dpkg-deb", "--raw-extract", deb, newer)
+    control = newer / "DEBIAN" / "control"
+    control.write_text(control.read_text().replace("Version: 0.1.0", "Version: 0.1.1~test"))
+    run("dpkg-deb", "--build", "--root-owner-group", newer, tmp_path / "newer.deb")
+    host = boot(installed)
+    watched(host)
+    host.shell(f"echo '# mine' >> {CONFIG}; chmod 600 {CONFIG}; chown rscollector {CONFIG}")
+    configure(host, BEHIND)
+    until(lambda: host.shell("rscollector spool list"), 30)
+    kept = set(host.shell("rscollector spool list | grep -o '\"id\": [^,]*'").split("\n"))
+    host.copy(tmp_path / "newer.deb", "/root/newer.deb")
+    pid = host.show("MainPID")
+    host.run("dpkg", "--install", "/root/newer.deb")
+    watched(host)
+    assert host.show("MainPID") != pid
+    assert kept <= set(host.shell("rscollector spool list | grep -o '\"id\": [^,]*'").split("\n"))
+    assert host.shell(f"tail -1 {CONFIG}") == "# mine\n"
+    assert host.shell(f"stat -c '%a %U' {CONFIG}") == "600 rscollector\n"
+
+
+def test_a_removal_keeps_the_configuration_and_a_purge_leaves_nothing(boot, installed):
+    """No file, no user, no group, no process; what came with it may be removed by apt."""
+    host = boot(installed)
+    watched(host)
+    host.run("dpkg", "--purge", "rscollector")
+    before = host.shell(LEFT)
+    host.run("dpkg", "--install", "/root/rscollector.deb")
+    watched(host)
+    configure(host, BEHIND)
+    until(lambda: host.shell("rscollector spool list"), 30)
+    host.run("dpkg", "--remove", "rscollector")
+    assert host.run("pgrep", "-u", "rscollector", check=False).stdout == ""
+    assert host.shell(f"ls {CONFIG} /etc/rscollector/conf.d /var/lib/rscollector/bosun").count("main") == 1
+    host.run("dpkg", "--purge", "rscollector")
+    after = host.shell(LEFT)
+    assert set(after.splitlines()) - set(before.splitlines()) == set()
+    assert [line for line in after.splitlines() if "rscollector" in line] == []
+    assert host.run("getent", "passwd", "rscollector", check=False).stdout == ""
+    assert host.run("getent", "group", "rscollector", check=False).stdout == ""
+
+
+def test_a_driver_that_is_not_installed_is_named(boot, installed):
+    """In a sentence, with the package that has it."""
+    host = boot(installed)
+    watched(host)
+    configure(host, '[collector.mongodb.main]\nhost = "127.0.0.1"\n', reload=False)
+    host.run("systemctl", "reload", "rscollector")
+    told = host.run("rscollector", "check", check=False)
+    assert "python3-pymongo" in told.stderr
+    assert "Traceback" not in told.stderr + host.log()
+
+
+def test_a_postfix_that_comes_later_is_watched_without_root(boot, installed):
+    """Its group is joined, and the journal's: queues and flow are read by a user who is nobody else."""
+    host = boot(installed)
+    watched(host)
+    host.shell("echo postfix postfix/main_mailer_type select Local only | debconf-set-selections")
+    host.run("apt-get", "-qq", "-y", "install", "postfix")
+    host.run("systemctl", "start", "postfix")
+    assert {"postdrop", "systemd-journal"} <= set(host.shell("id -nG rscollector").split())
+    configure(host, "[collector.postfix.main]\n")
+    until(lambda: 'postfix_queue_messages{name="main",queue="deferred"} 0' in host.fetch(), 30)
+    until(lambda: 'postfix_log_readable{name="main"} 1' in host.fetch(), 30)
+    host.shell("echo hello | sendmail -f root root")
+    until(lambda: "postfix_deliveries_total" in host.fetch(), 60)
+
+
+def test_a_password_that_only_root_can_read_is_given_by_systemd(boot, installed):
+    """As a credential; the example in the documentation works."""
+    host = boot(installed)
+    watched(host)
+    host.put("/etc/rscollector-secrets/galera", "hush\n")
+    host.shell(
+        "chmod 600 /etc/rscollector-secrets/galera; mkdir -p /etc/systemd/system/rscollector.service.d"
+    )
+    host.shell(
+        "cp /usr/share/doc/rscollector/examples/credentials.conf /etc/systemd/system/rscollector.service.d/"
+    )
+    host.shell("systemctl daemon-reload")
+    more = '[collector.galera.main]\nhost = "127.0.0.1"\nuser = "x"\npassword = { credential = "galera" }\n'
+    configure(host, more, reload=False)
+    host.run("systemctl", "restart", "rscollector")
+    until(lambda: "nobody answers there" in host.run("rscollector", "status", check=False).stdout, 30)
+    host.run("systemctl", "reload", "rscollector")
