@@ -1,6 +1,6 @@
 # ./run and ./test need nothing but a shell; what else there is to do is here.
 
-.PHONY: lint format docs bench clean
+.PHONY: lint format docs bench deb packages clean
 
 ENVIRONMENT = . .ci/environment && environment .venv lint
 
@@ -23,5 +23,18 @@ bench: ## measure what the agent costs, beside others, and write docs/benchmarks
 PEERS = $(foreach each,pushgateway node-exporter mysqld-exporter postfix-exporter,prometheus-$(each):prometheus-$(each)) \
 	collectd:collectd-core mariadbd:mariadb-server postfix:postfix
 
+deb: ## build the Debian package, into dist/, with what apt says that it needs
+	@. .ci/environment && install_packages dpkg-dev build-essential >/dev/null; \
+	rm -rf build/deb && mkdir -p build/deb/rscollector dist \
+	&& git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --target-directory=build/deb/rscollector \
+	&& cd build/deb/rscollector && export PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+	&& { dpkg-checkbuilddeps 2>/dev/null || apt-get -qq -y build-dep . ; } \
+	&& dpkg-buildpackage -us -uc -b && cp ../*.deb ../*.changes ../*.buildinfo ../../../dist
+
+packages: ## test the Debian package and the Ansible roles on hosts with a real systemd (as root; a quarter of an hour)
+	@. .ci/environment && install_packages mmdebstrap systemd-container openssh-client \
+	&& environment .venv test && "$$python" -m pip --quiet install ansible-core ansible-lint \
+	&& PATH="$$PWD/.venv/bin:$$PATH" "$$python" -m pytest tests/packaging
+
 clean: ## remove everything that was made here
-	rm -rf .venv .venv-distribution .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	rm -rf .venv .venv-distribution .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
