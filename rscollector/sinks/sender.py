@@ -1,8 +1,12 @@
 """What is sent next, and what an answer means: fresh points first, then the backlog at its own pace.
 
-All that has to be remembered is in the spool. A batch that the receiver calls bad is replaced there by its
+All that has to be kept is in the spool. A batch that the receiver calls bad is replaced there by its
 two halves, until the bad point is alone and is put aside. So a kill at any time costs nothing, and at most
 what was in flight is sent twice.
+
+A series that is refused again and again (a receiver that takes no metric that it does not know) would cost
+ten requests for each of its points: after the second one its points are put aside without asking, and one is
+tried again after some minutes. Only what was just collected counts: a receiver may refuse what is old.
 """
 
 import random
@@ -17,6 +21,10 @@ from rscollector.sinks.spool import Batch, Spool
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 _LONGEST_RETRY_AFTER = 600.0
+_REFUSALS = 2
+_TRIED_AGAIN = 600.0
+_RECENT = 300.0
+_MOST_REFUSED = 10_000
 _GROWTH = 16  # a request may be larger by this part of it after each that was taken
 
 
@@ -86,18 +94,35 @@ class Sender:
         self.trouble = ""
         self._spool = spool
         self._post = post
-        self._batch = self._most = batch
+        self._most = self._ceiling = self._batch = batch  # for good; since one was too large; now
         self._clock = clock
         self._draw = draw
         self._fresh: deque[Batch] = deque()
+        self._refused: dict[bytes, _Refused] = {}
         self._failures = 0
         self._not_before = self._backlog_from = clock()
 
     def put(self, lines: list[bytes]) -> None:
         """Keep points, and send them next."""
         with self.lock:
-            for start in range(0, len(lines), self._batch):
-                self._fresh.append(self._spool.put(lines[start : start + self._batch]))
+            lines = self._hopeful(lines)
+            for start in range(0, len(lines), self._ceiling):
+                self._fresh.append(self._spool.put(lines[start : start + self._ceiling]))
+
+    def _hopeful(self, lines: list[bytes]) -> list[bytes]:
+        """Put aside what is of series that are refused; return the others."""
+        if not self._refused:
+            return lines
+        now = self._clock()
+        hopeless = []
+        for line in lines:
+            refused = self._refused.get(_series(line))
+            if refused and refused.times >= _REFUSALS and refused.until > now:
+                hopeless.append((line, refused.sentence))
+        self._spool.put_aside(hopeless)
+        self.rejected[Verdict.BAD.value] += len(hopeless)
+        gone = {line for line, _ in hopeless}
+        return [line for line in lines if line not in gone]
 
     @property
     def draining(self) -> bool:
@@ -147,7 +172,8 @@ class Sender:
         match answer.verdict:
             case Verdict.TAKEN:
                 self._failures = 0
-                self._batch = min(self._most, self._batch + -(-self._batch // _GROWTH))
+                self._ceiling = min(self._most, self._ceiling + -(-self._ceiling // _GROWTH))
+                self._batch = min(self._ceiling, self._batch * 2)
                 for batch, lines in contents:
                     self._spool.remove(batch)
                     self.sent += len(lines)
@@ -161,8 +187,9 @@ class Sender:
                 self._not_before = self._clock() + wait
 
     def _halve(self, answer: Answer, contents: list[tuple[Batch, list[bytes]]]) -> None:
-        if len(contents) > 1 or answer.verdict is Verdict.LARGE:
-            self._batch = max(1, sum(len(lines) for _, lines in contents) // 2)
+        self._batch = max(1, sum(len(lines) for _, lines in contents) // 2)
+        if answer.verdict is Verdict.LARGE:
+            self._ceiling = self._batch
         if len(contents) > 1:
             self._fresh.extendleft(batch for batch, _ in reversed(contents))
             return
@@ -171,5 +198,26 @@ class Sender:
             self._fresh.extendleft(reversed(self._spool.split(batch, lines)))
             return
         self.rejected[answer.verdict.value] += 1
-        self._spool.reject(batch, lines[0], answer.sentence)
+        if answer.verdict is Verdict.BAD and self._spool.age(batch) < _RECENT:
+            self._remember(_series(lines[0]), answer.sentence)
+        self._spool.put_aside([(lines[0], answer.sentence)])
         self._spool.remove(batch)
+
+    def _remember(self, series: bytes, sentence: str) -> None:
+        if len(self._refused) >= _MOST_REFUSED:
+            self._refused.clear()
+        before = self._refused.get(series)
+        times = before.times + 1 if before else 1
+        self._refused[series] = _Refused(times, self._clock() + _TRIED_AGAIN, sentence)
+
+
+class _Refused(NamedTuple):
+    """How many points of a series were refused, until when none is tried again, and why."""
+
+    times: int
+    until: float
+    sentence: str
+
+
+def _series(line: bytes) -> bytes:
+    return line.partition(b',"value":')[0]

@@ -5,7 +5,7 @@ way, and the kernel does the work. It never changes; what ends in `.tmp` was nev
 file's name says when it was made, in milliseconds, and how many points are in it; its first line has a
 checksum of the rest.
 
-    1795208406123-000007-500.batch        rejected/1795208406123-000007.json
+    1795208406123-000007-500.batch        rejected/1795208400000.json, one for a minute
     rscollector 1 8f3a11c2                {"reason":"…","point":{"metric":…}}
     {"metric":…}                          a point in each line, as it is sent
 
@@ -138,7 +138,11 @@ class Spool:
     @property
     def oldest(self) -> float | None:
         """The age of the oldest batch in seconds, None while nothing waits."""
-        return max(0.0, self._clock() - self._first().made / 1000) if self._batches else None
+        return self.age(self._first()) if self._batches else None
+
+    def age(self, batch: Batch) -> float:
+        """Return how long a batch has been waiting, in seconds."""
+        return max(0.0, self._clock() - batch.made / 1000)
 
     def _first(self) -> Batch:
         return next(iter(self))
@@ -245,11 +249,15 @@ class Spool:
         with suppress(OSError):  # it is sent again after a restart, if the disk does not even let it go
             (self._directory / batch.name).unlink(missing_ok=True)
 
-    def reject(self, batch: Batch, line: bytes, reason: str) -> None:
-        """Put a point of a batch aside that the receiver will never take."""
-        path = self._directory / REJECTED / f"{batch.made:013d}-{batch.number:06d}.json"
-        with suppress(OSError), path.open("ab") as file:  # it is counted all the same
-            file.write(b'{"reason":%s,"point":%s}\n' % (json.dumps(reason[:200]).encode("ascii"), line))
+    def put_aside(self, points: Sequence[tuple[bytes, str]]) -> None:
+        """Put points aside that the receiver will not take, each with the reason."""
+        if not points:
+            return
+        minute = int(self._clock()) // 60 * 60_000
+        path = self._directory / REJECTED / f"{minute:013d}.json"
+        with suppress(OSError), path.open("ab") as file:  # they are counted all the same
+            for line, reason in points:
+                file.write(b'{"reason":%s,"point":%s}\n' % (json.dumps(reason[:200]).encode("ascii"), line))
         self._bound_rejected()
 
     def _bound_rejected(self) -> None:

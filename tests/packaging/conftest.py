@@ -5,6 +5,7 @@ from itertools import count
 
 import pytest
 from hosts import MANAGED, RELEASES, SERVER, Host, build_dependencies, in_tree, make_tree, run, sources
+from playing import Playing
 
 _numbers = count()
 
@@ -93,3 +94,10 @@ def boot():
     yield start
     for each in running:
         each.stop()
+
+
+@pytest.fixture
+def playing(boot, managed, tmp_path, deb):
+    """Return a host that Ansible may configure."""
+    host = boot(managed)
+    return Playing(tmp_path, host, deb)

@@ -183,6 +183,14 @@ def test_a_postfix_that_comes_later_is_watched_without_root(boot, installed):
     until(lambda: 'postfix_log_readable{name="main"} 1' in host.fetch(), 30)
     host.shell("echo hello | sendmail -f root root")
     until(lambda: "postfix_deliveries_total" in host.fetch(), 60)
+    assert 'queue="corrupt"' not in host.fetch()
+    drop_in = "/etc/systemd/system/rscollector.service.d"
+    examples = "/usr/share/doc/rscollector/examples"
+    host.shell(
+        f"mkdir -p {drop_in}; cp {examples}/postfix-queue-directories.conf {drop_in}; systemctl daemon-reload"
+    )
+    host.run("systemctl", "restart", "rscollector")
+    until(lambda: 'postfix_queue_messages{name="main",queue="corrupt"} 0' in host.fetch(), 30)
 
 
 def test_a_password_that_only_root_can_read_is_given_by_systemd(boot, installed):

@@ -36,7 +36,7 @@ class Receiver:
     Moods: "ok", a status code, "silent" (it reads and never answers), "cut" (it stores, and hangs up instead of
     answering), "half" (in the middle of its answer), "slow" (an answer after two seconds), "strange" (what it says
     is no HTTP). A body longer than `limit` is 413, one that is longer than `chunk` on the wire what OpenTSDB says
-    to it. `demands` are headers without which nobody is let in.
+    to it. `demands` are headers without which nobody is let in; `known`, if set, are the only metrics that it takes.
     """
 
     def __init__(self, port=0, tls=None):
@@ -44,6 +44,7 @@ class Receiver:
         self.retry_after = ""
         self.limit = self.chunk = 1 << 20
         self.demands = {}
+        self.known = None
         self.paths = []
         self.connections = 0
         self.points = Counter()
@@ -138,7 +139,7 @@ class Receiver:
         self.requests.append(len(points))
         bad = 0
         for point in points:
-            if fault(point):
+            if fault(point) or (self.known is not None and point["metric"] not in self.known):
                 bad += 1
             else:
                 key = (

@@ -29,6 +29,7 @@ def test_every_sample_arrives_once_with_its_tags(sending, receiver):
 def test_what_the_receiver_does_not_take_is_kept_and_sent_when_it_does(sending, receiver, mood):
     """Nothing is lost, the reason is told, and ticks go on."""
     receiver.mood = mood
+    receiver.retry_after = "1" if mood == 429 else ""
     started = sending('request_timeout = "500ms"')
     until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
     until(
@@ -196,3 +197,14 @@ def test_what_the_agent_knows_of_its_collectors_is_sent_too(sending, receiver):
     until(lambda: told("rscollector.collector.up").get(("rogue", "bad")) == 0)
     until(lambda: told("rscollector.uptime.seconds").get((None, None), 0) > 0)
     assert ("tame", "good") in told("rscollector.collector.state")
+
+
+def test_a_receiver_that_makes_no_metric_by_itself_gets_those_that_it_knows(sending, receiver):
+    """The others are put aside, and soon cost it no question."""
+    receiver.known = {"tame.runs.total"}
+    started = sending()
+    until(lambda: is_complete(receiver, started) and len(sent(receiver)) > 10, 60)
+    assert started.value("bosun_rejected_points_total", reason="bad") > 50
+    before = len(receiver.headers)
+    time.sleep(3)
+    assert len(receiver.headers) - before < 30

@@ -1,5 +1,7 @@
 """What is sent when, and what each answer means: without a network, and with a clock that is set by hand."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,7 @@ class Line:
         self.most = 10**9
         self.requests = []
         self.taken = []
+        self.place = tmp_path
         self.spool = Spool(tmp_path, ROOMY)
         self.sender = Sender(
             self.spool, self.post, batch=batch, pace=pace, clock=lambda: self.now, draw=lambda: 1.0
@@ -189,6 +192,40 @@ def test_a_bad_point_is_found_and_put_aside(line):
     assert line.sender.rejected == {"bad": 1}
     assert line.spool.points == 0
     assert len(line.requests) < 10 + 12
+
+
+def test_a_series_that_is_refused_again_and_again_is_not_asked_about_each_time(line):
+    """From the third point on it is put aside at once, and after ten minutes it is tried again."""
+    known = {b'{"metric":"known","value":%d}' % number for number in range(100)}
+    unknown = [b'{"metric":"unknown","value":%d}' % number for number in range(100)]
+    line.bad = set(unknown)
+    for number, both in enumerate(zip(sorted(known), unknown, strict=True)):
+        before = len(line.requests)
+        line.sender.put(list(both))
+        line.run()
+        assert len(line.requests) - before == (3 if number < 2 else 1)
+    assert set(line.taken) == known
+    assert line.sender.rejected == {"bad": 100}
+    line.now += 601
+    line.bad = set()
+    line.sender.put([b'{"metric":"unknown","value":100}'])
+    line.run()
+    assert line.taken[-1] == b'{"metric":"unknown","value":100}'
+    assert sum(len(file.read_bytes().splitlines()) for file in (line.place / "rejected").iterdir()) == 100
+
+
+def test_old_points_that_are_refused_say_nothing_about_new_ones(tmp_path):
+    """A receiver may take nothing that is older than what it keeps."""
+    long_ago = Spool(tmp_path, ROOMY, lambda: time.time() - 86400)
+    old = [b'{"metric":"m","value":%d}' % number for number in range(10)]
+    long_ago.put(old)
+    line = Line(tmp_path)
+    line.bad = set(old)
+    line.run()
+    assert line.sender.rejected == {"bad": 10}
+    line.sender.put([b'{"metric":"m","value":10}'])
+    line.run()
+    assert line.taken == [b'{"metric":"m","value":10}']
 
 
 def test_a_receiver_that_takes_less_at_once_gets_less(line):

@@ -28,7 +28,7 @@ class Clock:
 
 def points(count, start=0):
     """Return so many points."""
-    return [b'{"metric":"m","value":%d}' % number for number in range(start, start + count)]
+    return [b'{"metric":"m%d","value":1}' % number for number in range(start, start + count)]
 
 
 def content(spool):
@@ -154,24 +154,24 @@ def test_a_batch_is_split_where_it_stands(tmp_path):
 
 
 def test_a_point_that_is_put_aside_is_json_with_its_reason(tmp_path):
-    """One line for each."""
-    spool = Spool(tmp_path, ROOMY)
-    batch = spool.put(points(2))
-    for line in spool.read(batch):
-        spool.reject(batch, line, 'said "no"\nand no')
+    """One line for each, in a file for each minute."""
+    spool = Spool(tmp_path, ROOMY, Clock())
+    for line in points(2):
+        spool.put_aside([(line, 'said "no"\nand no')])
     (file,) = (tmp_path / REJECTED).iterdir()
+    assert file.name == "1795208400000.json"
     aside = [json.loads(line) for line in file.read_text().splitlines()]
-    assert aside == [
-        {"reason": 'said "no"\nand no', "point": {"metric": "m", "value": number}} for number in (0, 1)
-    ]
+    assert aside == [{"reason": 'said "no"\nand no', "point": json.loads(line)} for line in points(2)]
 
 
 def test_what_is_put_aside_is_bounded(tmp_path, monkeypatch):
     """The oldest of it goes."""
     monkeypatch.setattr("rscollector.sinks.spool._MOST_REJECTED", 1000)
-    spool = Spool(tmp_path, ROOMY)
+    clock = Clock()
+    spool = Spool(tmp_path, ROOMY, clock)
     for number in range(50):
-        spool.reject(spool.put(points(1, number)), b'{"point":%d}' % number, "no")
+        spool.put_aside([(b'{"point":%d}' % number, "no")])
+        clock.now += 60
     files = sorted((tmp_path / REJECTED).iterdir())
     assert sum(file.stat().st_size for file in files) <= 1000
     assert b"49" in files[-1].read_bytes()
