@@ -33,7 +33,7 @@ deb: ## build the Debian package, into dist/, with what apt says that it needs
 
 packages: ## test the Debian package and the Ansible roles on hosts with a real systemd (as root; a quarter of an hour)
 	@. .ci/environment && install_packages mmdebstrap systemd-container openssh-client \
-	&& environment .venv test && "$$python" -m pip --quiet install ansible-core ansible-lint \
+	&& environment .venv test && "$$python" -m pip --quiet install ansible-core ansible-lint build twine pipx \
 	&& PATH="$$PWD/.venv/bin:$$PATH" "$$python" -m pytest tests/packaging
 
 clean: ## remove everything that was made here
