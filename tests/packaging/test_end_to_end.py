@@ -78,3 +78,12 @@ def test_an_address_that_is_taken_away_wakes_somebody(playing):
     until(lambda: "VipOnNoHost" in firing(), 90)
     host.run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
     until(lambda: "VipOnNoHost" not in firing(), 60)
+
+
+def test_the_package_passes_the_test_that_it_brings(playing):
+    """As Debian's infrastructure would run it, on an installed package."""
+    host = playing.host
+    host.run("apt-get", "-qq", "-y", "install", "/root/rscollector.deb")
+    host.copy(ROOT / "debian" / "tests" / "installed", "/root/installed")
+    done = host.run("sh", "/root/installed")
+    assert 'rscollector_collector_up{name="main",type="vip"} 1' in done.stdout
