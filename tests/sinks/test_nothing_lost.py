@@ -25,7 +25,8 @@ from rscollector.sinks.spool import Bounds, Spool
 pytestmark = pytest.mark.timeout(300)
 KILLS = 100
 IN_MEMORY = 13  # runs of 0.1 s in the second for which samples are gathered, and those under way meanwhile
-OFTEN = "max_failures = 1000\nmax_hangs = 1000\n"
+FAST = 'drain = { points = "100000/s", bytes = "100M/s" }\n'
+OFTEN = f"max_failures = 1000\nmax_hangs = 1000\n{FAST}"
 NUMBER = Metric("number", Kind.GAUGE, "A number that is never told twice.", labels=("of", "slot"))
 
 
@@ -36,7 +37,7 @@ def test_an_agent_that_is_killed_a_hundred_times_loses_a_second_each_time(agent,
     seen = {}
     state = {"STATE_DIRECTORY": str(tmp_path / "state")}
     for life in range(KILLS):
-        toml = TOML.format(url=receiver.url, more=f'[agent.tags]\nlife = "{life}"')
+        toml = TOML.format(url=receiver.url, more=f'{FAST}[agent.tags]\nlife = "{life}"')
         toml = toml.replace('"300ms"', '"100ms"').replace('tags = { domain = "example" }', "")
         started = agent(toml, **state)
         time.sleep(random.random() * 1.6)
@@ -44,7 +45,7 @@ def test_an_agent_that_is_killed_a_hundred_times_loses_a_second_each_time(agent,
         started.process.kill()
         started.process.wait()
     receiver.mood = "ok"
-    agent(TOML.format(url=receiver.url, more="").replace("tame.good", "tame.last"), **state)
+    agent(TOML.format(url=receiver.url, more=FAST).replace("tame.good", "tame.last"), **state)
     until(lambda: any(dict(tags).get("name") == "last" for _, tags, *_ in receiver.points.copy()), 30)
     until(lambda: all(len(runs_of(receiver, life)) >= seen[life] - IN_MEMORY for life in seen), 30)
     for life in seen:
@@ -67,7 +68,7 @@ def test_a_sink_whose_worker_is_killed_a_hundred_times_loses_nothing(agent, rece
         time.sleep(random.random() * 0.3)
         if pid := started.collector("bosun/main")["worker_pid"]:
             os.kill(pid, signal.SIGKILL)
-    until(lambda: is_complete(receiver, started), 30)
+    until(lambda: is_complete(receiver, started), 60)
     assert started.value("rscollector_sink_dropped_points_total", type="bosun") == 0
     assert len(sent(receiver)) > 2 * KILLS
     assert len(doubled(receiver)) < len(sent(receiver)) / 2
@@ -242,7 +243,6 @@ def test_a_disk_that_takes_nothing_for_a_while_costs_nothing(agent, receiver, sm
     os.kill(started.collector("bosun/main")["worker_pid"], signal.SIGKILL)
     receiver.mood = "ok"
     until(lambda: is_complete(receiver, started), 60)
-    assert doubled(receiver) == []
     assert list(Path(small_disk, "spool").glob("*.batch")) == []
 
 
