@@ -48,4 +48,6 @@ def reason(error: Exception) -> str:
     inner: BaseException = error
     while inner.__cause__ or inner.__context__:
         inner = inner.__cause__ or inner.__context__ or inner
+    if "EOF occurred" in str(inner) or isinstance(inner, (ConnectionResetError, BrokenPipeError)):
+        return "the receiver closes the connection; with TLS, it may want a client's certificate"
     return f"nobody answers: {getattr(inner, 'strerror', None) or inner}"[:300]
