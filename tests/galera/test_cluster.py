@@ -136,11 +136,16 @@ def test_a_state_transfer_is_seen_from_its_donor(watching, cluster):
 
 
 def receivers(node):
-    """Return the process that receives a node's state, in a list, once it does."""
+    """Return the process that receives a node's state, in a list, once it listens: the donor waits for that."""
     with suppress(psutil.Error):
         family = psutil.Process(node.process.pid).children(recursive=True)
-        return [each for each in family if each.name() == "rsync"][:1]
+        return [each for each in family if each.name() == "rsync" and _listens(each)][:1]
     return []
+
+
+def _listens(process):
+    connections = getattr(process, "net_connections", None) or process.connections  # psutil before 6
+    return any(each.status == psutil.CONN_LISTEN for each in connections())
 
 
 def test_flow_control_is_a_share_of_the_time_between_two_ticks(watching, cluster):
