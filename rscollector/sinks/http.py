@@ -46,8 +46,8 @@ def session(settings: Any) -> requests.Session:
 def reason(error: Exception) -> str:
     """Say why nothing came back, from the innermost of the exceptions."""
     inner: BaseException = error
-    while inner.__cause__ or inner.__context__:
-        inner = inner.__cause__ or inner.__context__ or inner
+    while (deeper := inner.__cause__ or inner.__context__) and not isinstance(deeper, TypeError):
+        inner = deeper  # the TypeError is how urllib3 1.26 finds out what http.client can do
     if "EOF occurred" in str(inner) or isinstance(inner, (ConnectionResetError, BrokenPipeError)):
         return "the receiver closes the connection; with TLS, it may want a client's certificate"
     return f"nobody answers: {getattr(inner, 'strerror', None) or inner}"[:300]
