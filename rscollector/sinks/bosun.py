@@ -287,6 +287,7 @@ class Receiver:
         url = self._url + path
         headers = {"Content-Type": "application/json", **headers}
         began = self._since = time.monotonic()
+        means = Verdict.LATER
         try:
             with self._session.post(
                 url, data, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
@@ -296,7 +297,8 @@ class Receiver:
                 said = answer.raw.read(_LONGEST_ANSWER, decode_content=True)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             self.requests["error"] += 1
-            return Answer(Verdict.LATER, reason(error))
+            # What it has said it takes is not sent again, though the rest of its answer is missing.
+            return Answer(means) if means is Verdict.TAKEN else Answer(Verdict.LATER, reason(error))
         finally:
             self._since = None
             self._took(time.monotonic() - began)

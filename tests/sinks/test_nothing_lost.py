@@ -44,7 +44,6 @@ def test_an_agent_that_is_killed_a_hundred_times_loses_a_second_each_time(agent,
         seen[life] = int(started.value("tame_runs_total", name="good") or 0)
         started.process.kill()
         started.process.wait()
-    receiver.mood = "ok"
     agent(TOML.format(url=receiver.url, more=FAST).replace("tame.good", "tame.last"), **state)
     until(lambda: any(dict(tags).get("name") == "last" for _, tags, *_ in receiver.points.copy()), 30)
     until(lambda: all(len(runs_of(receiver, life)) >= seen[life] - IN_MEMORY for life in seen), 30)
