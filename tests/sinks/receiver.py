@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+BROKEN_OFF = {"cut": b"", "half": b"HTTP/1.1 2", "short": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"}
+MOODS = ("ok", "slow", *BROKEN_OFF)
 NAME = re.compile(r"[A-Za-z0-9\-_./]+")
 
 
@@ -34,7 +36,7 @@ class Receiver:
     """Listens on `port`. `mood` is what it does with requests; `points` counts what it has stored.
 
     Moods: "ok", a status code, "silent" (it reads and never answers), "cut" (it stores, and hangs up instead of
-    answering), "half" (in the middle of its answer), "slow" (an answer after two seconds), "strange" (what it says
+    answering), "half" (in the middle of its answer), "short" (after its status), "slow" (an answer after two seconds), "strange" (what it says
     is no HTTP). A body longer than `limit` is 413, one that is longer than `chunk` on the wire what OpenTSDB says
     to it. `demands` are headers without which nobody is let in; `known`, if set, are the only metrics that it takes.
     """
@@ -101,9 +103,9 @@ class Receiver:
         if handler.path.endswith("/api/metadata/put"):
             status = self._note(handler, data) if mood == "ok" else mood if isinstance(mood, int) else 503
         else:
-            status = self._store(handler, data) if mood in ("ok", "cut", "half", "slow") else mood
-        if mood in ("cut", "half"):
-            handler.wfile.write(b"HTTP/1.1 2" if mood == "half" else b"")
+            status = self._store(handler, data) if mood in MOODS else mood
+        if mood in BROKEN_OFF:
+            handler.wfile.write(BROKEN_OFF[mood])
             handler.connection.shutdown(socket.SHUT_RDWR)
             return
         if mood == "slow":

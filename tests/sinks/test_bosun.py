@@ -208,3 +208,11 @@ def test_a_receiver_that_makes_no_metric_by_itself_gets_those_that_it_knows(send
     before = len(receiver.headers)
     time.sleep(3)
     assert len(receiver.headers) - before < 30
+
+
+def test_what_was_taken_is_not_sent_again_when_the_answer_breaks_off(sending, receiver):
+    """The status says whose the points are; the rest of the answer is not worth a second copy of them."""
+    receiver.mood = "short"
+    started = sending()
+    until(lambda: is_complete(receiver, started) and len(sent(receiver)) > 10)
+    assert doubled(receiver) == []
