@@ -109,7 +109,18 @@ _OF_THE_ROLE = {
         "choices": ["present", "latest"],
         "description": "What is wanted of a package from a repository.",
     },
-    "rscollector_repository": {"type": "dict", "description": "A repository, as deb822_repository takes it."},
+    "rscollector_repository": {
+        "type": "dict",
+        "description": "A repository to add, as deb822_repository takes it; empty for none.",
+        "options": {
+            "name": {"type": "str", "description": "The name of its file, by default rscollector."},
+            "uris": {"type": "list", "elements": "str", "description": "Where it is."},
+            "suites": {"type": "list", "elements": "str", "description": "Its suites."},
+            "components": {"type": "list", "elements": "str", "description": "Its components."},
+            "signed_by": {"type": "str", "description": "Its key: a path there, a URL, or the key itself."},
+            "trusted": {"type": "bool", "description": "Whether it needs no key."},
+        },
+    },
     "rscollector_listen": {
         "type": "list",
         "elements": "str",

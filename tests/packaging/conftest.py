@@ -51,12 +51,13 @@ def deb(build):
     return found
 
 
-def _with_cache(tree, deb):
-    """Put the package into /root of a tree, and what it depends on, and Postfix, into apt's cache."""
+def _with_cache(tree, deb, *more):
+    """Put the package into /root of a tree, and what it depends on, and Postfix and more, into apt's cache."""
     shutil.copy(deb, tree / "root" / "rscollector.deb")
-    fetch = "apt-get -qq update && apt-get -qq -y --download-only install"
-    drivers = "postfix python3-pymongo"
-    in_tree(tree, "sh", "-c", f"{fetch} /root/rscollector.deb && {fetch} {drivers}", network=True)
+    fetch = "apt-get -qq -y --download-only install"
+    wanted = " ".join(["postfix", "python3-pymongo", *more])
+    script = f"apt-get -qq update && {fetch} /root/rscollector.deb && {fetch} {wanted}"
+    in_tree(tree, "sh", "-c", script, network=True)
     return tree
 
 
@@ -68,8 +69,9 @@ def server(trees, release, deb):
 
 @pytest.fixture(scope="session")
 def managed(trees, release, deb):
-    """Return the same with what Ansible needs, and with a Prometheus."""
-    return _with_cache(trees(release, MANAGED), deb)
+    """Return the same with what Ansible and autopkgtest need, and with a Prometheus."""
+    needed = ("python3-debian", "python3-pytest", "python3-hypothesis")
+    return _with_cache(trees(release, MANAGED), deb, *needed)
 
 
 @pytest.fixture(scope="session")

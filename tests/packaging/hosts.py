@@ -9,14 +9,15 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 from harness import until
 
 ROOT = Path(__file__).parent.parent.parent
 RELEASES = ("bookworm", "trixie")
 # What a small server has, and what the tests themselves ask with. No Python.
 SERVER = "systemd,systemd-sysv,dbus,iproute2,procps,curl,ca-certificates"
-# The same where Ansible may come, and a Prometheus is.
-MANAGED = f"{SERVER},openssh-server,python3,python3-apt,prometheus"
+# The same where Ansible may come, a Prometheus is, and Debian's tests of packages are run.
+MANAGED = f"{SERVER},openssh-server,python3,python3-apt,prometheus,autopkgtest,dpkg-dev"
 _MANUAL = "/usr/share/man"
 
 
@@ -83,8 +84,12 @@ class Host:
         command += ["--keep-unit", "--volatile=overlay", "--console=pipe", "--boot", *options]
         if not any(option.startswith("--network") for option in options):
             command.append("--private-network")
+        self._groups = _own_groups(name)
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["sh", "-c", _IN_GROUPS, " ".join(map(str, self._groups)), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         self._first = until(self._init, 30)
         until(
@@ -96,11 +101,13 @@ class Host:
         )
 
     def _init(self):
+        """Return the process that is the first on the host; before it, systemd-nspawn has other children."""
         with suppress(OSError):
-            children = (
-                Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-            )
-            return children and int(children[0])
+            place = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+            for child in place.read_text().split():
+                status = Path(f"/proc/{child}/status").read_text()
+                if re.search(r"^NSpid:.*\t1$", status, re.MULTILINE):
+                    return int(child)
         return None
 
     def enter(self):
@@ -147,6 +154,11 @@ class Host:
 
     def stop(self):
         """Switch it off."""
+        # Who came from outside keeps the host's last processes: systemd stops it on its way down, and it never ends.
+        entered = self.enter()
+        for process in psutil.process_iter(["cmdline"]):
+            if (process.info["cmdline"] or [])[: len(entered)] == entered:
+                process.kill()
         self.run("systemctl", "poweroff", "--no-block", check=False)
         try:
             self._process.wait(20)
@@ -155,6 +167,35 @@ class Host:
                 os.kill(self._first, signal.SIGKILL)
             self._process.kill()
             self._process.wait(20)
+        for group in self._groups:
+            until(lambda group=group: not any(map(_processes, group.rglob("cgroup.procs"))), 20)
+            for below in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+                below.rmdir()
+            group.rmdir()
+
+
+_IN_GROUPS = 'for group in $0; do echo $$ > "$group/cgroup.procs" || exit; done; exec "$@"'
+
+
+def _own_groups(name):
+    """Make control groups for a host: without, two hosts at a time would be one to their systemds."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    groups = [
+        Path(mount, f"{name}-{os.getpid()}")
+        for _, mount, kind, options, *_ in mounts
+        if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(","))
+    ]
+    for group in groups:
+        group.mkdir()
+    return groups
+
+
+def _processes(listing):
+    """Return the processes of a control group, "" for one that has just gone."""
+    try:
+        return listing.read_text()
+    except OSError:
+        return ""
 
 
 def files(tree):
@@ -166,6 +207,11 @@ def files(tree):
         if not quiet.match(name) and "__pycache__" not in name:
             found[name] = "l" if path.is_symlink() else "d" if path.is_dir() else "f"
     return found
+
+
+def watched(host):
+    """Wait until the agent on a host has collected something."""
+    until(lambda: 'rscollector_collector_up{name="main",type="agent"} 1' in host.fetch(), 30)
 
 
 def seconds(act):

@@ -22,12 +22,14 @@ class Playing:
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
         host.put("/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text())
         host.shell("mkdir -p /run/sshd && chmod 700 /root/.ssh && ssh-keygen -A")
-        proxy = " ".join([*host.enter(), "/usr/sbin/sshd", "-i"])
-        options = (
-            f'-i {key} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ProxyCommand="{proxy}"'
+        self.name = uuid4().hex
+        self.ssh_config = directory / "ssh_config"
+        self.ssh_config.write_text(
+            f"Host {self.name}\nUser root\nIdentityFile {key}\nStrictHostKeyChecking no\nLogLevel ERROR\n"
+            f"UserKnownHostsFile /dev/null\nProxyCommand {' '.join(host.enter())} /usr/sbin/sshd -i\n"
         )
         (directory / "inventory").write_text(
-            f"{uuid4().hex} ansible_user=root ansible_ssh_common_args='{options}'\n"
+            f"{self.name} ansible_ssh_common_args='-F {self.ssh_config}'\n"
         )
         (directory / "ansible.cfg").write_text(
             "[defaults]\ninterpreter_python = /usr/bin/python3\n[ssh_connection]\npipelining = true\n"

@@ -1,13 +1,14 @@
 """The Ansible roles, applied by a real Ansible to hosts with a real systemd, over a real ssh."""
 
+import os
 from pathlib import Path
 
 import pytest
 from harness import until
-from hosts import ROOT, seconds
+from hosts import ROOT, run, seconds, watched
 
 pytestmark = [
-    pytest.mark.needs("mmdebstrap", "systemd-nspawn", "ansible-playbook", "ssh", "root"),
+    pytest.mark.needs("mmdebstrap", "systemd-nspawn", "ansible-playbook", "molecule", "ssh", "root"),
     pytest.mark.timeout(900),
     pytest.mark.slow,
     pytest.mark.parametrize("release", ["trixie"], indirect=True, scope="session"),
@@ -99,3 +100,51 @@ def test_the_variables_of_the_old_role_are_understood(playing):
     assert 'dialect = "rs-collector"' in config
     assert 'tags = { domain = "example", hostgroup = "db" }' in config
     assert "rscollector 0.1.0 on db1" in playing.host.run("rscollector", "status", check=False).stdout
+
+
+def test_the_package_comes_from_a_repository(playing):
+    """Which is added; check mode foretells it where nothing is there yet; a second run changes nothing."""
+    host = playing.host
+    # Everything that apt has here is put into the repository: no other can be reached.
+    host.shell(
+        "mkdir /srv/repository && cd /srv/repository && cp /var/cache/apt/archives/*.deb /root/rscollector.deb . "
+        "&& dpkg-scanpackages . > Packages && apt-get -qq -y install python3-debian "
+        "&& rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*"
+    )
+    variables = {
+        "rscollector_package_file": "",
+        "rscollector_package_state": "latest",
+        "rscollector_repository": {"uris": ["file:/srv/repository"], "suites": ["./"], "trusted": True},
+    }
+    _, to_do = playing.play("--check", **variables)
+    assert to_do > 0
+    playing.play(**variables)
+    watched(host)
+    again, changed = playing.play(**variables)
+    assert changed == 0, again.stdout
+
+
+def test_a_file_of_somebody_else_that_does_not_fit_is_told(playing):
+    """In conf.d, where the role does not look after it: the run fails, the agent goes on as it was."""
+    playing.play()
+    watched(playing.host)
+    playing.host.put("/etc/rscollector/conf.d/mine.toml", "[collector.vip.main]\n")
+    done, _ = playing.play(check=False)
+    assert done.returncode != 0
+    assert "conf.d/mine.toml" in done.stdout
+    watched(playing.host)
+
+
+def test_the_scenario_of_molecule_is_passed(playing, tmp_path):
+    """On a host that it is given, as a contributor would."""
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "MOLECULE_HOST": playing.name,
+        "RSCOLLECTOR_DEB": str(playing.deb),
+        "ANSIBLE_SSH_ARGS": f"-F {playing.ssh_config}",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+    }
+    done = run("molecule", "test", cwd=ROOT / "ansible" / "roles" / "rscollector", env=environment)
+    assert "1 scenario (1 successful)" in done.stdout + done.stderr

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from harness import until
-from hosts import run, seconds
+from hosts import run, seconds, watched
 
 pytestmark = [
     pytest.mark.needs("mmdebstrap", "systemd-nspawn", "root"),
@@ -15,11 +15,6 @@ CONFIG = "/etc/rscollector/rscollector.toml"
 BEHIND = '[sink.bosun.main]\nurl = "http://127.0.0.1:1"\nspool_free = 0\n'
 LEFT = r"""find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/cache -o -path /var/log \
     -o -path /var/lib/systemd -o -path /var/lib/apt -o -path /root \) -prune -o -printf '%p %y %U %G\n' | grep -v __pycache__ | sort"""
-
-
-def watched(host):
-    """Wait until the agent on a host has collected something."""
-    until(lambda: 'rscollector_collector_up{name="main",type="agent"} 1' in host.fetch(), 30)
 
 
 def configure(host, more, reload=True):
