@@ -51,7 +51,11 @@ class Postfix(Collector[PostfixSettings]):
         """See which way of reading is open to this user."""
         root = self._root = Path(self.settings.queue_directory)
         _must_be_there(root)
-        readable = all(os.access(root / queue, os.R_OK | os.X_OK) for queue in ("active", "deferred"))
+        readable = all(
+            # Without effective_ids the kernel leaves capabilities out of its answer.
+            os.access(root / queue, os.R_OK | os.X_OK, effective_ids=True)
+            for queue in ("active", "deferred")
+        )
         self._spool = Spool(root) if readable else None
         self._progress: Progress | None = None
         self._sentences: list[str] = []

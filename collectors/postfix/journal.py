@@ -35,7 +35,7 @@ class Journal:
                 "no journal is kept on this host: let `log` name the file that Postfix writes"
             )
         files = [file for file in files if file.name.startswith("system")] or files  # not a user's own
-        if not any(os.access(file, os.R_OK) for file in files):
+        if not any(os.access(file, os.R_OK, effective_ids=True) for file in files):
             raise Misconfigured(
                 f"{files[0]}: this user may not read it: it needs to be in the group systemd-journal"
             )
