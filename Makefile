@@ -31,9 +31,9 @@ deb: ## build the Debian package, into dist/, with what apt says that it needs
 	&& { dpkg-checkbuilddeps 2>/dev/null || apt-get -qq -y build-dep . ; } \
 	&& dpkg-buildpackage -us -uc -b && cp ../*.deb ../*.changes ../*.buildinfo ../../../dist
 
-packages: ## test the Debian package and the Ansible roles on hosts with a real systemd (as root; a quarter of an hour)
+packages: ## test the Debian package and the Ansible roles on hosts with a real systemd (as root)
 	@. .ci/environment && install_packages mmdebstrap systemd-container openssh-client \
-	&& environment .venv test && "$$python" -m pip --quiet install ansible-core ansible-lint build twine pipx \
+	&& environment .venv test && environment .venv packages \
 	&& PATH="$$PWD/.venv/bin:$$PATH" "$$python" -m pytest tests/packaging
 
 clean: ## remove everything that was made here
