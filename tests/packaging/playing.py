@@ -29,7 +29,7 @@ class Playing:
             f"UserKnownHostsFile /dev/null\nProxyCommand {' '.join(host.enter())} /usr/sbin/sshd -i\n"
         )
         (directory / "inventory").write_text(
-            f"{self.name} ansible_user=root ansible_ssh_common_args='-F {self.ssh_config}'\n"
+            f"[prometheus]\n{self.name} ansible_user=root ansible_ssh_common_args='-F {self.ssh_config}'\n"
         )
         (directory / "ansible.cfg").write_text(
             "[defaults]\ninterpreter_python = /usr/bin/python3\n[ssh_connection]\npipelining = true\n"

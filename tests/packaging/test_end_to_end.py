@@ -47,17 +47,15 @@ def test_an_address_that_is_taken_away_wakes_somebody(playing):
     host.shell("echo postfix postfix/main_mailer_type select Local only | debconf-set-selections")
     host.run("apt-get", "-qq", "-y", "install", "postfix")
     host.run("systemctl", "start", "postfix")
-    playing.play(rscollector_collector_vip=vip, rscollector_collector_postfix=[{"name": "main"}])
-    playing.play(
-        role="rscollector_prometheus",
-        rscollector_prometheus_targets=["127.0.0.1:10070"],
-        rscollector_prometheus_dashboards="/srv",
-    )
-    _, changed = playing.play(
-        role="rscollector_prometheus",
-        rscollector_prometheus_targets=["127.0.0.1:10070"],
-        rscollector_prometheus_dashboards="/srv",
-    )
+    variables = {
+        "rscollector_collector_vip": vip,
+        "rscollector_collector_postfix": [{"name": "main"}],
+        "rscollector_prometheus_targets": ["127.0.0.1:10070"],
+        "rscollector_prometheus_dashboards": "/srv",
+    }
+    site = ROOT / "ansible" / "examples" / "site.yml"
+    playing.play(playbook=site, **variables)
+    _, changed = playing.play(playbook=site, **variables)
     assert changed == 0
     until(lambda: value('up{job="rscollector"}') == 1, 60)
     until(lambda: value(f'vip_bound{{address="{ADDRESS}"}}') == 1, 30)
