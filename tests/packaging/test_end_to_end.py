@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.needs("mmdebstrap", "systemd-nspawn", "ansible-playbook", "ssh", "root"),
     pytest.mark.timeout(900),
     pytest.mark.slow,
-    pytest.mark.parametrize("release", ["trixie"], indirect=True, scope="session"),
+    pytest.mark.parametrize("release", ["bookworm"], indirect=True, scope="session"),
 ]
 ADDRESS = "192.0.2.10"
 
