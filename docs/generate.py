@@ -94,10 +94,11 @@ def _role() -> dict[Path, str]:
             "options": {"name": _NAME, **_options(settings), **_options(Common)},
         }
     spec = {"main": {"short_description": "The agent, installed and configured", "options": options}}
-    secrets = {name: found for _, name, settings in listed if (found := _secrets(settings))}
+    kinds = {name: {**_kinds(settings), **_kinds(Common)} for _, name, settings in listed}
+    kinds |= {"agent": {**kinds["agent"], **_kinds(AgentSection)}, "web": _kinds(WebSection)}
     return {
         role / "meta" / "argument_specs.yml": _yaml({"argument_specs": spec}),
-        role / "vars" / "main" / "secrets.yml": _yaml({"__rscollector_secrets": secrets}),
+        role / "vars" / "main" / "kinds.yml": _yaml({"__rscollector_kinds": kinds}),
     }
 
 
@@ -152,7 +153,7 @@ def _option(kind: Any) -> dict[str, Any]:
     if issubclass(kind, Enum):
         return {"type": "str", "choices": [each.value for each in kind]}
     if issubclass(kind, Secret):
-        return {"type": "str", "no_log": True}
+        return {"type": "raw", "no_log": True}
     return {"type": {bool: "bool", int: "int", float: "float"}.get(kind, "str")}
 
 
@@ -161,8 +162,18 @@ def _without_none(kind: Any) -> Any:
     return next(each for each in parts if each is not NoneType) if NoneType in parts else kind
 
 
-def _secrets(settings: type[Any]) -> list[str]:
-    return [name for name, kind in get_type_hints(settings).items() if _without_none(kind) is Secret]
+def _kinds(settings: type[Any]) -> dict[str, str]:
+    """Return the kind of each setting, but for those that are written as they are given."""
+    kinds = {name: _kind(_without_none(hint)) for name, hint in get_type_hints(settings).items()}
+    return {name: kind for name, kind in kinds.items() if kind}
+
+
+def _kind(hint: Any) -> str | None:
+    if hint is Secret or issubclass(get_origin(hint) or hint, Enum):
+        return "secret" if hint is Secret else "text"
+    return {bool: "boolean", int: "integer", float: "number", str: "text", tuple: "list", dict: "map"}.get(
+        get_origin(hint) or hint
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -71,7 +71,17 @@ def server(trees, release, deb):
 def managed(trees, release, deb):
     """Return the same with what Ansible and autopkgtest need, and with a Prometheus."""
     needed = ("python3-debian", "python3-pytest", "python3-hypothesis")
-    return _with_cache(trees(release, MANAGED), deb, *needed)
+    tree = _with_cache(trees(release, MANAGED), deb, *needed)
+    # Its only source of packages is on it, so that `apt-get update` works where there is no network.
+    in_tree(
+        tree,
+        "sh",
+        "-c",
+        "set -e; mkdir /srv/debian; mv /var/cache/apt/archives/*.deb /srv/debian; cd /srv/debian; "
+        "dpkg-scanpackages . >Packages; rm -rf /etc/apt/sources.list.d/*; "
+        "echo 'deb [trusted=yes] file:/srv/debian ./' >/etc/apt/sources.list; apt-get -qq update",
+    )
+    return tree
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The Ansible roles, applied by a real Ansible to hosts with a real systemd, over a real ssh."""
 
+import json
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.parametrize("release", ["trixie"], indirect=True, scope="session"),
 ]
+DASHBOARDS = ("galera", "mongodb", "postfix")
 BOSUN = {"name": "main", "url": "http://127.0.0.1:1", "token": "hush-token"}
 GALERA = [
     {"name": "main", "host": "127.0.0.1", "user": "x", "password": "hush-one"},
@@ -105,11 +107,9 @@ def test_the_variables_of_the_old_role_are_understood(playing):
 def test_the_package_comes_from_a_repository(playing):
     """Which is added; check mode foretells it where nothing is there yet; a second run changes nothing."""
     host = playing.host
-    # Everything that apt has here is put into the repository: no other can be reached.
     host.shell(
-        "mkdir /srv/repository && cd /srv/repository && cp /var/cache/apt/archives/*.deb /root/rscollector.deb . "
-        "&& dpkg-scanpackages . > Packages && apt-get -qq -y install python3-debian "
-        "&& rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*"
+        "mkdir /srv/repository && cd /srv/repository && cp /root/rscollector.deb . "
+        "&& dpkg-scanpackages . > Packages && rm -rf /var/lib/apt/lists/*"
     )
     variables = {
         "rscollector_package_file": "",
@@ -124,15 +124,71 @@ def test_the_package_comes_from_a_repository(playing):
     assert changed == 0, again.stdout
 
 
-def test_a_file_of_somebody_else_that_does_not_fit_is_told(playing):
-    """In conf.d, where the role does not look after it: the run fails, the agent goes on as it was."""
+def test_what_does_not_fit_what_is_there_replaces_nothing(playing):
+    """A file of somebody else in conf.d: the run fails, what works stays; when it is gone, the next run takes effect."""
+    host = playing.host
     playing.play()
-    watched(playing.host)
-    playing.host.put("/etc/rscollector/conf.d/mine.toml", "[collector.vip.main]\n")
-    done, _ = playing.play(check=False)
+    watched(host)
+    before = host.shell("cat /etc/rscollector/rscollector.toml")
+    host.put("/etc/rscollector/conf.d/mine.toml", "[collector.vip.extra]\n")
+    wanted = {"rscollector_collector_vip": [{"name": "main"}, {"name": "extra"}]}
+    done, _ = playing.play(check=False, **wanted)
     assert done.returncode != 0
-    assert "conf.d/mine.toml" in done.stdout
-    watched(playing.host)
+    assert "conf.d/mine.toml:1" in done.stdout
+    assert host.shell("cat /etc/rscollector/rscollector.toml") == before
+    host.run("rscollector", "check")
+    host.run("rm", "/etc/rscollector/conf.d/mine.toml")
+    playing.play(**wanted)
+    until(lambda: 'rscollector_collector_up{name="extra",type="vip"} 1' in host.fetch(), 30)
+    host.put("/etc/rscollector/conf.d/mine.toml", "[collector.vip.main]\n")
+    done, _ = playing.play(check=False, **wanted)
+    assert done.returncode != 0
+    assert "conf.d/mine.toml:1" in done.stdout
+    watched(host)
+
+
+def test_a_secret_that_was_written_is_used_whatever_fails_later(playing):
+    """The agent is told of it also when the rest is refused, for no later run would tell it."""
+    host = playing.host
+    first = {"rscollector_collector_galera": GALERA[:1]}
+    playing.play(**first)
+    until(lambda: 'name="main",type="galera"' in host.fetch(), 30)
+    loaded = host.fetch()
+    second = {"rscollector_collector_galera": [{**GALERA[0], "password": "hush-new", "interval": "soon"}]}
+    done, _ = playing.play(check=False, **second)
+    assert done.returncode != 0
+    assert "collector.galera.main.interval" in done.stdout
+    assert host.shell("cat /etc/rscollector/secrets/*") == "hush-new"
+    until(lambda: _loaded_at(host.fetch()) > _loaded_at(loaded), 30)
+
+
+def _loaded_at(page):
+    name = "rscollector_config_last_reload_success_timestamp_seconds"
+    return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))
+
+
+@pytest.mark.parametrize("indentation", ["", "    "])
+def test_prometheus_is_configured_however_its_file_is_written(playing, indentation):
+    """At the margin or far in; labels that are numbers become text."""
+    host = playing.host
+    given = (
+        "global:\n  scrape_interval: 15s\nrule_files:\n# none yet\n"
+        f"scrape_configs:   # all\n\n{indentation}- job_name: x\n{indentation}  static_configs: []\n"
+    )
+    host.put("/etc/prometheus/prometheus.yml", given)
+    role = {"role": "rscollector_prometheus", "rscollector_prometheus_labels": {"rack": 12}}
+    playing.play(**role, rscollector_prometheus_dashboards="/srv/dashboards")
+    again, changed = playing.play(**role, rscollector_prometheus_dashboards="/srv/dashboards")
+    assert changed == 0, again.stdout
+    found = json.loads(
+        host.shell("promtool check service-discovery /etc/prometheus/prometheus.yml rscollector")
+    )
+    assert [each["labels"]["rack"] for each in found] == ["12"]
+    assert host.shell("ls /srv/dashboards").split() == [f"rscollector-{name}.json" for name in DASHBOARDS]
+    host.put("/etc/prometheus/prometheus.yml", "rule_files: []\nscrape_configs:\n")
+    done, _ = playing.play(**role, check=False)
+    assert "has no line `rule_files:`" in done.stdout
+    assert host.shell("cat /etc/prometheus/prometheus.yml") == "rule_files: []\nscrape_configs:\n"
 
 
 def test_the_scenario_of_molecule_is_passed(playing, tmp_path):

@@ -146,6 +146,13 @@ def test_a_removal_keeps_the_configuration_and_a_purge_leaves_nothing(boot, inst
     host.run("dpkg", "--remove", "rscollector")
     assert host.run("pgrep", "-u", "rscollector", check=False).stdout == ""
     assert host.shell(f"ls {CONFIG} /etc/rscollector/conf.d /var/lib/rscollector/bosun").count("main") == 1
+    host.run("dpkg", "--install", "/root/rscollector.deb")
+    watched(host)
+    assert "bosun/main" in host.shell("rscollector spool list")
+    host.run("dpkg", "--remove", "rscollector")
+    host.shell(f"rm -r {CONFIG} /etc/rscollector/conf.d")
+    host.run("dpkg", "--install", "--force-confmiss", "/root/rscollector.deb")
+    watched(host)
     host.run("dpkg", "--purge", "rscollector")
     after = host.shell(LEFT)
     assert set(after.splitlines()) - set(before.splitlines()) == set()

@@ -1,9 +1,13 @@
-"""From variables to the agent's configuration, and from those of an older role to ours. Needs nothing but Python."""
+"""From variables to the agent's configuration, and from those of an older role to ours. Needs nothing but Python.
+
+What is wrong is a ValueError with a sentence; Ansible shows it.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 DOCUMENTATION = r"""
@@ -19,8 +23,8 @@ options:
     description: "Tables by section: C(agent), C(web), and C(collector) and C(sink) with a list of instances by type."
     type: dict
     required: true
-  secrets:
-    description: The settings that are secrets, by type.
+  kinds:
+    description: "The kind of each setting by type: text, integer, number, boolean, list, map, secret."
     type: dict
     required: true
   directory:
@@ -42,88 +46,204 @@ _value:
 """
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_PLACES = ("file", "env", "credential")
 _HEAD = "# Written by Ansible: what is changed here is overwritten.\n"
 
 
-def configuration(tables: dict[str, Any], secrets: dict[str, list[str]], directory: str) -> dict[str, Any]:
+def configuration(tables: dict[str, Any], kinds: dict[str, dict[str, str]], directory: str) -> dict[str, Any]:
     """Return the text of a configuration, and the secrets by the names of their files."""
     files: dict[str, str] = {}
-    parts = [_HEAD]
-    parts += [_table(section, tables[section]) for section in ("agent", "web") if tables.get(section)]
+    given = [((section,), tables.get(section) or {}) for section in ("agent", "web") if tables.get(section)]
     for section in ("collector", "sink"):
-        instances = [
-            (kind, each) for kind, found in (tables.get(section) or {}).items() for each in found or ()
-        ]
-        for kind, given in instances:
-            name = str(given["name"])
-            shown = {key: value for key, value in given.items() if key != "name" and value is not None}
-            for key in filter(shown.get, secrets.get(kind, ())):
-                file = f"{section}.{kind}.{name}.{key}"
-                files[file] = str(shown[key])
-                shown[key] = {"file": f"{directory}/{file}"}
-            parts.append(_table(f"{section}.{kind}.{_key(name)}", shown))
-    if tables.get("extra"):
-        parts.append(str(tables["extra"]).strip() + "\n")
-    return {"text": "\n".join(parts), "secrets": files}
+        for type_, instances in (tables.get(section) or {}).items():
+            named = _named(f"{section}.{type_}", instances)
+            given += [((section, type_, name), settings) for name, settings in named]
+    parts = [
+        _table(path, settings, kinds.get(path[:2][-1], {}), files, directory) for path, settings in given
+    ]
+    text = "\n".join(filter(None, [_HEAD, *parts, _extra(str(tables.get("extra") or ""))]))
+    return {"text": text, "secrets": files}
 
 
-def _table(path: str, table: dict[str, Any]) -> str:
-    lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if value is not None]
-    return "\n".join([f"[{path}]", *lines]) + "\n"
+def _named(where: str, instances: list[dict[str, Any]] | None) -> list[tuple[str, dict[str, Any]]]:
+    found = [(_text(given["name"], where), given) for given in instances or ()]
+    for name, count in Counter(name for name, _ in found).items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{where}: the name {name!r} may have letters, digits, and _ . - only")
+        if count > 1:
+            raise ValueError(f"{where}: the name {name!r} is given twice")
+    return [(name, {key: value for key, value in given.items() if key != "name"}) for name, given in found]
+
+
+def _table(
+    path: tuple[str, ...],
+    settings: dict[str, Any],
+    kinds: dict[str, str],
+    files: dict[str, str],
+    directory: str,
+) -> str:
+    lines = [f"[{'.'.join(map(_key, path))}]"]
+    for key, given in settings.items():
+        where, kind = ".".join((*path, key)), kinds.get(key)
+        if given is None or (kind == "secret" and given == ""):
+            continue
+        shown = _as(kind, given, where)
+        if kind == "secret" and not _is_place(given):
+            files[where] = _text(given, where)
+            shown = {"file": f"{directory}/{where}"}
+        lines.append(f"{_key(key)} = {_value(shown, where)}")
+    return "\n".join(lines) + "\n"
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _PLACES
+
+
+def _as(kind: str | None, value: Any, where: str) -> Any:
+    # What templates of older Ansibles make is text, whatever it was; and Ansible takes "a,b" for a list.
+    if kind == "integer":
+        return int(value)
+    if kind == "number":
+        return float(value)
+    if kind == "boolean":
+        return _true(value)
+    if kind == "text":
+        return _text(value, where)
+    if kind == "list":
+        items = value if isinstance(value, (list, tuple)) else str(value).split(",")
+        return [_text(each, where) for each in items]
+    if kind == "map":
+        return {key: _text(each, where) for key, each in value.items() if each is not None}
+    return value
+
+
+def _true(value: Any) -> bool:
+    return str(value).strip().lower() in ("true", "yes", "on", "1", "y", "t")
+
+
+def _text(value: Any, where: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, (str, int, float)):
+        kind = "nothing" if value is None else type(value).__name__
+        raise ValueError(f"{where}: expected text, found {kind}")  # noqa: TRY004  (what is wrong is a variable)
+    return str(value)
+
+
+def _extra(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines()]
+    first = next((line for line in lines if line and not line.startswith("#")), "[")
+    if not first.startswith("["):
+        raise ValueError(f"rscollector_extra_configuration: expected a [section] before {first!r}")
+    return text.strip() + "\n" if text.strip() else ""
 
 
 def _key(key: object) -> str:
     text = str(key)
-    return text if _BARE.fullmatch(text) else json.dumps(text)
+    return text if _BARE.fullmatch(text) else _quoted(text)
 
 
-def _value(value: Any) -> str:
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _value(value: Any, where: str) -> str:
     if isinstance(value, dict):
-        inner = ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items())
+        inner = ", ".join(f"{_key(key)} = {_value(each, where)}" for key, each in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, (bool, int, float)):
+        return f"[{', '.join(_value(each, where) for each in value)}]"
+    if isinstance(value, (bool, int)):
         return json.dumps(value)
-    return json.dumps(str(value)).replace("\x7f", "\\u007f")
+    if isinstance(value, float):
+        return repr(float(value))
+    return _quoted(_text(value, where))
 
 
 def from_rs_collector(old: dict[str, Any]) -> dict[str, Any]:
     """Return our role's variables for those of `_rs_collector`; `not_carried_over` names what has no place here."""
-    server, auth = old.get("server") or {}, old.get("auth") or {}
-    tags = dict((old.get("common") or {}).get("tags") or {})
-    tags.update({key: old[key] for key in ("domain", "hostgroup") if old.get(key)})
-    sink: dict[str, Any] = {"name": "main", "dialect": "rs-collector"}
-    sink["url"] = f"{server.get('protocol') or 'http'}://{server.get('ip')}:{server.get('port', 8070)}"
-    sink |= {key: auth[key] for key in ("user", "password") if auth.get(key)}
-    sink |= {ours: old[theirs] for theirs, ours in _TLS.items() if old.get(theirs)}
-    agent: dict[str, Any] = {"tags": tags} if tags else {}
-    if old.get("hostname"):
-        agent["host"] = str(old["hostname"])
-    addresses = (old.get("hasipaddr") or {}).get("ipv4") or []
-    return {
+    rest = {key: value for key, value in old.items() if value not in (None, "")}
+    agent: dict[str, Any] = {}
+    if "hostname" in rest:
+        agent["host"] = str(rest.pop("hostname"))
+    common = dict(rest.pop("common", {}))
+    tags = {**(common.pop("tags", None) or {}), **{key: rest.pop(key) for key in _TAGS if key in rest}}
+    if tags:
+        agent["tags"] = {key: _text(value, f"tags.{key}") for key, value in tags.items() if value is not None}
+    left = [f"common.{key}" for key in common]
+    sink, unknown = _old_bosun(rest)
+    left += unknown
+    postfix = rest.pop("postfix", False) is not False
+    made = {
         "rscollector_agent": agent,
-        "rscollector_collector_galera": _named(old.get("galera"), ("user", "password", "host", "socket")),
-        "rscollector_collector_mongodb": _named(old.get("mongo"), ("host", "port", "user", "password")),
-        "rscollector_collector_postfix": [{"name": "main"}] if old.get("postfix") is not None else [],
-        "rscollector_collector_vip": [{"name": "main", "addresses": addresses}]
-        if addresses
-        else [{"name": "main"}],
-        "rscollector_sink_bosun": [sink] if server.get("ip") else [],
-        "not_carried_over": sorted(key for key in _ABSENT if old.get(key)),
+        "rscollector_collector_galera": _old_instances("galera", rest.pop("galera", None), left),
+        "rscollector_collector_mongodb": _old_instances("mongo", rest.pop("mongo", None), left),
+        "rscollector_collector_postfix": [{"name": "main"}] if postfix else [],
+        "rscollector_collector_vip": [{"name": "main", **_old_addresses(rest.pop("hasipaddr", None))}],
+        "rscollector_sink_bosun": sink,
     }
+    return {**made, "not_carried_over": sorted([*left, *rest])}
 
 
+_TAGS = ("domain", "hostgroup")
 _TLS = {"ca_cert": "tls_ca", "client_cert": "tls_certificate", "client_cert_key": "tls_key"}
-_ABSENT = ("jvm", "megaraid", "extra_lines", "apt_repos", "oom_score_adj")
 
 
-def _named(instances: list[dict[str, Any]] | None, keys: tuple[str, ...]) -> list[dict[str, Any]]:
-    found = []
-    for number, each in enumerate(instances or (), 1):
-        name = each.get("name") or ("main" if number == 1 else f"main-{number}")
-        found.append({"name": name, **{key: each[key] for key in keys if each.get(key) not in (None, "")}})
-    return found
+def _old_bosun(rest: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Take what says where Bosun is out of `rest`."""
+    server, auth = dict(rest.pop("server", {})), dict(rest.pop("auth", {}))
+    rest.pop("use_ssl", None)  # what counts is the protocol
+    files = {ours: rest.pop(theirs) for theirs, ours in _TLS.items() if theirs in rest}
+    host, port = str(server.pop("ip", None) or ""), server.pop("port", None) or 8070
+    protocol = server.pop("protocol", None) or "http"
+    credentials = {key: auth.pop(key) for key in ("user", "password") if auth.get(key)}
+    unknown = [f"server.{key}" for key in server] + [f"auth.{key}" for key in auth]
+    if not host:
+        return [], unknown
+    url = f"{protocol}://{f'[{host}]' if ':' in host else host}:{port}"
+    return [{"name": "main", "dialect": "rs-collector", "url": url, **credentials, **files}], unknown
+
+
+def _old_addresses(given: dict[str, Any] | None) -> dict[str, Any]:
+    addresses = (given or {}).get("ipv4") or []
+    return {"addresses": addresses} if addresses else {}
+
+
+def _old_instances(kind: str, given: Any, left: list[str]) -> list[dict[str, Any]]:
+    """Return instances of Galera or MongoDB; what is not carried over is added to `left`."""
+    instances = [given] if isinstance(given, dict) else given or []
+    found: dict[str, dict[str, Any]] = {}
+    for each in instances:
+        old = {key: value for key, value in each.items() if value not in (None, "")}
+        name = wanted = _NOT_IN_NAMES.sub("-", str(old.pop("name", "main"))).lstrip("._-") or "main"
+        number = 1
+        while name in found:
+            number += 1
+            name = f"{wanted}-{number}"
+        found[name] = _old_instance(kind, name, old)
+        left += [f"{kind}.{name}.{key}" for key in old]
+    return list(found.values())
+
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def _old_instance(kind: str, name: str, old: dict[str, Any]) -> dict[str, Any]:
+    """Take what has a place here out of `old`."""
+    tls = _true(old.pop("use_ssl", False))
+    made: dict[str, Any] = {"name": name}
+    if kind == "galera" and "socket" in old:  # and it was preferred
+        made["socket"] = old.pop("socket")
+    else:
+        made |= {key: old.pop(key) for key in ("host",) if key in old}
+        made |= {key: int(old.pop(key)) for key in ("port",) if key in old}
+        if tls:
+            # The driver of MongoDB reads the key from the file of the certificate.
+            wanted = [key for key in _TLS if not (kind == "mongo" and key == "client_cert_key")]
+            made |= {_TLS[key]: old.pop(key) for key in wanted if key in old}
+            made |= {"tls": True} if kind == "mongo" else {}
+    return made | {key: old.pop(key) for key in ("user", "password") if key in old}
 
 
 class FilterModule:
