@@ -110,6 +110,7 @@ def test_encryption_is_carried_over():
         {"name": "main-2", "socket": "/s", "user": "u"},
     ]
     assert found["not_carried_over"] == ["galera.main-2.host"]
+    assert old(galera=[{"host": "h", "use_ssl": True}])["not_carried_over"] == ["galera.main.use_ssl"]
 
 
 def test_what_is_unknown_is_named():

@@ -242,7 +242,10 @@ def _old_instance(kind: str, name: str, old: dict[str, Any]) -> dict[str, Any]:
             # The driver of MongoDB reads the key from the file of the certificate.
             wanted = [key for key in _TLS if not (kind == "mongo" and key == "client_cert_key")]
             made |= {_TLS[key]: old.pop(key) for key in wanted if key in old}
-            made |= {"tls": True} if kind == "mongo" else {}
+            if kind == "mongo":
+                made["tls"] = True
+            elif "tls_ca" not in made:  # without it, Galera is not asked for TLS
+                old["use_ssl"] = True
     return made | {key: old.pop(key) for key in ("user", "password") if key in old}
 
 
