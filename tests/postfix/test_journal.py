@@ -173,6 +173,6 @@ def test_a_journal_of_which_only_others_may_read_names_the_group(tmp_path, monke
     (tmp_path / "machine").mkdir()
     (tmp_path / "machine" / "system.journal").touch()
     monkeypatch.setattr("collectors.postfix.journal._FILES", (tmp_path,))
-    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
     with pytest.raises(Misconfigured, match="needs to be in the group systemd-journal"):
         Journal("@0", None)
