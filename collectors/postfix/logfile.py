@@ -14,6 +14,7 @@ What is not found again was deleted or compressed meanwhile; that is a gap, whic
 """
 
 import os
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -78,25 +79,28 @@ class LogFile:
 
     def _following(self) -> int | None:
         """Open the file after this one, if there is one and the writer has gone there too."""
-        for path in self._newer()[:1]:
+        for path, inode in self._newer()[:1]:
             with suppress(Unavailable):  # it is being rotated just now
                 file = _open(path)
-                if path != self._path or os.fstat(file).st_size:
+                status = os.fstat(file)
+                if status.st_ino == inode and (path != self._path or status.st_size):
                     return file
                 os.close(file)
         return None
 
-    def _newer(self) -> list[Path]:
+    def _newer(self) -> list[tuple[Path, int]]:
         """Return the files that were begun after the one that is open, the oldest first."""
-        files = [*self._rotated(), self._path]
-        inodes = [_inode(path) for path in files]
+        files = self._files()
+        inodes = [inode for _, inode in files]
         ours = os.fstat(self._file).st_ino
         if ours not in inodes:  # it was deleted or compressed; between two ticks nothing else was
-            return files[-1:]
+            return [each for each in files if each[0] == self._path]
         return files[inodes.index(ours) + 1 :]
 
     def _left(self) -> int:
-        return os.fstat(self._file).st_size - self.place.offset + sum(map(_size, self._newer()))
+        return (
+            os.fstat(self._file).st_size - self.place.offset + sum(_size(path) for path, _ in self._newer())
+        )
 
     def _take(self, file: int, offset: int) -> None:
         os.close(self._file)
@@ -107,53 +111,75 @@ class LogFile:
         """See that the open file is the one with our place in it; else look for that."""
         if _has(self._file, self.place):
             return
-        for path in self._rotated():
-            with suppress(Unavailable):
-                file = _open(path)
-                if _has(file, self.place):
-                    self._take(file, self.place.offset)
-                    return
-                os.close(file)
+        if file := self._search():
+            self._take(file, self.place.offset)
+            return
         self._gap()
         self._take(_open(self._path), 0)
 
-    def _rotated(self) -> list[Path]:
-        """Return the files that were called as ours is, and are not compressed, the oldest first."""
+    def _search(self) -> int | None:
+        """Open the file with our place in it. Looks again when files were renamed meanwhile."""
+        files: list[tuple[Path, int]] = []
+        for _ in range(_TRIES):
+            before, files = files, self._files()
+            if files == before:
+                break
+            for path, _inode in files:
+                with suppress(Unavailable):
+                    file = _open(path)
+                    if _has(file, self.place):
+                        return file
+                    os.close(file)
+        return None
+
+    def _files(self) -> list[tuple[Path, int]]:
+        """Return the file, those that were called so and are not compressed, with inodes, the oldest first.
+
+        A directory may show what is being renamed twice, or not at all: it is read until nothing changes.
+        Raises Unavailable when that does not end.
+        """
+        found = self._listed()
+        for _ in range(_TRIES):
+            before, found = found, self._listed()
+            if found == before:
+                return found
+        raise Unavailable(f"{self._path}: the files beside it are being renamed all the time")
+
+    def _listed(self) -> list[tuple[Path, int]]:
         found = []
-        for path in self._path.parent.glob(f"{self._path.name}?*"):
+        for path in self._path.parent.glob(f"{self._path.name}*"):
             with suppress(OSError):
                 if path.suffix not in _COMPRESSED:
-                    found.append((path.stat().st_mtime_ns, -_number(path), path))
-        return [path for *_, path in sorted(found)]
+                    status = path.stat()
+                    order = path == self._path, status.st_mtime_ns, -_number(path)
+                    found.append((order, path, status.st_ino))
+        return [(path, inode) for _, path, inode in sorted(found)]
 
 
+_TRIES = 5
 _COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4")
 
 
 def _open(path: Path) -> int:
     """Open a file for reading. Raises Misconfigured, or Unavailable while there is none."""
     try:
-        if not path.is_file():
-            raise Misconfigured(f"{path}: this is no file") if path.exists() else FileNotFoundError
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would be waited for
     except FileNotFoundError as error:
         raise Unavailable(f"{path}: no such file: does Postfix log there?") from error
     except PermissionError as error:
         raise Misconfigured(f"{path}: this user may not read it: it needs to be in the group adm") from error
     except OSError as error:
         raise Unavailable(f"{path}: {error.strerror}") from error
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    raise Misconfigured(f"{path}: this is no file")
 
 
 def _number(path: Path) -> int:
     """Return the 2 of mail.log.2, which is older than mail.log.1, though both may be of the same instant."""
     number = path.suffix[1:]
     return int(number) if number.isdigit() and number.isascii() else 0
-
-
-def _inode(path: Path) -> int:
-    with suppress(OSError):
-        return path.stat().st_ino
-    return 0
 
 
 def _size(path: Path) -> int:

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,33 @@ def test_a_million_lines_at_once_fit_into_a_few_ticks(log):
     assert seen[-1] == 1_000_000
     assert seen == sorted(seen)
     assert ticks > 2
+
+
+def test_what_is_renamed_while_it_is_looked_for_is_found(log):
+    """Rotations in a row, and a new reader each time: what is listed is often not there any more."""
+    reader = log.reader()
+    log.write(1)
+    read(reader)
+    stop = threading.Event()
+
+    def rotating():
+        while not stop.wait(random.uniform(0, 0.02)):
+            log.write(2)
+            log.rename()
+            log.reopen()
+            for number in range(30, 100):
+                log.path.with_suffix(f".log.{number}").unlink(missing_ok=True)
+
+    rotator = threading.Thread(target=rotating)
+    rotator.start()
+    for _ in range(100):
+        with suppress(Unavailable):  # between two names it has none
+            read(reader)
+            reader = log.reader()
+    stop.set()
+    rotator.join()
+    until(lambda: read(reader)[0] == log.written)
+    assert read(reader) == (log.written, 0)
 
 
 def test_where_the_log_cannot_be_read_the_sentence_says_who_may(tmp_path):
