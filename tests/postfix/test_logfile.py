@@ -275,7 +275,7 @@ def test_what_is_renamed_while_it_is_looked_for_is_found(log):
     stop = threading.Event()
 
     def rotating():
-        while not stop.wait(random.uniform(0, 0.02)):
+        while not stop.wait(random.uniform(0, 0.004)):
             log.write(2)
             log.rename()
             log.reopen()
@@ -284,7 +284,7 @@ def test_what_is_renamed_while_it_is_looked_for_is_found(log):
 
     rotator = threading.Thread(target=rotating)
     rotator.start()
-    for _ in range(100):
+    for _ in range(400):
         with suppress(Unavailable):  # between two names it has none
             read(reader)
             reader = log.reader()
