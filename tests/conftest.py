@@ -100,7 +100,10 @@ def shared_prometheus(tmp_path_factory):
 
 
 def _is_shared(pid):
-    return b"RSCOLLECTOR_TEST_SERVER=1" in Path(f"/proc/{pid}/environ").read_bytes()
+    try:
+        return b"RSCOLLECTOR_TEST_SERVER=1" in Path(f"/proc/{pid}/environ").read_bytes()
+    except ProcessLookupError:  # a zombie
+        return False
 
 
 @pytest.fixture(autouse=True)

@@ -187,7 +187,8 @@ def test_counting_while_mail_moves_is_no_error(mail):
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     while sending.poll() is None:
-        assert sum(messages(told(mail)).values()) <= 1500 + 20
+        # What goes from one directory to the next between their readings is seen in both.
+        assert sum(messages(told(mail)).values()) <= 1500 + 200
     assert sending.returncode == 0
     until(lambda: messages(told(mail))["deferred"] == 1500, 60)
 
