@@ -171,7 +171,7 @@ def _kinds(settings: type[Any]) -> dict[str, str]:
 def _kind(hint: Any) -> str | None:
     if hint is Secret or issubclass(get_origin(hint) or hint, Enum):
         return "secret" if hint is Secret else "text"
-    return {bool: "boolean", int: "integer", float: "number", str: "text", tuple: "list", dict: "map"}.get(
+    return {bool: "boolean", int: "integer", str: "text", tuple: "list", dict: "map"}.get(
         get_origin(hint) or hint
     )
 

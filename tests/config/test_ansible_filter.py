@@ -88,7 +88,7 @@ def test_what_is_added_cannot_slip_into_the_section_before():
 def test_every_kind_of_setting_is_known_to_the_filter():
     """What docs/generate.py writes and what the filter reads are the same words."""
     words = {kind for settings in KINDS.values() for kind in settings.values()}
-    assert words <= {"text", "integer", "number", "boolean", "list", "map", "secret"}
+    assert words <= {"text", "integer", "boolean", "list", "map", "secret"}
 
 
 def old(**variables):

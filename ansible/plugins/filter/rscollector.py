@@ -24,7 +24,7 @@ options:
     type: dict
     required: true
   kinds:
-    description: "The kind of each setting by type: text, integer, number, boolean, list, map, secret."
+    description: "The kind of each setting by type: text, integer, boolean, list, map, secret."
     type: dict
     required: true
   directory:
@@ -104,8 +104,6 @@ def _as(kind: str | None, value: Any, where: str) -> Any:
     # What templates of older Ansibles make is text, whatever it was; and Ansible takes "a,b" for a list.
     if kind == "integer":
         return int(value)
-    if kind == "number":
-        return float(value)
     if kind == "boolean":
         return _true(value)
     if kind == "text":
