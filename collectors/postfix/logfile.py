@@ -149,8 +149,8 @@ class LogFile:
         found = []
         for path in self._path.parent.glob(f"{self._path.name}*"):
             with suppress(OSError):
-                if path.suffix not in _COMPRESSED:
-                    status = path.stat()
+                status = path.stat()
+                if path.suffix not in _COMPRESSED and stat.S_ISREG(status.st_mode):
                     order = path == self._path, status.st_mtime_ns, -_number(path)
                     found.append((order, path, status.st_ino))
         return [(path, inode) for _, path, inode in sorted(found)]

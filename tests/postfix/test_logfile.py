@@ -294,6 +294,18 @@ def test_what_is_renamed_while_it_is_looked_for_is_found(log):
     assert read(reader) == (log.written, 0)
 
 
+def test_a_directory_with_such_a_name_is_none_of_its_files(log):
+    """Beside the log, when its place is looked for after a rotation."""
+    reader = log.reader()
+    log.write(1)
+    read(reader)
+    log.write(1)
+    log.rename()
+    log.reopen()
+    log.path.with_suffix(".log.old").mkdir()
+    assert read(log.reader()) == (2, 0)
+
+
 def test_where_the_log_cannot_be_read_the_sentence_says_who_may(tmp_path):
     """No file, and no file of that kind."""
     with pytest.raises(Unavailable, match="no such file: does Postfix log there"):
