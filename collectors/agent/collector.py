@@ -1,7 +1,7 @@
 """The collector `agent`.
 
 It runs in a worker, so it finds the agent by the process id that its context tells, and the workers as that
-process's children. A worker's name is the argument behind `rscollector.runtime.worker` in its command line.
+process's children. A worker's name is the argument behind `rscollector.worker` in its command line.
 Memory is shown twice: resident (what `ps` says; shared pages count in every process) and proportional
 (shared pages are divided among their users, so that the sum over processes is what the agent costs).
 """
@@ -40,7 +40,7 @@ OPEN_FILES = Metric(
 )
 THREADS = Metric("agent_process_threads", Kind.GAUGE, "Threads of the process.", labels=_LABELS)
 
-_WORKER_MODULE = "rscollector.runtime.worker"
+_WORKER_MODULE = "rscollector.worker"
 
 
 class Agent(Collector[NoSettings]):

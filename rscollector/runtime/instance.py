@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from rscollector.config.types import Spec
@@ -11,56 +10,39 @@ from rscollector.exposition.validate import Accepted, Drop
 from rscollector.model.events import Counted, Trouble
 from rscollector.model.lifecycle import Machine, State, sentence
 from rscollector.model.metrics import Metric
-from rscollector.runtime.outbox import Outbox
-from rscollector.runtime.workers import Worker
 
 _REMEMBERED = 100
-
-
-class Result(StrEnum):
-    """How a run ended; beside success the words are those of `Trouble`."""
-
-    SUCCESS = "success"
-    UNAVAILABLE = "unavailable"
-    MISCONFIGURED = "misconfigured"
-    BUG = "bug"
-    HANG = "hang"
-    CRASH = "crash"
-    NEIGHBOUR = "neighbour"
+SUCCESS = "success"
+RESULTS = (SUCCESS, *(trouble.value for trouble in Trouble if trouble is not Trouble.MEMORY))
+"""How a run can end; a renewal for want of memory ends none."""
 
 
 @dataclass(slots=True)
 class Instance:
-    """A configured collector. The supervisor owns it. Times are the loop's, `last_success` is Unix time.
+    """A configured collector. The supervisor owns it.
 
-    `worker` is the one that may hold its body; `outbox` is what a sink is to be given, and `nudge` the timer
-    that will have it taken.
+    Times are the loop's, `last_success` is Unix time. `rows` are those of the run that is being committed.
     """
 
     spec: Spec
     machine: Machine = field(default_factory=Machine)
     declared: dict[str, Metric] = field(default_factory=dict)
     rows: list[Any] = field(default_factory=list)
-    deadline: asyncio.TimerHandle | None = None
     retry: asyncio.TimerHandle | None = None
     successor: Spec | None = None
-    worker: Worker | None = None
-    outbox: Outbox | None = None
-    nudge: asyncio.TimerHandle | None = None
 
-    asked_at: float = 0
     duration: float | None = None
     lateness: float | None = None
     last_success: float | None = None
     missed: int = 0
     counted: Counter[Counted] = field(default_factory=Counter)
-    results: Counter[Result] = field(default_factory=Counter)
+    results: Counter[str] = field(default_factory=Counter)
     restarts: Counter[Trouble] = field(default_factory=Counter)
     dropped: Counter[Drop] = field(default_factory=Counter)
     stack: str = ""
     notes: tuple[str, ...] = ()
-    logged: tuple[State, str] | None = None
-    _told: set[str] = field(default_factory=set)
+    _logged: tuple[State, str] | None = None
+    _logged_at_length: set[str] = field(default_factory=set)
 
     @property
     def key(self) -> str:
@@ -74,13 +56,19 @@ class Instance:
             return self.successor.digest
         return "" if self.machine.stopping else self.spec.digest
 
+    def is_news(self, state: State, reason: str) -> bool:
+        """Tell whether this is not what was logged last, and is to be logged now."""
+        news = self._logged != (state, reason)
+        self._logged = state, reason
+        return news
+
     def first_time(self, what: str) -> bool:
         """Tell whether this is to be logged at length; what was logged is forgotten now and then."""
-        if what in self._told:
+        if what in self._logged_at_length:
             return False
-        if len(self._told) >= _REMEMBERED:
-            self._told.clear()
-        self._told.add(what)
+        if len(self._logged_at_length) >= _REMEMBERED:
+            self._logged_at_length.clear()
+        self._logged_at_length.add(what)
         return True
 
     def awaits(self, seq: int) -> bool:
@@ -93,21 +81,9 @@ class Instance:
 
     def committed(self, accepted: Accepted, wall: float) -> None:
         """Count a successful run."""
-        self.results[Result.SUCCESS] += 1
+        self.results[SUCCESS] += 1
         self.dropped.update(accepted.dropped)
         self.last_success = wall
-
-    def forget_nudge(self) -> None:
-        """Cancel the nudge."""
-        if self.nudge:
-            self.nudge.cancel()
-        self.nudge = None
-
-    def disarm(self) -> None:
-        """Cancel the deadline."""
-        if self.deadline:
-            self.deadline.cancel()
-        self.deadline = None
 
     def forget_retry(self) -> None:
         """Cancel the retry."""

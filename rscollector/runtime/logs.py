@@ -12,7 +12,7 @@ import queue
 import sys
 import threading
 
-from rscollector.runtime.priorities import Priorities
+from rscollector.wire.priorities import Priorities
 
 _QUEUE = 1000
 

@@ -1,25 +1,30 @@
 """What one sink is still to be given: bounded, and kept until the sink's worker has said that it keeps it.
 
-A run's samples are encoded once, for all sinks. One batch is in flight at a time; whatever becomes of the
-worker, the next one is given it again.
+A run's values are encoded once, for all sinks. One batch is in flight at a time; whatever becomes of the
+worker, the next one is given it again. The worker is told of a layout ahead of the first run that has it, and
+to forget it when no run will have it any more: when neither the collector nor anything that waits refers to
+it.
 """
 
+import weakref
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
-from rscollector.model.metrics import Metric
+from rscollector.wire.layouts import Layout
+from rscollector.wire.messages import Forget, encoded
 
 _MOST_WAITING = 100_000
 _MOST_AT_ONCE = 2_000
 
 
 class Chunk(NamedTuple):
-    """The samples of a collector's run, encoded, and whose they are."""
+    """A collector's run: how many points it is, its layout, and its values as a line of the wire."""
 
     points: int
-    metrics: tuple[Metric, ...]
-    text: str
+    layout: Layout
+    line: bytes
 
 
 class Outbox:
@@ -30,7 +35,8 @@ class Outbox:
         self.waiting = 0
         self._chunks: deque[Chunk] = deque()
         self._in_flight: list[Chunk] = []
-        self._told: set[Metric] = set()
+        self._told: dict[int, weakref.ref[Layout]] = {}
+        self._gone: list[int] = []
 
     def put(self, chunk: Chunk) -> None:
         """Take in a chunk; when there is no room, the oldest that is not in flight goes."""
@@ -42,20 +48,25 @@ class Outbox:
             self.dropped += gone
 
     def begin(self) -> None:
-        """Take note that the sink is opened anew, and has been told of no metric."""
+        """Take note that the sink is opened anew, and has been told of nothing."""
         self._told.clear()
+        self._gone.clear()
 
-    def next(self, *, everything: bool = False) -> tuple[str, list[Metric]]:
-        """Return what is to be given now, as a list in JSON, and the metrics that it needs to be told of."""
+    def next(self, *, everything: bool = False) -> bytes:
+        """Return what is to be given now: the lines that go ahead of the question."""
         points = sum(chunk.points for chunk in self._in_flight)
         while self._chunks and (everything or points < _MOST_AT_ONCE):
             points += self._chunks[0].points
             self._in_flight.append(self._chunks.popleft())
-        new = _distinct(self._in_flight) - self._told
-        self._told |= new
-        return f"[{','.join(chunk.text for chunk in self._in_flight)}]", sorted(
-            new, key=lambda each: each.name
-        )
+        gone, self._gone = self._gone, []
+        forget = [encoded(Forget(gone))] if gone else []
+        new = [chunk.layout for chunk in self._in_flight if chunk.layout.number not in self._told]
+        return b"".join([*forget, self._tell(new), *(chunk.line for chunk in self._in_flight)])
+
+    def layouts(self, numbers: Iterable[object]) -> bytes:
+        """Return the lines that tell of layouts which the worker says it does not know."""
+        asked = set(numbers)
+        return self._tell(chunk.layout for chunk in self._in_flight if chunk.layout.number in asked)
 
     def confirm(self) -> None:
         """Forget what was in flight: the sink keeps it."""
@@ -67,6 +78,13 @@ class Outbox:
         """Whether something waits that is not in flight."""
         return bool(self._chunks)
 
+    def _tell(self, layouts: Iterable[Layout]) -> bytes:
+        distinct = {layout.number: layout for layout in layouts}
+        for number, layout in distinct.items():
+            self._told[number] = weakref.ref(layout, partial(self._unused, number))
+        return b"".join(encoded(layout.told()) for layout in distinct.values())
 
-def _distinct(chunks: Iterable[Chunk]) -> set[Metric]:
-    return {metric for chunk in chunks for metric in chunk.metrics}
+    def _unused(self, number: int, _layout: object) -> None:
+        """Nobody refers to a layout any more."""
+        if self._told.pop(number, None):
+            self._gone.append(number)

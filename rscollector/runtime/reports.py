@@ -8,22 +8,20 @@ from rscollector.runtime.instance import Instance
 
 log = logging.getLogger("rscollector")
 
-_WELL = (State.IDLE, "")
 _LINES = 40
 
 
 def change(instance: Instance, before: Machine, now: float, series: int) -> None:
     """Log that a collector has begun to collect, or has run into trouble that was not logged last."""
     machine = instance.machine
-    if machine.state is State.IDLE and before.state is State.COLLECTING and instance.logged != _WELL:
-        instance.logged = _WELL
+    if machine.state is before.state:
+        return
+    if machine.state is State.IDLE and before.state is State.COLLECTING and instance.is_news(State.IDLE, ""):
         again = f" again after {_failures(before.failures)}" if before.failures else ""
         log.info("%s: collecting%s, %d series", instance.key, again, series)
-    if machine.state in (State.BACKOFF, State.REMOVED):
-        told = (machine.state, machine.reason)
-        if told != instance.logged and machine.reason and machine.state is not before.state:
-            instance.logged = told
-            log.warning("%s: %s", instance.key, instance.sentence(now))
+    in_trouble = machine.state in (State.BACKOFF, State.REMOVED) and machine.reason
+    if in_trouble and instance.is_news(machine.state, machine.reason):
+        log.warning("%s: %s", instance.key, instance.sentence(now))
 
 
 def dropped(instance: Instance, accepted: Accepted) -> None:

@@ -9,15 +9,14 @@ import time
 from typing import Any
 
 import rscollector
-from rscollector.config.types import Config
 from rscollector.runtime.instance import Instance
 from rscollector.runtime.supervisor import Supervisor
-from rscollector.runtime.telemetry import Vitals
+from rscollector.runtime.vitals import Vitals
 
 
-def status(config: Config, supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]:
+def status(supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]:
     """Return the agent's status at the loop's time `now`."""
-    instances = supervisor.instances
+    instances, config = supervisor.instances, vitals.config
     return {
         "version": rscollector.__version__,
         "pid": os.getpid(),
@@ -56,7 +55,7 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
         "failures": machine.failures,
         "hangs": len(machine.hangs),
         "worker": spec.worker,
-        "worker_pid": instance.worker.pid if instance.worker else None,
+        "worker_pid": supervisor.bodies.pid(instance.key),
         "last_stack": instance.stack,
         "notes": list(instance.notes) if supervisor.up(instance) else [],
     }

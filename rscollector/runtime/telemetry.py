@@ -8,7 +8,7 @@ import math
 import platform
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from prometheus_client import ProcessCollector
@@ -20,8 +20,9 @@ from rscollector.exposition.validate import Drop
 from rscollector.model.events import Counted, Trouble
 from rscollector.model.lifecycle import State
 from rscollector.model.metrics import Kind, Metric, Sample
-from rscollector.runtime.instance import Instance, Result
+from rscollector.runtime.instance import RESULTS, Instance
 from rscollector.runtime.supervisor import Supervisor
+from rscollector.runtime.vitals import Vitals
 
 _TYPE = ("type",)
 
@@ -102,21 +103,6 @@ _DECLARED = {metric.name: metric for metric in METRICS}
 _AT_ONCE = 10  # collectors that are rendered in one step of the loop, about 0.2 ms each
 
 
-@dataclass(slots=True)
-class Vitals:
-    """What the agent knows of itself beside its collectors; the agent keeps it up to date."""
-
-    started: float
-    loop_lag: float = 0
-    reload_ok: bool = True
-    reloaded_at: float = 0
-    reload_error: str = ""
-    steps: int = 0
-    suspends: int = 0
-    log_dropped: int = 0
-    evicted: int = 0
-
-
 class Telemetry:
     """Renders the agent's own metrics ahead of the scrapes: in a large configuration they take long.
 
@@ -131,6 +117,9 @@ class Telemetry:
         self._process = ProcessCollector(registry=None)
         self._process_chunks: dict[Format, bytes] = {}
         self._seconds = 0
+        self._read = 0
+        self._to_render: dict[str, None] = {}
+        self._rendered: set[str] = set()
 
     @property
     def generation(self) -> tuple[int, int]:
@@ -159,18 +148,28 @@ class Telemetry:
 
     def _render_all(self) -> None:
         self.render_some()
-        if self._supervisor.changed:
+        if self._to_render:
             asyncio.get_running_loop().call_soon(self._render_all)
 
     def render_some(self) -> None:
         """Render what has changed about a few collectors."""
-        for _ in range(min(_AT_ONCE, len(self._supervisor.changed))):
-            key = self._supervisor.changed.pop()
+        self._read_changes()
+        for key in list(islice(self._to_render, _AT_ONCE)):
+            del self._to_render[key]
             instance = self._supervisor.instances.get(key)
             if instance is None:
                 self._store.drop(key)
+                self._rendered.discard(key)
             else:
                 self._commit(key, self._rows(instance))
+                self._rendered.add(key)
+
+    def _read_changes(self) -> None:
+        news = self._supervisor.changes.since(self._read)
+        self._read = news.number
+        self._to_render.update(dict.fromkeys(news.keys))
+        if news.missed:
+            self._to_render.update(dict.fromkeys((*self._rendered, *self._supervisor.instances)))
 
     def _commit(self, key: str, rows: Iterable[tuple[Any, ...]]) -> None:
         parts = ((metric.name, tuple(values), value) for metric, *values, value in rows)
@@ -185,8 +184,8 @@ class Telemetry:
         yield MISSED, instance.missed
         yield SKIPPED, instance.counted[Counted.SKIPPED]
         yield SERIES, self._supervisor.store.series(instance.key)
-        for result in Result:
-            yield RUNS, result.value, instance.results[result]
+        for result in RESULTS:
+            yield RUNS, result, instance.results[result]
         for reason in Drop:
             yield DROPPED, reason.value, instance.dropped[reason]
         for trouble in Trouble:
@@ -198,9 +197,9 @@ class Telemetry:
         ):
             if value is not None:
                 yield metric, value
-        if instance.outbox:
-            yield WAITING, instance.outbox.waiting
-            yield SINK_DROPPED, instance.outbox.dropped
+        if outbox := self._supervisor.deliveries.outbox(instance.key):
+            yield WAITING, outbox.waiting
+            yield SINK_DROPPED, outbox.dropped
 
     def _own(self, now: float) -> Iterable[tuple[Any, ...]]:
         vitals, supervisor = self._vitals, self._supervisor
@@ -213,7 +212,7 @@ class Telemetry:
             (STEPS, vitals.steps),
             (SUSPENDS, vitals.suspends),
             (LOG_DROPPED, vitals.log_dropped),
-            (OUTPUT_DROPPED, supervisor.lines_dropped()),
+            (OUTPUT_DROPPED, supervisor.bodies.lines_dropped()),
             (EVICTED, vitals.evicted),
             (BUILD, rscollector.__version__, platform.python_version(), 1),
         )

@@ -60,7 +60,8 @@ async def main():
     from ticks import spec
 
     from rscollector.runtime.supervisor import Supervisor
-    from rscollector.runtime.telemetry import Telemetry, Vitals
+    from rscollector.runtime.telemetry import Telemetry
+    from rscollector.runtime.vitals import Vitals
 
     loop = asyncio.get_running_loop()
     supervisor = Supervisor("host", 10**5)
@@ -81,12 +82,8 @@ async def main():
     results = sum(
         (each.results for each in supervisor.instances.values()), start=type(_first(supervisor).results)()
     )
-    print(
-        json.dumps(
-            {"ticks": ticks, "samples": samples, "results": {key.value: n for key, n in results.items()}}
-        )
-    )
-    supervisor.kill_all()
+    print(json.dumps({"ticks": ticks, "samples": samples, "results": results}))
+    supervisor.bodies.kill_all()
     await supervisor.stop(500)
 
 

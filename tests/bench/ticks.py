@@ -64,15 +64,15 @@ class Watched(Supervisor):
             self.late.append((self._loop.time() - due.slot) * 1e3)
         super()._tick(due)
 
-    def _overdue(self, instance, waited):
-        self._deadlines[instance.key] = instance.asked_at + waited
-        super()._overdue(instance, waited)
+    def overdue(self, key, waited):
+        self._deadlines[key] = self.bodies._bodies[key].asked_at + waited
+        super().overdue(key, waited)
 
-    def exited(self, worker, death):
-        due = self._deadlines.pop(death.culprit, None)
+    def lost(self, key, loss):
+        due = self._deadlines.pop(key, None)
         if due is not None:
             self.killed.append((self._loop.time() - due) * 1e3)
-        super().exited(worker, death)
+        super().lost(key, loss)
 
 
 def spec(type_, name, worker, **settings):
@@ -119,7 +119,7 @@ async def hang(count, _shared):
         await asyncio.sleep(0.1)
     storm, killed = list(supervisor.late), list(supervisor.killed)
     await supervisor.stop(5)
-    supervisor.kill_all()
+    supervisor.bodies.kill_all()
     return calm, storm, killed
 
 
@@ -136,16 +136,7 @@ class Heap:
         """Note how late it is, and have the same work done: ask, read, commit."""
         self.late.append((self.loop.time() - due) * 1e3)
         self.loop.call_at(due + 1, self.tick, due + 1, key)
-        instance = self.helper.instances[key]
-        instance.worker.ask(self.question(instance))
-
-    def question(self, instance):
-        """Return what the agent would ask."""
-        from rscollector.runtime.workers import Question
-
-        instance.asked_at = self.loop.time()
-        fields = {"name": instance.spec.name, "interval": 1.0}
-        return Question("collect", instance.key, 0, 0.8, 4000, fields)
+        self.helper.bodies.collect(key, 0)
 
 
 async def heap(count, shared):
@@ -157,16 +148,13 @@ async def heap(count, shared):
         helper.add(spec("load", f"i{number}", worker, series=SERIES))
     await _all_up(helper)
     for key in list(helper.instances):
-        helper.schedule.remove(key)  # the workers stay, the schedule and the lifecycle go
-    helper._arm_schedule()
-    helper.sent = lambda question: None
+        helper.ticks.remove(key)  # the workers stay, the schedule and the lifecycle go
 
-    def answered(_worker, question, answer):
-        instance = helper.instances[question.instance]
-        expires = made.loop.time() + 3
-        helper.store.commit(instance.key, answer.rows, instance.declared, limit=1000, expires=expires)
+    def collected(key, run):
+        declared, expires = helper.instances[key].declared, made.loop.time() + 3
+        helper.store.commit(key, run.rows, declared, limit=1000, expires=expires)
 
-    helper.answered = answered
+    helper.collected = collected
     now = made.loop.time()
     for key in helper.instances:
         due = now + 1 + phase("host", key, 1.0)
@@ -175,7 +163,7 @@ async def heap(count, shared):
     made.late.clear()
     await asyncio.sleep(SECONDS)
     late = list(made.late)
-    helper.kill_all()
+    helper.bodies.kill_all()
     return late
 
 

@@ -22,9 +22,9 @@ def test_the_agents_process_is_measured():
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        (["python3", "-P", "-m", "rscollector.runtime.worker", "galera/main", "5", "6", "7"], "galera/main"),
+        (["python3", "-P", "-m", "rscollector.worker", "galera/main", "5", "6", "7"], "galera/main"),
         (["python3", "-m", "rscollector.config"], ""),
-        (["python3", "-m", "rscollector.runtime.worker"], ""),
+        (["python3", "-m", "rscollector.worker"], ""),
         ([], ""),
     ],
 )

@@ -1,5 +1,6 @@
 """A real agent with real workers: what it does when a collector does what it should not."""
 
+import json
 import os
 import re
 import signal
@@ -31,7 +32,7 @@ def test_a_hang_is_killed_with_its_stack_while_the_others_go_on(agent, do, place
     until(lambda: f"no answer for 3 s, killed ({place}" in started.log)
     bad = started.collector("rogue/bad")
     assert "most recent call first" in bad["last_stack"]
-    assert "runtime/worker.py" not in bad["last_stack"]
+    assert "rscollector/worker/" not in bad["last_stack"]
     assert started.value("rscollector_collector_up", type="tame") == 1
 
 
@@ -146,25 +147,31 @@ def test_a_collector_that_is_removed_in_the_middle_is_gone_in_time(agent):
 @pytest.mark.parametrize(
     ("text", "count", "reason"),
     [
-        ("nonsense\\n", 1, "the worker sent a line that is not JSON: b'nonsense'"),
-        ("x", 100000, "the worker sent a line of more than 65536 bytes"),
+        ("nonsense\n", 1, "a line that is not JSON: b'nonsense'"),
+        ("x", 100000, "a line of more than 65536 bytes"),
+        ('{"op":"opened","seq":2}\n', 1, "'opened' where an answer was expected"),
+        ('{"op":"gone","seq":2}\n', 1, "'gone' where a message was expected"),
+        ('{"op":"failed","seq":2,"kind":"x"}\n', 1, "'failed' with the fields 'seq, kind'"),
         (
-            '{\\"op\\":\\"opened\\",\\"seq\\":2}\\n',
+            '{"op":"failed","seq":2,"kind":"x","reason":"","traceback":""}\n',
             1,
-            "the worker sent 'opened' where an answer was expected",
+            "'failed' with 'x' as its kind",
         ),
+        ('{"op":"values","seq":2,"values":[1]}\n', 5000, "more than the 4000 rows that were asked for"),
+        ('{"op":"rows","seq":2,"rows":[1]}\n', 5000, "more than the 4000 rows that were asked for"),
         (
-            '{\\"op\\":\\"failed\\",\\"seq\\":2,\\"kind\\":\\"x\\"}\\n',
+            '{"op":"values","seq":2,"values":[1]}\n{"op":"done","seq":2,"layout":0,"memory":1,"notes":[]}\n',
             1,
-            "the worker sent 'failed' where an answer was",
+            "1 values for a layout of 0 rows",
         ),
+        ('{"op":"unknown","seq":2,"layouts":[7]}\n', 2, "'unknown' where an answer was expected"),
     ],
 )
 def test_a_worker_that_lies_is_killed(agent, text, count, reason):
     """Whatever does not belong on the wire is a crash, with what was sent as the reason."""
-    started = agent(AGENT + rogue("wire", text=f'"{text}"', count=count, timeout='"30s"') + TAME)
+    started = agent(AGENT + rogue("wire", text=json.dumps(text), count=count, timeout='"30s"') + TAME)
     until(lambda: runs(started, "crash") >= 1)
-    until(lambda: reason in started.log)
+    until(lambda: f"the worker sent {reason}" in started.log)
     until(lambda: started.collector("tame/good")["up"])
 
 
@@ -253,6 +260,68 @@ def test_samples_leave_the_page_when_the_collector_fails(agent, tmp_path):
     until(lambda: started.value("rogue_runs_total", name="bad") is None)
     last = until(lambda: started.value("rscollector_collector_last_success_timestamp_seconds", type="rogue"))
     assert time.time() - 20 < last < time.time()
+
+
+def test_samples_leave_the_page_after_three_intervals_without_new_ones(agent):
+    """A collector that takes very long, and fails in nothing, does not keep its old samples shown."""
+    slow = rogue("slow", first=1, count=60, interval='"1s"', timeout='"2m"')
+    started = agent(AGENT + slow + TAME)
+    until(
+        lambda: started.state("rogue/bad") == "collecting" and started.value("rogue_runs_total", name="bad")
+    )
+    until(lambda: "rogue/bad: its samples are older than 3 intervals" in started.log, timeout=25)
+    assert started.value("rogue_runs_total", name="bad") is None
+    assert started.state("rogue/bad") == "collecting"
+
+
+def test_a_reload_changes_how_many_series_there_may_be(agent):
+    """All collectors together have no more than the new limit allows, from their next run on."""
+    many = rogue("many", count=50)
+    started = agent(AGENT + many)
+    until(lambda: started.collector("rogue/bad")["series"] == 51)
+    started.reload(AGENT.replace("[web]", "max_series_total = 20\n[web]") + many)
+    until(lambda: started.collector("rogue/bad")["series"] == 20)
+
+
+def test_what_a_collector_still_waited_to_be_asked_is_not_asked_when_it_ends(agent):
+    """One whose neighbour is at work is closed as soon as that is done, without one run more of its own."""
+    busy = rogue("slow", name="busy", kind="tame", count=3, timeout='"1m"')
+    waits = rogue("slow", name="waits", kind="tame", first=1, count=60, timeout='"2m"')
+    started = agent(AGENT + waits + busy)
+    until(lambda: started.state("tame/busy") == "collecting" and started.state("tame/waits") == "collecting")
+    started.reload(AGENT + busy)
+    until(lambda: started.collector("tame/waits") is None, timeout=40)
+    assert runs(started, "crash", name="busy", kind="tame") == 0
+
+
+def test_collectors_that_are_to_end_before_their_workers_are_born_leave_nothing(agent):
+    """Workers are started one after the other; those whose turn has not come are never started."""
+    many = "".join(rogue("fine", f"n{number}") for number in range(60))
+    started = agent(AGENT + many)
+    started.reload(AGENT + TAME)
+    until(lambda: [each["type"] for each in started.status()["collectors"]] == ["tame"])
+    until(lambda: started.collector("tame/good")["up"] and len(started.family()) == 1)
+    assert started.log.count("worker started") < 60
+
+
+def test_a_worker_of_another_version_is_not_understood_and_the_agent_says_so(agent, tmp_path):
+    """Its package was upgraded under the running agent; the reason says what to do."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'rscollector.worker' in sys.orig_argv:\n"
+        "    import rscollector.wire\n"
+        "    rscollector.wire.VERSION = 7\n"
+    )
+    plugins = str(Path(__file__).parent.parent / "plugins")
+    started = agent(AGENT + rogue("fine") + TAME, PYTHONPATH=f"{tmp_path}{os.pathsep}{plugins}")
+    until(lambda: started.state("rogue/bad") == "removed")
+    assert started.collector("rogue/bad")["reason"].startswith(
+        "its worker speaks version 7 of the wire and the agent version 1: the package was upgraded; "
+        "restart the agent (systemctl restart rscollector); removed, next attempt in "
+    )
+    until(lambda: started.state("tame/good") == "removed")
+    until(lambda: started.family() == [])
+    assert started.stop() == 0
 
 
 def test_a_plugin_that_cannot_be_imported_removes_only_its_own_instances(agent):

@@ -14,9 +14,9 @@ from harness import alive, until
 from rogues import AGENT, TAME, rogue, runs
 
 from rscollector.runtime.control import is_foreign
-from rscollector.runtime.worker import Server
-from rscollector.runtime.workers import Worker
+from rscollector.runtime.worker_process import WorkerProcess
 from rscollector.web.listeners import CannotListen, Connections, listen_unix
+from rscollector.worker.secrets import Secrets
 
 TRACER = """
 import ctypes, sys, time
@@ -92,11 +92,11 @@ def test_a_worker_that_does_not_end_when_it_is_hung_up_on_is_killed():
 
     async def main():
         owner = Nobody()
-        worker = Worker("local", owner)
+        worker = await WorkerProcess.start("local", owner)
         os.kill(worker.pid, signal.SIGSTOP)
         worker.hang_up()
         death = await asyncio.wait_for(owner.ended, 20)
-        assert death.asked
+        assert death.reason == "the worker ended"
         assert not alive(worker.pid)
 
     asyncio.run(main())
@@ -122,12 +122,10 @@ def test_secrets_are_masked_in_logged_tracebacks(agent):
 
 def test_a_secret_that_begins_with_another_is_masked_whole():
     """Of two secrets the longer one is replaced first."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        server = Server(ours, -1, 0)
-        for secret in ("abcd", "abcdefgh", "abcdef"):
-            server._remembered({"value": secret})
-        assert server.masked("with abcdefgh, abcdef and abcd") == "with ***, *** and ***"
+    secrets = Secrets()
+    for secret in ("abcd", "abcdefgh", "abcdef"):
+        secrets.remembered({"value": secret})
+    assert secrets.masked("with abcdefgh, abcdef and abcd") == "with ***, *** and ***"
 
 
 def test_children_that_were_there_before_the_agent_are_left_alone(agent):

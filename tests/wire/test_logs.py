@@ -10,8 +10,8 @@ import pytest
 
 from rscollector.runtime.control import candidates, socket_path
 from rscollector.runtime.logs import Log, under_journal
-from rscollector.runtime.priorities import Priorities, level_and_text
 from rscollector.runtime.systemd import Notifier
+from rscollector.wire.priorities import Priorities, level_and_text
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,46 @@
-"""What goes between agent and worker, and out of a worker's mouth."""
+"""What goes between agent and worker: lines, messages, layouts."""
 
-import asyncio
 import json
-import socket
+import re
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rscollector.model.metrics import Distribution, Kind, Metric, Sample
-from rscollector.runtime.output import Output
-from rscollector.runtime.wire import (
-    MAX_LINE,
-    Garbage,
-    Lines,
-    batches,
-    declaration,
-    declared,
-    encode,
-    row,
-    samples,
+from rscollector.model.errors import FailureKind
+from rscollector.model.metrics import Distribution, Kind, Metric
+from rscollector.wire import VERSION
+from rscollector.wire.declarations import declaration, declared
+from rscollector.wire.layouts import Layout, Rows, keys, plain, rows, values
+from rscollector.wire.lines import MAX_LINE, Garbage, Lines, batches, parsed, slices, written
+from rscollector.wire.messages import (
+    Answer,
+    Collect,
+    Done,
+    Failed,
+    Hello,
+    Open,
+    Parcel,
+    Question,
+    Run,
+    Values,
+    decoded,
+    encoded,
+    part,
 )
-from rscollector.runtime.workers import place, readable
 
-messages = st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.integers()))
+payloads = st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.integers()))
 
 
-@given(st.lists(messages), st.lists(st.integers(1, 40)))
-def test_messages_arrive_whole_however_the_stream_is_cut(sent, cuts):
-    """Chunks of any size give the same messages in the same order."""
-    stream = b"".join(map(encode, sent))
+@given(st.lists(payloads), st.lists(st.integers(1, 40)))
+def test_lines_arrive_whole_however_the_stream_is_cut(sent, cuts):
+    """Chunks of any size give the same objects in the same order."""
+    stream = b"".join(written(each).encode() + b"\n" for each in sent)
     lines, got = Lines(), []
     while stream:
         size = cuts.pop() if cuts else len(stream)
-        got += lines.feed(stream[:size])
+        got += map(parsed, lines.feed(stream[:size]))
         stream = stream[size:]
     assert got == sent
 
@@ -47,27 +54,80 @@ def test_messages_arrive_whole_however_the_stream_is_cut(sent, cuts):
         (b"\xff\xfe\n", "a line that is not JSON"),
         (b"x" * (MAX_LINE + 1), f"a line of more than {MAX_LINE} bytes"),
         (b"x" * (MAX_LINE + 1) + b"\n", f"a line of more than {MAX_LINE} bytes"),
+        (b"{}\n", "None where a message was expected"),
+        (b'{"op":["done"]}\n', "['done'] where a message was expected"),
+        (b'{"op":"bye"}\n', "'bye' where a message was expected"),
+        (b'{"op":"closed"}\n', "'closed' with the fields ''"),
+        (b'{"op":"closed","seq":1,"more":2}\n', "'closed' with the fields 'seq, more'"),
+        (b'{"op":"closed","seq":true}\n', "'closed' with True as its seq"),
+        (b'{"op":"closed","seq":1.5}\n', "'closed' with 1.5 as its seq"),
+        (b'{"op":"values","seq":1,"values":{}}\n', "'values' with {} as its values"),
+        (
+            b'{"op":"failed","seq":1,"kind":"hang","reason":"","traceback":""}\n',
+            "'failed' with 'hang' as its kind",
+        ),
     ],
 )
 def test_what_is_no_message_is_garbage(data, reason):
     """Whoever sends it is named with what was wrong, and no more than a line of it is kept."""
     with pytest.raises(Garbage) as refused:
-        list(Lines().feed(data))
+        list(map(decoded, Lines().feed(data)))
     assert str(refused.value).startswith(reason)
+
+
+MESSAGES = [
+    Open(1, "x/a", 10.0, "x", "a", "x:X", {"password": {"value": "s"}}, 15.0, 10.0, "db1", {"a": "b"}),
+    Collect(2, "x/a", 0.5, 4000, 7),
+    Run(1795208406, 7, [1, 2.5, "up"]),
+    Done(2, 7, 1 << 24, ["a note"]),
+    Failed(2, FailureKind.BUG, "a reason", "a traceback"),
+    Hello(VERSION),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_survives_the_wire(message):
+    """Each field arrives as it was, whole numbers for seconds included."""
+    assert decoded(encoded(message).rstrip(b"\n")) == message
+
+
+def test_the_greeting_keeps_its_form_for_ever():
+    """A worker of any version can be told apart by an agent of any other."""
+    assert encoded(Hello(7)) == b'{"op":"hello","wire":7}\n'
+
+
+def test_the_table_of_the_room_names_every_message():
+    """The protocol as it is described is the protocol as it is typed."""
+    import rscollector.wire
+
+    table = rscollector.wire.__doc__.split("\n\n")[1]
+    told = {found[1] for line in table.splitlines() if (found := re.match(r".{20} (\w+) ", line))}
+    types = (*get_args(Question), *get_args(Parcel), *get_args(Answer))
+    assert {kind.__name__.lower() for kind in types} == told
 
 
 @given(st.lists(st.text(max_size=3000), max_size=100))
 def test_batches_lose_nothing_and_no_line_is_too_long(items):
     """Items are packed into lines within the limit, in their order."""
-    lines = list(batches("rows", 7, "rows", items))
+    lines = [part(Values, 10**9, array) for array in batches(items)]
     assert all(len(line) <= MAX_LINE for line in lines)
-    assert [item for line in lines for item in json.loads(line)["rows"]] == items
+    assert [item for line in lines for item in json.loads(line)["values"]] == items
 
 
-def test_an_item_that_fits_into_no_line_is_refused():
-    """A single label value of 64 KiB is its collector's fault, not the wire's."""
+@given(st.lists(st.floats(allow_nan=False) | st.integers() | st.text(max_size=3000), max_size=100))
+def test_slices_lose_nothing_and_no_line_is_too_long(items):
+    """Many values at a time, or few where they are long: they are all there, in their order."""
+    items *= 50
+    lines = [part(Values, 10**9, array) for array in slices(items, plain)]
+    assert all(len(line) <= MAX_LINE for line in lines)
+    assert [item for line in lines for item in json.loads(line)["values"]] == items
+
+
+@pytest.mark.parametrize("cut", [batches, lambda items: slices(items, plain)])
+def test_an_item_that_fits_into_no_line_is_refused(cut):
+    """A single text of 64 KiB is its collector's fault, not the wire's."""
     with pytest.raises(ValueError, match="too long for the wire"):
-        list(batches("rows", 1, "rows", ["x" * MAX_LINE]))
+        list(cut(["a", "x" * MAX_LINE]))
 
 
 METRICS = [
@@ -84,7 +144,7 @@ def test_a_declaration_survives_the_wire(metric):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{}, {"name": "x"}, {"kind": "gauge", "name": "X", "help": ""}, {"kind": 5}]
+    "wrong", [{}, {"name": "x"}, {"kind": "gauge", "name": "X", "help": ""}, {"kind": 5}, 5]
 )
 def test_a_declaration_that_is_none_is_garbage(wrong):
     """A worker that declares nonsense is not trusted."""
@@ -95,98 +155,38 @@ def test_a_declaration_that_is_none_is_garbage(wrong):
 @pytest.mark.parametrize("value", [1, 2.5, 2**63 + 1, -(10**30), "up", Distribution((1, 2, 3), 4.5)])
 def test_a_value_survives_the_wire(value):
     """Whole numbers stay whole, however large, and distributions stay distributions."""
-    sent = json.loads(json.dumps(row(Sample(METRICS[0], ("1", "\udce9"), value))))
-    ((name, labels, got),) = samples([sent])
-    assert (name, labels, got, type(got)) == ("x_n", ["1", "\udce9"], value, type(value))
+    sent = json.loads(written([value], plain))
+    (got,) = values(sent)
+    assert (got, type(got)) == (value, type(value))
 
 
-def test_rows_that_are_none_are_left_for_validation():
-    """Odd rows arrive as they are, and are counted there."""
-    assert list(samples([5, [1], ["x", [], {"counts": 5}]])) == [5, [1], ("x", [], None)]
+def test_what_is_no_value_is_refused_where_it_is_written():
+    """A collector that gives an object as its value is told so, and the wire never sees it."""
+    with pytest.raises(TypeError, match="object is no value of a sample"):
+        written([object()], plain)
 
 
-def test_a_stack_is_read_for_its_place_and_without_our_own_frames():
-    """The innermost frame of the last thread is the place; the frames around the plugin say nothing."""
-    dump = (
-        "Timeout (0:00:09)!\nThread 0x1 (most recent call first):\n"
-        '  File "/usr/lib/python3/threading.py", line 9 in wait\n\n'
-        "Thread 0x2 (most recent call first):\n"
-        '  File "/usr/lib/python3/dist-packages/pymongo/network.py", line 332 in receive\n'
-        '  File "/usr/share/rscollector/rscollector/runtime/worker.py", line 5 in serve\n'
-        '  File "<frozen runpy>", line 88 in _run_code\n'
-    )
-    assert place(dump) == "in pymongo/network.py:332"
-    assert "worker.py" not in readable(dump)
-    assert "network.py" in readable(dump)
-    assert (place(""), place("nonsense")) == ("", "")
+def test_values_are_put_into_the_layout_that_was_told():
+    """A run is its layout and its values, in order; what is odd in either is left for validation."""
+    layout = rows(7, [["x_n", ["1", "\udce9"]], 5, ["x_n"]])
+    assert layout.number == 7
+    assert layout.with_values([1, [], 3]) == [
+        ("x_n", ["1", "\udce9"], 1),
+        (5, None, None),
+        (["x_n"], None, 3),
+    ]
 
 
-def heard(*chunks, **options):
-    """Return the lines that were passed on of what a child wrote, and how many were dropped."""
-
-    async def listen():
-        lines = []
-        output = Output(lines.append, **options)
-        for chunk in chunks:
-            output.theirs.sendall(chunk)
-            await asyncio.sleep(0.01)
-        output.theirs.close()
-        await asyncio.sleep(0.01)
-        output.close()
-        return lines, output.dropped
-
-    return asyncio.run(listen())
+@pytest.mark.parametrize("told", [[], [1], [1, 2, 3]])
+def test_values_that_do_not_fit_the_layout_are_garbage(told):
+    """A number is never shown under another one's name."""
+    with pytest.raises(Garbage, match=f"{len(told)} values for a layout of 2 rows"):
+        Rows(1, [("x_n", []), ("x_n", [])]).with_values(told)
 
 
-def test_lines_are_passed_on_as_they_are():
-    """Cut anywhere, without a last newline, and not UTF-8: each line is a line."""
-    assert heard(b"one\ntw", b"o\n\xff\nlast") == (["one", "two", "\ufffd", "last"], 0)
-
-
-def test_more_lines_than_allowed_are_counted():
-    """The burst is passed on and the rest is a number."""
-    assert heard(b"line\n" * 100, burst=10) == (["line"] * 10, 90)
-
-
-def test_a_line_without_an_end_is_cut():
-    """A child that never writes a newline costs no more than a line."""
-    lines, _ = heard(b"x" * 50000, b"y" * 50000)
-    assert [len(line) for line in lines] == [2000]
-
-
-def test_a_flood_of_a_hundred_megabytes_neither_blocks_nor_grows():
-    """What is too much is read and forgotten, while the loop goes on."""
-
-    async def flood():
-        lines, late = [], 0.0
-        loop = asyncio.get_running_loop()
-        output = Output(lines.append)
-        chunk = b"flood\n" * 10922
-
-        def write():
-            for _ in range(1600):
-                output.theirs.sendall(chunk)
-            output.theirs.close()
-
-        writing = loop.run_in_executor(None, write)
-        while not writing.done():
-            before = loop.time()
-            await asyncio.sleep(0.01)
-            late = max(late, loop.time() - before - 0.01)
-        await asyncio.sleep(0.1)
-        output.close()
-        return len(lines), output.dropped, late, len(output._rest)
-
-    passed, dropped, late, rest = asyncio.run(flood())
-    assert passed + dropped == 1600 * 10922
-    assert passed <= 500
-    assert rest == 0
-    assert late < 1
-
-
-def test_a_socketpair_that_is_gone_is_the_end():
-    """A reset by the other side ends the listening and nothing else."""
-    ours, theirs = socket.socketpair()
-    ours.close()
-    theirs.close()
-    assert heard() == ([], 0)
+def test_a_layout_survives_the_way_to_a_sink():
+    """The sink knows series and metrics as the agent does; a metric is declared once."""
+    groups = [(METRICS[0], [("1", "2"), ("3", "\udce9")]), (METRICS[1], [()])]
+    told = decoded(encoded(Layout(9, "main", groups).told()).rstrip())
+    assert (told.number, told.name) == (9, "main")
+    assert keys(told) == [(metric, labels) for metric, rows in groups for labels in rows]

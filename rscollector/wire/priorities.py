@@ -1,4 +1,4 @@
-"""The journal's priorities, `<4>` at the beginning of a line: how workers and the agent say how bad it is."""
+"""The level of a line that a worker prints: the journal's priority, such as `<4>`, at its beginning."""
 
 import logging
 

@@ -1,0 +1,360 @@
+"""Which worker holds which collector: opens, asks, closes, kills and renews them, and watches deadlines.
+
+A collector's *body* is what a worker may hold of it. This is the only place that knows the workers, and who
+lives in which: whoever has a line with a worker in it finds its place here. What becomes of a body is told to
+the keeper, in the loop; nothing here waits, and nothing here decides when a collector is asked.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from rscollector.config.types import Spec
+from rscollector.exposition.validate import ROWS_PER_SERIES
+from rscollector.model.metrics import Metric, repaired
+from rscollector.runtime.births import Births
+from rscollector.runtime.worker_process import Death, Heard, Last, Question, WorkerProcess
+from rscollector.wire.layouts import Rows, rows
+from rscollector.wire.messages import Close, Closed, Collect, Done, Failed, Open, Opened
+from rscollector.wire.priorities import level_and_text
+
+log = logging.getLogger("rscollector")
+
+_OPEN_TIMEOUT = 10.0  # starting an interpreter and importing a driver on a busy host
+_NOTES = 10
+_NOTE = 1000
+
+
+class Run(NamedTuple):
+    """What a collect gave: rows (name, label values, value), notes, and the seconds that it took."""
+
+    seq: int
+    rows: list[Any]
+    notes: tuple[str, ...]
+    duration: float
+
+
+class Loss(NamedTuple):
+    """How a body was lost. `charged` is false where another collector in the same worker was to blame.
+
+    `where` is where it was in its code, or the state of its process; `stack` what is known of a culprit's
+    code.
+    """
+
+    reason: str = ""
+    charged: bool = True
+    where: str = ""
+    stack: str = ""
+
+
+class Keeper(Protocol):
+    """Who keeps the collectors, and is told what becomes of their bodies."""
+
+    def opened(self, key: str, seq: int, metrics: list[Metric]) -> None:
+        """Take note that it is open, and of what it may emit."""
+
+    def collected(self, key: str, run: Run) -> None:
+        """Take what it has collected."""
+
+    def failed(self, key: str, answer: Failed) -> None:
+        """Take note that it did not open or collect."""
+
+    def closed(self, key: str) -> None:
+        """Take note that it was closed; `lost` follows."""
+
+    def overdue(self, key: str, waited: float) -> None:
+        """Take note that no answer came in so many seconds."""
+
+    def lost(self, key: str, loss: Loss) -> None:
+        """Take note that the body is gone."""
+
+    def outgrown(self, key: str) -> None:
+        """Have it leave its worker between two ticks."""
+
+    def ended(self) -> None:
+        """Take note that a worker is gone."""
+
+    def layouts(self, key: str, numbers: list[Any]) -> bytes:
+        """Return the lines that tell a sink of layouts."""
+
+
+@dataclass(slots=True)
+class _Body:
+    """What a worker may hold of a collector. `deadline` is that of the question asked at `asked_at`."""
+
+    spec: Spec
+    worker: WorkerProcess | None = None
+    deadline: asyncio.TimerHandle | None = None
+    losing: asyncio.Handle | None = None
+    asked_at: float = 0
+    layout: Rows = field(default_factory=Rows)
+
+    def disarm(self) -> None:
+        """Cancel the deadline."""
+        if self.deadline:
+            self.deadline.cancel()
+        self.deadline = None
+
+
+class Bodies:
+    """The bodies by the collectors' keys, and the workers."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._loop = asyncio.get_running_loop()
+        self._bodies: dict[str, _Body] = {}
+        self._residents: dict[WorkerProcess, set[str]] = {}
+        self._taking_in: dict[str, WorkerProcess] = {}  # by name; a retired worker takes in nobody
+        self._expecting: dict[str, dict[str, int]] = {}  # by name: who enters at its birth
+        self._births = Births(self._start, self)
+        self._lines_dropped = 0
+
+    # --- what the supervisor wants ---
+
+    def add(self, spec: Spec) -> None:
+        """Take note of a collector, which has no body yet."""
+        self._bodies[spec.key] = _Body(spec)
+
+    def forget(self, key: str) -> None:
+        """Forget a collector whose body is gone."""
+        body = self._bodies.pop(key)
+        body.disarm()
+        if body.losing:
+            body.losing.cancel()
+
+    def open(self, key: str, seq: int) -> None:
+        """Open a collector in its worker, which is started if there is none."""
+        name = self._bodies[key].spec.worker
+        worker = self._taking_in.get(name)
+        if worker and not worker.dying:
+            self._enter(key, seq, worker)
+        else:
+            self._expecting.setdefault(name, {})[key] = seq
+            self._births.ask(name)
+
+    def collect(self, key: str, seq: int, parcel: bytes = b"") -> None:
+        """Ask an open collector for its samples."""
+        body = self._bodies[key]
+        most = ROWS_PER_SERIES * body.spec.max_series
+        self._ask(body, Question(Collect(seq, key, body.spec.timeout, most, body.layout.number), parcel))
+
+    def release(self, key: str, seq: int, grace: float, parcel: bytes = b"") -> None:
+        """Close a collector; when that takes longer than `grace`, it is overdue."""
+        body = self._bodies[key]
+        body.disarm()
+        if body.worker is None:  # it is not born yet, or could not be
+            self._withdraw(key, body.spec.worker)
+            self._lose_soon(body, Loss())
+            return
+        body.worker.withdraw(key)
+        self._ask(body, Question(Close(seq, key, grace), parcel))
+        if body.worker.is_busy_with(key):  # while it is busy with a neighbour, that one's deadline runs
+            self._arm(body, grace)
+
+    def kill(self, key: str) -> None:
+        """Kill the worker that holds a collector, on that one's account; the others in it lose theirs now."""
+        worker = self._bodies[key].worker
+        if worker is None:
+            return
+        worker.kill(culprit=key)
+        for neighbour in sorted(self._residents[worker] - {key}):
+            # Not one more line of theirs will run, though it may take the process for ever to be gone.
+            self._move(neighbour, None)
+            self._keeper.lost(neighbour, Loss(_shared(key), charged=False))
+
+    def leave(self, key: str) -> None:
+        """Have nothing of a collector in its worker any more; one that all have left is hung up on."""
+        worker = self._bodies[key].worker
+        self._move(key, None)
+        if worker and not self._residents[worker]:
+            worker.hang_up()
+
+    def kill_all(self) -> None:
+        """Kill every worker that is left, whatever it does, and start none."""
+        self._births.end()
+        for worker in self._residents:
+            worker.kill("was killed when the agent ended")
+
+    # --- what others want to know ---
+
+    def __len__(self) -> int:
+        """Return the number of workers whose processes are not reaped yet."""
+        return len(self._residents)
+
+    def pid(self, key: str) -> int | None:
+        """Return the process id of the worker that holds a collector."""
+        body = self._bodies.get(key)
+        return body.worker.pid if body and body.worker else None
+
+    def lines_dropped(self) -> int:
+        """Return how many lines workers have printed that were not logged."""
+        return self._lines_dropped + sum(worker.dropped_lines for worker in self._residents)
+
+    # --- births: births.Parent ---
+
+    async def _start(self, name: str) -> WorkerProcess:
+        # A sink's worker keeps what it has read, also when the agent has been killed.
+        return await WorkerProcess.start(name, self, outlives=name.startswith("sink/"))
+
+    def born(self, name: str, worker: WorkerProcess) -> None:
+        """Let those in who wait for this worker."""
+        log.debug("%s: worker started, pid %d", name, worker.pid)
+        self._residents[worker] = set()
+        self._taking_in[name] = worker
+        for key, seq in self._expecting.pop(name, {}).items():
+            self._enter(key, seq, worker)
+        if not self._residents[worker]:  # all have withdrawn
+            worker.hang_up()
+
+    def failed(self, name: str, why: str) -> None:
+        """Tell those who wait for this worker that there will be none."""
+        for key in self._expecting.pop(name, {}):
+            self._lose_soon(self._bodies[key], Loss(f"cannot start a worker: {why}"))
+
+    def _lose_soon(self, body: _Body, loss: Loss) -> None:
+        """Tell the keeper in the next turn of the loop, since it is in the midst of something now."""
+        if body.losing:
+            body.losing.cancel()
+        body.losing = self._loop.call_soon(self._keeper.lost, body.spec.key, loss)
+
+    def _withdraw(self, key: str, name: str) -> None:
+        expecting = self._expecting.get(name, {})
+        expecting.pop(key, None)
+        if not expecting:
+            self._expecting.pop(name, None)
+            self._births.withdraw(name)
+
+    # --- who lives where, and what is asked ---
+
+    def _move(self, key: str, worker: WorkerProcess | None) -> None:
+        """Have a collector live in this worker and in no other: nothing else changes that."""
+        body = self._bodies[key]
+        body.disarm()
+        if body.worker:
+            self._residents[body.worker].discard(key)
+        body.worker = worker
+        if worker:
+            self._residents[worker].add(key)
+
+    def _enter(self, key: str, seq: int, worker: WorkerProcess) -> None:
+        body = self._bodies[key]
+        if body.worker is not worker:
+            self.leave(key)
+            self._move(key, worker)
+        body.layout = Rows()
+        spec = body.spec
+        opening = Open(
+            seq=seq,
+            instance=key,
+            timeout=max(_OPEN_TIMEOUT, spec.timeout),
+            type=spec.type,
+            name=spec.name,
+            plugin=spec.plugin,
+            settings=spec.settings,
+            interval=spec.interval,
+            collect_timeout=spec.timeout,
+            host=spec.host,
+            tags=spec.tags,
+        )
+        self._ask(body, Question(opening))
+
+    def _ask(self, body: _Body, question: Question) -> None:
+        if body.worker:  # which it has whenever something is to be asked
+            body.worker.ask(question)
+
+    def _arm(self, body: _Body, seconds: float) -> None:
+        body.disarm()
+        body.deadline = self._loop.call_later(seconds, self._overdue, body, seconds)
+
+    def _overdue(self, body: _Body, waited: float) -> None:
+        body.deadline = None
+        self._keeper.overdue(body.spec.key, waited)
+
+    def _renew_if_grown(self, worker: WorkerProcess, memory: int) -> None:
+        """Have all collectors leave a worker that has grown too large; busy ones do it when done."""
+        retired = self._taking_in.get(worker.name) is not worker
+        limit = max((self._bodies[each].spec.max_memory for each in self._residents[worker]), default=memory)
+        if memory <= limit and not retired:
+            return
+        if not retired:
+            del self._taking_in[worker.name]
+            grown = f"uses {memory >> 20} MiB, more than max_memory = {limit >> 20} MiB"
+            log.warning("%s: its worker %s; it is renewed between two ticks", worker.name, grown)
+        for each in sorted(self._residents[worker]):
+            self._keeper.outgrown(each)
+
+    # --- what workers say: worker_process.Owner ---
+
+    def sent(self, question: Question) -> None:
+        """Arm the deadline of a question that is on the wire now."""
+        body = self._bodies[question.instance]
+        body.asked_at = self._loop.time()
+        self._arm(body, question.message.timeout)
+
+    def answered(self, worker: WorkerProcess, question: Question, last: Last, heard: Heard) -> None:
+        """Tell the keeper what was answered."""
+        key = question.instance
+        body = self._bodies[key]
+        if not isinstance(last, Closed):  # which the end of the process may have to follow, in time too
+            body.disarm()
+        match last:
+            case Opened(seq):
+                self._keeper.opened(key, seq, heard.metrics)
+            case Done(seq, number, memory, notes):
+                run = Run(seq, _read(body, number, heard), _notes(notes), self._loop.time() - body.asked_at)
+                self._keeper.collected(key, run)
+                self._renew_if_grown(worker, memory)
+            case Failed():
+                self._keeper.failed(key, last)
+            case Closed():
+                self._keeper.closed(key)
+                self._closed(worker, key)
+
+    def _closed(self, worker: WorkerProcess, key: str) -> None:
+        """A body was given back: alone in its worker, that ends too; with others, they go on."""
+        if self._residents[worker] == {key}:
+            worker.hang_up()
+            return
+        self._move(key, None)
+        self._keeper.lost(key, Loss())
+
+    def layouts(self, instance: str, numbers: list[Any]) -> bytes:
+        """Return the lines that tell a sink's worker of layouts."""
+        return self._keeper.layouts(instance, numbers)
+
+    def exited(self, worker: WorkerProcess, death: Death) -> None:
+        """Tell of every body that is gone, and who was to blame."""
+        self._lines_dropped += worker.dropped_lines
+        if self._taking_in.get(worker.name) is worker:
+            del self._taking_in[worker.name]
+        residents = sorted(self._residents[worker])
+        for key in residents:
+            self._move(key, None)
+        del self._residents[worker]
+        for key in residents:
+            charged = death.culprit in (None, key)
+            reason = death.reason if charged else _shared(death.culprit)
+            stack = death.stack if key == death.culprit else ""
+            self._keeper.lost(key, Loss(reason, charged, death.where, stack))
+        self._keeper.ended()
+
+    def said(self, worker: WorkerProcess, line: str) -> None:
+        """Log what a worker printed, under its name."""
+        level, text = level_and_text(line)
+        log.log(level, "%s: %s", worker.name, text)
+
+
+def _read(body: _Body, number: int, heard: Heard) -> list[Any]:
+    """Return the rows of a run in the layout that came with it, or in the one before."""
+    if heard.rows or number != body.layout.number:
+        body.layout = rows(number, heard.rows)
+    return body.layout.with_values(heard.values)
+
+
+def _notes(told: list[Any]) -> tuple[str, ...]:
+    return tuple(repaired(str(each)[:_NOTE]) for each in told[:_NOTES])
+
+
+def _shared(culprit: str | None) -> str:
+    return f"{culprit} ended the worker that it shares"

@@ -1,0 +1,135 @@
+"""What sinks are to be given, and when they are asked to take it.
+
+It owns the outboxes: whoever has a line with one in it finds its place here. A sink of runs is asked when
+something has come for it, a second later, so that what many collectors collect travels together; a sink of
+the page gets that with each question. What waits stays where it is whatever becomes of the sink's worker.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Protocol
+
+from rscollector.config.types import Spec
+from rscollector.exposition.validate import Accepted
+from rscollector.model.metrics import Sample, Value
+from rscollector.runtime.outbox import Chunk, Outbox
+from rscollector.wire.layouts import Groups, Layout, plain
+from rscollector.wire.messages import Page, Run, encoded
+
+_GATHERING = 1.0  # seconds in which samples for a sink are gathered
+
+
+class Asker(Protocol):
+    """Who asks sinks."""
+
+    def ask_sink(self, key: str) -> bool:
+        """Ask a sink to take what waits; return whether it is busy and has to be asked again."""
+
+
+class Deliveries:
+    """The outboxes by the sinks' keys. `page` gives the text of all metrics."""
+
+    def __init__(self, asker: Asker) -> None:
+        self.page: Callable[[], str] = str
+        self._asker = asker
+        self._loop = asyncio.get_running_loop()
+        self._outboxes: dict[str, Outbox] = {}
+        self._of_the_page: set[str] = set()
+        self._nudges: dict[str, asyncio.TimerHandle] = {}
+        self._layouts: dict[str, Layout] = {}
+        self._number = 0
+
+    def add(self, spec: Spec) -> None:
+        """Begin to keep for a sink; what its predecessor has left is its."""
+        if spec.sink == "runs":
+            self._outboxes.setdefault(spec.key, Outbox())
+        elif spec.sink:
+            self._of_the_page.add(spec.key)
+
+    def remove(self, key: str, successor: Spec | None) -> None:
+        """Keep nothing for a sink any more, unless for its successor; forget a collector's layouts."""
+        self._of_the_page.discard(key)
+        if successor is None or successor.sink != "runs":
+            self._outboxes.pop(key, None)
+        if nudge := self._nudges.pop(key, None):
+            nudge.cancel()
+        self._layouts.pop(key, None)
+        self._layouts.pop(_itself(key), None)
+
+    def outbox(self, key: str) -> Outbox | None:
+        """Return what waits for a sink, None for whoever is no sink of runs."""
+        return self._outboxes.get(key)
+
+    def hand_on(self, key: str, accepted: Accepted) -> None:
+        """Give what a collector has collected to every sink."""
+        if self._outboxes and accepted.samples:
+            groups = [(metric, list(found)) for metric, found in accepted.rows.items()]
+            values = [value for found in accepted.rows.values() for value in found.values()]
+            self._put(key, _name(key), groups, values, accepted.series)
+
+    def hand_on_own(self, key: str, samples: Iterable[Sample]) -> None:
+        """Give to every sink what the agent tells of a collector, or, with the key "", of itself."""
+        if self._outboxes:
+            told = list(samples)
+            by_metric = groupby(told, key=attrgetter("metric"))
+            groups = [(metric, [sample.values for sample in samples]) for metric, samples in by_metric]
+            self._put(_itself(key), _name(key), groups, [sample.value for sample in told], len(told))
+
+    def _put(self, source: str, name: str, groups: Groups, values: list[Value], points: int) -> None:
+        """Put a run into every outbox. Runs of one source mostly have the same series: they are told once."""
+        layout = self._layouts.get(source)
+        if layout is None or layout.groups != groups:
+            self._number += 1
+            layout = self._layouts[source] = Layout(self._number, name, groups)
+        line = encoded(Run(int(time.time()), layout.number, values), plain)
+        for outbox in self._outboxes.values():
+            outbox.put(Chunk(points, layout, line))
+
+    def nudge_all(self) -> None:
+        """Have every sink asked soon."""
+        for key in self._outboxes:
+            self._nudge(key)
+
+    def opening(self, key: str) -> None:
+        """Take note that a sink is opened anew."""
+        if outbox := self._outboxes.get(key):
+            outbox.begin()
+
+    def parcel(self, key: str, *, everything: bool = False) -> bytes:
+        """Return what goes ahead of a question to a sink, b"" for other collectors."""
+        if key in self._of_the_page:
+            return encoded(Page(self.page()))
+        outbox = self._outboxes.get(key)
+        return outbox.next(everything=everything) if outbox else b""
+
+    def layouts(self, key: str, numbers: Iterable[Any]) -> bytes:
+        """Return the lines that tell a sink of layouts that it does not know."""
+        outbox = self._outboxes.get(key)
+        return outbox.layouts(numbers) if outbox else b""
+
+    def confirm(self, key: str) -> None:
+        """Forget what a sink keeps now, and have it asked again if more waits."""
+        if outbox := self._outboxes.get(key):
+            outbox.confirm()
+            if outbox.more:
+                self._nudge(key)
+
+    def _nudge(self, key: str) -> None:
+        if key not in self._nudges:
+            self._nudges[key] = self._loop.call_later(_GATHERING, self._nudged, key)
+
+    def _nudged(self, key: str) -> None:
+        del self._nudges[key]
+        if self._asker.ask_sink(key):
+            self._nudge(key)
+
+
+def _name(key: str) -> str:
+    return key.partition("/")[2]
+
+
+def _itself(key: str) -> str:
+    return f"{key} itself"

@@ -1,0 +1,49 @@
+"""A reload: read the configuration again and change what differs, or keep all and say what is wrong."""
+
+import logging
+import time
+from pathlib import Path
+
+from rscollector.config.plan import plan
+from rscollector.config.types import Config
+from rscollector.runtime.configure import Read, read_configuration
+from rscollector.runtime.supervisor import Supervisor
+from rscollector.runtime.vitals import Vitals
+
+log = logging.getLogger("rscollector")
+
+
+async def reload(path: Path | None, supervisor: Supervisor, vitals: Vitals) -> None:
+    """Read the configuration at `path` and apply it."""
+    apply(await read_configuration(path), supervisor, vitals)
+
+
+def apply(read: Read, supervisor: Supervisor, vitals: Vitals) -> None:
+    """Apply what was read; with a mistake in it, nothing changes."""
+    vitals.reload_ok = read.config is not None
+    vitals.reload_error = "\n".join(read.mistakes)
+    if read.config is None:
+        for mistake in read.mistakes:
+            log.error("%s", mistake)
+        count = len(read.mistakes)
+        log.error("reload failed: %d mistakes; the configuration before it stays in use", count)
+        return
+    vitals.reloaded_at = time.time()
+    before, vitals.config = vitals.config, read.config
+    if (read.config.listen, read.config.host) != (before.listen, before.host):
+        log.warning("web.listen and agent.host change only with a restart; the old ones stay")
+    _change(read.config, supervisor)
+
+
+def _change(config: Config, supervisor: Supervisor) -> None:
+    wanted = {spec.key: spec for spec in config.specs}
+    todo = plan({key: each.digest for key, each in supervisor.instances.items()}, wanted)
+    for key in todo.remove:
+        supervisor.remove(key)
+    for key in todo.change:
+        supervisor.remove(key, wanted[key])
+    for key in todo.add:
+        supervisor.add(wanted[key])
+    supervisor.revive()
+    supervisor.store.max_series = config.max_series_total
+    log.info("reloaded: %s", todo)

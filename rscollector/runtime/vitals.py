@@ -1,0 +1,25 @@
+"""What the agent knows of itself beside its collectors, for its metrics and its status."""
+
+from dataclasses import dataclass, field
+
+from rscollector.config.types import Config
+
+
+@dataclass(slots=True)
+class Vitals:
+    """`config` is the one in use; `busy` says what the agent does instead of watching, "" when it watches.
+
+    `started` is the loop's time, `reloaded_at` Unix time; `loop_lag` is in seconds.
+    """
+
+    started: float
+    config: Config = field(default_factory=Config)
+    busy: str = "is starting"
+    loop_lag: float = 0
+    reload_ok: bool = True
+    reloaded_at: float = 0
+    reload_error: str = ""
+    steps: int = 0
+    suspends: int = 0
+    log_dropped: int = 0
+    evicted: int = 0

@@ -1,0 +1,35 @@
+"""What the agent and a worker say to each other: JSON objects, one per line, over a socketpair.
+
+    worker → agent   hello    wire                    the version: first of all, and in this form for ever
+                     metrics  seq metrics             the declarations, in as many lines as it takes
+                     opened   seq
+                     rows     seq rows                a new layout, in as many lines as it takes
+                     values   seq values              the values, in the order of the layout, likewise
+                     done     seq layout memory notes
+                     unknown  seq layouts             these layouts are: tell them, and ask again
+                     failed   seq kind reason traceback
+                     closed   seq
+    agent → worker   open     seq instance timeout, and what does not change while it is open
+                     collect  seq instance timeout rows layout
+                     close    seq instance timeout
+    agent → sink, ahead of a question
+                     layout   number name metrics rows
+                     run      second layout values
+                     forget   layouts
+                     page     text
+
+A worker is serial: it answers each question before it reads the next. What it sends has no line longer than
+`MAX_LINE`; whoever sends one is not trusted any more. (A line of 1 GB would cost 2 GB and stall the loop for
+3 s.)
+
+*Each thing is told once.* From one run to the next mostly the values change. So the series of a run (its
+layout: metrics and label values, in order) are told once and get a number; a run is then that number and an
+array. A question to collect names the layout that the agent still has, and the worker tells the layout only
+where it has another. A sink's worker is told of a layout ahead of the first run that has it, and says which
+it does not know.
+
+Pure: bytes in, values out. The agent and the worker import this room, and it knows neither.
+"""
+
+VERSION = 1
+"""Raised when a message changes, so that a worker of another version of the package is not misunderstood."""

@@ -1,0 +1,64 @@
+"""A worker: `python -m rscollector.worker NAME WIRE STACK AGENT FATE`, started by the agent.
+
+It may hang, crash or be killed at any time; nobody relies on it to end well. It dies with the agent, unless
+its fate is to outlive it: it holds a sink then, and ends when that has kept what it was given.
+
+WIRE is the descriptor of the socket to the agent, whose process id is AGENT. Into the memory file STACK
+faulthandler writes where all threads are, at nine tenths of a deadline and at a segmentation fault; the agent
+reads it after the end of this process. Whatever collectors print goes to the agent's log.
+"""
+
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from rscollector.api import die_with_parent
+from rscollector.worker.secrets import Masking, Secrets
+from rscollector.worker.server import Server
+
+
+def main(arguments: list[str]) -> int:
+    """Serve one wire to its end."""
+    _name, wire, stack, agent, fate = arguments
+    if fate == "dies" and not die_with_parent(int(agent)):
+        return 1
+    _be_the_first_to_go()
+    _leave_ends_to_the_agent()
+    for inherited in (int(wire), int(stack)):
+        os.set_inheritable(inherited, False)
+    faulthandler.enable(int(stack))
+    secrets = Secrets()
+    handler = logging.StreamHandler()
+    handler.setFormatter(Masking(secrets))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
+    server = Server(socket.socket(fileno=int(wire)), int(stack), int(agent), secrets)
+    try:
+        server.serve()
+    except ConnectionError:
+        return 1  # the agent is gone, and so is everyone who could be told
+    finally:
+        server.end()
+    return 0
+
+
+def _leave_ends_to_the_agent() -> None:
+    """Do nothing at SIGTERM, which a service manager sends to everybody: the agent will say when to end.
+
+    With a handler, and not ignored: what a collector starts would inherit that.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: None)
+
+
+def _be_the_first_to_go() -> None:
+    """Have the kernel, when memory is short, kill a worker rather than the agent that would restart it."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", "ascii")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

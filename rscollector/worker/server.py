@@ -1,0 +1,192 @@
+"""Answers the agent's questions, one after the other: opens collectors, asks them, closes them.
+
+At nine tenths of a deadline faulthandler writes the stacks of all threads, from a thread that needs no GIL;
+the agent reads them after it has killed this process.
+"""
+
+import faulthandler
+import os
+import socket
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rscollector.api import Collector, Context, PageSink, Sample, Sink
+from rscollector.config import registry
+from rscollector.config.build import Builder
+from rscollector.config.state_files import state_file
+from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
+from rscollector.wire import VERSION
+from rscollector.wire.declarations import declaration
+from rscollector.wire.lines import batches
+from rscollector.wire.messages import (
+    Close,
+    Closed,
+    Collect,
+    Done,
+    Failed,
+    Hello,
+    Metrics,
+    Open,
+    Opened,
+    Question,
+    Unknown,
+    decoded,
+    encoded,
+    part,
+)
+from rscollector.worker.parcels import Parcels
+from rscollector.worker.secrets import Secrets
+from rscollector.worker.telling import Telling
+
+_STACK_AT = 0.9
+_TRACEBACK = 8000
+_NOTES = 10
+_NOTE = 1000
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(slots=True)
+class _Held:
+    """A collector of this process, what it was opened with, and how its runs are told."""
+
+    collector: Collector[Any]
+    opened: Open
+    telling: Telling = field(default_factory=Telling)
+
+
+class Server:
+    """The collectors of this process, and the wire to the agent."""
+
+    def __init__(self, wire: socket.socket, stack: int, agent: int, secrets: Secrets) -> None:
+        self._wire = wire
+        self._stack = stack
+        self._agent = agent
+        self._secrets = secrets
+        self._held: dict[str, _Held] = {}
+        self._parcels = Parcels()
+
+    def serve(self) -> None:
+        """Answer until the agent hangs up."""
+        self._wire.sendall(encoded(Hello(VERSION)))
+        with self._wire.makefile("rb") as lines:
+            for line in lines:
+                message = decoded(line)
+                if isinstance(message, Question):
+                    for answer in self._answer(message):
+                        self._wire.sendall(answer)
+                else:
+                    self._parcels.arrived(message)
+
+    def end(self) -> None:
+        """Close what is still open: the agent is gone, and a sink has something to keep."""
+        for instance in list(self._held):
+            with fence():
+                self._give_back(instance)
+
+    def _answer(self, question: Question) -> Iterator[bytes]:
+        faulthandler.dump_traceback_later(_STACK_AT * question.timeout, file=self._stack)
+        if unknown := self._parcels.unknown():
+            yield encoded(Unknown(question.seq, unknown))
+        else:
+            yield from self._answered(question)
+            self._parcels.clear()
+        faulthandler.cancel_dump_traceback_later()
+        os.ftruncate(self._stack, 0)  # it came in time after all
+        os.lseek(self._stack, 0, os.SEEK_SET)
+
+    def _answered(self, question: Question) -> Iterator[bytes]:
+        with fence() as caught:
+            match question:
+                case Open():
+                    yield from self._open(question)
+                case Collect():
+                    yield from self._collect(question)
+                case Close():
+                    yield from self._close(question)
+        if caught:
+            with fence():  # it has failed already, and what fails now adds nothing
+                self._give_back(question.instance)
+            yield encoded(self._failed(question.seq, caught[0]))
+
+    def _open(self, question: Open) -> Iterator[bytes]:
+        plugin = registry.load(question.type, question.plugin)
+        builder = Builder(self._secrets.remembered)
+        settings = builder.table(plugin.Settings, question.settings, ())
+        if builder.faults:
+            raise Misconfigured(f"the settings do not fit: {builder.faults[0].reason}")
+        self._parcels = Parcels()  # the agent tells a sink that is opened anew everything again
+        held = self._held[question.instance] = _Held(plugin(settings), question)
+        held.collector.open(self._context(held, question.timeout))
+        for array in batches(map(declaration, plugin.metrics)):
+            yield part(Metrics, question.seq, array)
+        yield encoded(Opened(question.seq))
+
+    def _collect(self, question: Collect) -> Iterator[bytes]:
+        held = self._held[question.instance]
+        context = self._context(held, question.timeout)
+        self._give(held, context)
+        samples = [_sample(each) for each in islice(held.collector.collect(context), question.rows)]
+        yield from held.telling.run(question.seq, question.layout, samples)
+        notes = [self._secrets.masked(str(note))[:_NOTE] for note in context.notes[:_NOTES]]
+        yield encoded(Done(question.seq, held.telling.number, _resident_memory(), notes))
+
+    def _close(self, question: Close) -> Iterator[bytes]:
+        held = self._held.get(question.instance)
+        if held:
+            with fence():
+                self._give(held, self._context(held, question.timeout))
+        with fence():
+            self._give_back(question.instance)
+        yield encoded(Closed(question.seq))
+
+    def _give(self, held: _Held, context: Context) -> None:
+        """Give a sink what others have collected, or their page."""
+        if isinstance(held.collector, PageSink) and self._parcels.page is not None:
+            held.collector.show(context, self._parcels.page.encode("utf-8"))
+        if isinstance(held.collector, Sink):
+            held.collector.take(context, self._parcels.runs())
+
+    def _give_back(self, instance: str) -> None:
+        held = self._held.pop(instance, None)
+        if held:
+            held.collector.close()
+
+    def _context(self, held: _Held, timeout: float) -> Context:
+        opened = held.opened
+        context = Context(
+            opened.name,
+            timeout=timeout,
+            interval=opened.interval,
+            agent=self._agent,
+            collect_timeout=opened.collect_timeout,
+        )
+        context.host, context.tags = opened.host, opened.tags
+        context.state = state_file(opened.instance)
+        return context
+
+    def _failed(self, seq: int, error: Exception) -> Failed:
+        kind = kind_of(error)
+        reason, trace = str(error) or type(error).__name__, ""
+        if kind is FailureKind.BUG:
+            reason = f"{type(error).__name__}: {reason}{_place(error)}"
+            trace = self._secrets.masked("".join(traceback.format_exception(error)))[-_TRACEBACK:]
+        return Failed(seq, kind, self._secrets.masked(reason)[:500], trace)
+
+
+def _sample(sample: object) -> Sample:
+    if not isinstance(sample, Sample):
+        raise TypeError(f"collect gave {sample!r:.100}, which is no Sample")
+    return sample
+
+
+def _resident_memory() -> int:
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE_SIZE
+
+
+def _place(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({'/'.join(frames[-1].filename.split('/')[-2:])}:{frames[-1].lineno})" if frames else ""

@@ -1,0 +1,295 @@
+"""A worker's side of the wire, by what it answers."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+import rscollector
+from rscollector.api import Collector, Kind, Metric, PageSink, Sink, setting
+from rscollector.wire import VERSION
+from rscollector.wire.layouts import Layout
+from rscollector.wire.messages import (
+    Close,
+    Closed,
+    Collect,
+    Done,
+    Failed,
+    Forget,
+    Hello,
+    Metrics,
+    Open,
+    Opened,
+    Page,
+    Rows,
+    Run,
+    Unknown,
+    Values,
+    decoded,
+    encoded,
+)
+from rscollector.worker.secrets import Secrets
+from rscollector.worker.server import Server
+
+VALUE = Metric("fake_value", Kind.GAUGE, "A value.", labels=("of",))
+OTHER = Metric("fake_value", Kind.GAUGE, "A value.", labels=("of", "and"))
+
+
+@dataclass(frozen=True)
+class FakeSettings:
+    """What goes wrong."""
+
+    wrong: str = setting("What raises.", default="")
+
+
+class Fake(Collector[FakeSettings]):
+    """Gives the series that the test wants: `series` has label values and values."""
+
+    metrics = (VALUE,)
+    Settings = FakeSettings
+    series: ClassVar[dict] = {"a": 1}
+    done: ClassVar[list] = []
+
+    def collect(self, _context):
+        """Give them."""
+        return [VALUE(value, of=of) for of, value in Fake.series.items()]
+
+    def close(self):
+        """Take note."""
+        self.done.append("closed")
+
+
+class FakeSink(Fake, Sink[FakeSettings]):
+    """Keeps what it is given, unless that is what goes wrong."""
+
+    def take(self, _context, runs):
+        """Keep it."""
+        if self.settings.wrong == "take":
+            raise OSError("the disk is gone")
+        self.done.extend(runs)
+
+
+class FakePageSink(Fake, PageSink[FakeSettings]):
+    """Keeps the page."""
+
+    def show(self, _context, page):
+        """Keep it."""
+        self.done.append(page)
+
+
+class Agent:
+    """The other end of the wire."""
+
+    def __init__(self, wire):
+        self._wire = wire
+        self._lines = wire.makefile("rb")
+        self.greeting = decoded(self._lines.readline())
+
+    def ask(self, question, *parcels):
+        """Send a question and what goes ahead of it; returns all answers to it."""
+        self._wire.sendall(b"".join(map(encoded, (*parcels, question))))
+        answers = []
+        while not answers or isinstance(answers[-1], Metrics | Rows | Values):
+            answers.append(decoded(self._lines.readline()))
+        return answers
+
+    def open(self, plugin, seq=1, **settings):
+        """Open a collector of this file."""
+        place = f"{__name__}:{plugin.__name__}"
+        return self.ask(Open(seq, "fake/a", 10.0, "fake", "a", place, settings, 15.0, 10.0, "db1", {}))
+
+    def collect(self, seq, layout=0, *parcels, rows=100):
+        """Have it collect."""
+        return self.ask(Collect(seq, "fake/a", 10.0, rows, layout), *parcels)
+
+
+@contextmanager
+def serving():
+    """Run a server in a thread; yields the agent's end."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(30)
+    stack = os.memfd_create("stack")
+    server = Server(theirs, stack, os.getpid(), Secrets())
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        agent = Agent(ours)
+        yield agent
+        agent._lines.close()
+    finally:
+        ours.close()
+        thread.join(30)
+        theirs.close()
+        os.close(stack)
+
+
+@pytest.fixture
+def agent():
+    """Return an agent whose worker has nothing open yet."""
+    Fake.series, Fake.done = {"a": 1}, []
+    for each in (FakeSink, FakePageSink):
+        each.done = Fake.done
+    with serving() as started:
+        yield started
+
+
+def test_it_greets_with_the_version_of_the_wire(agent):
+    """Before anything else, so that an agent of another version believes nothing more."""
+    assert agent.greeting == Hello(VERSION)
+
+
+def test_a_layout_is_told_once(agent):
+    """From then on a run is a number and its values."""
+    assert isinstance(agent.open(Fake)[-1], Opened)
+    first = agent.collect(2)
+    assert first[:2] == [Rows(2, [["fake_value", ["a"]]]), Values(2, [1])]
+    assert (first[2].layout, len(first)) == (1, 3)
+    Fake.series = {"a": 2.5}
+    second = agent.collect(3, layout=1)
+    assert (second[0], second[1].layout, len(second)) == (Values(3, [2.5]), 1, 2)
+
+
+def test_other_series_make_another_layout(agent):
+    """Even as many as before: no value is ever read under another series."""
+    agent.open(Fake)
+    agent.collect(2)
+    Fake.series = {"b": 1}
+    again = agent.collect(3, layout=1)
+    assert (again[0], again[-1].layout) == (Rows(3, [["fake_value", ["b"]]]), 2)
+
+
+def test_an_agent_that_has_another_layout_is_told(agent):
+    """It says which one it has; what it had missed, it is told again."""
+    agent.open(Fake)
+    agent.collect(2)
+    again = agent.collect(3, layout=0)
+    assert (again[0], again[-1].layout) == (Rows(3, [["fake_value", ["a"]]]), 2)
+
+
+def test_no_series_are_a_layout_too(agent):
+    """A collector that has nothing to tell has collected all the same."""
+    agent.open(Fake)
+    Fake.series = {}
+    (only,) = agent.collect(2)
+    assert (type(only), only.layout) == (Done, 1)
+    Fake.series = {"a": 1}
+    assert isinstance(agent.collect(3, layout=1)[0], Rows)
+
+
+def run(layout, value, metric=VALUE):
+    """Return a layout as it is told, and a run that has it."""
+    groups = [(metric, [tuple("x" for _ in metric.labels)])]
+    return Layout(layout, "main", groups).told(), Run(1_795_208_406, layout, [value])
+
+
+def taken():
+    """Return the samples that the sink has kept, of each run."""
+    return [each.samples for each in Fake.done if not isinstance(each, str)]
+
+
+def test_a_sink_takes_what_goes_ahead_of_the_question(agent):
+    """Runs are read in their layouts; two declarations of one name are two metrics."""
+    agent.open(FakeSink)
+    (one, first), (two, second) = run(1, 10), run(2, 20, OTHER)
+    assert isinstance(agent.collect(2, 0, one, two, first, second)[-1], Done)
+    assert taken() == [[(VALUE, ("x",), 10)], [(OTHER, ("x", "x"), 20)]]
+    assert isinstance(agent.collect(3, 0)[-1], Done)
+    assert len(taken()) == 2
+
+
+def test_a_layout_that_is_not_known_is_asked_for_and_the_runs_are_kept_meanwhile(agent):
+    """The agent tells it and asks again, and needs not give the runs again."""
+    agent.open(FakeSink)
+    (one, first), (_, second) = run(1, 10), run(1, 11)
+    assert agent.collect(2, 0, first, second) == [Unknown(2, [1])]
+    assert taken() == []
+    assert isinstance(agent.collect(2, 0, one)[-1], Done)
+    assert taken() == [[(VALUE, ("x",), 10)], [(VALUE, ("x",), 11)]]
+
+
+def test_a_layout_that_is_to_be_forgotten_is_forgotten(agent):
+    """Else a collector whose series change all the time would fill the sink's memory."""
+    agent.open(FakeSink)
+    one, first = run(1, 10)
+    agent.collect(2, 0, one, first)
+    assert agent.collect(3, 0, Forget([1]), first) == [Unknown(3, [1])]
+
+
+def test_a_sink_that_is_opened_anew_begins_with_nothing(agent):
+    """What the one before it was given and did not take, the agent gives again: nothing comes twice."""
+    agent.open(FakeSink, wrong="take")
+    one, first = run(1, 10)
+    assert isinstance(agent.collect(2, 0, one, first)[-1], Failed)
+    agent.open(FakeSink, seq=3)
+    assert agent.collect(4, 0, first) == [Unknown(4, [1])]
+    agent.collect(4, 0, one)
+    assert taken() == [[(VALUE, ("x",), 10)]]
+
+
+def test_a_close_first_gives_what_is_left(agent):
+    """A sink that ends keeps what it is given last, and is closed after that."""
+    agent.open(FakeSink)
+    one, first = run(1, 10)
+    assert agent.ask(Close(2, "fake/a", 2.0), one, first) == [Closed(2)]
+    assert taken() == [[(VALUE, ("x",), 10)]]
+    assert Fake.done[-1] == "closed"
+
+
+def test_a_close_ends_the_sink_that_cannot_keep_what_is_left(agent):
+    """Whatever its `take` raises, it is closed, once."""
+    agent.open(FakeSink, wrong="take")
+    one, first = run(1, 10)
+    assert agent.ask(Close(2, "fake/a", 2.0), one, first) == [Closed(2)]
+    assert Fake.done == ["closed"]
+    assert agent.ask(Close(3, "fake/a", 2.0)) == [Closed(3)]
+    assert Fake.done == ["closed"]
+
+
+def test_a_sink_of_the_page_is_shown_the_page_of_its_question(agent):
+    """With each question the newest, and none twice."""
+    agent.open(FakePageSink)
+    agent.collect(2, 0, Page("one\n"))
+    agent.collect(3, 0)
+    agent.ask(Close(4, "fake/a", 2.0), Page("two\n"))
+    assert Fake.done == [b"one\n", b"two\n", "closed"]
+
+
+def test_a_question_is_answered_with_as_many_rows_as_it_asks_for(agent):
+    """A collector that floods costs no more than that."""
+    agent.open(Fake)
+    Fake.series = {str(number): number for number in range(50)}
+    told = agent.collect(2, rows=7)
+    assert [len(each.rows) for each in told if isinstance(each, Rows)] == [7]
+
+
+def test_what_an_agent_of_before_starts_says_that_it_is_to_be_restarted():
+    """Its package was upgraded under it: it learns so from the worker that it can still start by its path."""
+    ours, theirs = socket.socketpair()
+    root = str(Path(rscollector.__file__).parent.parent)
+    command = [sys.executable, "-P", "-m", "rscollector.runtime.worker"]
+    command += ["vip/main", str(theirs.fileno()), "7", str(os.getpid()), "dies"]
+    with (
+        ours,
+        subprocess.Popen(command, pass_fds=[theirs.fileno()], env={**os.environ, "PYTHONPATH": root}) as old,
+    ):
+        theirs.close()
+        ours.settimeout(30)
+        with ours.makefile("rb") as lines:
+            ours.sendall(b'{"type":"vip","op":"open","instance":"vip/main","seq":1,"timeout":10,"runs":[]}\n')
+            said = lines.readline()
+            ours.sendall(b'{"op":"close","instance":"vip/main","seq":1,"timeout":2,"runs":[]}\n')
+            closed = lines.readline()
+        ours.shutdown(socket.SHUT_RDWR)
+        assert old.wait(30) == 0
+    assert said == (
+        b'{"op": "failed", "kind": "misconfigured", "reason": "the package was upgraded; restart the agent '
+        b'(systemctl restart rscollector)", "traceback": "", "seq": 1}\n'
+    )
+    assert closed == b'{"op": "closed", "seq": 1}\n'
