@@ -23,7 +23,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rscollector.api import Collector, Context, Metric, PageSink, Sample, Sink, Taken, die_with_parent
+from rscollector.api import Collector, Context, Metric, PageSink, Sample, Sink, Taken
+from rscollector.api.programs import die_with_parent
 from rscollector.config import registry
 from rscollector.config.build import Builder, resolved
 from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
