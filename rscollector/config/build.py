@@ -13,13 +13,14 @@ from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_
 
 from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Rate, Secret
 
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
+"""Where a value stands in the configuration: the keys of the tables around it, and its own."""
 
 
 class Fault(NamedTuple):
     """What is wrong at a path of the configuration, in words that say what was expected."""
 
-    path: Path
+    path: KeyPath
     reason: str
 
 
@@ -39,11 +40,11 @@ class Builder:
         self.problems: list[Fault] = []
         self._secret = secret
 
-    def fault(self, path: Path, reason: str) -> None:
+    def fault(self, path: KeyPath, reason: str) -> None:
         """Remember a fault; returns None, which stands for the value that could not be built."""
         self.faults.append(Fault(path, reason))
 
-    def table(self, kind: type[Any], value: object, path: Path, *, also: Iterable[str] = ()) -> Any:
+    def table(self, kind: type[Any], value: object, path: KeyPath, *, also: Iterable[str] = ()) -> Any:
         """Build the dataclass `kind` from a table; keys in `also` are somebody else's and are passed over."""
         if not isinstance(value, Mapping):
             return self.fault(path, f"expected a table, not {shown(value)}")
@@ -64,7 +65,7 @@ class Builder:
         except ValueError as error:
             return self.fault(path, str(error))
 
-    def value(self, kind: Any, value: object, path: Path) -> Any:
+    def value(self, kind: Any, value: object, path: KeyPath) -> Any:
         """Build one value of an annotated type."""
         origin, arguments = get_origin(kind), get_args(kind)
         if origin in (Union, types.UnionType):  # only `X | None`: TOML has no null, so it is X
@@ -82,13 +83,13 @@ class Builder:
         except Unresolved as error:
             self.problems.append(Fault(path, str(error)))
 
-    def _list(self, kind: Any, value: object, path: Path) -> tuple[Any, ...] | None:
+    def _list(self, kind: Any, value: object, path: KeyPath) -> tuple[Any, ...] | None:
         if not isinstance(value, list):
             self.fault(path, f"expected a list [ … ], not {_found(kind, value)}")
             return None
         return tuple(self.value(kind, each, (*path, str(index))) for index, each in enumerate(value))
 
-    def _map(self, kind: Any, value: object, path: Path) -> dict[str, Any] | None:
+    def _map(self, kind: Any, value: object, path: KeyPath) -> dict[str, Any] | None:
         if not isinstance(value, Mapping):
             self.fault(path, f"expected a table {{ … }}, not {_found(kind, value)}")
             return None

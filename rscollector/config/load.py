@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rscollector.config import registry
-from rscollector.config.build import Builder, Unresolved, plain, shown, unknown
-from rscollector.config.build import Path as KeyPath
+from rscollector.config.build import Builder, KeyPath, Unresolved, plain, shown, unknown
 from rscollector.config.lines import lines_of
 from rscollector.config.types import AgentSection, Common, Config, Isolation, Spec, WebSection, worker_name
 from rscollector.model.errors import Misconfigured, fence

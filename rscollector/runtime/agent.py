@@ -23,7 +23,7 @@ from rscollector.config.plan import plan
 from rscollector.config.types import Config
 from rscollector.exposition.render import EOF, Format
 from rscollector.model.schedule import Clocks, clock_change
-from rscollector.model.settings import duration
+from rscollector.model.settings import humanized
 from rscollector.runtime.children import Strays
 from rscollector.runtime.configure import Read, read_configuration
 from rscollector.runtime.control import FOREIGN, is_foreign, socket_path
@@ -131,7 +131,7 @@ class Agent:
         self._systemd.stopping()
         log.info("stopping")
         if not await self._supervisor.stop(_STOP):
-            log.warning("not all workers ended in %s; they are killed", duration(_STOP))
+            log.warning("not all workers ended in %s; they are killed", humanized(_STOP))
         self._supervisor.kill_all()
         web_stop.set()
         self._connections.cut_all()  # hypercorn would wait for a client that does not read
@@ -211,7 +211,7 @@ class Agent:
         if change.suspended:
             self._vitals.suspends += 1
             self._supervisor.drop_all_samples()
-            log.warning("suspended for %s; samples from before are dropped", duration(change.suspended))
+            log.warning("suspended for %s; samples from before are dropped", humanized(change.suspended))
 
     # --- web.Face ---
 
@@ -232,7 +232,7 @@ class Agent:
     def unhealthy(self) -> str:
         """Return why the loop is not doing its work: it answers, but its timers do not run."""
         late = self._loop.time() - min(self._beat_at, self._supervisor.schedule.next_due() or self._beat_at)
-        return f"the agent's timers are {duration(late)} late" if late > _STUCK else ""
+        return f"the agent's timers are {humanized(late)} late" if late > _STUCK else ""
 
     def unready(self) -> str:
         """Return what the agent is busy with instead of watching."""
