@@ -84,6 +84,7 @@ def spool(given: argparse.Namespace) -> int:
 def _directories(config: Path | None) -> dict[str, Path] | None:
     """Return the spools' directories by sink, None with complaints where the configuration is wrong."""
     from rscollector.config.load import load
+    from rscollector.config.types import Feed
     from rscollector.runtime.state import state_file
     from rscollector.sinks.spool import directory
 
@@ -92,7 +93,7 @@ def _directories(config: Path | None) -> dict[str, Path] | None:
         complain(mistake)
     if loaded.config is None:
         return None
-    sinks = [spec for spec in loaded.config.specs if spec.sink == "runs"]
+    sinks = [spec for spec in loaded.config.specs if spec.sink is Feed.RUNS]
     return {each.key: directory(each.settings.get("spool", ""), state_file(each.key)) for each in sinks}
 
 

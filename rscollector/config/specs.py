@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from rscollector.config import registry
 from rscollector.config.build import Builder, Fault, KeyPath, plain, shown, unknown
-from rscollector.config.types import AgentSection, Common, Spec, worker_name
+from rscollector.config.types import AgentSection, Common, Feed, Spec, worker_name
 from rscollector.model.errors import Misconfigured, fence
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -105,7 +105,7 @@ class Specs:
             spec,
             worker=f"sink/{spec.key}",
             policy=replace(spec.policy, grace=_SINKS_GRACE),
-            sink="runs" if registry.is_sink_of_runs(spec.type, spec.plugin) else "page",
+            sink=Feed.RUNS if registry.is_sink_of_runs(spec.type, spec.plugin) else Feed.PAGE,
             host=self._agent.host,
             tags=self._agent.tags,
         )
