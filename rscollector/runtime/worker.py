@@ -27,9 +27,9 @@ from rscollector.api import Collector, Context, Metric, PageSink, Sample, Sink, 
 from rscollector.api.programs import die_with_parent
 from rscollector.config import registry
 from rscollector.config.build import Builder, resolved
+from rscollector.config.state_files import state_file
 from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
 from rscollector.runtime.priorities import Priorities
-from rscollector.runtime.state import state_file
 from rscollector.runtime.wire import Message, batches, declaration, declared, encode, row, samples
 
 _STACK_AT = 0.9
