@@ -37,8 +37,10 @@ from rscollector.model.settings import (
     Secret,
     setting,
 )
+from rscollector.model.stopping import SINK_SENDS
 
 __all__ = [
+    "SINK_SENDS",
     "ByteSize",
     "CollectError",
     "Collector",

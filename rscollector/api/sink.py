@@ -21,7 +21,8 @@ class Sink(Collector[S]):
     """A collector that is also given what the others have collected. Its own samples are about itself.
 
     It is asked whenever there is something for it, and at its ticks. What it was given it must have kept when
-    `take` returns: then the agent forgets it. Its process outlives the agent for as long as `close` takes.
+    `take` returns: then the agent forgets it. `close` has SINK_SENDS seconds for what can be sent; the agent
+    kills it a second later. A process whose agent is gone lives for as long as its `close` takes.
     """
 
     @abstractmethod

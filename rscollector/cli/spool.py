@@ -94,7 +94,7 @@ def _directories(config: Path | None) -> dict[str, Path] | None:
     if loaded.config is None:
         return None
     sinks = [spec for spec in loaded.config.specs if spec.sink is Feed.RUNS]
-    return {each.key: directory(each.settings.get("spool", ""), state_file(each.key)) for each in sinks}
+    return {each.key: directory(each.settings, state_file(each.key)) for each in sinks}
 
 
 def _waiting(directories: dict[str, Path]) -> Iterator[_Waiting]:

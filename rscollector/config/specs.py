@@ -16,9 +16,9 @@ from rscollector.config import registry
 from rscollector.config.build import Builder, Fault, KeyPath, plain, shown, unknown
 from rscollector.config.types import AgentSection, Common, Feed, Spec, worker_name
 from rscollector.model.errors import Misconfigured, fence
+from rscollector.model.stopping import SINK_CLOSES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_SINKS_GRACE = 5.0  # seconds at the end in which a sink sends what it can
 
 
 class _Plugin(NamedTuple):
@@ -104,7 +104,7 @@ class Specs:
         return replace(
             spec,
             worker=f"sink/{spec.key}",
-            policy=replace(spec.policy, grace=_SINKS_GRACE),
+            policy=replace(spec.policy, grace=SINK_CLOSES),
             sink=Feed.RUNS if registry.is_sink_of_runs(spec.type, spec.plugin) else Feed.PAGE,
             host=self._agent.host,
             tags=self._agent.tags,

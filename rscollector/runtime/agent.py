@@ -24,6 +24,7 @@ from rscollector.config.types import Config
 from rscollector.exposition.render import EOF, Format
 from rscollector.model.schedule import Clocks, clock_change
 from rscollector.model.settings import humanized
+from rscollector.model.stopping import AGENT_STOPS
 from rscollector.runtime.children import Strays
 from rscollector.runtime.configure import Read, read_configuration
 from rscollector.runtime.control import FOREIGN, is_foreign, socket_path
@@ -41,7 +42,6 @@ log = logging.getLogger("rscollector")
 _FIRST = asyncio.FIRST_COMPLETED
 _BEAT = 1.0
 _STUCK = 5.0  # a tick that is this late and was not run tells that the loop does not do its work
-_STOP = 5.0
 _FILES = 65536
 
 
@@ -130,8 +130,8 @@ class Agent:
         self._state = "is stopping"
         self._systemd.stopping()
         log.info("stopping")
-        if not await self._supervisor.stop(_STOP):
-            log.warning("not all workers ended in %s; they are killed", humanized(_STOP))
+        if not await self._supervisor.stop(AGENT_STOPS):
+            log.warning("not all workers ended in %s; they are killed", humanized(AGENT_STOPS))
         self._supervisor.kill_all()
         web_stop.set()
         self._connections.cut_all()  # hypercorn would wait for a client that does not read
