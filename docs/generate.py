@@ -77,7 +77,7 @@ def _role() -> dict[Path, str]:
     role = ROOT / "ansible" / "roles" / "rscollector"
     listed = [
         (section, name, registry.load(name).Settings)
-        for section, group in (("collector", registry.COLLECTORS), ("sink", registry.SINKS))
+        for section, group in registry.GROUPS.items()
         for name in registry.installed(group)
     ]
     options: dict[str, Any] = dict(_OF_THE_ROLE)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rscollector.api import Collector, Context, Misconfigured, Sample, Unavailable
-from rscollector.config.load import secret_text
+from rscollector.config.secrets import secret_text
 from rscollector.exposition.render import Format
 from rscollector.runtime.foreground import collect_once, exposed, settings_of
 

@@ -106,7 +106,7 @@ def _settings(given: argparse.Namespace, plugin: Any, name: str) -> tuple[Any, f
 def _secret(table: Any) -> str:
     """Return a secret's text: the configuration has it already, --set names its place."""
     from rscollector.config.build import resolved
-    from rscollector.config.load import secret_text
+    from rscollector.config.secrets import secret_text
 
     return resolved(table) if isinstance(table, dict) and "value" in table else secret_text(table)
 

@@ -85,6 +85,7 @@ def _directories(config: Path | None) -> dict[str, Path] | None:
     """Return the spools' directories by sink, None with complaints where the configuration is wrong."""
     from rscollector.config.load import load
     from rscollector.config.state_files import state_file
+    from rscollector.config.types import Feed
     from rscollector.sinks.spool import directory
 
     loaded = load(config)
@@ -92,8 +93,8 @@ def _directories(config: Path | None) -> dict[str, Path] | None:
         complain(mistake)
     if loaded.config is None:
         return None
-    sinks = [spec for spec in loaded.config.specs if spec.sink == "runs"]
-    return {each.key: directory(each.settings.get("spool", ""), state_file(each.key)) for each in sinks}
+    sinks = [spec for spec in loaded.config.specs if spec.sink is Feed.RUNS]
+    return {each.key: directory(each.settings, state_file(each.key)) for each in sinks}
 
 
 def _waiting(directories: dict[str, Path]) -> Iterator[_Waiting]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rscollector.cli.common import Commands, add_command, complain, paint, table
-from rscollector.model.settings import duration
+from rscollector.model.settings import humanized
 from rscollector.runtime.control import FOREIGN, candidates, is_foreign
 
 _TIMEOUT = 5.0
@@ -91,8 +91,8 @@ def _shown(answer: dict[str, Any]) -> str:
                 each["state"],
                 key,
                 str(each["series"]),
-                "never" if ago is None else f"{duration(ago)} ago",
-                "-" if took is None else duration(took),
+                "never" if ago is None else f"{humanized(ago)} ago",
+                "-" if took is None else humanized(took),
                 each["reason"] or "-",
             )
         )
@@ -109,7 +109,7 @@ def _shown(answer: dict[str, Any]) -> str:
 
 def _head(answer: dict[str, Any]) -> str:
     config = answer["config"]
-    who, up = paint(f"rscollector {answer['version']}", "bold"), duration(answer["uptime_seconds"])
+    who, up = paint(f"rscollector {answer['version']}", "bold"), humanized(answer["uptime_seconds"])
     where = ", ".join(f"http://{address}/metrics" for address in answer["listen"]) or "no port"
     lines = [
         f"{who} on {answer['host']}, process {answer['pid']}, up for {up}, {answer['series']} series",

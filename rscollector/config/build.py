@@ -9,17 +9,19 @@ import dataclasses
 import types
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Rate, Secret
 
-Path = tuple[str, ...]
+D = TypeVar("D")
+KeyPath = tuple[str, ...]
+"""Where a value stands in the configuration: the keys of the tables around it, and its own."""
 
 
 class Fault(NamedTuple):
     """What is wrong at a path of the configuration, in words that say what was expected."""
 
-    path: Path
+    path: KeyPath
     reason: str
 
 
@@ -39,32 +41,58 @@ class Builder:
         self.problems: list[Fault] = []
         self._secret = secret
 
-    def fault(self, path: Path, reason: str) -> None:
+    def fault(self, path: KeyPath, reason: str) -> None:
         """Remember a fault; returns None, which stands for the value that could not be built."""
         self.faults.append(Fault(path, reason))
 
-    def table(self, kind: type[Any], value: object, path: Path, *, also: Iterable[str] = ()) -> Any:
-        """Build the dataclass `kind` from a table; keys in `also` are somebody else's and are passed over."""
+    def table(self, kind: type[Any], value: object, path: KeyPath, *, beside: type[Any] | None = None) -> Any:
+        """Build the dataclass `kind` from a table, in which it has to know every key.
+
+        `beside` is the dataclass that has already taken its part of the table (see `part`): whoever is told
+        that a key is unknown may have meant one of that.
+        """
         if not isinstance(value, Mapping):
             return self.fault(path, f"expected a table, not {shown(value)}")
-        hints, fields = get_type_hints(kind), {field.name: field for field in dataclasses.fields(kind)}
-        before = len(self.faults) + len(self.problems)
-        for key in value.keys() - fields.keys() - set(also):
-            self.fault((*path, key), unknown(key, [*fields, *also]))
+        hints, fields = get_type_hints(kind), _fields(kind)
+        before = self._wrong()
+        for key in value.keys() - fields.keys():
+            self.fault((*path, key), unknown(key, [*fields, *(_fields(beside) if beside else ())]))
         built = {
             name: self.value(hints[name], value[name], (*path, name)) for name in fields if name in value
         }
         for name, field in fields.items():
             if name not in value and _required(field):
                 self.fault((*path, name), f"is required: {field.metadata.get('help', 'no default')}")
-        if len(self.faults) + len(self.problems) > before:
-            return None
+        return self._made(lambda: kind(**built), path) if self._wrong() == before else None
+
+    def part(self, defaults: D, value: object, path: KeyPath) -> tuple[D, dict[str, Any]]:
+        """Change the dataclass `defaults` by those keys of a table that are its own.
+
+        Returns it, unchanged if one of them is wrong, and the part of the table that is left for others.
+        """
+        if not isinstance(value, Mapping):
+            self.fault(path, f"expected a table, not {shown(value)}")
+            return defaults, {}
+        hints, own = get_type_hints(type(defaults)), _fields(type(defaults))
+        before = self._wrong()
+        built = {key: self.value(hints[key], value[key], (*path, key)) for key in own if key in value}
+        rest = {key: each for key, each in value.items() if key not in own}
+        changed = None
+        if self._wrong() == before:
+            changed = self._made(lambda: dataclasses.replace(cast(Any, defaults), **built), path)
+        return changed or defaults, rest
+
+    def _wrong(self) -> int:
+        return len(self.faults) + len(self.problems)
+
+    def _made(self, make: Callable[[], Any], path: KeyPath) -> Any:
+        """Return what a dataclass makes of values that are right one by one; it may refuse them together."""
         try:
-            return kind(**built)
+            return make()
         except ValueError as error:
             return self.fault(path, str(error))
 
-    def value(self, kind: Any, value: object, path: Path) -> Any:
+    def value(self, kind: Any, value: object, path: KeyPath) -> Any:
         """Build one value of an annotated type."""
         origin, arguments = get_origin(kind), get_args(kind)
         if origin in (Union, types.UnionType):  # only `X | None`: TOML has no null, so it is X
@@ -82,13 +110,13 @@ class Builder:
         except Unresolved as error:
             self.problems.append(Fault(path, str(error)))
 
-    def _list(self, kind: Any, value: object, path: Path) -> tuple[Any, ...] | None:
+    def _list(self, kind: Any, value: object, path: KeyPath) -> tuple[Any, ...] | None:
         if not isinstance(value, list):
             self.fault(path, f"expected a list [ … ], not {_found(kind, value)}")
             return None
         return tuple(self.value(kind, each, (*path, str(index))) for index, each in enumerate(value))
 
-    def _map(self, kind: Any, value: object, path: Path) -> dict[str, Any] | None:
+    def _map(self, kind: Any, value: object, path: KeyPath) -> dict[str, Any] | None:
         if not isinstance(value, Mapping):
             self.fault(path, f"expected a table {{ … }}, not {_found(kind, value)}")
             return None
@@ -153,6 +181,10 @@ def _enum(kind: type[Enum], value: object) -> Enum:
 
 def _found(kind: Any, value: object) -> str:
     return "one that is written here" if kind is Secret else shown(value)
+
+
+def _fields(kind: type[Any]) -> "dict[str, dataclasses.Field[Any]]":
+    return {field.name: field for field in dataclasses.fields(kind)}
 
 
 def _required(field: "dataclasses.Field[Any]") -> bool:

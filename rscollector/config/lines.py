@@ -7,13 +7,13 @@ that there is no second reading of TOML's grammar here.
 import tomllib
 from collections.abc import Iterator, Mapping
 
-Path = tuple[str, ...]
+from rscollector.config.build import KeyPath
 
 
-def lines_of(text: str) -> dict[Path, int]:
+def lines_of(text: str) -> dict[KeyPath, int]:
     """Return the first line of every table and key, for a text that tomllib accepts as a whole."""
-    found: dict[Path, int] = {}
-    table: Path = ()
+    found: dict[KeyPath, int] = {}
+    table: KeyPath = ()
     for number, piece in _pieces(text):
         values = tomllib.loads(piece)
         if piece.lstrip().startswith("["):
@@ -24,7 +24,7 @@ def lines_of(text: str) -> dict[Path, int]:
     return found
 
 
-def _note(found: dict[Path, int], path: Path, number: int) -> None:
+def _note(found: dict[KeyPath, int], path: KeyPath, number: int) -> None:
     for length in range(1, len(path) + 1):
         found.setdefault(path[:length], number)
 
@@ -41,7 +41,7 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
         start, piece = number + 1, ""
 
 
-def _leaves(value: object, path: Path = ()) -> Iterator[Path]:
+def _leaves(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
     if isinstance(value, Mapping) and value:
         for key, each in value.items():
             yield from _leaves(each, (*path, key))

@@ -14,6 +14,8 @@ from rscollector.model.errors import Misconfigured, fence
 
 COLLECTORS = "rscollector.collectors"
 SINKS = "rscollector.sinks"
+GROUPS = {"collector": COLLECTORS, "sink": SINKS}
+"""The groups by the section of the configuration in which their instances are."""
 
 
 def installed(group: str = COLLECTORS) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""Where collectors and sinks keep what they want to know again: one rule for workers and for commands."""
+"""Where the state files are, in which collectors and sinks keep what they want to know in their next process.
+
+One rule for workers and for commands.
+"""
 
 import os
 from pathlib import Path

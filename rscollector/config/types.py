@@ -103,13 +103,22 @@ class WebSection:
     )
 
 
+class Feed(StrEnum):
+    """What the agent hands to an instance: every run of the others, the page of them, or nothing."""
+
+    NOTHING = ""
+    RUNS = "runs"
+    PAGE = "page"
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """One collector or sink to be run: plain values only, since it crosses processes.
 
     `plugin` is the collector's place (`module:class`), `settings` its table with the secrets resolved;
-    `problem` is why it cannot be opened at all. `sink` is "runs" or "page", by what
-    it is given, "" for a collector; `host` and `tags` are the agent's, for a sink.
+    `problem` is why it cannot be opened at all. `sink` is what it is fed with, nothing for a collector;
+    `host` and `tags` are the agent's, for a sink. Of the settings that all instances have (`Common`) it holds
+    what they come to: the `timeout` that follows from the interval, the `policy` that the lifecycle needs.
     Two specs with the same `digest` mean the same, secrets' contents included.
     """
 
@@ -124,7 +133,7 @@ class Spec:
     worker: str
     plugin: str = ""
     problem: str = ""
-    sink: str = ""
+    sink: Feed = Feed.NOTHING
     host: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     digest: str = ""
@@ -154,11 +163,13 @@ class Config:
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
         values = json.loads(text)
-        specs = tuple(Spec(**{**spec, "policy": _policy(spec["policy"])}) for spec in values.pop("specs"))
+        specs = tuple(map(_spec, values.pop("specs")))
         return cls(
             **{**values, "listen": tuple(values["listen"]), "files": tuple(values["files"]), "specs": specs}
         )
 
 
-def _policy(values: dict[str, Any]) -> Policy:
-    return Policy(**{**values, "revive": Revive(values["revive"])})
+def _spec(values: dict[str, Any]) -> Spec:
+    policy = values["policy"]
+    policy = Policy(**{**policy, "revive": Revive(policy["revive"])})
+    return Spec(**{**values, "policy": policy, "sink": Feed(values["sink"])})

@@ -44,7 +44,7 @@ from rscollector.model.events import (
     Tick,
     Trouble,
 )
-from rscollector.model.settings import duration
+from rscollector.model.settings import humanized
 
 
 class State(StrEnum):
@@ -174,7 +174,7 @@ def _hung(machine: Machine, event: Event, policy: Policy) -> Step:
         since=event.now,
         hangs=(*recent, event.now)[-policy.max_hangs :],
         trouble=Trouble.HANG,
-        reason=f"no answer for {duration(event.waited)}",
+        reason=f"no answer for {humanized(event.waited)}",
     )
     return Step(after, (Ended(Trouble.HANG), DropSeries(), Kill()))
 
@@ -369,4 +369,4 @@ def _patience(machine: Machine, policy: Policy) -> str:
 
 
 def _in(when: float | None, now: float) -> str:
-    return f"in {duration(when - now)}" if when is not None and when > now else "now"
+    return f"in {humanized(when - now)}" if when is not None and when > now else "now"

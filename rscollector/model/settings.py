@@ -35,7 +35,7 @@ class Duration(float):
         return super().__new__(cls, round(total, 6))
 
     def __str__(self) -> str:
-        return duration(self)
+        return humanized(self)
 
 
 class ByteSize(int):
@@ -168,7 +168,7 @@ def setting(text: str, *, default: Any = ..., default_factory: Any = None) -> An
     return dataclass_field(default=default, metadata={"help": text})
 
 
-def duration(seconds: float) -> str:
+def humanized(seconds: float) -> str:
     """Return seconds as an operator would say them: 250 ms, 4 s, 10 min, 1 h 30 min."""
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 or not seconds else f"{seconds * 1000:.1f} ms"

@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 from rscollector.config.types import Config
-from rscollector.model.settings import duration
+from rscollector.model.settings import humanized
+from rscollector.model.stopping import AGENT_STOPS, WEB_ENDS
 from rscollector.runtime.children import Strays
 from rscollector.runtime.configure import read_configuration
 from rscollector.runtime.control import FOREIGN, is_foreign, socket_path
@@ -36,7 +37,6 @@ from rscollector.web.server import run as serve
 log = logging.getLogger("rscollector")
 
 _FIRST = asyncio.FIRST_COMPLETED
-_STOP = 5.0
 _FILES = 65536
 
 
@@ -135,12 +135,12 @@ class Agent:
         self._vitals.busy = "is stopping"
         self._systemd.stopping()
         log.info("stopping")
-        if not await self._supervisor.stop(_STOP):
-            log.warning("not all workers ended in %s; they are killed", duration(_STOP))
+        if not await self._supervisor.stop(AGENT_STOPS):
+            log.warning("not all workers ended in %s; they are killed", humanized(AGENT_STOPS))
         self._supervisor.bodies.kill_all()
         web_stop.set()
         self._connections.cut_all()  # hypercorn would wait for a client that does not read
-        await asyncio.wait([web], timeout=2)
+        await asyncio.wait([web], timeout=WEB_ENDS)
         web.cancel()
         socket_path().unlink(missing_ok=True)
         self._systemd.close()

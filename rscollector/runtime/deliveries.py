@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Protocol
 
-from rscollector.config.types import Spec
+from rscollector.config.types import Feed, Spec
 from rscollector.exposition.validate import Accepted
 from rscollector.model.metrics import Sample, Value
 from rscollector.runtime.outbox import Chunk, Outbox
@@ -44,15 +44,15 @@ class Deliveries:
 
     def add(self, spec: Spec) -> None:
         """Begin to keep for a sink; what its predecessor has left is its."""
-        if spec.sink == "runs":
+        if spec.sink is Feed.RUNS:
             self._outboxes.setdefault(spec.key, Outbox())
-        elif spec.sink:
+        elif spec.sink is Feed.PAGE:
             self._of_the_page.add(spec.key)
 
     def remove(self, key: str, successor: Spec | None) -> None:
         """Keep nothing for a sink any more, unless for its successor; forget a collector's layouts."""
         self._of_the_page.discard(key)
-        if successor is None or successor.sink != "runs":
+        if successor is None or successor.sink is not Feed.RUNS:
             self._outboxes.pop(key, None)
         if nudge := self._nudges.pop(key, None):
             nudge.cancel()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from rscollector.model.schedule import Clocks, clock_change
-from rscollector.model.settings import duration
+from rscollector.model.settings import humanized
 from rscollector.runtime.children import Strays
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
@@ -44,7 +44,7 @@ class Heartbeat:
         """Return why the loop is not doing its work: it answers, but its timers do not run."""
         due = self._supervisor.ticks.next_due()
         late = self._loop.time() - min(self._at, self._at if due is None else due)
-        return f"the agent's timers are {duration(late)} late" if late > _STUCK else ""
+        return f"the agent's timers are {humanized(late)} late" if late > _STUCK else ""
 
     def _beat(self) -> None:
         now = self._loop.time()
@@ -72,7 +72,7 @@ class Heartbeat:
         if change.suspended:
             self._vitals.suspends += 1
             self._supervisor.drop_all_samples()
-            log.warning("suspended for %s; samples from before are dropped", duration(change.suspended))
+            log.warning("suspended for %s; samples from before are dropped", humanized(change.suspended))
 
 
 def _clocks() -> Clocks:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from rscollector.model.errors import FailureKind
 from rscollector.model.metrics import Metric
+from rscollector.model.stopping import WORKER_ENDS
 from rscollector.runtime.children import Child, how, python
 from rscollector.runtime.output import Output
 from rscollector.wire import VERSION, messages
@@ -24,7 +25,6 @@ from rscollector.wire.lines import MAX_ANSWER, Garbage, Lines
 from rscollector.wire.messages import Close, Closed, Collect, Done, Failed, Open, Opened, decoded, encoded
 
 _STACK_BYTES = 32 * 1024
-_GRACE = 2.0
 _LAST = {Open: Opened, Collect: Done, Close: Closed}
 _OURS = re.compile(r'/rscollector/(?:worker|wire)/\w+\.py", line|"<frozen runpy>"|^Timeout \(')
 _FRAME = re.compile(r'File "([^"]+)", line (\d+) in ')
@@ -173,7 +173,7 @@ class WorkerProcess(asyncio.Protocol):
         self._dying = self._dying or "ended"
         self._transport.close()
         if self._end is None:
-            self._end = self._loop.call_later(_GRACE, self._child.kill)
+            self._end = self._loop.call_later(WORKER_ENDS, self._child.kill)
 
     def kill(self, why: str = "was killed", culprit: str | None = None) -> None:
         """Kill the process group, for this reason and on this instance's account."""

@@ -20,6 +20,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from rscollector.api import (
+    SINK_SENDS,
     ByteSize,
     Context,
     Distribution,
@@ -43,7 +44,6 @@ from rscollector.sinks.sender import Answer, Pace, Sender, Verdict, verdict
 from rscollector.sinks.spool import Bounds, Loss, Spool, directory
 
 _IDLE = 0.05
-_FLUSH = 4.0
 _LONGEST_ANSWER = 2000
 _TOO_LARGE = "Chunked request not supported"  # OpenTSDB's 400 to more than 8 KiB (prometheus#2639)
 _STUCK = 4  # times the time for an answer: each byte of a slow one begins it anew
@@ -212,7 +212,7 @@ class Bosun(Sink[BosunSettings]):
         """Send on what can be sent in a few seconds; the spool keeps the rest."""
         if not hasattr(self, "_thread"):
             return
-        until = time.monotonic() + _FLUSH
+        until = time.monotonic() + SINK_SENDS
         while self._spool.points and not self._sender.trouble and time.monotonic() < until:
             time.sleep(_IDLE)
         self._stop.set()
@@ -330,7 +330,7 @@ def _retry_after(text: str) -> float:
 def _place(settings: BosunSettings, context: Context) -> Path:
     if context.state is None:
         raise Misconfigured("a sink is for the agent, which gives it what to send")
-    return directory(settings.spool, context.state)
+    return directory({"spool": settings.spool}, context.state)
 
 
 def _locked(place: Path, context: Context) -> int:

@@ -12,6 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from rscollector.api import (
+    SINK_SENDS,
     Context,
     Kind,
     Metric,
@@ -24,7 +25,6 @@ from rscollector.api import (
 )
 from rscollector.sinks.http import check, reason, session
 
-_LAST = 4.0  # seconds for the push at the end
 PUSHES = Metric("pushgateway_pushes_total", Kind.COUNTER, "Pages that the Pushgateway has taken.")
 SIZE = Metric("pushgateway_page_bytes", Kind.GAUGE, "Size of the last page that it has taken.", unit="bytes")
 
@@ -83,9 +83,9 @@ class Pushgateway(PageSink[PushgatewaySettings]):
         if hasattr(self, "_page"):
             try:
                 if self.settings.delete_at_stop:
-                    self._ask("DELETE", _LAST)
+                    self._ask("DELETE", SINK_SENDS)
                 elif self._page:
-                    self._ask("PUT", _LAST, self._page)
+                    self._ask("PUT", SINK_SENDS, self._page)
             finally:
                 self._session.close()
 

@@ -28,11 +28,11 @@ import re
 import time
 import zlib
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _NAME = re.compile(r"(\d{13})-(\d{6,})(?:\+(\d+))?-(\d+)\.batch")
 _HEAD = re.compile(rb"rscollector 1 ([0-9a-f]{8})\n")
@@ -335,9 +335,13 @@ class Spool:
             self._memory += sign * batch.size
 
 
-def directory(setting: str, state: Path) -> Path:
-    """Return where a sink's spool is, from its setting and its state file."""
-    return Path(setting) if setting else state.with_suffix("")
+def directory(settings: Mapping[str, Any], state: Path) -> Path:
+    """Return where a sink's spool is: its setting `spool`, else a directory beside its state file.
+
+    Every sink that has a spool calls the setting so; others may ask while no sink runs.
+    """
+    given = settings.get("spool")
+    return Path(given) if given else state.with_suffix("")
 
 
 def batches(place: Path) -> list[Batch]:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rscollector.exposition.render import Format, negotiate
-from rscollector.model.settings import duration
+from rscollector.model.settings import humanized
 from rscollector.web.compressed import Compressor, pieces
 
 PART = 64 * 1024
@@ -122,5 +122,5 @@ def _verdict(trouble: str, good: str) -> Response:
 def _template(name: str) -> Any:
     text = files("rscollector.web").joinpath("templates", name).read_text("utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["duration"] = duration
+    environment.filters["duration"] = humanized
     return environment.from_string(text)

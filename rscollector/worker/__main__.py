@@ -17,7 +17,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from rscollector.api import die_with_parent
+from rscollector.api.programs import die_with_parent
 from rscollector.worker.secrets import Masking, Secrets
 from rscollector.worker.server import Server
 

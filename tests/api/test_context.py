@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from harness import alive, until
@@ -13,6 +14,11 @@ from rscollector.api import Context, Misconfigured, Unavailable
 def context(timeout=10.0):
     """Return a context with so much time."""
     return Context("main", timeout=timeout, interval=15, agent=os.getpid())
+
+
+def descriptors():
+    """Return how many descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_the_output_of_a_program_is_returned():
@@ -52,6 +58,59 @@ def test_a_program_that_writes_too_much_is_killed():
         context().run(["sh", "-c", "while :; do echo yes; done"], limit=1000)
     flood = [sys.executable, "-c", "import sys; sys.stderr.write('x' * 10**7); print('done')"]
     assert context().run(flood) == b"done\n"
+
+
+@pytest.mark.parametrize("ends", ["exec sleep 60", "exit 0"])
+def test_what_a_program_leaves_behind_does_not_make_it_longer(ends):
+    """Another process that has the output open is waited for until the deadline, and no longer."""
+    script = ["sh", "-c", f"sleep 4 & echo one; {ends}"]
+    for run in (context(0.3).run, lambda command: list(context(0.3).lines(command))):
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="sh did not end in time, killed"):
+            run(script)
+        assert time.monotonic() - began < 2
+
+
+def test_what_a_program_leaves_behind_may_go_on_complaining():
+    """The end of a program is its end, though another process has its standard error open."""
+    began = time.monotonic()
+    assert context().run(["sh", "-c", "sleep 4 >&- & echo one"]) == b"one\n"
+    with pytest.raises(Unavailable, match=r"sh failed \(exit status 3\): no luck"):
+        context().run(["sh", "-c", "sleep 4 >&- & echo no luck >&2; exit 3"])
+    assert time.monotonic() - began < 2
+
+
+def test_no_descriptor_is_left_open():
+    """However a program ends."""
+    before = descriptors()
+    context().run(["true"])
+    for command in (["false"], ["/no/such/program"], ["sh", "-c", "kill -9 $$"]):
+        with pytest.raises((Unavailable, Misconfigured)):
+            context().run(command)
+    with pytest.raises(Unavailable):
+        context(0.1).run(["sleep", "60"])
+    lines = context().lines(["yes"])
+    next(lines)
+    lines.close()
+    assert descriptors() == before
+
+
+def test_a_program_that_does_not_stop_to_write_is_killed_at_the_deadline():
+    """Its time counts also while there is always something to read."""
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="yes did not end in time, killed"):
+        context(0.2).run(["yes"], limit=1 << 40)
+    assert time.monotonic() - began < 5
+
+
+def test_lines_that_are_there_are_yielded_after_the_deadline():
+    """Who was late for them may still have them, and then has enough."""
+    late = context(0.5)
+    lines = late.lines(["sh", "-c", "echo one; echo two; exec sleep 60"])
+    assert next(lines) == b"one"
+    time.sleep(late.remaining())
+    assert next(lines) == b"two"
+    lines.close()
 
 
 def test_lines_come_as_they_are_written():

@@ -6,6 +6,7 @@ import time
 from bench import Row
 from load import Load, LoadSettings
 
+from rscollector.config.types import Feed
 from rscollector.exposition.render import Format
 from rscollector.exposition.store import Store, page
 from rscollector.exposition.validate import validate
@@ -87,7 +88,7 @@ class Reading:
 class Sink:
     """A sink of runs as the agent's deliveries see it."""
 
-    sink, key = "runs", "bosun/main"
+    sink, key = Feed.RUNS, "bosun/main"
 
 
 def _wire():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +114,51 @@ def test_a_whole_number_is_a_number():
     assert built({"text": "", "number": True})[1] == [("x.number", "expected a whole number, not true")]
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What stands in one table beside the settings of others."""
+
+    wait: Duration = setting("A time.", default=Duration("1s"))
+    share: float = setting("A fraction.", default=0.5)
+
+    def __post_init__(self):
+        if self.share > 1:
+            raise ValueError("share is at most 1")
+
+
+def test_two_dataclasses_are_built_out_of_one_table():
+    """Each takes its own keys, on top of the defaults that it was given."""
+    builder = Builder(resolved)
+    shared, rest = builder.part(Shared(share=0.25), {"wait": "5s", "port": 7}, ("x",))
+    assert (shared, rest) == (Shared(wait=Duration("5s"), share=0.25), {"port": 7})
+    assert builder.table(Inner, rest, ("x",), beside=Shared) == Inner(port=7)
+    assert builder.faults == []
+
+
+def test_each_fault_of_a_table_for_two_is_told_once():
+    """A wrong key of one leaves the other alone, and an unknown one may have been meant for either."""
+    builder = Builder(resolved)
+    defaults = Shared()
+    shared, rest = builder.part(defaults, {"wait": 5, "sahre": 1, "port": "7"}, ("x",))
+    assert shared is defaults
+    assert builder.table(Inner, rest, ("x",), beside=Shared) is None
+    assert sorted((".".join(path), reason) for path, reason in builder.faults) == [
+        ("x.port", 'expected a whole number, not "7"'),
+        ("x.sahre", 'unknown key; did you mean "share"?'),
+        ("x.wait", 'expected a duration such as "15s", "250ms" or "1h30m", not 5'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"), [(5, "expected a table, not 5"), ({"share": 2.0}, "share is at most 1")]
+)
+def test_a_part_that_is_refused_leaves_the_defaults(value, fault):
+    """What is no table, and what does not fit together, is a fault at the table."""
+    builder = Builder(resolved)
+    assert builder.part(Shared(), value, ("x",)) == (Shared(), {})
+    assert builder.faults == [(("x",), fault)]
+
+
 def test_a_secret_that_cannot_be_read_is_a_problem_and_no_fault():
     """The file is right and the world is not: this is told apart."""
 
@@ -186,14 +232,6 @@ def test_what_is_deep_inside_finds_its_way_back():
     """Lists and tables of tables, and lists of secrets, are built again out of their plain form."""
     value = Outer((Inner(1), Inner(2)), {"a": Inner(3)}, Inner(4), (Secret("x"), Secret("y")))
     assert Builder(resolved).table(Outer, plain(value), ()) == value
-
-
-def test_keys_that_belong_to_somebody_else_are_passed_over():
-    """`also` names keys that are neither built nor unknown, and that are offered to who mistypes them."""
-    builder = Builder(resolved)
-    assert builder.table(Inner, {"port": 5, "interval": "x"}, (), also=["interval"]) == Inner(5)
-    builder.table(Inner, {"intervall": 5}, (), also=["interval"])
-    assert [each.reason for each in builder.faults] == ['unknown key; did you mean "interval"?']
 
 
 def test_a_secrets_literal_text_is_in_no_fault():

@@ -1,5 +1,6 @@
 """Configuration files: what is right, what is a mistake, and what is one collector's problem."""
 
+import json
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from rscollector.config.load import load
 from rscollector.config.plan import plan
-from rscollector.config.types import Config, Spec
+from rscollector.config.types import Config, Feed, Spec
 from rscollector.model.lifecycle import Policy, Revive
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
@@ -391,6 +392,7 @@ specs = st.builds(
     settings=st.dictionaries(st.text(), st.text() | st.integers()),
     max_memory=st.integers(1, 2**40),
     worker=st.text(),
+    sink=st.sampled_from(Feed),
     problem=st.text(),
     digest=st.sampled_from("xy"),
 )
@@ -411,6 +413,18 @@ def test_a_configuration_survives_its_way_to_the_agent(config):
     assert Config.from_json(config.to_json()) == config
 
 
+def test_what_a_sink_is_fed_with_is_a_word_in_the_file_and_an_enum_on_both_sides(files):
+    """A collector is given nothing, one sink all runs and another the page."""
+    loaded, _ = files(
+        '[collector.vip.a]\n[sink.bosun.b]\nurl = "http://h"\n[sink.pushgateway.c]\nurl = "http://h"\n'
+    )
+    text = loaded.config.to_json()
+    assert [spec["sink"] for spec in json.loads(text)["specs"]] == ["", "runs", "page"]
+    for config in (loaded.config, Config.from_json(text)):
+        assert [spec.sink for spec in config.specs] == [Feed.NOTHING, Feed.RUNS, Feed.PAGE]
+        assert {type(spec.sink) for spec in config.specs} == {Feed}
+
+
 @given(
     running=st.dictionaries(st.sampled_from("abcd"), st.sampled_from("xy")),
     wanted=st.dictionaries(st.sampled_from("abcd"), specs),
@@ -429,10 +443,19 @@ def test_a_plan_does_with_each_collector_one_thing(running, wanted):
 
 def test_a_plan_is_told_in_words():
     """The log has what was done, and how many were left alone."""
-    assert (
-        str(plan({"a": "1", "b": "1"}, {"a": Spec("t", "a", 1, 1, 1, 1, Policy(), {}, "w", digest="1")}))
-        == "remove b; 1 kept"
+    wanted = Spec(
+        type="t",
+        name="a",
+        interval=1,
+        timeout=1,
+        max_series=1,
+        max_memory=1,
+        policy=Policy(),
+        settings={},
+        worker="w",
+        digest="1",
     )
+    assert str(plan({"a": "1", "b": "1"}, {"a": wanted})) == "remove b; 1 kept"
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])

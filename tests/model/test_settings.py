@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Rate, Secret, duration, setting
+from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Rate, Secret, humanized, setting
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_what_nobody_can_listen_on_is_refused(wrong):
 )
 def test_seconds_are_said_as_a_person_would(seconds, shown):
     """No more than two units, and no more digits than anyone reads."""
-    assert duration(seconds) == shown
+    assert humanized(seconds) == shown
 
 
 def test_a_setting_is_a_dataclass_field_with_a_sentence():
@@ -174,7 +174,7 @@ def test_an_address_can_be_read_as_it_is_shown(address):
 @given(st.floats(0, 1e9))
 def test_a_time_is_said_with_one_or_two_units(seconds):
     """However long or short, an operator reads at most two numbers, each with its unit."""
-    words = duration(seconds).split()
+    words = humanized(seconds).split()
     assert len(words) in (2, 4)
     assert set(words[1::2]) <= {"ms", "s", "min", "h", "d"}
 

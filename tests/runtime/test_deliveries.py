@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rscollector.config.types import Common, Spec
+from rscollector.config.types import Common, Feed, Spec
 from rscollector.exposition.validate import Accepted
 from rscollector.model.metrics import Kind, Metric, Sample
 from rscollector.runtime import outbox as room
@@ -185,7 +185,7 @@ class Way:
             self.parcels.arrived(message)
 
 
-def spec(type_, sink=""):
+def spec(type_, sink=Feed.NOTHING):
     """Return a collector, or a sink."""
     common = Common()
     return Spec(
@@ -220,8 +220,8 @@ def with_deliveries(act, asker=None):
     async def main():
         deliveries = Deliveries(asker or Asker())
         deliveries.page = lambda: "the page\n"
-        deliveries.add(spec("bosun", "runs"))
-        deliveries.add(spec("pushgateway", "page"))
+        deliveries.add(spec("bosun", Feed.RUNS))
+        deliveries.add(spec("pushgateway", Feed.PAGE))
         result = act(deliveries)
         return await result if asyncio.iscoroutine(result) else result
 
@@ -258,7 +258,7 @@ def test_a_sink_of_the_page_is_given_the_page_and_others_nothing():
     assert (messages(page), nothing) == ([Page("the page\n")], b"")
 
 
-@pytest.mark.parametrize(("successor", "left"), [(None, 0), ("page", 0), ("runs", 1)])
+@pytest.mark.parametrize(("successor", "left"), [(None, 0), (Feed.PAGE, 0), (Feed.RUNS, 1)])
 def test_what_waits_for_a_sink_goes_to_its_successor_and_to_nobody_else(successor, left):
     """A reload with other settings loses nothing; a sink that is taken away is kept nothing for."""
 

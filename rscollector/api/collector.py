@@ -1,0 +1,46 @@
+"""What a collector is: the class that every plugin derives from, and what it may rely on."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, ClassVar, Generic, TypeVar
+
+from rscollector.api.context import Context
+from rscollector.model.metrics import Metric, Sample
+from rscollector.model.settings import NoSettings
+
+S = TypeVar("S")
+
+
+class Collector(ABC, Generic[S]):
+    """One instance of a collector. It is made, opened, asked and closed in a worker process, serially.
+
+    Each call may block until `context.remaining()` is over. Raise Unavailable when the service cannot be
+    asked and Misconfigured when someone has to change something; the collector is closed and, later, a new
+    one is opened. Whatever was yielded before an exception is not shown: a collect is all or nothing.
+    """
+
+    metrics: ClassVar[tuple[Metric, ...]]
+    """Every metric that it may emit; the names start with the collector's type."""
+
+    local: ClassVar[bool] = False
+    """Whether it asks nothing but this kernel, and so may share a worker process with others like it."""
+
+    Settings: ClassVar[type[Any]] = NoSettings
+    """A frozen dataclass whose fields are made with `setting`."""
+
+    def __init__(self, settings: S) -> None:
+        self.settings = settings
+
+    def open(self, context: Context) -> None:
+        """Connect to the service."""
+
+    @abstractmethod
+    def collect(self, context: Context) -> Iterable[Sample]:
+        """Return the samples of one moment."""
+
+    def explain(self) -> Iterable[str]:
+        """Say in plain language what the last collect means, for `rscollector collect --explain`."""
+        return ()
+
+    def close(self) -> None:
+        """Give back what `open` took. It must not raise and need not be polite: the process may end."""

@@ -1,0 +1,63 @@
+"""What a collector is told with each call: names, times, and the programs that it may run within them."""
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+from rscollector.api import programs
+
+
+class Context:
+    """What a collector is told with each call. All times are seconds.
+
+    `name` is the instance's name, `interval` the time between two ticks, `collect_timeout` the time that each
+    collect gets, `agent` the agent's process id and `clock` a monotonic clock, for whatever is measured from
+    tick to tick. `state` is the path of a file of the collector's own, whose directory may have to be made,
+    for what it wants to know again in its next process; None in `rscollector collect`, where nothing is kept.
+    `host` and `tags` are the agent's, for a sink.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        timeout: float,
+        interval: float,
+        agent: int,
+        collect_timeout: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.interval = interval
+        self.collect_timeout = timeout if collect_timeout is None else collect_timeout
+        self.agent = agent
+        self.state: Path | None = None
+        self.host = ""
+        self.tags: dict[str, str] = {}
+        self.clock = clock
+        self.notes: list[str] = []
+        self._deadline = clock() + timeout
+
+    def remaining(self) -> float:
+        """Return the seconds until the agent kills this process: give it to every driver as its timeout."""
+        return max(0.0, self._deadline - self.clock())
+
+    def note(self, sentence: str) -> None:
+        """Tell the operator something about this collect that is no failure: `status` shows it."""
+        self.notes.append(sentence)
+
+    def run(self, command: Sequence[str], *, limit: int = 1 << 20) -> bytes:
+        """Run a program without a shell and return what it wrote to its standard output.
+
+        It is killed with its time, at the deadline, or when it writes more than `limit` bytes. Raises
+        Misconfigured when it cannot be started, Unavailable when it is killed or does not exit with 0.
+        """
+        return programs.output(command, self.remaining, limit)
+
+    def lines(self, command: Sequence[str]) -> Generator[bytes, None, None]:
+        """Run a program without a shell and yield the lines that it writes to its standard output.
+
+        It is killed at the deadline, or when the caller has enough of it and closes this. Raises as `run`
+        does; no line may be longer than a MiB.
+        """
+        return programs.lines(command, self.remaining)
