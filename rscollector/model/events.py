@@ -18,13 +18,6 @@ class Trouble(StrEnum):
     MEMORY = "memory"  # its worker grew beyond the limit and was renewed between two ticks
 
 
-class Counted(StrEnum):
-    """What the table counts beside the runs."""
-
-    SKIPPED = "skipped"  # a tick found the collector busy
-    STALE = "stale"  # an answer to a question that is no longer asked
-
-
 # --- events -------------------------------------------------------------------------------------------
 
 
@@ -157,10 +150,8 @@ class RetryAt:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """Count an occurrence: a `Counted` value."""
-
-    what: Counted
+class Skip:
+    """Count a tick that found the collector busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +161,4 @@ class Ended:
     trouble: Trouble
 
 
-Action = Open | Collect | Commit | DropSeries | Release | Kill | RetryAt | Count | Ended
+Action = Open | Collect | Commit | DropSeries | Release | Kill | RetryAt | Skip | Ended

@@ -24,8 +24,6 @@ from rscollector.model.events import (
     Action,
     Collect,
     Commit,
-    Count,
-    Counted,
     Deadline,
     Done,
     DropSeries,
@@ -40,6 +38,7 @@ from rscollector.model.events import (
     Renew,
     Retry,
     RetryAt,
+    Skip,
     Stop,
     Tick,
     Trouble,
@@ -124,17 +123,18 @@ def _same(machine: Machine, _event: Event, _policy: Policy) -> Step:
 
 
 def _skip(machine: Machine, _event: Event, _policy: Policy) -> Step:
-    return Step(machine, (Count(Counted.SKIPPED),))
+    return Step(machine, (Skip(),))
 
 
 def _stale(machine: Machine, _event: Event, _policy: Policy) -> Step:
-    return Step(machine, (Count(Counted.STALE),))
+    """An answer to a question that is no longer asked tells nothing."""
+    return Step(machine)
 
 
 def _opened(machine: Machine, event: Event, _policy: Policy) -> Step:
     assert isinstance(event, Opened)
     if event.seq != machine.seq:
-        return Step(machine, (Count(Counted.STALE),))
+        return Step(machine)
     return Step(replace(machine, state=State.IDLE, since=event.now, renewing=False))
 
 
@@ -146,7 +146,7 @@ def _collect(machine: Machine, event: Event, _policy: Policy) -> Step:
 def _done(machine: Machine, event: Event, policy: Policy) -> Step:
     assert isinstance(event, Done)
     if event.seq != machine.seq:
-        return Step(machine, (Count(Counted.STALE),))
+        return Step(machine)
     good = machine.good + 1
     after = replace(
         machine, state=State.IDLE, since=event.now, good=good, trouble=None, reason="", retry_at=None
@@ -159,7 +159,7 @@ def _done(machine: Machine, event: Event, policy: Policy) -> Step:
 def _failed(machine: Machine, event: Event, policy: Policy) -> Step:
     assert isinstance(event, Failed)
     if event.seq != machine.seq:
-        return Step(machine, (Count(Counted.STALE),))
+        return Step(machine)
     trouble = Trouble(event.kind.value)
     after, waits = _set_back(machine, event.now, event.draw, policy, trouble=trouble, reason=event.reason)
     return Step(after, (Ended(trouble), DropSeries(), *waits))

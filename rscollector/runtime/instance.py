@@ -7,7 +7,7 @@ from typing import Any
 
 from rscollector.config.types import Spec
 from rscollector.exposition.validate import Accepted, Drop
-from rscollector.model.events import Counted, Trouble
+from rscollector.model.events import Trouble
 from rscollector.model.lifecycle import Machine, State, sentence
 from rscollector.model.metrics import Metric
 
@@ -35,7 +35,7 @@ class Instance:
     lateness: float | None = None
     last_success: float | None = None
     missed: int = 0
-    counted: Counter[Counted] = field(default_factory=Counter)
+    skipped: int = 0
     results: Counter[str] = field(default_factory=Counter)
     restarts: Counter[Trouble] = field(default_factory=Counter)
     dropped: Counter[Drop] = field(default_factory=Counter)

@@ -20,7 +20,6 @@ from rscollector.model.events import (
     Action,
     Collect,
     Commit,
-    Count,
     Deadline,
     Done,
     DropSeries,
@@ -35,6 +34,7 @@ from rscollector.model.events import (
     Renew,
     Retry,
     RetryAt,
+    Skip,
     Stop,
     Tick,
     Trouble,
@@ -171,8 +171,8 @@ class Supervisor:
             case RetryAt(when):
                 instance.forget_retry()
                 instance.retry = self._loop.call_at(when, self._retry, instance)
-            case Count(what):
-                instance.counted[what] += 1
+            case Skip():
+                instance.skipped += 1
             case Ended(trouble):
                 instance.results[trouble.value] += 1
 

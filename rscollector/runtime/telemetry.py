@@ -17,7 +17,7 @@ import rscollector
 from rscollector.exposition.render import Format, render
 from rscollector.exposition.store import Store
 from rscollector.exposition.validate import Drop
-from rscollector.model.events import Counted, Trouble
+from rscollector.model.events import Trouble
 from rscollector.model.lifecycle import State
 from rscollector.model.metrics import Kind, Metric, Sample
 from rscollector.runtime.instance import RESULTS, Instance
@@ -182,7 +182,7 @@ class Telemetry:
         yield UP, int(self._supervisor.up(instance))
         yield STATE, instance.machine.state.value
         yield MISSED, instance.missed
-        yield SKIPPED, instance.counted[Counted.SKIPPED]
+        yield SKIPPED, instance.skipped
         yield SERIES, self._supervisor.store.series(instance.key)
         for result in RESULTS:
             yield RUNS, result, instance.results[result]

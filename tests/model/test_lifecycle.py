@@ -12,8 +12,6 @@ from rscollector.model.events import (
     EVENTS,
     Collect,
     Commit,
-    Count,
-    Counted,
     Deadline,
     Done,
     DropSeries,
@@ -27,6 +25,7 @@ from rscollector.model.events import (
     Renew,
     Retry,
     RetryAt,
+    Skip,
     Stop,
     Tick,
     Trouble,
@@ -305,15 +304,15 @@ def test_a_tick_that_finds_it_busy_is_counted():
     """A tick never starts a second body or a second question."""
     for state in (State.CONNECTING, State.COLLECTING, State.KILLING):
         after = step(collecting(state=state), Tick(100.0), POLICY)
-        assert after.actions == (Count(Counted.SKIPPED),)
+        assert after.actions == (Skip(),)
 
 
 def test_an_answer_to_an_old_question_changes_nothing():
     """What comes with an old number is counted and ignored."""
     for event in (Done(100.0, 4), Failed(100.0, 4, UNAVAILABLE, "late", 0.5)):
-        assert step(collecting(), event, POLICY) == (collecting(), (Count(Counted.STALE),))
+        assert step(collecting(), event, POLICY) == (collecting(), ())
     connecting = collecting(state=State.CONNECTING)
-    assert step(connecting, Opened(100.0, 4), POLICY) == (connecting, (Count(Counted.STALE),))
+    assert step(connecting, Opened(100.0, 4), POLICY) == (connecting, ())
 
 
 def test_stopping_closes_and_then_kills():
@@ -418,7 +417,7 @@ class Lives(RuleBasedStateMachine):
             self.carry_out(action)
         if getattr(event, "seq", before.seq) != before.seq:
             assert self.machine == before, "an old answer changes nothing"
-            assert actions == (Count(Counted.STALE),)
+            assert actions == ()
         assert len([action for action in actions if isinstance(action, Ended)]) <= 1
         assert before.state is not State.STOPPED or self.machine.state is State.STOPPED
         assert self.machine.seq >= before.seq
