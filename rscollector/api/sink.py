@@ -10,11 +10,14 @@ from rscollector.model.metrics import Metric, Value
 
 
 class Taken(NamedTuple):
-    """The samples of one run of a collector; `second` is its end as Unix time, `name` the instance's."""
+    """One run of a collector; `second` is its end as Unix time, `name` the instance's.
+
+    The samples are (metric, label values, value) and may be read more than once.
+    """
 
     second: int
     name: str
-    samples: list[tuple[Metric, tuple[str, ...], Value]]
+    samples: Iterable[tuple[Metric, tuple[str, ...], Value]]
 
 
 class Sink(Collector[S]):

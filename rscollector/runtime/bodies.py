@@ -15,7 +15,7 @@ from rscollector.exposition.validate import ROWS_PER_SERIES
 from rscollector.model.metrics import Metric, repaired
 from rscollector.runtime.births import Births
 from rscollector.runtime.worker_process import Death, Heard, Last, Question, WorkerProcess
-from rscollector.wire.layouts import Rows, rows
+from rscollector.wire.layouts import Samples, Series, rows
 from rscollector.wire.messages import Close, Closed, Collect, Done, Failed, Open, Opened
 from rscollector.wire.priorities import level_and_text
 
@@ -30,7 +30,7 @@ class Run(NamedTuple):
     """What a collect gave: rows (name, label values, value), notes, and the seconds that it took."""
 
     seq: int
-    rows: list[Any]
+    rows: Samples
     notes: tuple[str, ...]
     duration: float
 
@@ -88,7 +88,8 @@ class _Body:
     deadline: asyncio.TimerHandle | None = None
     losing: asyncio.Handle | None = None
     asked_at: float = 0
-    layout: Rows = field(default_factory=Rows)
+    layout: int = 0
+    series: Series = field(default_factory=Series)
 
     def disarm(self) -> None:
         """Cancel the deadline."""
@@ -137,7 +138,7 @@ class Bodies:
         """Ask an open collector for its samples."""
         body = self._bodies[key]
         most = ROWS_PER_SERIES * body.spec.max_series
-        self._ask(body, Question(Collect(seq, key, body.spec.timeout, most, body.layout.number), parcel))
+        self._ask(body, Question(Collect(seq, key, body.spec.timeout, most, body.layout), parcel))
 
     def release(self, key: str, seq: int, grace: float, parcel: bytes = b"") -> None:
         """Close a collector; when that takes longer than `grace`, it is overdue."""
@@ -242,7 +243,7 @@ class Bodies:
         if body.worker is not worker:
             self.leave(key)
             self._move(key, worker)
-        body.layout = Rows()
+        body.layout, body.series = 0, Series()
         spec = body.spec
         opening = Open(
             seq=seq,
@@ -345,11 +346,11 @@ class Bodies:
         log.log(level, "%s: %s", worker.name, text)
 
 
-def _read(body: _Body, number: int, heard: Heard) -> list[Any]:
+def _read(body: _Body, layout: int, heard: Heard) -> Samples:
     """Return the rows of a run in the layout that came with it, or in the one before."""
-    if heard.rows or number != body.layout.number:
-        body.layout = rows(number, heard.rows)
-    return body.layout.with_values(heard.values)
+    if heard.rows or layout != body.layout:
+        body.layout, body.series = layout, rows(heard.rows)
+    return body.series.with_values(heard.values)
 
 
 def _notes(told: list[Any]) -> tuple[str, ...]:

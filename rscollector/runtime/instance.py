@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,7 @@ class Instance:
     spec: Spec
     machine: Machine = field(default_factory=Machine)
     declared: dict[str, Metric] = field(default_factory=dict)
-    rows: list[Any] = field(default_factory=list)
+    rows: Iterable[Any] = ()
     retry: asyncio.TimerHandle | None = None
     successor: Spec | None = None
 

@@ -194,7 +194,7 @@ class Supervisor:
 
     def _commit(self, instance: Instance) -> None:
         spec = instance.spec
-        rows, instance.rows = instance.rows, []
+        rows, instance.rows = instance.rows, ()
         expires = self._loop.time() + _EXPIRY * spec.interval
         accepted = self.store.commit(
             spec.key, rows, instance.declared, limit=spec.max_series, expires=expires

@@ -4,7 +4,7 @@ Whoever tells a layout compares the series of each run with those of the one bef
 mostly they are the same objects.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rscollector.model.metrics import Distribution, Metric, Value
@@ -12,7 +12,6 @@ from rscollector.wire.declarations import declaration, declared
 from rscollector.wire.lines import Garbage
 from rscollector.wire.messages import Layout as Told
 
-Key = tuple[Metric, tuple[str, ...]]
 Groups = list[tuple[Metric, list[tuple[str, ...]]]]
 """The series of a run: metrics, and the label values of each."""
 
@@ -33,31 +32,53 @@ class Layout:
         return Told(self.number, self.name, metrics, [labels for _, labels in self.groups])
 
 
-def keys(told: Told) -> list[Key]:
-    """Return the series of a layout that a sink's worker was told, in the order of the values."""
-    groups = zip(told.metrics, told.rows, strict=True)
-    return [
-        (metric, tuple(labels)) for each, rows in groups for metric in [declared(each)] for labels in rows
+class Series(NamedTuple):
+    """A layout as whoever was told of it keeps it: metrics and label values, side by side.
+
+    To the agent a metric is the name that the worker has said; to a sink's worker it is the declaration.
+    """
+
+    metrics: Sequence[Any] = ()
+    labels: Sequence[Any] = ()
+
+    def with_values(self, told: list[Any]) -> "Samples":
+        """Return the samples of a run; raises Garbage when they are too few or too many."""
+        if len(told) != len(self.metrics):
+            raise Garbage(f"{len(told)} values for a layout of {len(self.metrics)} rows")
+        return Samples(self, values(told))
+
+
+class Samples:
+    """The samples of a run, (metric, label values, value), which are put together only while they are read.
+
+    A hundred thousand tuples that are kept cost more, in garbage collections, than all the rest of the wire.
+    """
+
+    __slots__ = ("_series", "_values")
+
+    def __init__(self, series: Series, values: Sequence[Any]) -> None:
+        self._series = series
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
+        return zip(self._series.metrics, self._series.labels, self._values, strict=True)
+
+
+def series(told: Told) -> Series:
+    """Return the layout that a sink's worker was told."""
+    metrics = [
+        metric for metric, rows in zip(map(declared, told.metrics), told.rows, strict=True) for _ in rows
     ]
+    return Series(metrics, [tuple(labels) for rows in told.rows for labels in rows])
 
 
-class Rows(NamedTuple):
-    """The layout that the agent was told of a collector: (name of the metric, label values) of each row."""
-
-    number: int = 0
-    keys: Sequence[tuple[Any, Any]] = ()
-
-    def with_values(self, told: list[Any]) -> list[Any]:
-        """Return the rows of a run, (name, label values, value); raises Garbage when the number is wrong."""
-        if len(told) != len(self.keys):
-            raise Garbage(f"{len(told)} values for a layout of {len(self.keys)} rows")
-        return [(name, labels, value) for (name, labels), value in zip(self.keys, values(told), strict=True)]
-
-
-def rows(number: int, told: Iterable[Any]) -> Rows:
-    """Return the layout that a worker told; what is odd in it is left for validation."""
-    keys = [tuple(row) if isinstance(row, list) and len(row) == 2 else (row, None) for row in told]
-    return Rows(number, keys)
+def rows(told: Iterable[Any]) -> Series:
+    """Return the layout that a worker told the agent; what is odd in it is left for validation."""
+    pairs = [row if isinstance(row, list) and len(row) == 2 else (row, None) for row in told]
+    return Series([name for name, _ in pairs], [labels for _, labels in pairs])
 
 
 def values(told: Iterable[Any]) -> list[Any]:

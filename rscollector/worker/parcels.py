@@ -1,7 +1,7 @@
 """What a sink is to be given, as it arrives ahead of the question with which the sink takes it."""
 
 from rscollector.api import Taken
-from rscollector.wire.layouts import Key, keys, values
+from rscollector.wire.layouts import Series, series
 from rscollector.wire.messages import Forget, Layout, Page, Parcel, Run
 
 
@@ -11,13 +11,13 @@ class Parcels:
     def __init__(self) -> None:
         self.page: str | None = None
         self._runs: list[Run] = []
-        self._layouts: dict[int, tuple[str, list[Key]]] = {}
+        self._layouts: dict[int, tuple[str, Series]] = {}
 
     def arrived(self, parcel: Parcel) -> None:
         """Take note of what the agent gives."""
         match parcel:
             case Layout():
-                self._layouts[parcel.number] = parcel.name, keys(parcel)
+                self._layouts[parcel.number] = parcel.name, series(parcel)
             case Forget():
                 for number in parcel.layouts:
                     self._layouts.pop(number, None)
@@ -40,6 +40,5 @@ class Parcels:
         self.page = None
 
     def _taken(self, run: Run) -> Taken:
-        name, series = self._layouts[run.layout]
-        pairs = zip(series, values(run.values), strict=True)
-        return Taken(run.second, name, [(metric, labels, value) for (metric, labels), value in pairs])
+        name, known = self._layouts[run.layout]
+        return Taken(run.second, name, known.with_values(run.values))

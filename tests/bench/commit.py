@@ -12,8 +12,8 @@ from rscollector.exposition.store import Store, page
 from rscollector.exposition.validate import validate
 from rscollector.runtime.deliveries import Deliveries
 from rscollector.testing import FakeContext
-from rscollector.wire.layouts import Rows
-from rscollector.wire.layouts import rows as layout
+from rscollector.wire.layouts import Series
+from rscollector.wire.layouts import rows as series
 from rscollector.wire.lines import Lines
 from rscollector.wire.messages import decoded
 from rscollector.worker.parcels import Parcels
@@ -50,7 +50,7 @@ def _commit():
     for _ in range(ROUNDS):
         made = timed("collecting", lambda: list(collector.collect(FakeContext())))
         lines = timed("wire, worker", _told, telling, made)
-        got = timed("wire, agent", reading.rows, lines, telling.number)
+        got = timed("wire, agent", reading.rows, lines)
         accepted = timed("validation (part of the commit)", validate, got, DECLARED, {}, 1000)
         assert accepted.samples == 1000
         timed("commit", store.commit, "load/a", got, DECLARED, limit=1000, expires=1e9)
@@ -71,9 +71,9 @@ class Reading:
     """The agent's side of the wire."""
 
     def __init__(self):
-        self.layout = Rows()
+        self.series = Series()
 
-    def rows(self, lines, number):
+    def rows(self, lines):
         """Return the rows of a run."""
         reader, new, values = Lines(), [], []
         for line in lines:
@@ -81,8 +81,8 @@ class Reading:
                 new += getattr(message, "rows", [])
                 values += getattr(message, "values", [])
         if new:
-            self.layout = layout(number, new)
-        return self.layout.with_values(values)
+            self.series = series(new)
+        return self.series.with_values(values)
 
 
 class Sink:
@@ -122,7 +122,7 @@ async def _sides():
     for number in range(6):
         made = list(collector.collect(FakeContext()))
         lines = timed("wire, worker", _told, telling, made)
-        got = timed("wire, agent, from the worker", reading.rows, lines, telling.number)
+        got = timed("wire, agent, from the worker", reading.rows, lines)
         accepted = validate(got, DECLARED, {}, MANY)
         timed("wire, agent, to a sink", deliveries.hand_on, "load/a", accepted)
         (run,) = timed("wire, sink", give, deliveries.parcel("bosun/main"))

@@ -12,7 +12,7 @@ from rscollector.model.errors import FailureKind
 from rscollector.model.metrics import Distribution, Kind, Metric
 from rscollector.wire import VERSION
 from rscollector.wire.declarations import declaration, declared
-from rscollector.wire.layouts import Layout, Rows, keys, plain, rows, values
+from rscollector.wire.layouts import Layout, Series, plain, rows, series, values
 from rscollector.wire.lines import MAX_LINE, Garbage, Lines, batches, parsed, slices, written
 from rscollector.wire.messages import (
     Answer,
@@ -168,20 +168,17 @@ def test_what_is_no_value_is_refused_where_it_is_written():
 
 def test_values_are_put_into_the_layout_that_was_told():
     """A run is its layout and its values, in order; what is odd in either is left for validation."""
-    layout = rows(7, [["x_n", ["1", "\udce9"]], 5, ["x_n"]])
-    assert layout.number == 7
-    assert layout.with_values([1, [], 3]) == [
-        ("x_n", ["1", "\udce9"], 1),
-        (5, None, None),
-        (["x_n"], None, 3),
-    ]
+    told = rows([["x_n", ["1", "\udce9"]], 5, ["x_n"]]).with_values([1, [], 3])
+    assert len(told) == 3
+    assert list(told) == [("x_n", ["1", "\udce9"], 1), (5, None, None), (["x_n"], None, 3)]
+    assert list(told) == list(told)
 
 
 @pytest.mark.parametrize("told", [[], [1], [1, 2, 3]])
 def test_values_that_do_not_fit_the_layout_are_garbage(told):
     """A number is never shown under another one's name."""
     with pytest.raises(Garbage, match=f"{len(told)} values for a layout of 2 rows"):
-        Rows(1, [("x_n", []), ("x_n", [])]).with_values(told)
+        Series(["x_n", "x_n"], [[], []]).with_values(told)
 
 
 def test_a_layout_survives_the_way_to_a_sink():
@@ -189,4 +186,8 @@ def test_a_layout_survives_the_way_to_a_sink():
     groups = [(METRICS[0], [("1", "2"), ("3", "\udce9")]), (METRICS[1], [()])]
     told = decoded(encoded(Layout(9, "main", groups).told()).rstrip())
     assert (told.number, told.name) == (9, "main")
-    assert keys(told) == [(metric, labels) for metric, rows in groups for labels in rows]
+    assert list(series(told).with_values([1, 2, 3])) == [
+        (METRICS[0], ("1", "2"), 1),
+        (METRICS[0], ("3", "\udce9"), 2),
+        (METRICS[1], (), 3),
+    ]

@@ -191,7 +191,7 @@ def run(layout, value, metric=VALUE):
 
 def taken():
     """Return the samples that the sink has kept, of each run."""
-    return [each.samples for each in Fake.done if not isinstance(each, str)]
+    return [list(each.samples) for each in Fake.done if not isinstance(each, str)]
 
 
 def test_a_sink_takes_what_goes_ahead_of_the_question(agent):
