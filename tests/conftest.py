@@ -46,14 +46,22 @@ def pytest_xdist_auto_num_workers(config):
     return 0 if _by_name(config) or config.option.keyword else WORKERS
 
 
-def _folder(item):
-    return item.path.relative_to(Path(__file__).parent).parts[0]
+def _folder(nodeid):
+    return nodeid.split("/")[1]
 
 
-def pytest_itemcollected(item):
-    """Keep tests that share servers together; this is early enough for xdist, which reads the marker later."""
-    if _folder(item) in SERVERS:
-        item.add_marker(pytest.mark.xdist_group(_folder(item)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give all tests that share servers to one process; the others go one by one to whoever has nothing to do."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    assert LoadScopeScheduling._split_scope, "what is overridden here is there"
+
+    class ByServers(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _folder(nodeid) if _folder(nodeid) in SERVERS else nodeid
+
+    return ByServers(config, log)
 
 
 @pytest.hookimpl(trylast=True)
@@ -68,12 +76,12 @@ def pytest_collection_modifyitems(config, items):
             left_out.add(item)
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
-    if getattr(config.option, "loadgroup", False):
-        items.sort(key=lambda item: (_folder(item) not in SERVERS, item not in long))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (_folder(item.nodeid) not in SERVERS, item not in long))
 
 
 def _is_packaging(item):
-    return _folder(item) == "packaging"
+    return _folder(item.nodeid) == "packaging"
 
 
 def _asks_for_packaging(config):
