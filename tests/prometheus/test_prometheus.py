@@ -31,6 +31,7 @@ def test_an_address_that_is_taken_away_raises_the_alarm(agent, net, tmp_path):
         f"""
         [agent]
         interval = "300ms"
+        timeout = "10s"
         [web]
         listen = ["127.0.0.1:10070"]
         [collector.vip.main]

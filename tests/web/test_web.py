@@ -220,21 +220,22 @@ def test_a_client_that_says_nothing_or_half_is_cut(served, sent):
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
 def test_a_client_that_never_reads_is_cut_and_holds_nobody_up(served, monkeypatch, family):
     """Each connection has an end, on the control socket too; meanwhile others are served."""
-    monkeypatch.setattr(listeners, "LIFETIME", 1.0)
+    monkeypatch.setattr(listeners, "LIFETIME", 2.0)
     served.face.body = BIG
-    silent = [served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", family) for _ in range(20)]
-    until(lambda: len(served.connections) >= 20)
-    began = time.monotonic()
-    assert served.get()[2] == BIG
-    assert time.monotonic() - began < 5
-    until(lambda: len(served.connections) == 0)
-    for client in silent:
-        client.close()
+    with contextlib.ExitStack() as silent:
+        for _ in range(20):
+            silent.enter_context(served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", family))
+        until(lambda: len(served.connections) >= 20)
+        monkeypatch.setattr(listeners, "LIFETIME", 60.0)  # for an honest client, however slow this machine is
+        began = time.monotonic()
+        assert served.get()[2] == BIG
+        assert time.monotonic() - began < 15
+        until(lambda: len(served.connections) == 0)
 
 
 def test_a_silent_client_of_http_2_is_cut_too(served, monkeypatch):
     """hypercorn gives HTTP/2 no idle time; the end of each connection holds for it as well."""
-    monkeypatch.setattr(listeners, "LIFETIME", 1.0)
+    monkeypatch.setattr(listeners, "LIFETIME", 2.0)
     with served.connect(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))) as client:
         until(lambda: len(served.connections) == 1)
         until(lambda: len(served.connections) == 0)
