@@ -51,6 +51,8 @@ class Times:
 
     def pytest_terminal_summary(self, terminalreporter):
         """Print the table."""
+        if not self._folders:
+            return
         terminalreporter.section("seconds by folder", sep="-")
         rows = sorted(self._folders.items(), key=lambda row: -row[1][1])
         lines = [f"{folder:12}{tests:6}{wall:9.1f}{cpu:9.1f}" for folder, (tests, wall, cpu) in rows]
