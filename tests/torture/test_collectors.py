@@ -62,13 +62,12 @@ def test_a_flood_of_output_is_read_and_forgotten(storm):
     weather.passes()
 
 
-@pytest.mark.parametrize("many", [100_000, pytest.param(1_000_000, marks=pytest.mark.long)])
-def test_a_reply_of_far_too_many_samples_is_cut_off(storm, many):
+def test_a_reply_of_a_million_samples_is_cut_off(storm):
     """A collector that would not stop yielding is stopped by its own worker; the rest is counted.
 
     An exporter that makes millions of series by mistake: prometheus/prometheus#16514.
     """
-    weather = storm(section("many", count=many, timeout='"50s"'))
+    weather = storm(section("many", count=1_000_000, timeout='"50s"'))
     weather.strike()
     dropped = {"type": "rogue", "name": "bad", "reason": "limit"}
     until(
