@@ -1,6 +1,6 @@
 # ./run and ./test need nothing but a shell; what else there is to do is here.
 
-.PHONY: lint format docs bench deb packages clean
+.PHONY: lint format docs bench deb packages everything clean
 
 ENVIRONMENT = . .ci/environment && environment .venv lint
 
@@ -35,6 +35,9 @@ packages: ## test the Debian package and the Ansible roles on hosts with a real 
 	@. .ci/environment && install_packages mmdebstrap systemd-container openssh-client \
 	&& environment .venv test && environment .venv packages \
 	&& PATH="$$PWD/.venv/bin:$$PATH" "$$python" -m pytest tests/packaging
+
+everything: ## all that can be tested: all that takes long, with both sets of libraries, and the packages
+	.ci/run everything
 
 clean: ## remove everything that was made here
 	rm -rf .venv .venv-distribution .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

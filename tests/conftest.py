@@ -1,20 +1,92 @@
-"""What all tests share: programs that must be there, and a real agent as a child process."""
+"""What all tests share: programs that must be there, who runs what, and a real agent as a child process."""
 
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import times
 import trustme
 from harness import RunningAgent, free_port, until
+from hypothesis import settings
 from scraping import Prometheus
 
 IN_CI = os.environ.get("CI") == "true"
 PLUGINS = Path(__file__).parent / "plugins"
-_missing: dict[str, int] = {}
+SERVERS = ("galera", "mongodb", "postfix")  # each has servers that its tests share: one process runs them all
+WORKERS = 2
+QUARTERS = "1234"
+
+settings.register_profile("patient", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("patient")
+
+
+def pytest_addoption(parser):
+    """Tests marked `long` run when they are asked for."""
+    text = "which tests marked `long` run beside the others: one quarter of them, all, or none"
+    parser.addoption("--long", choices=(*QUARTERS, "all", "none"), help=text)
+
+
+def pytest_configure(config):
+    """Count the time of each folder."""
+    config.pluginmanager.register(times.Times())
+
+
+def _by_name(config):
+    return any("::" in argument for argument in config.args)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Run a test that is called by its name, or found by -k, in this process: there is nothing to share."""
+    return 0 if _by_name(config) or config.option.keyword else WORKERS
+
+
+def _folder(nodeid):
+    return nodeid.split("/")[1]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give all tests that share servers to one process; the others go one by one to whoever has nothing to do."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    assert LoadScopeScheduling._split_scope, "what is overridden here is there"
+
+    class ByServers(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _folder(nodeid) if _folder(nodeid) in SERVERS else nodeid
+
+    return ByServers(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Leave out what was not asked for; begin with what takes longest, in an order that is random otherwise."""
+    left_out = {item for item in items if _is_packaging(item) and not _asks_for_packaging(config)}
+    part = config.option.long or ("all" if _by_name(config) else "none")
+    long = [item for item in items if item.get_closest_marker("long") and not _is_packaging(item)]
+    long.sort(key=lambda item: (item.path, item.name))
+    for number, item in enumerate(long):
+        if part not in ("all", QUARTERS[number % len(QUARTERS)]):
+            left_out.add(item)
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (_folder(item.nodeid) not in SERVERS, item not in long))
+
+
+def _is_packaging(item):
+    return _folder(item.nodeid) == "packaging"
+
+
+def _asks_for_packaging(config):
+    """These tests make hosts, as root, and run with `make packages`."""
+    return any("tests/packaging" in argument for argument in config.args)
 
 
 def _lacks(need):
@@ -29,17 +101,20 @@ def pytest_runtest_setup(item):
     missing = [need for need in needs if _lacks(need)]
     if missing and IN_CI:
         pytest.fail(f"not installed: {', '.join(missing)}", pytrace=False)
-    for need in missing:
-        _missing[need] = _missing.get(need, 0) + 1
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")
 
 
-def pytest_unconfigure():
-    """Let the last line say how many tests were skipped, and why."""
-    if _missing:
-        reasons = ", ".join(f"{need} is missing ({count})" for need, count in sorted(_missing.items()))
-        print(f"skipped {sum(_missing.values())} tests: {reasons}")
+def pytest_terminal_summary(terminalreporter):
+    """Say how many tests were skipped, and for which program."""
+    reasons = Counter(
+        need
+        for report in terminalreporter.stats.get("skipped", [])
+        if "Skipped: needs " in str(report.longrepr)
+        for need in report.longrepr[2].removeprefix("Skipped: needs ").split(", ")
+    )
+    for need, count in sorted(reasons.items()):
+        terminalreporter.line(f"{need} is missing: {count} tests skipped")
 
 
 @pytest.fixture
@@ -64,7 +139,7 @@ def agent(tmp_path):
 def rscollector(tmp_path):
     """Run a command to its end: `rscollector("check", …)` returns the completed process, output as text."""
 
-    def run(*arguments, timeout=30, **environment):
+    def run(*arguments, timeout=90, **environment):
         env = {
             **os.environ,
             "PYTHONPATH": str(PLUGINS),

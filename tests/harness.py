@@ -3,12 +3,14 @@
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import sysconfig
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,32 +19,39 @@ MONGOD = Path(sysconfig.get_path("purelib"), "fiftyone", "db", "bin")  # a wheel
 os.environ["PATH"] += f"{os.pathsep}{MONGOD}"
 
 
-def until(condition, timeout=20.0):
-    """Wait until a condition holds and return its value; fails with its last value when it never does."""
+def until(condition, timeout=60.0):
+    """Wait until a condition holds and return its value; fails when it never does.
+
+    The timeout is for a machine that is slow and busy: it costs time only where something is broken.
+    """
     deadline = time.monotonic() + timeout
+    pause = 0.01
     while True:
         value = condition()
         if value:
             return value
         assert time.monotonic() < deadline, f"waited {timeout} s for {condition}"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(0.05, pause * 1.3)
 
 
 def free_port():
-    """Return a port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a port that nobody uses now, and that the kernel gives to nobody who does not ask for it."""
+    while True:
+        port = random.SystemRandom().randrange(11_000, 32_000)  # each test begins with the same seed
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class _Unix(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=30)
         self.path = str(path)
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(10)
+        self.sock.settimeout(30)
         self.sock.connect(self.path)
 
 
@@ -102,19 +111,21 @@ class RunningAgent:
         found = self.collector(key)
         return found and found["state"]
 
-    def metrics(self):
-        """Return all samples as {(name, frozenset of labels): value}."""
-        text = self.get("/metrics")[2].decode()
+    def metrics(self, only=""):
+        """Return the samples as {(name, frozenset of labels): value}, those whose names begin so."""
+        page = self.get("/metrics")[2].decode()
+        lines = (line for line in page.split("\n") if line.startswith(only)) if only else [page]
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(text)
+            for family in text_string_to_metric_families("\n".join(lines))
             for sample in family.samples
         }
 
     def value(self, metric, /, **labels):
         """Return the value of the one sample that has this name and at least these labels, None if none."""
         wanted = set(labels.items())
-        found = [value for (each, has), value in self.metrics().items() if each == metric and wanted <= has]
+        samples = self.metrics(metric).items()  # a page takes long to read; this is asked again and again
+        found = [value for (each, has), value in samples if each == metric and wanted <= has]
         assert len(found) <= 1, f"{metric} {labels}: {len(found)} samples"
         return found[0] if found else None
 
@@ -136,7 +147,7 @@ class RunningAgent:
                 todo += children
         return found
 
-    def stop(self, timeout=15):
+    def stop(self, timeout=60):
         """Stop it as systemd would, and return its exit status."""
         if self.process.poll() is None:
             self.process.terminate()

@@ -76,7 +76,7 @@ class Prometheus:
         data = self.ask("/api/v1/alerts") or {"alerts": []}
         return {each["labels"]["alertname"] for each in data["alerts"] if each["state"] == "firing"}
 
-    def fires(self, *names, timeout=30):
+    def fires(self, *names, timeout=60):
         """Wait until these alerts fire, whatever else does."""
         until(lambda: set(names) <= self.firing(), timeout)
 
@@ -98,7 +98,7 @@ def dashboard_queries(name, /, **variables):
     ]
 
 
-def unanswered(prometheus, queries, fits, provoke, timeout=30):
+def unanswered(prometheus, queries, fits, provoke, timeout=60):
     """Ask until each query has an answer that fits, after provoking something each time; return those without."""
     open_ = set(queries)
 

@@ -67,15 +67,15 @@ class Watch:
 
     def begin(self):
         """Wait until all is well, and Prometheus knows it."""
-        until(self.whole, 30)
+        until(self.whole)
         count = len(self.agent.status()["collectors"])
-        until(lambda: self.prometheus.value("sum(rscollector_collector_up)") == count, 30)
+        until(lambda: self.prometheus.value("sum(rscollector_collector_up)") == count)
         self.calm()
 
     def right(self):
         """Wait until all is right again; called when the service is. The alerts of the service cease, too."""
         began = time.monotonic()
-        until(self.whole, 60)
+        until(self.whole)
         took = time.monotonic() - began
         print(f"right again {took:.2f} s after the service was back, {PROMISED:.0f} s are promised")
         assert took <= PROMISED + BUSY
@@ -84,7 +84,7 @@ class Watch:
     def calm(self):
         """Wait until no alert fires."""
         with suppress(AssertionError):
-            until(lambda: not self.alarms(), 30)
+            until(lambda: not self.alarms())
         assert self.alarms() == set()
 
     def alarms(self):

@@ -19,7 +19,6 @@ def net():
         yield made
 
 
-@pytest.mark.slow
 @pytest.mark.needs("root", "ip", "nsenter", "unshare", "prometheus")
 def test_an_address_that_is_taken_away_raises_the_alarm(agent, net, tmp_path):
     """Nothing fires while all is well; when the address goes, VipOnNoHost does; when it is back, it stops."""
@@ -32,6 +31,7 @@ def test_an_address_that_is_taken_away_raises_the_alarm(agent, net, tmp_path):
         f"""
         [agent]
         interval = "300ms"
+        timeout = "10s"
         [web]
         listen = ["127.0.0.1:10070"]
         [collector.vip.main]
@@ -42,7 +42,7 @@ def test_an_address_that_is_taken_away_raises_the_alarm(agent, net, tmp_path):
     )
     prometheus = Prometheus(tmp_path, "127.0.0.1:10070", net)
     try:
-        until(lambda: prometheus.value('up{job="rscollector"}') == 1, timeout=30)
+        until(lambda: prometheus.value('up{job="rscollector"}') == 1)
         until(lambda: prometheus.value(f'vip_bound{{address="{V4}", name="main"}}') == 1)
         assert prometheus.value('rscollector_collector_up{type="vip"}') == 1
         rules = prometheus.ask("/api/v1/rules")["groups"]
@@ -60,12 +60,12 @@ def test_an_address_that_is_taken_away_raises_the_alarm(agent, net, tmp_path):
         )
         assert prometheus.firing() == set()
         address("delete")
-        until(lambda: "VipOnNoHost" in prometheus.firing(), timeout=30)
+        until(lambda: "VipOnNoHost" in prometheus.firing())
         assert prometheus.firing() == {"VipOnNoHost"}
         address("add")
-        until(lambda: prometheus.firing() == set(), timeout=30)
+        until(lambda: prometheus.firing() == set())
         started.stop()
-        until(lambda: "RscollectorDown" in prometheus.firing(), timeout=30)
+        until(lambda: "RscollectorDown" in prometheus.firing())
     finally:
         prometheus.stop()
 
@@ -78,6 +78,6 @@ def test_the_whole_page_of_an_agent_is_clean(agent):
     until(lambda: started.value("rscollector_collector_up", type="vip"))
     page = started.get("/metrics")[2]
     done = subprocess.run(
-        ["promtool", "check", "metrics"], input=page, capture_output=True, timeout=30, check=False
+        ["promtool", "check", "metrics"], input=page, capture_output=True, timeout=90, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -2,6 +2,8 @@
 
 import json
 
+from harness import until
+
 TOML = """
 [agent]
 host = "db1"
@@ -49,10 +51,10 @@ def in_spool(directory):
     return found
 
 
-def is_complete(receiver, started):
-    """Tell whether the receiver has every run up to one that the page shows now."""
-    runs = int(started.value("tame_runs_total", name="good") or 0)
-    return sent(receiver)[:runs] == list(range(1, runs + 1)) and runs > 0
+def all_until_now(receiver, started):
+    """Return a condition: the receiver has every run up to the one that the page shows now."""
+    runs = int(until(lambda: started.value("tame_runs_total", name="good")))
+    return lambda: sent(receiver)[:runs] == list(range(1, runs + 1))
 
 
 def runs_of(receiver, life):

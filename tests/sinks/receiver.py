@@ -38,7 +38,7 @@ class Receiver:
     Moods: "ok", a status code, "silent" (it reads and never answers), "cut" (it stores, and hangs up instead of
     answering), "half" (in the middle of its answer), "short" (after its status), "slow" (an answer after two seconds), "strange" (what it says
     is no HTTP). A body longer than `limit` is 413, one that is longer than `chunk` on the wire what OpenTSDB says
-    to it. `demands` are headers without which nobody is let in; `known`, if set, are the only metrics that it takes.
+    to it. `demands` are headers without which nobody is let in; `unknown` are the metrics that it does not take.
     """
 
     def __init__(self, port=0, tls=None):
@@ -46,7 +46,7 @@ class Receiver:
         self.retry_after = ""
         self.limit = self.chunk = 1 << 20
         self.demands = {}
-        self.known = None
+        self.unknown = frozenset()
         self.paths = []
         self.connections = 0
         self.points = Counter()
@@ -141,7 +141,7 @@ class Receiver:
         self.requests.append(len(points))
         bad = 0
         for point in points:
-            if fault(point) or (self.known is not None and point["metric"] not in self.known):
+            if fault(point) or point["metric"] in self.unknown:
                 bad += 1
             else:
                 key = (

@@ -5,7 +5,7 @@ import ssl
 from base64 import b64encode
 
 import pytest
-from arrivals import TOML, is_complete, sent
+from arrivals import TOML, all_until_now, sent
 from harness import until
 from receiver import Receiver
 
@@ -29,7 +29,7 @@ def test_who_is_known_is_let_in(sending, receiver, demanded, given):
     until(lambda: f"{receiver.url}/api/put: 401 Unauthorized" in notes())
     started.stop()
     started = sending(given, RECEIVER="hush")
-    until(lambda: is_complete(receiver, started))
+    until(all_until_now(receiver, started))
     assert all(receiver.headers[-1][name] == value for name, value in demanded.items())
     assert "hush" not in started.log + str(started.status())
 
@@ -63,7 +63,7 @@ def test_tls_is_verified_on_both_sides(agent, encrypted, authorities):
         started.process.wait()
     assert sent(encrypted) == []
     started = agent(TOML.format(url=encrypted.url, more=fits))
-    until(lambda: is_complete(encrypted, started))
+    until(all_until_now(encrypted, started))
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -72,7 +72,7 @@ def test_the_proxy_of_the_environment_is_used_only_if_asked_for(agent, receiver,
     toml = TOML.format(url="http://bosun.invalid:8070", more="proxy = true" if asked else "")
     started = agent(toml, http_proxy=receiver.url, HTTP_PROXY=receiver.url, no_proxy="", NO_PROXY="")
     if asked:
-        until(lambda: is_complete(receiver, started))
+        until(all_until_now(receiver, started))
         assert receiver.paths[0] == "http://bosun.invalid:8070/api/put"
     else:
         until(lambda: "nobody answers" in str(started.collector("bosun/main")["notes"]))
@@ -83,7 +83,8 @@ def test_bodies_that_a_receiver_calls_too_large_become_smaller(sending, receiver
     """Also where it is OpenTSDB, which calls them bad; no point is put aside for it."""
     receiver.chunk = 1000
     started = sending("[collector.load.main]\nseries = 200\n")
-    until(lambda: is_complete(receiver, started) and len(sent(receiver)) > 5, 60)
+    until(lambda: len(sent(receiver)) > 5)
+    until(all_until_now(receiver, started))
     assert started.value("bosun_rejected_points_total", reason="large") == 0
     assert started.value("bosun_rejected_points_total", reason="bad") == 0
 

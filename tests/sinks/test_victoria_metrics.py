@@ -9,7 +9,7 @@ import pytest
 from arrivals import TOML
 from harness import free_port, until
 
-pytestmark = [pytest.mark.needs("victoria-metrics"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.needs("victoria-metrics")
 
 
 class VictoriaMetrics:
@@ -33,7 +33,7 @@ class VictoriaMetrics:
     def stop(self):
         """End it."""
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(60)
 
     def values(self, name):
         """Return all values that it has of a metric, sorted; None while it does not answer."""
@@ -59,12 +59,12 @@ def victoria(tmp_path):
 def test_victoria_metrics_has_every_run_also_those_of_its_absence(agent, victoria):
     """It takes the points, is gone for a while, and has all of them in the end; metadata it does not know."""
     started = agent(TOML.format(url=f"http://127.0.0.1:{victoria.put}", more=""))
-    until(lambda: len(victoria.values("tame.runs.total") or ()) >= 5, 30)
+    until(lambda: len(victoria.values("tame.runs.total") or ()) >= 5)
     until(lambda: "the receiver takes no metadata" in str(started.collector("bosun/main")["notes"]))
     victoria.stop()
     until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
     victoria.start()
     runs = int(started.value("tame_runs_total", name="good"))
-    until(lambda: len(victoria.values("tame.runs.total") or ()) >= runs, 60)
+    until(lambda: len(victoria.values("tame.runs.total") or ()) >= runs)
     assert victoria.values("tame.runs.total")[:runs] == list(range(1, runs + 1))
     assert started.value("bosun_rejected_points_total", reason="bad") == 0

@@ -138,8 +138,7 @@ class Storm:
         until(
             lambda: self.agent.value(
                 "rscollector_collector_runs_total", type="rogue", name=name, result=result
-            ),
-            40,
+            )
         )
         until(lambda: told.search(self.agent.collector(f"rogue/{name}")["reason"]))
         until(lambda: re.search(rf"rogue/{name}: .*{reason}", self.agent.log))
@@ -147,7 +146,7 @@ class Storm:
     def passes(self):
         """The trouble is over: all collect again, and nothing is left of it."""
         self.switch.unlink(missing_ok=True)
-        until(self.all_up, 40)
+        until(self.all_up)
         until(lambda: descriptors(self.pid) <= self.calm_descriptors + _SPARE)
         until(lambda: len(self.agent.family()) == self.calm_processes)
         assert all(map(alive, self.agent.family())), "a zombie is left"

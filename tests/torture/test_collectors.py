@@ -56,7 +56,7 @@ def test_a_flood_of_output_is_read_and_forgotten(storm):
     before = resident(weather.pid)
     weather.strike()
     weather.agent.reload(weather.agent.config.read_text().replace("count = 100", "count = 101"))
-    until(lambda: weather.agent.value("rscollector_worker_output_lines_dropped_total") > 900_000, 60)
+    until(lambda: weather.agent.value("rscollector_worker_output_lines_dropped_total") > 900_000)
     assert resident(weather.pid) < before + (32 << 20)
     assert weather.agent.log.count("rogue/bad: xxx") <= 100
     weather.passes()
@@ -67,7 +67,7 @@ def test_a_reply_of_a_million_samples_is_cut_off(storm):
 
     An exporter that makes millions of series by mistake: prometheus/prometheus#16514.
     """
-    weather = storm(section("many", count=1_000_000, timeout='"10s"'))
+    weather = storm(section("many", count=1_000_000, timeout='"50s"'))
     weather.strike()
     dropped = {"type": "rogue", "name": "bad", "reason": "limit"}
     until(
@@ -114,17 +114,18 @@ def test_garbage_on_the_wire_is_quoted(storm):
     weather.passes()
 
 
-def test_fifty_collectors_that_hang_at_once_hold_nobody_up(storm):
-    """Fifty workers are killed at their deadlines and begun again; the others' ticks are not missed.
+@pytest.mark.parametrize("many", [15, pytest.param(50, marks=pytest.mark.long)])
+def test_many_collectors_that_hang_at_once_hold_nobody_up(storm, many):
+    """Their workers are killed at their deadlines and begun again; the others' ticks are not missed.
 
     A thread for each hung call would be fifty threads for ever: prometheus/node_exporter#578.
     """
     patience = {"backoff_min": '"5s"', "backoff_max": '"5s"'}
-    weather = storm("".join(section("hang", name=f"hung{number}", **patience) for number in range(50)))
+    weather = storm("".join(section("hang", name=f"hung{number}", **patience) for number in range(many)))
     weather.strike()
     until(
         lambda: (
-            len(set(re.findall(r"(rogue/hung\d+): no answer for 800 ms, killed", weather.agent.log))) == 50
+            len(set(re.findall(r"(rogue/hung\d+): no answer for 800 ms, killed", weather.agent.log))) == many
         ),
         60,
     )

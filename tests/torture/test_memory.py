@@ -23,7 +23,7 @@ def test_a_worker_that_leaks_is_renewed_between_two_ticks(storm):
         seen.add(weather.agent.value("rogue_runs_total", name="bad") is not None)
         return (weather.agent.value("rscollector_collector_restarts_total", **RESTARTS) or 0) >= 2
 
-    until(renewed, 60)
+    until(renewed)
     assert seen == {True}
     assert re.search(
         r"rogue/bad: its worker uses \d+ MiB, more than max_memory = 150 MiB; it is renewed",
@@ -45,7 +45,7 @@ def test_a_shared_worker_that_leaks_is_renewed_for_all_that_live_in_it(storm):
         agent_settings='isolation = "shared"\nmax_memory = "150M"',
     )
     weather.strike()
-    until(lambda: (weather.agent.value("rscollector_collector_restarts_total", **RESTARTS) or 0) >= 1, 60)
+    until(lambda: (weather.agent.value("rscollector_collector_restarts_total", **RESTARTS) or 0) >= 1)
     neighbour = {"type": "rogue", "name": "neighbour"}
     until(
         lambda: weather.agent.value(

@@ -95,7 +95,7 @@ class Served:
     def connect(self, data=b"", family=socket.AF_INET):
         """Return a raw connection on which this was sent."""
         client = socket.socket(family)
-        client.settimeout(15)
+        client.settimeout(60)
         client.connect(str(self.path) if family == socket.AF_UNIX else ("127.0.0.1", self.port))
         client.sendall(data)
         return client
@@ -205,7 +205,7 @@ def test_a_client_that_says_nothing_or_half_is_cut(served, sent):
         dribble = iter(b"X-Slow: 1" * 100)
         client.settimeout(0.5)
         with contextlib.suppress(ConnectionError):
-            while time.monotonic() - began < 12:
+            while time.monotonic() - began < 15:
                 if sent:
                     client.sendall(bytes([next(dribble)]))
                 try:
@@ -213,31 +213,32 @@ def test_a_client_that_says_nothing_or_half_is_cut(served, sent):
                         break
                 except TimeoutError:
                     continue
-    assert 3 < time.monotonic() - began < 10
+    assert 3 < time.monotonic() - began < 14
     assert served.get()[0] == 200
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
 def test_a_client_that_never_reads_is_cut_and_holds_nobody_up(served, monkeypatch, family):
     """Each connection has an end, on the control socket too; meanwhile others are served."""
-    monkeypatch.setattr(listeners, "LIFETIME", 1.0)
+    monkeypatch.setattr(listeners, "LIFETIME", 2.0)
     served.face.body = BIG
-    silent = [served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", family) for _ in range(20)]
-    until(lambda: len(served.connections) >= 20)
-    began = time.monotonic()
-    assert served.get()[2] == BIG
-    assert time.monotonic() - began < 5
-    until(lambda: len(served.connections) == 0)
-    for client in silent:
-        client.close()
+    with contextlib.ExitStack() as silent:
+        for _ in range(20):
+            silent.enter_context(served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", family))
+        until(lambda: len(served.connections) >= 20)
+        monkeypatch.setattr(listeners, "LIFETIME", 60.0)  # for an honest client, however slow this machine is
+        began = time.monotonic()
+        assert served.get()[2] == BIG
+        assert time.monotonic() - began < 15
+        until(lambda: len(served.connections) == 0)
 
 
 def test_a_silent_client_of_http_2_is_cut_too(served, monkeypatch):
     """hypercorn gives HTTP/2 no idle time; the end of each connection holds for it as well."""
-    monkeypatch.setattr(listeners, "LIFETIME", 1.0)
+    monkeypatch.setattr(listeners, "LIFETIME", 2.0)
     with served.connect(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))) as client:
         until(lambda: len(served.connections) == 1)
-        until(lambda: len(served.connections) == 0, 5)
+        until(lambda: len(served.connections) == 0)
         assert client.recv(100).startswith(bytes((0, 0)))
 
 
