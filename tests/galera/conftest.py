@@ -2,34 +2,32 @@
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
 from cluster import PASSWORD, PROVIDER, Cluster, Node
 from harness import until
+from scenes import place_for, shared_agent
 from watch import Watch, section
 from watching import AGENT
 
 
 @pytest.fixture(scope="session")
 def shared_cluster():
-    """Start a cluster once; whoever uses it leaves it whole."""
+    """Start a cluster once."""
     if not shutil.which("mariadbd") or not Path(PROVIDER).exists() or os.geteuid() != 0:
         pytest.skip("needs mariadbd, galera and root")  # the marker says which, and fails in CI
-    directory = Path(tempfile.mkdtemp(prefix="galera-", dir="/tmp"))  # its users may not enter pytest's own
-    started = Cluster(directory)
-    yield started
-    started.stop()
-    shutil.rmtree(directory)
+    with place_for("galera") as directory:
+        started = Cluster(directory)
+        yield started
+        started.stop()
 
 
 @pytest.fixture
 def cluster(shared_cluster):
-    """Return the cluster, whole before and after."""
+    """Return the cluster, whole, whatever the test before has left."""
     shared_cluster.heal()
-    yield shared_cluster
-    shared_cluster.heal()
+    return shared_cluster
 
 
 @pytest.fixture
@@ -51,10 +49,16 @@ def server(shared_cluster):
         shutil.rmtree(node.directory)
 
 
+@pytest.fixture(scope="module")
+def watcher(shared_cluster, shared_prometheus, tmp_path_factory):
+    """Start an agent that watches the three nodes and is scraped."""
+    toml = AGENT.format(listen=f'"{shared_prometheus.target}"') + "".join(map(section, shared_cluster.nodes))
+    with shared_agent(tmp_path_factory.mktemp("galera"), toml, GALERA=PASSWORD) as agent:
+        yield Watch(agent, shared_prometheus)
+
+
 @pytest.fixture
-def watching(agent, cluster, shared_prometheus):
-    """Start an agent that watches the three nodes and is scraped, and wait until all is well."""
-    toml = AGENT.format(listen=f'"{shared_prometheus.target}"') + "".join(map(section, cluster.nodes))
-    watch = Watch(agent(toml, GALERA=PASSWORD), shared_prometheus)
-    watch.begin()
-    return watch
+def watching(watcher, cluster):
+    """Return who watches the three nodes, when all is well."""
+    watcher.begin()
+    return watcher
