@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,23 +31,42 @@ def cluster(shared_cluster):
     return shared_cluster
 
 
-@pytest.fixture
-def server(shared_cluster):
-    """Start a server that is no member of the cluster: `server(provider, *arguments)`."""
-    started = []
-
-    def start(provider, *arguments):
-        node = Node(shared_cluster.nodes[0].directory.parent, 9, provider)
-        node.wipe()
-        started.append(node)
-        node.start("", *arguments)
-        until(lambda: node.status("Uptime"), 30)
-        return node
-
-    yield start
-    for node in started:
+@contextmanager
+def beside(cluster, number, provider, *arguments):
+    """Run a server that is no member of the cluster, and is not there afterwards."""
+    node = Node(cluster.nodes[0].directory.parent, number, provider)
+    node.wipe()
+    node.start("", *arguments)
+    try:
+        until(lambda: node.status("Uptime"), 60)
+        yield node
+    finally:
         node.kill()
         shutil.rmtree(node.directory)
+
+
+@pytest.fixture(scope="module")
+def plain(shared_cluster):
+    """Start a server that belongs to no cluster and offers no TLS."""
+    with beside(shared_cluster, 8, "", "--skip-ssl") as node:
+        yield node
+
+
+@pytest.fixture
+def encrypted(authorities, shared_cluster):
+    """Start a node, alone in its cluster, that lets one user in with TLS and one with a certificate only."""
+    place = shared_cluster.nodes[0].directory.parent / "tls"
+    shutil.copytree(authorities, place)
+    for path in (place, *place.iterdir()):
+        shutil.chown(path, "mysql")
+    options = {"ca": "ca.pem", "cert": "server.pem", "key": "server.pem"}
+    given = [f"--ssl-{name}={place / file}" for name, file in options.items()]
+    with beside(shared_cluster, 9, PROVIDER, "--wsrep-new-cluster", *given) as node:
+        until(node.synced, 60)
+        node.query(f"CREATE USER secure@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL")
+        node.query(f"CREATE USER certified@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE X509")
+        yield node
+    shutil.rmtree(place)
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,8 @@ def mongod(place):
 
     yield start
     for server in started:
-        server.kill()
+        if server.process:
+            server.kill()
         shutil.rmtree(server.directory.parent)
 
 
