@@ -7,6 +7,7 @@ import socket
 import subprocess
 from contextlib import suppress
 
+import psutil
 import pymysql
 from harness import free_port, until
 
@@ -85,16 +86,23 @@ class Node:
             cursor.execute(statement)
             return cursor.fetchall()
 
-    def status(self, name):
-        """Return a status variable, "" while the server does not answer."""
+    def status(self, *names):
+        """Return status variables, "" for each while the server does not answer; one as it is."""
         try:
-            return dict(self.query(f"SHOW GLOBAL STATUS LIKE '{name}'")).get(name, "")
+            listed = ", ".join(f"'{name}'" for name in names)
+            found = dict(self.query(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({listed})"))
         except (pymysql.err.Error, OSError):
-            return ""
+            found = {}
+        values = [found.get(name, "") for name in names]
+        return values if len(names) > 1 else values[0]
 
     def synced(self):
         """Tell whether it is up to date."""
         return self.status("wsrep_local_state_comment") == "Synced"
+
+    def whole(self):
+        """Tell whether it is up to date and sees two others."""
+        return self.status("wsrep_local_state_comment", "wsrep_cluster_size") == ["Synced", "3"]
 
     def wipe(self):
         """Give it the data of a new server, so that it needs a whole state transfer."""
@@ -154,10 +162,15 @@ class Cluster:
 
     def whole(self):
         """Tell whether all three are synced and see each other."""
-        return all(node.synced() and node.status("wsrep_cluster_size") == "3" for node in self.nodes)
+        return all(node.whole() for node in self.nodes)
+
+    def _any_stopped(self):
+        return any(psutil.Process(node.process.pid).status() == psutil.STATUS_STOPPED for node in self.nodes)
 
     def heal(self):
         """Bring back whoever is stopped, isolated, gone, or a cluster of its own."""
+        if all(node.process for node in self.nodes) and not self._any_stopped() and self.whole():
+            return
         for node in self.nodes:
             if node.process:
                 node.process.send_signal(signal.SIGCONT)

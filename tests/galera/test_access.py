@@ -1,13 +1,12 @@
 """How a real server is reached, and every way in which it can refuse: the sentence that the operator reads."""
 
-import shutil
 import socket
 import threading
 from contextlib import suppress
 
 import pymysql
 import pytest
-from cluster import PASSWORD, PROVIDER, USER
+from cluster import PASSWORD, USER
 from harness import until
 from watch import section
 from watching import AGENT
@@ -145,29 +144,11 @@ def test_a_server_that_is_gone_during_the_query_is_connected_to_again(agent, clu
     until(lambda: "the connection was lost during the query (2013" in started.log)
 
 
-def test_a_plain_mariadb_is_misconfigured_in_one_sentence(collect, server):
+def test_a_plain_mariadb_is_misconfigured_in_one_sentence(collect, plain):
     """It answers, and is no member of a cluster."""
-    plain = server("")
     done = collect(socket=plain.socket, user="root")
     assert done.returncode == 1
     assert f"misconfigured: {plain.socket}: this server is no member of a Galera cluster" in done.stderr
-
-
-@pytest.fixture
-def encrypted(server, authorities, shared_cluster):
-    """Return a node, alone in its cluster, that lets one user in with TLS and one with a certificate only."""
-    place = shared_cluster.nodes[0].directory.parent / "tls"
-    shutil.copytree(authorities, place)
-    for path in (place, *place.iterdir()):
-        shutil.chown(path, "mysql")
-    options = {"ca": "ca.pem", "cert": "server.pem", "key": "server.pem"}
-    given = [f"--ssl-{name}={place / file}" for name, file in options.items()]
-    node = server(PROVIDER, "--wsrep-new-cluster", *given)
-    until(node.synced, 30)
-    node.query(f"CREATE USER secure@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL")
-    node.query(f"CREATE USER certified@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE X509")
-    yield node
-    shutil.rmtree(place)
 
 
 def test_tls_is_verified_or_refused(collect, encrypted, authorities):
@@ -191,11 +172,10 @@ def test_tls_is_verified_or_refused(collect, encrypted, authorities):
     assert "the user or the password is wrong (1045" in collect(**plain).stderr
 
 
-def test_a_server_that_offers_no_tls_is_not_trusted_instead(collect, server, authorities):
+def test_a_server_that_offers_no_tls_is_not_trusted_instead(collect, plain, authorities):
     """PyMySQL before 1.2 would go on without: whoever asks for TLS gets TLS or nothing."""
-    node = server("", "--skip-ssl")
-    node.query(f"CREATE USER {USER}@'127.0.0.1'")
-    port = node.port
+    plain.query(f"CREATE USER {USER}@'127.0.0.1'")
+    port = plain.port
     done = collect(host="localhost", port=port, user=USER, tls_ca=authorities / "ca.pem")
     assert done.returncode == 1
     assert f"misconfigured: localhost:{port}: tls_ca asks for TLS, and the server offers none" in done.stderr

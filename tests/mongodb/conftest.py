@@ -1,28 +1,24 @@
 """The replica set, for all tests that need one, and who watches it."""
 
 import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 from replica_set import PASSWORD, Mongod, ReplicaSet
+from scenes import place_for, shared_agent
 from watching import AGENT
 from watching_mongodb import Watch, section
-
-MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture(scope="session")
 def place():
-    """Return a directory for databases, in memory where there is room."""
-    roomy = MEMORY.exists() and shutil.disk_usage(MEMORY).free > 4 << 30
-    with tempfile.TemporaryDirectory(prefix="mongodb-", dir=MEMORY if roomy else None) as directory:
-        yield Path(directory)
+    """Return a directory for databases."""
+    with place_for("mongodb") as directory:
+        yield directory
 
 
 @pytest.fixture(scope="session")
 def shared_set(place):
-    """Start a replica set once; whoever uses it leaves it whole."""
+    """Start a replica set once."""
     if not shutil.which("mongod"):
         pytest.skip("needs mongod")  # the marker says so, and fails in CI
     directory = place / "set"
@@ -34,10 +30,9 @@ def shared_set(place):
 
 @pytest.fixture
 def replicas(shared_set):
-    """Return the replica set, whole before and after."""
+    """Return the replica set, whole, whatever the test before has left."""
     shared_set.heal()
-    yield shared_set
-    shared_set.heal()
+    return shared_set
 
 
 @pytest.fixture
@@ -55,14 +50,21 @@ def mongod(place):
 
     yield start
     for server in started:
-        server.kill()
+        if server.process:
+            server.kill()
         shutil.rmtree(server.directory.parent)
 
 
+@pytest.fixture(scope="module")
+def watcher(shared_set, shared_prometheus, tmp_path_factory):
+    """Start an agent that watches the three members and is scraped."""
+    toml = AGENT.format(listen=f'"{shared_prometheus.target}"') + "".join(map(section, shared_set.members))
+    with shared_agent(tmp_path_factory.mktemp("mongodb"), toml, MONGODB=PASSWORD) as agent:
+        yield Watch(agent, shared_prometheus)
+
+
 @pytest.fixture
-def watching(agent, replicas, shared_prometheus):
-    """Start an agent that watches the three members and is scraped, and wait until all is well."""
-    toml = AGENT.format(listen=f'"{shared_prometheus.target}"') + "".join(map(section, replicas.members))
-    watch = Watch(agent(toml, MONGODB=PASSWORD), shared_prometheus)
-    watch.begin()
-    return watch
+def watching(watcher, replicas):
+    """Return who watches the three members, when all is well."""
+    watcher.begin()
+    return watcher

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from contextlib import contextmanager, suppress
 
@@ -37,6 +38,11 @@ class Mongod:
 
     def start(self, *parameters):
         """Start it on the data that it has, with these parameters, and wait until it answers."""
+        self.launch(*parameters)
+        until(self.answers, 60)
+
+    def launch(self, *parameters):
+        """Start it and do not wait."""
         self.directory.mkdir(exist_ok=True)
         log = self.directory.with_suffix(".log")
         given = {**OPTIONS, **self.options, "port": self.port, "dbpath": self.directory, "logpath": log}
@@ -49,7 +55,6 @@ class Mongod:
             stderr=subprocess.DEVNULL,
             env=ENVIRONMENT,
         )
-        until(self.answers, 30)
 
     @contextmanager
     def client(self, **given):
@@ -68,8 +73,15 @@ class Mongod:
 
     def answers(self):
         """Tell whether it answers anybody."""
+        if not self._listens():  # the driver would look again in half a second only
+            return False
         with suppress(PyMongoError), self.client(**self.probe) as client:
             return client.admin.command("ping")["ok"]
+
+    def _listens(self):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5):
+            return True
+        return False
 
     def run(self, command, value=1, **options):
         """Run an administrator's command."""
@@ -108,7 +120,9 @@ class ReplicaSet:
         self.options = {"replSet": "rs0", "keyFile": key}
         self.members = [Mongod(directory, f"m{number}", **self.options) for number in range(1, size + 1)]
         for member in self.members:
-            member.start()
+            member.launch()
+        for member in self.members:
+            until(member.answers, 60)
         first = self.members[0]
         self.config = {
             "_id": "rs0",
@@ -117,11 +131,11 @@ class ReplicaSet:
         }
         with first.client(**first.probe) as client:
             client.admin.command("replSetInitiate", self.config)
-            until(lambda: client.admin.command("hello").get("isWritablePrimary"), 30)
+            until(lambda: client.admin.command("hello").get("isWritablePrimary"), 60)
             client.admin.command("createUser", ADMIN["username"], pwd=ADMIN["password"], roles=["root"])
         with first.client() as client:
             client.admin.command("createUser", USER, pwd=PASSWORD, roles=["clusterMonitor"])
-        until(self.whole, 30)
+        until(self.whole, 60)
 
     def primary(self):
         """Return the member that is primary, None while there is none."""
@@ -151,9 +165,11 @@ class ReplicaSet:
         """Bring back whoever is stopped or gone."""
         for member in self.members:
             if member.process is None:
-                member.start()
+                member.launch()
             else:
                 member.process.send_signal(signal.SIGCONT)
+        for member in self.members:
+            until(member.answers, 60)
         until(self.whole, 60)
 
     def stop(self):

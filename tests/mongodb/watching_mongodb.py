@@ -1,8 +1,11 @@
 """A replica set, watched from each of its members."""
 
+import scenes
 import watching
 from harness import until
 from replica_set import USER
+
+HEALTH = "mongodb_member_health"
 
 
 def section(member, name="", **settings):
@@ -18,7 +21,7 @@ def section(member, name="", **settings):
     return watching.section("mongodb", name or member.name, **given)
 
 
-class Watch(watching.Watch):
+class Watch(scenes.Watch):
     """What is said of the set."""
 
     type = "mongodb"
@@ -26,22 +29,31 @@ class Watch(watching.Watch):
 
     def seen(self, name):
         """Return what a member's collector tells: its own state, and how many primaries there are."""
-        return self.state(name, "mongodb_state"), self.value("mongodb_primaries", name)
+        samples = scenes.told(self.agent, "mongodb_state", "mongodb_primaries")
+        return self.state_in(samples, name, "mongodb_state"), self.value_in(
+            samples, "mongodb_primaries", name=name
+        )
 
     def whole(self):
         """Tell whether every member knows one primary, and two secondaries that answer."""
         names = ("m1", "m2", "m3")
-        states = sorted(str(self.state(name, "mongodb_state")) for name in names)
+        samples = scenes.told(self.agent, "mongodb_state", "mongodb_primaries", HEALTH)
+        states = sorted(str(self.state_in(samples, name, "mongodb_state")) for name in names)
         return states == ["primary", "secondary", "secondary"] and all(
-            self.value("mongodb_primaries", name) == 1 and len(self.healthy(name)) == 3 for name in names
+            self.value_in(samples, "mongodb_primaries", name=name) == 1
+            and len(self._healthy_in(samples, name)) == 3
+            for name in names
         )
 
     def healthy(self, name):
         """Return the addresses of the members that answer a member."""
+        return self._healthy_in(scenes.told(self.agent, HEALTH), name)
+
+    def _healthy_in(self, samples, name):
         return [
             dict(labels)["member"]
-            for (metric, labels), value in self.agent.metrics().items()
-            if metric == "mongodb_member_health" and value == 1 and ("name", name) in labels
+            for (metric, labels), value in samples.items()
+            if metric == HEALTH and value == 1 and ("name", name) in labels
         ]
 
     def sees(self, name, *expected, timeout=30):
@@ -50,8 +62,6 @@ class Watch(watching.Watch):
 
     def lag(self, observer, member):
         """Return the lag and the difference of optimes of a member, as another's collector tells them."""
-        told = (
-            self.value(f"mongodb_member_{each}_seconds", observer, member=member)
-            for each in ("lag", "optime_lag")
-        )
-        return tuple(told)
+        metrics = ("mongodb_member_lag_seconds", "mongodb_member_optime_lag_seconds")
+        samples = scenes.told(self.agent, *metrics)
+        return tuple(self.value_in(samples, each, name=observer, member=member) for each in metrics)

@@ -2,31 +2,42 @@
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from mail_server import MailServer
+from scenes import place_for
+
+
+@pytest.fixture(scope="session")
+def shared_mail_server():
+    """Make a mail server once; who has it begins with empty queues."""
+    if not shutil.which("postfix") or os.geteuid() != 0:
+        pytest.skip("needs postfix and root")  # the marker says which, and fails in CI
+    with TemporaryDirectory(prefix="postfix-", dir="/tmp") as directory, place_for("postfix") as queues:
+        Path(directory).chmod(0o755)
+        server = MailServer(Path(directory, "0"), queues / "0")
+        yield server
+        server.close()
 
 
 @pytest.fixture
-def mail_servers():
-    """Start mail servers: `mail_servers(more)`; they are ended afterwards."""
-    started = []
+def mail_servers(shared_mail_server):
+    """Start mail servers: `mail_servers(more)`; the first is the shared one."""
+    first, given = shared_mail_server, []
 
     def start(more=""):
-        if not shutil.which("postfix") or os.geteuid() != 0:
-            pytest.skip("needs postfix and root")  # the marker says which, and fails in CI
-        server = MailServer(Path(tempfile.mkdtemp(prefix="postfix-", dir="/tmp"), "instance"), more)
-        server.root.parent.chmod(0o755)
-        started.append(server)
-        server.start()
-        return server
+        name = str(len(given))
+        own = [path.with_name(name) for path in (first.root, first.queue)]
+        given.append(MailServer(*own, like=first) if given else first)
+        given[-1].begin(more)
+        return given[-1]
 
     yield start
-    for server in started:
+    first.end()
+    for server in given[1:]:
         server.close()
-        server.root.parent.rmdir()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from harness import free_port, until
 
 MAIN = """
 compatibility_level = 3.6
-queue_directory = {root}/queue
+queue_directory = {queue}
 data_directory = {root}/data
 command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
@@ -36,11 +37,25 @@ maillog_file = {root}/maillog
 maillog_file_prefixes = {root}
 smtpd_recipient_restrictions = check_recipient_access inline:{{ hold.test.invalid=HOLD, refused.test.invalid=REJECT }}, permit_mynetworks, reject
 in_flow_delay = 0
+smtp_connect_timeout = 1s
 smtp_helo_timeout = 600s
 default_process_limit = 20
 {more}
 """
 ENVIRONMENT = {**os.environ, "RSCOLLECTOR_TEST_SERVER": "1"}
+QUEUES = (
+    "maildrop",
+    "incoming",
+    "active",
+    "deferred",
+    "defer",
+    "hold",
+    "corrupt",
+    "bounce",
+    "trace",
+    "flush",
+    "saved",
+)
 DIST = Path("/usr/share/postfix/master.cf.dist")
 
 
@@ -63,13 +78,16 @@ def _listens(port):
 
 
 class MailServer:
-    """One instance. `more` are lines for its main.cf."""
+    """One instance; `begin` starts it as if nothing had ever come, `end` ends it at once.
 
-    def __init__(self, root, more=""):
+    `queue` is where its queues are: Postfix waits for the disk for each message, and rotates no log in /dev/shm.
+    `like` is another one whose directories are taken as an example: to have Postfix make them takes its time.
+    """
+
+    def __init__(self, root, queue, like=None):
         self.root = root
-        self.queue = root / "queue"
+        self.queue = queue
         self.config = root / "conf"
-        self.port = free_port()
         self.process = None
         for directory in (self.config, self.queue, root / "data"):
             directory.mkdir(parents=True)
@@ -79,8 +97,25 @@ class MailServer:
             ("127.0.0.1", 0), backlog=500
         )  # the kernel accepts, nobody speaks
         self._dark, self._filling = _black_hole()
-        self._sinks = {name: free_port() for name in ("ok", "crawl", "hard")}
         self._processes = []
+        self._configure("")
+        if like:
+            self._make_directories(like)
+        else:
+            command = ["postfix", "-c", self.config, "check"]
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    def _make_directories(self, like):
+        for path in sorted(like.queue.rglob("*")):
+            if path.is_dir():
+                own, status = self.queue / path.relative_to(like.queue), path.stat()
+                own.mkdir(exist_ok=True)
+                own.chmod(stat.S_IMODE(status.st_mode))
+                os.chown(own, status.st_uid, status.st_gid)
+
+    def _configure(self, more):
+        self.port, *sinks = (free_port() for _ in range(4))
+        self._sinks = dict(zip(("ok", "crawl", "hard"), sinks, strict=True))
         destinations = {
             "slow": self._silent.getsockname()[1],
             "dark": self._dark.getsockname()[1],
@@ -89,7 +124,7 @@ class MailServer:
         transports = ", ".join(
             f"{name}.test.invalid=smtp:[127.0.0.1]:{port}" for name, port in destinations.items()
         )
-        main = MAIN.format(root=root, transports=transports, more=more)
+        main = MAIN.format(root=self.root, queue=self.queue, transports=transports, more=more)
         (self.config / "main.cf").write_text(main)
         (self.config / "master.cf").write_text(self._services())
 
@@ -108,9 +143,19 @@ class MailServer:
         fields[4] = "n"  # no chroot
         return " ".join(fields)
 
+    def begin(self, more=""):
+        """Start it with empty queues and without a log; `more` are lines for its main.cf."""
+        self._configure(more)
+        for name in QUEUES:
+            for path in [*(self.queue / name).rglob("*")]:
+                if not path.is_dir():
+                    path.unlink()
+        for path in self.root.glob("maillog*"):
+            path.unlink()
+        self.start()
+
     def start(self):
         """Start it and wait until it takes mail."""
-        subprocess.run(["postfix", "-c", self.config, "check"], check=True, capture_output=True, timeout=60)
         self.process = subprocess.Popen(
             ["/usr/lib/postfix/sbin/master", "-c", str(self.config), "-d"],
             stdin=subprocess.DEVNULL,
@@ -195,12 +240,21 @@ class MailServer:
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in path.read_text().split()]
 
-    def close(self):
-        """End it, and take its directory away."""
-        self.stop()
-        for process in self._processes:
+    def end(self):
+        """End it at once, whatever it does, and whoever takes its mail."""
+        if self.process:
+            os.killpg(self.process.pid, signal.SIGKILL)  # master waits a second for its children
+            self.process.wait(30)
+            self.process = None
+        while self._processes:
+            process = self._processes.pop()
             process.kill()
             process.wait()
+
+    def close(self):
+        """End it, and take its directories away."""
+        self.end()
         for each in (self._silent, self._dark, *self._filling):
             each.close()
         shutil.rmtree(self.root)
+        shutil.rmtree(self.queue)
