@@ -34,7 +34,7 @@ deb: ## build the Debian package, into dist/, with what apt says that it needs
 packages: ## test the Debian package and the Ansible roles on hosts with a real systemd (as root)
 	@. .ci/environment && install_packages mmdebstrap systemd-container openssh-client \
 	&& environment .venv test && environment .venv packages \
-	&& PATH="$$PWD/.venv/bin:$$PATH" "$$python" -m pytest tests/packaging
+	&& PATH="$$PWD/.venv/bin:$$PATH" "$$python" -m pytest -n 2 --dist worksteal tests/packaging
 
 clean: ## remove everything that was made here
 	rm -rf .venv .venv-distribution .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
