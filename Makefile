@@ -34,7 +34,7 @@ deb: ## build the Debian package, into dist/, with what apt says that it needs
 packages: ## test the Debian package and the Ansible roles on hosts with a real systemd (as root)
 	@. .ci/environment && install_packages mmdebstrap systemd-container openssh-client \
 	&& environment .venv test && environment .venv packages \
-	&& PATH="$$PWD/.venv/bin:$$PATH" "$$python" -m pytest tests/packaging
+	&& PATH="$$PWD/.venv/bin:$$PATH" "$$python" -m pytest -n 2 --dist worksteal tests/packaging
 
 everything: ## all that can be tested: all that takes long, with both sets of libraries, and the packages
 	.ci/run everything

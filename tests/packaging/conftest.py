@@ -1,47 +1,56 @@
-"""Trees, the package built in each of them, and hosts to install it on: made once, they are expensive."""
+"""The package built in each release, and hosts to install it on: made once, they are expensive."""
 
-import shutil
-from itertools import count
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hosts import MANAGED, RELEASES, SERVER, Host, build_dependencies, in_tree, make_tree, run, sources
+import trees
+from hosts import Host, in_tree, run, sources
+from kept import kept, until_the_last_leaves
 from playing import Playing
 
-_numbers = count()
 
-
-@pytest.fixture(scope="session", params=RELEASES)
+@pytest.fixture(scope="session", params=trees.RELEASES)
 def release(request):
     """Return the name of a release of Debian."""
     return request.param
 
 
 @pytest.fixture(scope="session")
-def trees(tmp_path_factory):
-    """Make trees when they are first asked for: `trees(release, packages)`."""
-    made = {}
-    place = tmp_path_factory.mktemp("trees")
+def shared(tmp_path_factory):
+    """Return a directory that all processes of this run share."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    with until_the_last_leaves(place / "packages") as made:
+        yield made
 
-    def tree(release, packages):
-        key = release, packages
-        if key not in made:
-            made[key] = make_tree(place / f"{release}-{len(made)}", release, packages)
-        return made[key]
 
-    yield tree
-    shutil.rmtree(place, ignore_errors=True)
+def _at_build(place):
+    return [f"--bind={place}:/build"]
+
+
+def _build(place, release):
+    sources(place / "rscollector")
+    build = "cd /build/rscollector && dpkg-buildpackage -us -uc -b"
+    in_tree(trees.builder(release), "sh", "-c", build, binds=_at_build(place))
 
 
 @pytest.fixture(scope="session")
-def build(trees, release):
-    """Build the package in a clean tree; returns the directory with the results, and the build's log in `log`."""
-    tree = trees(release, f"{build_dependencies()},build-essential,lintian")
-    place = tree / "build"
-    place.mkdir()
-    sources(place / "rscollector")
-    done = in_tree(tree, "sh", "-c", "cd /build/rscollector && dpkg-buildpackage -us -uc -b")
-    (place / "log").write_text(done.stdout + done.stderr)
-    return place
+def build(shared, release):
+    """Build the package in clean trees, of all releases at a time; returns the directory with the results of one."""
+
+    def make(path):
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda each: _build(path / each, each), trees.RELEASES))
+
+    return kept(shared, "builds", make) / release
+
+
+@pytest.fixture(scope="session")
+def in_build(build, release):
+    """Run a line of shell where the package was built, which is at /build: `in_build(script)`."""
+    return lambda script: in_tree(trees.builder(release), "sh", "-c", script, binds=_at_build(build))
 
 
 @pytest.fixture(scope="session")
@@ -51,56 +60,46 @@ def deb(build):
     return found
 
 
-def _with_cache(tree, deb, *more):
-    """Put the package into /root of a tree, and what it depends on, and Postfix and more, into apt's cache."""
-    shutil.copy(deb, tree / "root" / "rscollector.deb")
-    fetch = "apt-get -qq -y --download-only install"
-    wanted = " ".join(["postfix", "python3-pymongo", *more])
-    script = f"apt-get -qq update && {fetch} /root/rscollector.deb && {fetch} {wanted}"
-    in_tree(tree, "sh", "-c", script, network=True)
-    return tree
+@pytest.fixture(scope="session")
+def needs(deb):
+    """Return what the package wants to be installed with it, as apt understands it."""
+    fields = run("dpkg-deb", "--show", "--showformat=${Depends}, ${Recommends}", deb)
+    return fields.stdout
 
 
 @pytest.fixture(scope="session")
-def server(trees, release, deb):
-    """Return a bare server: the package is in /root, what it depends on in apt's cache."""
-    return _with_cache(trees(release, SERVER), deb)
+def at_root(deb):
+    """Return the option with which a tree has the package in /root."""
+    return f"--bind-ro={deb}:/root/rscollector.deb"
 
 
 @pytest.fixture(scope="session")
-def managed(trees, release, deb):
-    """Return the same with what Ansible and autopkgtest need, and with a Prometheus."""
-    needed = ("python3-debian", "python3-pytest", "python3-hypothesis")
-    tree = _with_cache(trees(release, MANAGED), deb, *needed)
-    # Its only source of packages is on it, so that `apt-get update` works where there is no network.
-    in_tree(
-        tree,
-        "sh",
-        "-c",
-        "set -e; mkdir /srv/debian; mv /var/cache/apt/archives/*.deb /srv/debian; cd /srv/debian; "
-        "dpkg-scanpackages . >Packages; rm -rf /etc/apt/sources.list.d/*; "
-        "echo 'deb [trusted=yes] file:/srv/debian ./' >/etc/apt/sources.list; apt-get -qq update",
-    )
-    return tree
+def server(release, needs):
+    """Return a bare server: what the package depends on is in apt's cache."""
+    return trees.server(release, needs)
 
 
 @pytest.fixture(scope="session")
-def installed(server):
+def installed(shared, server, release, at_root):
     """Return a server on which the package was installed while it was not running."""
-    tree = server.with_name(f"{server.name}-installed")
-    run("cp", "--archive", "--reflink=auto", server, tree)
-    in_tree(tree, "apt-get", "-qq", "-y", "install", "/root/rscollector.deb")
-    return tree
+
+    def make(path):
+        run("cp", "--archive", "--reflink=auto", server, path)
+        install = ("apt-get", "-qq", "-y", "install", "/root/rscollector.deb")
+        in_tree(path, *install, binds=[at_root], volatile=False)
+
+    return kept(shared, f"installed-{release}", make)
 
 
 @pytest.fixture
-def boot():
-    """Boot hosts: `boot(tree)`."""
+def boot(at_root):
+    """Boot hosts, which have the package in /root: `boot(tree)`."""
     running = []
 
     def start(tree, *options):
-        host = Host(tree, f"host-{next(_numbers)}", *options)
+        host = Host(tree, at_root, *options)
         running.append(host)
+        host.wait_for_the_boot()
         return host
 
     yield start
@@ -109,7 +108,12 @@ def boot():
 
 
 @pytest.fixture
-def playing(boot, managed, tmp_path, deb):
-    """Return a host that Ansible may configure."""
-    host = boot(managed)
-    return Playing(tmp_path, host, deb)
+def bare(boot, release, needs, tmp_path, deb):
+    """Return a host that Ansible may configure, which has nothing yet of what the package needs."""
+    return Playing(tmp_path, boot(trees.managed(release, needs)), deb)
+
+
+@pytest.fixture
+def playing(boot, release, needs, tmp_path, deb):
+    """Return a host that Ansible may configure, which has what the package needs."""
+    return Playing(tmp_path, boot(trees.prepared(release, needs)), deb)

@@ -1,4 +1,4 @@
-"""Debian systems in directories: trees that are made once, builds in them, and hosts that boot a real systemd."""
+"""Commands in trees, and hosts that boot a real systemd from one: what they write is in a layer of their own."""
 
 import os
 import re
@@ -6,19 +6,14 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
-import psutil
 from harness import until
 
 ROOT = Path(__file__).parent.parent.parent
-RELEASES = ("bookworm", "trixie")
-# What a small server has, and what the tests themselves ask with. No Python.
-SERVER = "systemd,systemd-sysv,dbus,iproute2,procps,curl,ca-certificates"
-# The same where Ansible may come, a Prometheus is, and Debian's tests of packages are run.
-MANAGED = f"{SERVER},openssh-server,python3,python3-apt,prometheus,autopkgtest,dpkg-dev"
-_MANUAL = "/usr/share/man"
+_numbers = count()
 
 
 def run(*command, timeout=300, check=True, **more):
@@ -28,24 +23,6 @@ def run(*command, timeout=300, check=True, **more):
     )
     assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
-
-
-def make_tree(directory, release, packages):
-    """Make a Debian system with some packages."""
-    run(
-        "mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", release, directory, timeout=600
-    )
-    (directory / "etc" / "hostname").unlink(missing_ok=True)
-    shutil.copy("/etc/resolv.conf", directory / "etc" / "resolv.conf")
-    return directory
-
-
-def build_dependencies():
-    """Return what debian/control wants for a build, as mmdebstrap wants it."""
-    control = (ROOT / "debian" / "control").read_text()
-    found = re.search(r"^Build-Depends:\n((?: .*\n)+)", control, re.MULTILINE)[1]
-    names = [line.strip().rstrip(",").split()[0] for line in found.splitlines()]
-    return ",".join(sorted({name.replace("debhelper-compat", "debhelper") for name in names}))
 
 
 def sources(directory):
@@ -59,46 +36,54 @@ def sources(directory):
     return directory
 
 
-def in_tree(tree, *command, timeout=600, network=False, check=True):
-    """Run a command in a tree, without booting it, and by default without a network."""
-    isolated = [] if network else ["--private-network"]
-    options = [
-        "--quiet",
-        f"--directory={tree}",
-        "--register=no",
-        "--keep-unit",
-        "--pipe",
-        "--as-pid2",
-        *isolated,
-    ]
+def in_tree(tree, *command, binds=(), network=False, volatile=True, timeout=600, check=True):
+    """Run a command in a tree, without booting it. By default without a network, and what it writes there is lost."""
+    options = ["--pipe", "--as-pid2", *binds]
+    options += [] if network else ["--private-network"]
+    options += ["--volatile=overlay"] if volatile else []
     environment = ["--setenv=DEBIAN_FRONTEND=noninteractive", "--setenv=LC_ALL=C.UTF-8"]
-    return run("systemd-nspawn", *options, *environment, *command, timeout=timeout, check=check)
+    name = _name()
+    with _own_groups(name) as enter:
+        spawn = [*enter, *_spawn(tree, name), *options, *environment]
+        return run(*spawn, *command, timeout=timeout, check=check, env=_UNLOCKED)
+
+
+# Who writes into a tree is alone by other means; the others may be many.
+_UNLOCKED = {**os.environ, "SYSTEMD_NSPAWN_LOCK": "0"}
+
+
+def _name():
+    return f"host-{os.getpid()}-{next(_numbers)}"
+
+
+def _spawn(tree, name):
+    common = ("--quiet", "--register=no", "--keep-unit")
+    return ["systemd-nspawn", *common, f"--directory={tree}", f"--machine={name}"]
 
 
 class Host:
     """A booted Debian: `run(…)` runs commands on it. What is written is gone with it."""
 
-    def __init__(self, tree, name, *options):
-        self.tree = tree
-        command = ["systemd-nspawn", "--quiet", f"--directory={tree}", f"--machine={name}", "--register=no"]
-        command += ["--keep-unit", "--volatile=overlay", "--console=pipe", "--boot", *options]
+    def __init__(self, tree, *options):
+        name = _name()
+        self._owned = ExitStack()
+        enter = self._owned.enter_context(_own_groups(name))
+        command = [*_spawn(tree, name), "--volatile=overlay", "--console=pipe", "--boot", *options]
         if not any(option.startswith("--network") for option in options):
             command.append("--private-network")
-        self._groups = _own_groups(name)
-        self._process = subprocess.Popen(
-            ["sh", "-c", _IN_GROUPS, " ".join(map(str, self._groups)), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen([*enter, *command], env=_UNLOCKED, **quiet)
+        self._first = None
+
+    def wait_for_the_boot(self):
+        """Return when nothing more is to be started. Who waits is told by its systemd, once that answers."""
         self._first = until(self._init, 30)
-        until(
-            lambda: (
-                self.run("systemctl", "is-system-running", check=False).stdout.strip()
-                in ("running", "degraded")
-            ),
-            60,
-        )
+        until(Path(f"/proc/{self._first}/root/run/systemd/private").exists, 60)
+        until(self._booted, 120)
+
+    def _booted(self):
+        told = self.run("systemctl", "is-system-running", "--wait", check=False).stdout.strip()
+        return told in ("running", "degraded")
 
     def _init(self):
         """Return the process that is the first on the host; before it, systemd-nspawn has other children."""
@@ -153,41 +138,40 @@ class Host:
         return self.run("journalctl", "-u", unit, "--no-pager", "-o", "cat").stdout
 
     def stop(self):
-        """Switch it off."""
-        # Who came from outside keeps the host's last processes: systemd stops it on its way down, and it never ends.
-        entered = self.enter()
-        for process in psutil.process_iter(["cmdline"]):
-            if (process.info["cmdline"] or [])[: len(entered)] == entered:
-                process.kill()
-        self.run("systemctl", "poweroff", "--no-block", check=False)
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.kill(self._first, signal.SIGKILL)
-            self._process.kill()
-            self._process.wait(20)
-        for group in self._groups:
-            until(lambda group=group: not any(map(_processes, group.rglob("cgroup.procs"))), 20)
-            for below in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
-                below.rmdir()
-            group.rmdir()
+        """Take it the power: whoever is on it is gone with its first process."""
+        with suppress(ProcessLookupError):
+            os.kill(self._first or self._process.pid, signal.SIGKILL)
+        self._process.wait(60)
+        self._owned.close()
 
 
 _IN_GROUPS = 'for group in $0; do echo $$ > "$group/cgroup.procs" || exit; done; exec "$@"'
 
 
+@contextmanager
 def _own_groups(name):
-    """Make control groups for a host: without, two hosts at a time would be one to their systemds."""
+    """Make control groups for a system: without, two at a time would be one to their systemds."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     groups = [
-        Path(mount, f"{name}-{os.getpid()}")
+        Path(mount, name)
         for _, mount, kind, options, *_ in mounts
         if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(","))
     ]
     for group in groups:
         group.mkdir()
-    return groups
+    try:
+        yield ["sh", "-c", _IN_GROUPS, " ".join(map(str, groups))]
+    finally:
+        for group in groups:
+            _remove(group)
+
+
+def _remove(group):
+    """Remove a control group when its last process is gone."""
+    until(lambda: not any(map(_processes, group.rglob("cgroup.procs"))), 60)
+    for below in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+        below.rmdir()
+    group.rmdir()
 
 
 def _processes(listing):
@@ -196,17 +180,6 @@ def _processes(listing):
         return listing.read_text()
     except OSError:
         return ""
-
-
-def files(tree):
-    """Return every path of a tree, with the type of each, but for what changes by itself."""
-    quiet = re.compile(r"/(proc|sys|dev|run|tmp|var/(cache|log|tmp|lib/(apt|dpkg|systemd|private)))(/|$)")
-    found = {}
-    for path in sorted(Path(tree).rglob("*")):
-        name = str(path)[len(str(tree)) :]
-        if not quiet.match(name) and "__pycache__" not in name:
-            found[name] = "l" if path.is_symlink() else "d" if path.is_dir() else "f"
-    return found
 
 
 def watched(host):

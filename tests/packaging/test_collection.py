@@ -7,7 +7,7 @@ import tarfile
 import pytest
 from hosts import ROOT, run
 
-pytestmark = [pytest.mark.needs("ansible-lint"), pytest.mark.timeout(300), pytest.mark.slow]
+pytestmark = [pytest.mark.needs("ansible-lint"), pytest.mark.timeout(300)]
 
 
 def test_the_collection_is_as_ansible_lint_wants_it(tmp_path):

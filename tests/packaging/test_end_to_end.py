@@ -12,15 +12,14 @@ from scraping import ROOT, dashboard_queries
 pytestmark = [
     pytest.mark.needs("mmdebstrap", "systemd-nspawn", "ansible-playbook", "ssh", "root"),
     pytest.mark.timeout(900),
-    pytest.mark.slow,
     pytest.mark.parametrize("release", ["bookworm"], indirect=True, scope="session"),
 ]
 ADDRESS = "192.0.2.10"
 
 
-def test_an_address_that_is_taken_away_wakes_somebody(playing):
+def test_an_address_that_is_taken_away_wakes_somebody(bare):
     """Prometheus scrapes what the role has registered, with the rules that it has installed."""
-    host = playing.host
+    host = bare.host
 
     def ask(path, **parameters):
         url = f"http://127.0.0.1:9090{path}?{urllib.parse.urlencode(parameters)}"
@@ -54,8 +53,8 @@ def test_an_address_that_is_taken_away_wakes_somebody(playing):
         "rscollector_prometheus_dashboards": "/srv",
     }
     site = ROOT / "ansible" / "examples" / "site.yml"
-    playing.play(playbook=site, **variables)
-    _, changed = playing.play(playbook=site, **variables)
+    bare.play(playbook=site, **variables)
+    _, changed = bare.play(playbook=site, **variables)
     assert changed == 0
     until(lambda: value('up{job="rscollector"}') == 1, 60)
     until(lambda: value(f'vip_bound{{address="{ADDRESS}"}}') == 1, 30)
@@ -80,15 +79,15 @@ def test_an_address_that_is_taken_away_wakes_somebody(playing):
     until(lambda: "VipOnNoHost" not in firing(), 60)
 
 
-def test_the_package_passes_the_tests_that_it_brings(playing, tmp_path):
+def test_the_package_passes_the_tests_that_it_brings(bare, tmp_path):
     """As Debian's infrastructure would run them, by autopkgtest. The host is thrown away: it is a container to it."""
-    host = playing.host
+    host = bare.host
     archive = tmp_path / "sources.tar"
     run("tar", "-C", sources(tmp_path / "sources"), "-cf", archive, ".")
     host.copy(archive, "/root/sources.tar")
     host.shell("mkdir /srv/rscollector && tar -C /srv/rscollector -xf /root/sources.tar")
-    host.copy(playing.deb, f"/srv/{playing.deb.name}")
-    package = ("--no-built-binaries", f"/srv/{playing.deb.name}", "/srv/rscollector/")
+    host.copy(bare.deb, f"/srv/{bare.deb.name}")
+    package = ("--no-built-binaries", f"/srv/{bare.deb.name}", "/srv/rscollector/")
     options = ("--ignore-restrictions=isolation-container", *package, "--", "null")
     done = host.run("autopkgtest", *options, timeout=300, check=False)
     results = re.findall(r"^(\S+) +(PASS|FAIL|SKIP|FLAKY)", done.stdout + done.stderr, re.MULTILINE)

@@ -9,7 +9,6 @@ from hosts import run, seconds, watched
 pytestmark = [
     pytest.mark.needs("mmdebstrap", "systemd-nspawn", "root"),
     pytest.mark.timeout(900),
-    pytest.mark.slow,
 ]
 CONFIG = "/etc/rscollector/rscollector.toml"
 BEHIND = '[sink.bosun.main]\nurl = "http://127.0.0.1:1"\nspool_free = 0\n'

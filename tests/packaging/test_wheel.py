@@ -6,7 +6,7 @@ import sys
 import pytest
 from hosts import run, sources
 
-pytestmark = [pytest.mark.needs("twine", "pipx"), pytest.mark.timeout(300), pytest.mark.slow]
+pytestmark = [pytest.mark.needs("twine", "pipx"), pytest.mark.timeout(300)]
 
 
 def test_the_wheel_runs_where_pipx_installs_it(tmp_path):
