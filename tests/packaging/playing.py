@@ -32,7 +32,10 @@ class Playing:
             f"[prometheus]\n{self.name} ansible_user=root ansible_ssh_common_args='-F {self.ssh_config}'\n"
         )
         (directory / "ansible.cfg").write_text(
-            "[defaults]\ninterpreter_python = /usr/bin/python3\n[ssh_connection]\npipelining = true\n"
+            # What a host is, Ansible asks it once, and not with each play.
+            "[defaults]\ninterpreter_python = /usr/bin/python3\ngathering = smart\n"
+            f"fact_caching = jsonfile\nfact_caching_connection = {directory / 'facts'}\n"
+            "[ssh_connection]\npipelining = true\n"
         )
 
     def play(self, *arguments, role="rscollector", playbook=None, check=True, **variables):
