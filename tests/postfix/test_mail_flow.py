@@ -117,13 +117,13 @@ def test_a_destination_that_refuses_for_good_bounces(watched):
 
 
 def test_a_destination_that_accepts_slowly_is_seen_in_the_delay(watched):
-    """Two seconds for each message, in the stage in which they pass."""
+    """More than a second for each message (smtp-sink counts whole ones), in the stage in which they pass."""
     watched.mail.sink("crawl", "-w", "2")
     watched.mail.send(5, "crawl")
     until(lambda: watched.told("queue_messages", queue="active") == 5)
     watched.has_sent(5)
     assert watched.transmission("count") == 5
-    assert watched.transmission("sum") >= 10
+    assert watched.transmission("sum") > 5
 
 
 def test_a_destination_that_is_a_black_hole_defers_after_the_timeout(watched):

@@ -38,7 +38,8 @@ class Receiver:
     Moods: "ok", a status code, "silent" (it reads and never answers), "cut" (it stores, and hangs up instead of
     answering), "half" (in the middle of its answer), "short" (after its status), "slow" (an answer after two seconds), "strange" (what it says
     is no HTTP). A body longer than `limit` is 413, one that is longer than `chunk` on the wire what OpenTSDB says
-    to it. `demands` are headers without which nobody is let in; `unknown` are the metrics that it does not take.
+    to it. `demands` are headers without which nobody is let in; `unknown` are the metrics that it does not take,
+    `in_vain` counts points that it was sent and did not take.
     """
 
     def __init__(self, port=0, tls=None):
@@ -47,6 +48,7 @@ class Receiver:
         self.limit = self.chunk = 1 << 20
         self.demands = {}
         self.unknown = frozenset()
+        self.in_vain = 0
         self.paths = []
         self.connections = 0
         self.points = Counter()
@@ -143,6 +145,7 @@ class Receiver:
         for point in points:
             if fault(point) or point["metric"] in self.unknown:
                 bad += 1
+                self.in_vain += 1
             else:
                 key = (
                     point["metric"],
