@@ -86,3 +86,5 @@ class Births:
             return None, f"it was not there after {self._longest:g} s"
         except OSError as error:
             return None, error.strerror or str(error)
+        except MemoryError:
+            return None, "Cannot allocate memory"

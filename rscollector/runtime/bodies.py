@@ -196,12 +196,17 @@ class Bodies:
 
     async def _start(self, name: str) -> WorkerProcess:
         # A sink's worker keeps what it has read, also when the agent has been killed.
-        return await WorkerProcess.start(name, self, outlives=name.startswith("sink/"))
+        worker = await WorkerProcess.start(name, self, outlives=name.startswith("sink/"))
+        self._residents[worker] = set()  # from here on it can end, before it counts as born
+        return worker
 
     def born(self, name: str, worker: WorkerProcess) -> None:
-        """Let those in who wait for this worker."""
+        """Let those in who wait for this worker; one that has ended already is lost to them at once."""
         log.debug("%s: worker started, pid %d", name, worker.pid)
-        self._residents[worker] = set()
+        if worker.death:
+            for key in self._expecting.pop(name, {}):
+                self._lose_soon(self._bodies[key], Loss(worker.death.reason, where=worker.death.where))
+            return
         self._taking_in[name] = worker
         for key, seq in self._expecting.pop(name, {}).items():
             self._enter(key, seq, worker)

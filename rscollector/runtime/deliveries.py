@@ -105,7 +105,7 @@ class Deliveries:
         outbox = self._outboxes.get(key)
         return outbox.next(everything=everything) if outbox else b""
 
-    def layouts(self, key: str, numbers: Iterable[Any]) -> bytes:
+    def layouts(self, key: str, numbers: list[Any]) -> bytes:
         """Return the lines that tell a sink of layouts that it does not know."""
         outbox = self._outboxes.get(key)
         return outbox.layouts(numbers) if outbox else b""

@@ -10,7 +10,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rscollector.wire.layouts import Layout
 from rscollector.wire.messages import Forget, encoded
@@ -63,10 +63,9 @@ class Outbox:
         new = [chunk.layout for chunk in self._in_flight if chunk.layout.number not in self._told]
         return b"".join([*forget, self._tell(new), *(chunk.line for chunk in self._in_flight)])
 
-    def layouts(self, numbers: Iterable[object]) -> bytes:
+    def layouts(self, numbers: list[Any]) -> bytes:
         """Return the lines that tell of layouts which the worker says it does not know."""
-        asked = set(numbers)
-        return self._tell(chunk.layout for chunk in self._in_flight if chunk.layout.number in asked)
+        return self._tell(chunk.layout for chunk in self._in_flight if chunk.layout.number in numbers)
 
     def confirm(self) -> None:
         """Forget what was in flight: the sink keeps it."""

@@ -29,7 +29,7 @@ _LAST = {Open: Opened, Collect: Done, Close: Closed}
 _OURS = re.compile(r'/rscollector/(?:worker|wire)/\w+\.py", line|"<frozen runpy>"|^Timeout \(')
 _FRAME = re.compile(r'File "([^"]+)", line (\d+) in ')
 _OTHER_VERSION = (
-    "its worker speaks version {} of the wire and the agent version {}: the package was upgraded; "
+    "speaks version {} of the wire, the agent version {}: the package was upgraded; "
     "restart the agent (systemctl restart rscollector)"
 )
 
@@ -93,10 +93,11 @@ class Owner(Protocol):
 
 
 class WorkerProcess(asyncio.Protocol):
-    """One worker. Made by `start`."""
+    """One worker. Made by `start`; `death` is how it ended, once its process has been reaped."""
 
     def __init__(self, name: str, owner: Owner) -> None:
         self.name = name
+        self.death: Death | None = None
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Question] = deque()
@@ -215,6 +216,8 @@ class WorkerProcess(asyncio.Protocol):
         question = self._current
         if isinstance(message, messages.Hello):
             self._greeted(message)
+        elif isinstance(message, messages.Parcel):
+            raise Garbage(f"{type(message).__name__.lower()!r} where an answer was expected")
         elif question is None or message.seq != question.message.seq:
             return  # the answer to a question that was given up
         else:
@@ -224,11 +227,13 @@ class WorkerProcess(asyncio.Protocol):
         """See whether the worker is of this agent's version; of another one nothing more is believed."""
         if hello.wire == VERSION:
             return
-        self._dying = "speaks another version of the wire"
-        if self._current:
-            why = _OTHER_VERSION.format(hello.wire, VERSION)
-            seq = self._current.message.seq
-            self._finish(self._current, Failed(seq, FailureKind.MISCONFIGURED, why, ""))
+        self._dying = _OTHER_VERSION.format(hello.wire, VERSION)
+        unanswered = [self._current, *self._waiting] if self._current else [*self._waiting]
+        self._current = None
+        self._waiting.clear()
+        for question in unanswered:
+            failed = Failed(question.message.seq, FailureKind.MISCONFIGURED, f"the worker {self._dying}", "")
+            self._owner.answered(self, question, failed, Heard())
         self.hang_up()
 
     def _take_answer(self, question: Question, message: Any) -> None:
@@ -266,7 +271,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def _exited(self, code: int) -> None:
         stack = os.pread(self._stack, _STACK_BYTES, 0).decode("utf-8", "replace")
-        death = Death(
+        self.death = Death(
             culprit=self._culprit or (self._current.instance if self._current else None),
             reason=f"the worker {self._dying or how(code)}",
             where=place(stack) or _STATES.get(self._state, ""),
@@ -278,7 +283,7 @@ class WorkerProcess(asyncio.Protocol):
         self._transport.close()
         self._output.close()
         os.close(self._stack)
-        self._owner.exited(self, death)
+        self._owner.exited(self, self.death)
 
 
 _STATES = {"T": "it was stopped by a signal", "t": "it was being traced", "D": "in uninterruptible sleep"}

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rscollector.api import Collector, Context, PageSink, Sample, Sink
+from rscollector.api import Collector, Context, Distribution, PageSink, Sample, Sink
 from rscollector.config import registry
 from rscollector.config.build import Builder
 from rscollector.config.state_files import state_file
@@ -178,8 +178,13 @@ class Server:
 
 
 def _sample(sample: object) -> Sample:
+    """Return a sample that stays what it is when its collector makes the next one out of the same lists."""
     if not isinstance(sample, Sample):
         raise TypeError(f"collect gave {sample!r:.100}, which is no Sample")
+    if isinstance(sample.values, list):
+        sample = sample._replace(values=tuple(sample.values))
+    if isinstance(sample.value, Distribution) and isinstance(sample.value.counts, list):
+        sample = sample._replace(value=Distribution(tuple(sample.value.counts), sample.value.sum))
     return sample
 
 

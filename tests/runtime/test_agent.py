@@ -164,7 +164,9 @@ def test_a_collector_that_is_removed_in_the_middle_is_gone_in_time(agent):
             1,
             "1 values for a layout of 0 rows",
         ),
-        ('{"op":"unknown","seq":2,"layouts":[7]}\n', 2, "'unknown' where an answer was expected"),
+        ('{"op":"forget","layouts":[7]}\n', 1, "'forget' where an answer was expected"),
+        ('{"op":"close","seq":2,"instance":"x","timeout":1}\n', 1, "'close' where an answer was expected"),
+        ('{"op":"unknown","seq":2,"layouts":[[7]]}\n', 2, "'unknown' where an answer was expected"),
     ],
 )
 def test_a_worker_that_lies_is_killed(agent, text, count, reason):
@@ -313,13 +315,16 @@ def test_a_worker_of_another_version_is_not_understood_and_the_agent_says_so(age
         "    rscollector.wire.VERSION = 7\n"
     )
     plugins = str(Path(__file__).parent.parent / "plugins")
-    started = agent(AGENT + rogue("fine") + TAME, PYTHONPATH=f"{tmp_path}{os.pathsep}{plugins}")
+    collectors = rogue("fine") + TAME + rogue("fine", name="other", kind="tame")
+    started = agent(AGENT + collectors, PYTHONPATH=f"{tmp_path}{os.pathsep}{plugins}")
     until(lambda: started.state("rogue/bad") == "removed")
     assert started.collector("rogue/bad")["reason"].startswith(
-        "its worker speaks version 7 of the wire and the agent version 1: the package was upgraded; "
+        "the worker speaks version 7 of the wire, the agent version 1: the package was upgraded; "
         "restart the agent (systemctl restart rscollector); removed, next attempt in "
     )
-    until(lambda: started.state("tame/good") == "removed")
+    until(lambda: started.state("tame/good") == "removed" == started.state("tame/other"))
+    assert runs(started, "misconfigured", name="good", kind="tame") == 1
+    assert runs(started, "misconfigured", name="other", kind="tame") == 1
     until(lambda: started.family() == [])
     assert started.stop() == 0
 

@@ -105,6 +105,32 @@ def test_a_worker_whose_program_is_gone_is_named_and_started_later(agent, tmp_pa
     weather.passes()
 
 
+def test_workers_that_end_as_soon_as_they_begin_are_named_and_started_later(agent, tmp_path):
+    """A broken interpreter or a kill by the kernel: a worker may be gone before anybody has asked it anything.
+
+    influxdata/telegraf#14244: a plugin whose program fails at once.
+    """
+    python = tmp_path / "python"
+    python.symlink_to(os.path.realpath(sys.executable))
+    packages = os.pathsep.join([str(Path(__file__).parent.parent / "plugins"), *filter(None, sys.path)])
+    switch = tmp_path / "switch"
+
+    def start(toml, **environment):
+        return agent(toml, interpreter=str(python), **environment, PYTHONPATH=packages)
+
+    weather = Storm(start, switch, section("exit", first=1, once=f'"{switch}"'), "")
+    python.unlink()
+    python.symlink_to("/bin/false")
+    weather.strike()
+    weather.is_named("the worker exited with status 1", "crash")
+    crashes = {"type": "rogue", "name": "bad", "result": "crash"}
+    until(lambda: weather.agent.value("rscollector_collector_runs_total", **crashes) >= 20)
+    python.unlink()
+    python.symlink_to(os.path.realpath(sys.executable))
+    weather.switch.unlink()
+    weather.passes()
+
+
 def test_at_the_limit_of_descriptors_ticks_go_on_and_scrapes_come_back(storm):
     """With no descriptor left the collectors go on; when there are some again, so do scrapes and new workers.
 
@@ -170,8 +196,8 @@ def test_a_full_or_read_only_disk_does_not_concern_the_agent(storm, tmp_path):
 def test_after_a_suspend_nothing_from_before_is_shown(agent, tmp_path):
     """What was known before the machine slept leaves the page at once and comes back with the next ticks.
 
-    buildkite/agent#66 never came back, netdata/netdata#1225 sent alarms. The sleep is simulated: the clock that
-    runs on during a suspend is an hour ahead.
+    buildkite/agent#66 never came back, netdata/netdata#1225 sent alarms. The sleep is simulated: the clock
+    that runs on during a suspend is an hour ahead.
     """
     slept = tmp_path / "slept"
     slept.write_text("0")
