@@ -1,8 +1,8 @@
-"""Workers that were asked for and are not there yet: the only place where one is started.
+"""Workers that were asked for and are not there yet: the only ones who have one started.
 
 A birth is *asked* for by the worker's name, and ends as *born*, with a worker that can be asked, or as
-*failed*. It takes its time, and the loop goes on. Whoever has asked may withdraw before that; a worker that
-nobody wants any more when it is born is for the one who is told of it to end.
+*failed*. It takes its time, and the loop goes on. Whoever
+has asked may withdraw before that; if nobody wants a worker any more when it is born, the owner ends it.
 
 Workers are started one after the other, with a pause. About fifty interpreters that were started at once kept
 the agent from its CPU: the ticks of others were 0.9 s late, with the pause 4 ms.
@@ -12,13 +12,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from rscollector.model.errors import fence
 from rscollector.runtime.worker_process import WorkerProcess
 
 _PAUSE = 0.05  # about what an interpreter takes to start on two cores
 _LONGEST = 10.0
 
 
-class Parent(Protocol):
+class Owner(Protocol):
     """Who is told how births end."""
 
     def born(self, name: str, worker: WorkerProcess) -> None:
@@ -34,23 +35,25 @@ class Births:
     def __init__(
         self,
         start: Callable[[str], Awaitable[WorkerProcess]],
-        parent: Parent,
+        owner: Owner,
         *,
         longest: float = _LONGEST,
     ) -> None:
         self._start = start
         self._longest = longest
-        self._parent = parent
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._asked: dict[str, None] = {}
+        self._ended = False
         self._current: asyncio.Task[None] | None = None
         self._pause: asyncio.TimerHandle | None = None
 
     def ask(self, name: str) -> None:
         """Have a worker of this name started, once, however often it is asked for."""
-        self._asked.setdefault(name)
-        if self._current is None and self._pause is None:
-            self._next()
+        if not self._ended:
+            self._asked.setdefault(name)
+            if self._current is None and self._pause is None:
+                self._next()
 
     def withdraw(self, name: str) -> None:
         """Want no worker of this name, if it is not being started already."""
@@ -58,6 +61,7 @@ class Births:
 
     def end(self) -> None:
         """Start nothing any more."""
+        self._ended = True
         self._asked.clear()
         if self._current:
             self._current.cancel()
@@ -65,26 +69,24 @@ class Births:
     def _next(self) -> None:
         self._pause = None
         if self._asked:
-            self._current = self._loop.create_task(self._bear(next(iter(self._asked))))
+            self._current = self._loop.create_task(self._start_one(next(iter(self._asked))))
 
-    async def _bear(self, name: str) -> None:
+    async def _start_one(self, name: str) -> None:
         try:
             worker, why = await self._started(name)
-            self._asked.pop(name, None)
             if worker:
-                self._parent.born(name, worker)
+                self._owner.born(name, worker)
             else:
-                self._parent.failed(name, why)
+                self._owner.failed(name, why)
         finally:
+            self._asked.pop(name, None)
             self._current = None
             self._pause = self._loop.call_later(_PAUSE, self._next)
 
     async def _started(self, name: str) -> tuple[WorkerProcess | None, str]:
-        try:
+        with fence() as caught:
             return await asyncio.wait_for(self._start(name), self._longest), ""
-        except TimeoutError:
+        error = caught[0]
+        if isinstance(error, TimeoutError):
             return None, f"it was not there after {self._longest:g} s"
-        except OSError as error:
-            return None, error.strerror or str(error)
-        except MemoryError:
-            return None, "Cannot allocate memory"
+        return None, getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -2,11 +2,12 @@
 
 A collector's *body* is what a worker may hold of it. This is the only place that knows the workers, and who
 lives in which: whoever has a line with a worker in it finds its place here. What becomes of a body is told to
-the keeper, in the loop; nothing here waits, and nothing here decides when a collector is asked.
+the owner, in the loop; nothing here waits, and nothing here decides when a collector is asked.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -15,15 +16,14 @@ from rscollector.exposition.validate import ROWS_PER_SERIES
 from rscollector.model.metrics import Metric, repaired
 from rscollector.runtime.births import Births
 from rscollector.runtime.worker_process import Death, Heard, Last, Question, WorkerProcess
-from rscollector.wire.layouts import Samples, Series, rows
+from rscollector.wire import LONGEST_NOTE, MOST_NOTES
+from rscollector.wire.layouts import Columns, Samples, rows
 from rscollector.wire.messages import Close, Closed, Collect, Done, Failed, Open, Opened
 from rscollector.wire.priorities import level_and_text
 
 log = logging.getLogger("rscollector")
 
 _OPEN_TIMEOUT = 10.0  # starting an interpreter and importing a driver on a busy host
-_NOTES = 10
-_NOTE = 1000
 
 
 class Run(NamedTuple):
@@ -48,8 +48,8 @@ class Loss(NamedTuple):
     stack: str = ""
 
 
-class Keeper(Protocol):
-    """Who keeps the collectors, and is told what becomes of their bodies."""
+class Owner(Protocol):
+    """Who owns the collectors, and is told what becomes of their bodies."""
 
     def opened(self, key: str, seq: int, metrics: list[Metric]) -> None:
         """Take note that it is open, and of what it may emit."""
@@ -72,7 +72,7 @@ class Keeper(Protocol):
     def outgrown(self, key: str) -> None:
         """Have it leave its worker between two ticks."""
 
-    def ended(self) -> None:
+    def worker_gone(self) -> None:
         """Take note that a worker is gone."""
 
     def layouts(self, key: str, numbers: list[Any]) -> bytes:
@@ -89,7 +89,7 @@ class _Body:
     losing: asyncio.Handle | None = None
     asked_at: float = 0
     layout: int = 0
-    series: Series = field(default_factory=Series)
+    columns: Columns = field(default_factory=Columns)
 
     def disarm(self) -> None:
         """Cancel the deadline."""
@@ -101,8 +101,8 @@ class _Body:
 class Bodies:
     """The bodies by the collectors' keys, and the workers."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._bodies: dict[str, _Body] = {}
         self._residents: dict[WorkerProcess, set[str]] = {}
@@ -131,6 +131,7 @@ class Bodies:
         if worker and not worker.dying:
             self._enter(key, seq, worker)
         else:
+            self.leave(key)  # the worker before is ending, and that end is no loss of its any more
             self._expecting.setdefault(name, {})[key] = seq
             self._births.ask(name)
 
@@ -140,8 +141,11 @@ class Bodies:
         most = ROWS_PER_SERIES * body.spec.max_series
         self._ask(body, Question(Collect(seq, key, body.spec.timeout, most, body.layout), parcel))
 
-    def release(self, key: str, seq: int, grace: float, parcel: bytes = b"") -> None:
-        """Close a collector; when that takes longer than `grace`, it is overdue."""
+    def release(self, key: str, seq: int, grace: float, parcel: Callable[[], bytes] = bytes) -> None:
+        """Close a collector; when that takes longer than `grace`, it is overdue.
+
+        The parcel is made only where a worker is asked: what is in one is in flight.
+        """
         body = self._bodies[key]
         body.disarm()
         if body.worker is None:  # it is not born yet, or could not be
@@ -149,7 +153,7 @@ class Bodies:
             self._lose_soon(body, Loss())
             return
         body.worker.withdraw(key)
-        self._ask(body, Question(Close(seq, key, grace), parcel))
+        self._ask(body, Question(Close(seq, key, grace), parcel()))
         if body.worker.is_busy_with(key):  # while it is busy with a neighbour, that one's deadline runs
             self._arm(body, grace)
 
@@ -162,7 +166,7 @@ class Bodies:
         for neighbour in sorted(self._residents[worker] - {key}):
             # Not one more line of theirs will run, though it may take the process for ever to be gone.
             self._move(neighbour, None)
-            self._keeper.lost(neighbour, Loss(_shared(key), charged=False))
+            self._owner.lost(neighbour, Loss(_shared(key), charged=False))
 
     def leave(self, key: str) -> None:
         """Have nothing of a collector in its worker any more; one that all have left is hung up on."""
@@ -192,7 +196,7 @@ class Bodies:
         """Return how many lines workers have printed that were not logged."""
         return self._lines_dropped + sum(worker.dropped_lines for worker in self._residents)
 
-    # --- births: births.Parent ---
+    # --- births: births.Owner ---
 
     async def _start(self, name: str) -> WorkerProcess:
         # A sink's worker keeps what it has read, also when the agent has been killed.
@@ -219,10 +223,10 @@ class Bodies:
             self._lose_soon(self._bodies[key], Loss(f"cannot start a worker: {why}"))
 
     def _lose_soon(self, body: _Body, loss: Loss) -> None:
-        """Tell the keeper in the next turn of the loop, since it is in the midst of something now."""
+        """Tell the owner in the next turn of the loop, since it is in the midst of something now."""
         if body.losing:
             body.losing.cancel()
-        body.losing = self._loop.call_soon(self._keeper.lost, body.spec.key, loss)
+        body.losing = self._loop.call_soon(self._owner.lost, body.spec.key, loss)
 
     def _withdraw(self, key: str, name: str) -> None:
         expecting = self._expecting.get(name, {})
@@ -248,7 +252,7 @@ class Bodies:
         if body.worker is not worker:
             self.leave(key)
             self._move(key, worker)
-        body.layout, body.series = 0, Series()
+        body.layout, body.columns = 0, Columns()
         spec = body.spec
         opening = Open(
             seq=seq,
@@ -266,7 +270,7 @@ class Bodies:
         self._ask(body, Question(opening))
 
     def _ask(self, body: _Body, question: Question) -> None:
-        if body.worker:  # which it has whenever something is to be asked
+        if body.worker:  # of one that lives nowhere `lost` was told
             body.worker.ask(question)
 
     def _arm(self, body: _Body, seconds: float) -> None:
@@ -275,7 +279,7 @@ class Bodies:
 
     def _overdue(self, body: _Body, waited: float) -> None:
         body.deadline = None
-        self._keeper.overdue(body.spec.key, waited)
+        self._owner.overdue(body.spec.key, waited)
 
     def _renew_if_grown(self, worker: WorkerProcess, memory: int) -> None:
         """Have all collectors leave a worker that has grown too large; busy ones do it when done."""
@@ -288,7 +292,7 @@ class Bodies:
             grown = f"uses {memory >> 20} MiB, more than max_memory = {limit >> 20} MiB"
             log.warning("%s: its worker %s; it is renewed between two ticks", worker.name, grown)
         for each in sorted(self._residents[worker]):
-            self._keeper.outgrown(each)
+            self._owner.outgrown(each)
 
     # --- what workers say: worker_process.Owner ---
 
@@ -299,22 +303,24 @@ class Bodies:
         self._arm(body, question.message.timeout)
 
     def answered(self, worker: WorkerProcess, question: Question, last: Last, heard: Heard) -> None:
-        """Tell the keeper what was answered."""
+        """Tell the owner what was answered."""
         key = question.instance
         body = self._bodies[key]
+        if body.worker is not worker:
+            return  # it has left
+        run = _run(body, last, heard, self._loop.time()) if isinstance(last, Done) else None
         if not isinstance(last, Closed):  # which the end of the process may have to follow, in time too
             body.disarm()
         match last:
             case Opened(seq):
-                self._keeper.opened(key, seq, heard.metrics)
-            case Done(seq, number, memory, notes):
-                run = Run(seq, _read(body, number, heard), _notes(notes), self._loop.time() - body.asked_at)
-                self._keeper.collected(key, run)
+                self._owner.opened(key, seq, heard.metrics)
+            case Done(memory=memory) if run:
+                self._owner.collected(key, run)
                 self._renew_if_grown(worker, memory)
             case Failed():
-                self._keeper.failed(key, last)
+                self._owner.failed(key, last)
             case Closed():
-                self._keeper.closed(key)
+                self._owner.closed(key)
                 self._closed(worker, key)
 
     def _closed(self, worker: WorkerProcess, key: str) -> None:
@@ -323,11 +329,11 @@ class Bodies:
             worker.hang_up()
             return
         self._move(key, None)
-        self._keeper.lost(key, Loss())
+        self._owner.lost(key, Loss())
 
     def layouts(self, instance: str, numbers: list[Any]) -> bytes:
         """Return the lines that tell a sink's worker of layouts."""
-        return self._keeper.layouts(instance, numbers)
+        return self._owner.layouts(instance, numbers)
 
     def exited(self, worker: WorkerProcess, death: Death) -> None:
         """Tell of every body that is gone, and who was to blame."""
@@ -342,8 +348,8 @@ class Bodies:
             charged = death.culprit in (None, key)
             reason = death.reason if charged else _shared(death.culprit)
             stack = death.stack if key == death.culprit else ""
-            self._keeper.lost(key, Loss(reason, charged, death.where, stack))
-        self._keeper.ended()
+            self._owner.lost(key, Loss(reason, charged, death.where, stack))
+        self._owner.worker_gone()
 
     def said(self, worker: WorkerProcess, line: str) -> None:
         """Log what a worker printed, under its name."""
@@ -351,15 +357,13 @@ class Bodies:
         log.log(level, "%s: %s", worker.name, text)
 
 
-def _read(body: _Body, layout: int, heard: Heard) -> Samples:
-    """Return the rows of a run in the layout that came with it, or in the one before."""
-    if heard.rows or layout != body.layout:
-        body.layout, body.series = layout, rows(heard.rows)
-    return body.series.with_values(heard.values)
-
-
-def _notes(told: list[Any]) -> tuple[str, ...]:
-    return tuple(repaired(str(each)[:_NOTE]) for each in told[:_NOTES])
+def _run(body: _Body, done: Done, heard: Heard, now: float) -> Run:
+    """Return a run, in the layout that came with it or in the one before; raises Garbage if that is wrong."""
+    if heard.rows or done.layout != body.layout:
+        body.layout, body.columns = done.layout, rows(heard.rows)
+    samples = body.columns.with_values(heard.values)
+    notes = tuple(repaired(str(each)[:LONGEST_NOTE]) for each in done.notes[:MOST_NOTES])
+    return Run(done.seq, samples, notes, now - body.asked_at)
 
 
 def _shared(culprit: str | None) -> str:

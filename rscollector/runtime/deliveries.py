@@ -22,7 +22,7 @@ from rscollector.wire.messages import Page, Run, encoded
 _GATHERING = 1.0  # seconds in which samples for a sink are gathered
 
 
-class Asker(Protocol):
+class Owner(Protocol):
     """Who asks sinks."""
 
     def ask_sink(self, key: str) -> bool:
@@ -32,9 +32,9 @@ class Asker(Protocol):
 class Deliveries:
     """The outboxes by the sinks' keys. `page` gives the text of all metrics."""
 
-    def __init__(self, asker: Asker) -> None:
+    def __init__(self, owner: Owner) -> None:
         self.page: Callable[[], str] = str
-        self._asker = asker
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._outboxes: dict[str, Outbox] = {}
         self._of_the_page: set[str] = set()
@@ -49,7 +49,7 @@ class Deliveries:
         elif spec.sink is Feed.PAGE:
             self._of_the_page.add(spec.key)
 
-    def remove(self, key: str, successor: Spec | None) -> None:
+    def forget(self, key: str, successor: Spec | None) -> None:
         """Keep nothing for a sink any more, unless for its successor; forget a collector's layouts."""
         self._of_the_page.discard(key)
         if successor is None or successor.sink is not Feed.RUNS:
@@ -123,7 +123,7 @@ class Deliveries:
 
     def _nudged(self, key: str) -> None:
         del self._nudges[key]
-        if self._asker.ask_sink(key):
+        if self._owner.ask_sink(key):
             self._nudge(key)
 
 

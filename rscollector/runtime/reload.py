@@ -39,9 +39,9 @@ def _change(config: Config, supervisor: Supervisor) -> None:
     wanted = {spec.key: spec for spec in config.specs}
     todo = plan({key: each.digest for key, each in supervisor.instances.items()}, wanted)
     for key in todo.remove:
-        supervisor.remove(key)
+        supervisor.end(key)
     for key in todo.change:
-        supervisor.remove(key, wanted[key])
+        supervisor.end(key, wanted[key])
     for key in todo.add:
         supervisor.add(wanted[key])
     supervisor.revive()

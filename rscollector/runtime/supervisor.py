@@ -10,6 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rscollector.config.types import Spec
@@ -83,7 +84,7 @@ class Supervisor:
         self.ticks.add(spec.key, spec.interval)
         self._dispatch(instance, Retry(self._loop.time()))
 
-    def remove(self, key: str, successor: Spec | None = None) -> None:
+    def end(self, key: str, successor: Spec | None = None) -> None:
         """End a collector; when its process is gone it is forgotten, and its successor begins."""
         self.instances[key].successor = successor
         self._dispatch(self.instances[key], Stop(self._loop.time()))
@@ -98,8 +99,8 @@ class Supervisor:
         """End everything; return whether all processes were gone in time."""
         self._gone = self._loop.create_future()
         for instance in sorted(self.instances.values(), key=lambda each: not each.spec.sink):
-            self.remove(instance.key)  # sinks first: they are given what the collectors have told last
-        self.ended()
+            self.end(instance.key)  # sinks first: they are given what the collectors have told last
+        self._tell_if_all_are_gone()
         done, _ = await asyncio.wait([self._gone], timeout=timeout)
         return bool(done)
 
@@ -119,7 +120,7 @@ class Supervisor:
         """Tell whether a collector's last run succeeded and its samples are shown."""
         return instance.machine.trouble is None and instance.key in self.store
 
-    # --- when: ticks, and deliveries.Asker ---
+    # --- when: ticks, and deliveries.Owner ---
 
     def _tick(self, due: Due) -> None:
         instance, now = self.instances[due.key], self._loop.time()
@@ -164,7 +165,7 @@ class Supervisor:
                 self.store.drop(instance.key)
             case Release(grace):
                 instance.forget_retry()
-                parcel = self.deliveries.parcel(instance.key, everything=True)
+                parcel = partial(self.deliveries.parcel, instance.key, everything=True)
                 self.bodies.release(instance.key, instance.machine.seq, grace, parcel)
             case Kill():
                 self.bodies.kill(instance.key)
@@ -209,15 +210,15 @@ class Supervisor:
     def _forget(self, instance: Instance) -> None:
         key = instance.key
         instance.forget_retry()
-        self.ticks.remove(key)
+        self.ticks.forget(key)
         self.bodies.forget(key)
-        self.deliveries.remove(key, instance.successor)
+        self.deliveries.forget(key, instance.successor)
         del self.instances[key]
         if instance.successor:
             self.add(instance.successor)
-        self.ended()
+        self._tell_if_all_are_gone()
 
-    # --- what becomes of bodies: bodies.Keeper ---
+    # --- what becomes of bodies: bodies.Owner ---
 
     def opened(self, key: str, seq: int, metrics: list[Metric]) -> None:
         """Have an open collector collect at once."""
@@ -273,7 +274,10 @@ class Supervisor:
         """Return the lines that tell a sink of layouts that it does not know."""
         return self.deliveries.layouts(key, numbers)
 
-    def ended(self) -> None:
-        """Take note that a worker or a collector is gone; `stop` waits for the last one."""
+    def worker_gone(self) -> None:
+        """Take note that a worker is gone; `stop` waits for the last one."""
+        self._tell_if_all_are_gone()
+
+    def _tell_if_all_are_gone(self) -> None:
         if self._gone and not self._gone.done() and not self.instances and not len(self.bodies):
             self._gone.set_result(None)

@@ -22,7 +22,7 @@ class Ticks:
         self._schedule.add(key, interval=interval, phase=offset, now=self._loop.time())
         self._arm()
 
-    def remove(self, key: str) -> None:
+    def forget(self, key: str) -> None:
         """Have a collector come due no more."""
         self._schedule.remove(key)
         self._arm()

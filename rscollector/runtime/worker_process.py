@@ -170,7 +170,7 @@ class WorkerProcess(asyncio.Protocol):
         self._waiting = deque(each for each in self._waiting if each.instance != instance)
 
     def hang_up(self) -> None:
-        """Close the wire, so that the worker ends; questions that come now are answered by `exited`."""
+        """Close the wire, so that the worker ends; what was not asked yet is not asked any more."""
         self._dying = self._dying or "ended"
         self._transport.close()
         if self._end is None:

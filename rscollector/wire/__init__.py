@@ -1,6 +1,6 @@
 """What the agent and a worker say to each other: JSON objects, one per line, over a socketpair.
 
-    worker → agent   hello    wire                    the version: first of all, and in this form for ever
+    worker → agent   hello    wire                    the version, ahead of all else, in this form for ever
                      metrics  seq metrics             the declarations, in as many lines as it takes
                      opened   seq
                      rows     seq rows                a new layout, in as many lines as it takes
@@ -18,9 +18,9 @@
                      forget   layouts
                      page     text
 
-A worker is serial: it answers each question before it reads the next. What it sends has no line longer than
-`MAX_LINE`; whoever sends one is not trusted any more. (A line of 1 GB would cost 2 GB and stall the loop for
-3 s.)
+A worker is serial: it answers each question before it reads the next. It sends no line longer than
+`MAX_LINE`, and one that does is not trusted any more: a line of 1 GB would cost 2 GB and stall the loop for
+3 s. The agent's own lines may be longer.
 
 *Each thing is told once.* From one run to the next mostly the values change. So the series of a run (its
 layout: metrics and label values, in order) are told once and get a number; a run is then that number and an
@@ -31,5 +31,7 @@ it does not know.
 Pure: bytes in, values out. The agent and the worker import this room, and it knows neither.
 """
 
+MOST_NOTES = 10
+LONGEST_NOTE = 1000
 VERSION = 1
 """Raised when a message changes, so that a worker of another version of the package is not misunderstood."""

@@ -32,7 +32,7 @@ class Layout:
         return Told(self.number, self.name, metrics, [labels for _, labels in self.groups])
 
 
-class Series(NamedTuple):
+class Columns(NamedTuple):
     """A layout as whoever was told of it keeps it: metrics and label values, side by side.
 
     To the agent a metric is the name that the worker has said; to a sink's worker it is the declaration.
@@ -54,31 +54,31 @@ class Samples:
     A hundred thousand tuples that are kept cost more, in garbage collections, than all the rest of the wire.
     """
 
-    __slots__ = ("_series", "_values")
+    __slots__ = ("_columns", "_values")
 
-    def __init__(self, series: Series, values: Sequence[Any]) -> None:
-        self._series = series
+    def __init__(self, columns: Columns, values: Sequence[Any]) -> None:
+        self._columns = columns
         self._values = values
 
     def __len__(self) -> int:
         return len(self._values)
 
     def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
-        return zip(self._series.metrics, self._series.labels, self._values, strict=True)
+        return zip(self._columns.metrics, self._columns.labels, self._values, strict=True)
 
 
-def series(told: Told) -> Series:
+def columns(told: Told) -> Columns:
     """Return the layout that a sink's worker was told."""
     metrics = [
         metric for metric, rows in zip(map(declared, told.metrics), told.rows, strict=True) for _ in rows
     ]
-    return Series(metrics, [tuple(labels) for rows in told.rows for labels in rows])
+    return Columns(metrics, [tuple(labels) for rows in told.rows for labels in rows])
 
 
-def rows(told: Iterable[Any]) -> Series:
+def rows(told: Iterable[Any]) -> Columns:
     """Return the layout that a worker told the agent; what is odd in it is left for validation."""
     pairs = [row if isinstance(row, list) and len(row) == 2 else (row, None) for row in told]
-    return Series([name for name, _ in pairs], [labels for _, labels in pairs])
+    return Columns([name for name, _ in pairs], [labels for _, labels in pairs])
 
 
 def values(told: Iterable[Any]) -> list[Any]:

@@ -1,7 +1,7 @@
 """What a sink is to be given, as it arrives ahead of the question with which the sink takes it."""
 
 from rscollector.api import Taken
-from rscollector.wire.layouts import Series, series
+from rscollector.wire.layouts import Columns, columns
 from rscollector.wire.messages import Forget, Layout, Page, Parcel, Run
 
 
@@ -11,13 +11,13 @@ class Parcels:
     def __init__(self) -> None:
         self.page: str | None = None
         self._runs: list[Run] = []
-        self._layouts: dict[int, tuple[str, Series]] = {}
+        self._layouts: dict[int, tuple[str, Columns]] = {}
 
     def arrived(self, parcel: Parcel) -> None:
         """Take note of what the agent gives."""
         match parcel:
             case Layout():
-                self._layouts[parcel.number] = parcel.name, series(parcel)
+                self._layouts[parcel.number] = parcel.name, columns(parcel)
             case Forget():
                 for number in parcel.layouts:
                     self._layouts.pop(number, None)

@@ -19,7 +19,7 @@ from rscollector.config import registry
 from rscollector.config.build import Builder
 from rscollector.config.state_files import state_file
 from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
-from rscollector.wire import VERSION
+from rscollector.wire import LONGEST_NOTE, MOST_NOTES, VERSION
 from rscollector.wire.declarations import declaration
 from rscollector.wire.lines import batches
 from rscollector.wire.messages import (
@@ -44,8 +44,6 @@ from rscollector.worker.telling import Telling
 
 _STACK_AT = 0.9
 _TRACEBACK = 8000
-_NOTES = 10
-_NOTE = 1000
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -131,7 +129,7 @@ class Server:
         self._give(held, context)
         samples = [_sample(each) for each in islice(held.collector.collect(context), question.rows)]
         yield from held.telling.run(question.seq, question.layout, samples)
-        notes = [self._secrets.masked(str(note))[:_NOTE] for note in context.notes[:_NOTES]]
+        notes = [self._secrets.masked(str(note))[:LONGEST_NOTE] for note in context.notes[:MOST_NOTES]]
         yield encoded(Done(question.seq, held.telling.number, _resident_memory(), notes))
 
     def _close(self, question: Close) -> Iterator[bytes]:

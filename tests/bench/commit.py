@@ -12,8 +12,8 @@ from rscollector.exposition.store import Store, page
 from rscollector.exposition.validate import validate
 from rscollector.runtime.deliveries import Deliveries
 from rscollector.testing import FakeContext
-from rscollector.wire.layouts import Series
-from rscollector.wire.layouts import rows as series
+from rscollector.wire.layouts import Columns
+from rscollector.wire.layouts import rows as columns
 from rscollector.wire.lines import Lines
 from rscollector.wire.messages import decoded
 from rscollector.worker.parcels import Parcels
@@ -71,7 +71,7 @@ class Reading:
     """The agent's side of the wire."""
 
     def __init__(self):
-        self.series = Series()
+        self.columns = Columns()
 
     def rows(self, lines):
         """Return the rows of a run."""
@@ -81,8 +81,8 @@ class Reading:
                 new += getattr(message, "rows", [])
                 values += getattr(message, "values", [])
         if new:
-            self.series = series(new)
-        return self.series.with_values(values)
+            self.columns = columns(new)
+        return self.columns.with_values(values)
 
 
 class Sink:

@@ -148,7 +148,7 @@ async def heap(count, shared):
         helper.add(spec("load", f"i{number}", worker, series=SERIES))
     await _all_up(helper)
     for key in list(helper.instances):
-        helper.ticks.remove(key)  # the workers stay, the schedule and the lifecycle go
+        helper.ticks.forget(key)  # the workers stay, the schedule and the lifecycle go
 
     def collected(key, run):
         declared, expires = helper.instances[key].declared, made.loop.time() + 3

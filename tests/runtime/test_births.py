@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from itertools import pairwise
 
 from rscollector.runtime.births import Births
 
@@ -124,3 +125,50 @@ def test_after_the_end_nothing_is_born():
         return parents.started, parents.told
 
     assert asyncio.run(main()) == (["a"], [])
+
+
+def test_between_two_births_there_is_a_pause_whenever_they_are_asked_for():
+    """Interpreters that start side by side would keep the agent from its CPU."""
+
+    async def main():
+        loop, parents, began = asyncio.get_running_loop(), Parents(), []
+
+        async def start(name):
+            began.append(loop.time())
+            return await parents.start(name)
+
+        births = Births(start, parents)
+        births.ask("a")
+        births.ask("b")
+        async with asyncio.timeout(20):
+            while len(parents.told) < 2:
+                await asyncio.sleep(0)
+            births.ask("c")  # while nothing is being started: the pause after b is not over
+            while len(parents.told) < 3:
+                await asyncio.sleep(0.01)
+        return [later - sooner for sooner, later in pairwise(began)]
+
+    assert min(asyncio.run(main())) >= 0.045
+
+
+def test_at_the_end_what_is_just_being_started_is_called_off():
+    """Nobody would be told of it any more, nor end it."""
+
+    async def main():
+        called_off = []
+
+        async def start(name):
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                called_off.append(name)
+                raise
+
+        births = Births(start, Parents())
+        births.ask("a")
+        await asyncio.sleep(0.01)
+        births.end()
+        await asyncio.sleep(0.01)
+        return list(called_off)  # what the end of the loop calls off comes later
+
+    assert asyncio.run(main()) == ["a"]

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from rscollector.config.types import Common, Feed, Spec
 from rscollector.exposition.validate import Accepted
 from rscollector.model.metrics import Kind, Metric, Sample
+from rscollector.runtime import bodies
 from rscollector.runtime import outbox as room
 from rscollector.runtime.deliveries import Deliveries
 from rscollector.runtime.outbox import Chunk, Outbox
+from rscollector.runtime.supervisor import Supervisor
 from rscollector.wire.layouts import Layout
 from rscollector.wire.messages import Forget, Page, Run, decoded, encoded
 from rscollector.wire.messages import Layout as Told
@@ -97,7 +99,7 @@ def test_a_layout_that_the_worker_does_not_know_is_told_again():
     outbox.put(chunk(one, 10))
     outbox.put(chunk(two, 20))
     outbox.next()
-    assert kinds(outbox.layouts([2, 3, "x"])) == [("told", 2)]
+    assert kinds(outbox.layouts([2, 3, "x", [1]])) == [("told", 2)]
 
 
 def test_the_oldest_that_is_not_in_flight_makes_room(monkeypatch):
@@ -185,16 +187,16 @@ class Way:
             self.parcels.arrived(message)
 
 
-def spec(type_, sink=Feed.NOTHING):
+def spec(type_, sink=Feed.NOTHING, problem="", interval=15.0):
     """Return a collector, or a sink."""
     common = Common()
     return Spec(
-        type=type_, name="main", interval=15.0, timeout=10.0, max_series=10, max_memory=1 << 28,
-        policy=common.policy, settings={}, worker=type_, sink=sink,
+        type=type_, name="main", interval=interval, timeout=10.0, max_series=10, max_memory=1 << 28,
+        policy=common.policy, settings={}, worker=type_, sink=sink, problem=problem,
     )  # fmt: skip
 
 
-class Asker:
+class Owner:
     """Takes note of the sinks that are asked; the first `busy` times they are busy."""
 
     def __init__(self, busy=0):
@@ -214,11 +216,11 @@ def accepted(value, of="a"):
     return made
 
 
-def with_deliveries(act, asker=None):
+def with_deliveries(act, owner=None):
     """Run a function with deliveries to one sink of runs and one of the page."""
 
     async def main():
-        deliveries = Deliveries(asker or Asker())
+        deliveries = Deliveries(owner or Owner())
         deliveries.page = lambda: "the page\n"
         deliveries.add(spec("bosun", Feed.RUNS))
         deliveries.add(spec("pushgateway", Feed.PAGE))
@@ -265,7 +267,7 @@ def test_what_waits_for_a_sink_goes_to_its_successor_and_to_nobody_else(successo
     def act(deliveries):
         deliveries.hand_on("x/main", accepted(1))
         after = spec("bosun", successor) if successor else None
-        deliveries.remove("bosun/main", after)
+        deliveries.forget("bosun/main", after)
         if after:
             deliveries.add(after)
         outbox = deliveries.outbox("bosun/main")
@@ -276,27 +278,27 @@ def test_what_waits_for_a_sink_goes_to_its_successor_and_to_nobody_else(successo
 
 def test_a_busy_sink_is_asked_again_and_one_that_has_all_is_not():
     """What has come is taken soon, however long the sink was at something else."""
-    asker = Asker(busy=1)
+    owner = Owner(busy=1)
 
     async def act(deliveries):
         deliveries.hand_on("x/main", accepted(1))
         deliveries.nudge_all()
         deliveries.nudge_all()
         async with asyncio.timeout(20):
-            while len(asker.asked) < 2:
+            while len(owner.asked) < 2:
                 await asyncio.sleep(0.05)
         deliveries.parcel("bosun/main")
         deliveries.confirm("bosun/main")
         await asyncio.sleep(1.2)
-        return asker.asked
+        return owner.asked
 
-    assert with_deliveries(act, asker) == ["bosun/main", "bosun/main"]
+    assert with_deliveries(act, owner) == ["bosun/main", "bosun/main"]
 
 
 def test_a_sink_that_has_not_got_all_is_asked_again(monkeypatch):
     """What did not fit into one question is given with the next one."""
     monkeypatch.setattr(room, "_MOST_AT_ONCE", 1)
-    asker = Asker()
+    owner = Owner()
 
     async def act(deliveries):
         deliveries.hand_on("x/main", accepted(1))
@@ -304,8 +306,126 @@ def test_a_sink_that_has_not_got_all_is_asked_again(monkeypatch):
         deliveries.parcel("bosun/main")
         deliveries.confirm("bosun/main")
         async with asyncio.timeout(20):
-            while not asker.asked:
+            while not owner.asked:
                 await asyncio.sleep(0.05)
 
-    with_deliveries(act, asker)
-    assert asker.asked == ["bosun/main"]
+    with_deliveries(act, owner)
+    assert owner.asked == ["bosun/main"]
+
+
+def test_what_waits_for_a_sink_that_cannot_be_opened_is_not_in_flight():
+    """No worker was asked: so the next question is as short as any other, and the oldest still make room."""
+
+    async def main():
+        supervisor = Supervisor("host", 100)
+        supervisor.add(spec("bosun", Feed.RUNS, problem="its password cannot be read"))
+        supervisor.deliveries.hand_on("x/main", accepted(1))
+        await asyncio.sleep(0.05)
+        assert supervisor.instances["bosun/main"].machine.state == "removed"
+        return supervisor.deliveries.outbox("bosun/main").more
+
+    assert asyncio.run(main())
+
+
+def test_a_sink_that_is_gone_is_not_asked():
+    """Between the samples that came for it and the question that they are worth."""
+    owner, failed = Owner(), []
+
+    async def act(deliveries):
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+        deliveries.hand_on("x/main", accepted(1))
+        deliveries.nudge_all()
+        deliveries.forget("bosun/main", None)
+        await asyncio.sleep(1.2)
+
+    with_deliveries(act, owner)
+    assert (owner.asked, failed) == ([], [])
+
+
+def test_layouts_of_a_collector_that_is_gone_are_forgotten():
+    """Both of what it has collected and of what the agent tells of it."""
+
+    def act(deliveries):
+        deliveries.hand_on("x/main", accepted(1))
+        deliveries.hand_on_own("x/main", [Sample(OTHER, ("up", ""), 1)])
+        deliveries.parcel("bosun/main")
+        deliveries.confirm("bosun/main")
+        deliveries.forget("x/main", None)
+        return kinds(deliveries.parcel("bosun/main"))
+
+    assert with_deliveries(act) == [("forget", [1, 2])]
+
+
+def test_a_sink_that_is_opened_anew_is_told_of_layouts_anew():
+    """Its worker is another one and knows none."""
+
+    def act(deliveries):
+        deliveries.hand_on("x/main", accepted(1))
+        deliveries.parcel("bosun/main")
+        deliveries.opening("bosun/main")
+        return kinds(deliveries.parcel("bosun/main"))
+
+    assert with_deliveries(act) == [("told", 1), 1]
+
+
+def test_a_sink_of_the_page_whose_successor_takes_runs_is_given_runs():
+    """And a run without samples is given to nobody."""
+
+    def act(deliveries):
+        deliveries.forget("pushgateway/main", spec("pushgateway", Feed.RUNS))
+        deliveries.add(spec("pushgateway", Feed.RUNS))
+        deliveries.hand_on("x/main", Accepted())
+        deliveries.hand_on("x/main", accepted(1))
+        return kinds(deliveries.parcel("pushgateway/main"))
+
+    assert with_deliveries(act) == [("told", 1), 1]
+
+
+def test_a_sink_is_also_given_what_the_agent_tells_of_itself():
+    """At each of its ticks, and of each collector at that one's."""
+
+    async def main():
+        supervisor = Supervisor("host", 100)
+        supervisor.own = lambda instance: [Sample(NUMBER, (instance.key if instance else "agent",), 1)]
+        supervisor.add(spec("bosun", Feed.RUNS, problem="its password cannot be read", interval=0.02))
+        await asyncio.sleep(0.2)
+        told = messages(supervisor.deliveries.parcel("bosun/main"))
+        return {each.name: each.rows for each in told if isinstance(each, Told)}
+
+    assert asyncio.run(main()) == {"": [[["agent"]]], "main": [[["bosun/main"]]]}
+
+
+@pytest.mark.parametrize(("feed", "asked"), [(Feed.RUNS, 0), (Feed.NOTHING, 1)])
+def test_what_a_sink_tells_of_itself_is_not_worth_a_question(feed, asked):
+    """Else each answer of a sink would be followed by a question, for ever."""
+
+    async def main():
+        supervisor, sinks = Supervisor("host", 100), []
+        supervisor.deliveries.nudge_all = lambda: sinks.append("all")
+        supervisor.add(spec("x", feed))
+        supervisor.opened("x/main", 1, [NUMBER])
+        supervisor.collected("x/main", bodies.Run(2, [("x_n", ("a",), 1)], (), 0.1))
+        supervisor.bodies.kill_all()
+        await asyncio.sleep(0.05)
+        return len(sinks)
+
+    assert asyncio.run(main()) == asked
+
+
+def test_only_the_answer_that_is_waited_for_says_that_a_sink_keeps_what_it_was_given():
+    """A late one is about a question that was given up."""
+
+    async def main():
+        supervisor, waiting = Supervisor("host", 100), []
+        supervisor.add(spec("bosun", Feed.RUNS))
+        outbox = supervisor.deliveries.outbox("bosun/main")
+        supervisor.deliveries.hand_on("x/main", accepted(1))
+        supervisor.opened("bosun/main", 1, [NUMBER])
+        for seq in (1, 2):
+            supervisor.collected("bosun/main", bodies.Run(seq, (), (), 0.1))
+            waiting.append(outbox.waiting)
+        supervisor.bodies.kill_all()
+        await asyncio.sleep(0.05)
+        return waiting
+
+    assert asyncio.run(main()) == [1, 0]

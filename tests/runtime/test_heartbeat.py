@@ -4,12 +4,14 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from rscollector.model.metrics import Kind, Metric
 from rscollector.model.schedule import Clocks
+from rscollector.runtime import heartbeat as room
 from rscollector.runtime.heartbeat import Heartbeat
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
@@ -54,7 +56,7 @@ def test_a_tick_that_is_not_run_makes_the_agent_unhealthy():
     def look(parts):
         before = parts.heartbeat.unhealthy()
         schedule = parts.supervisor.ticks._schedule
-        schedule.add("x/a", interval=1.0, phase=0.0, now=parts.loop.time() - 60)
+        schedule.add("x/a", interval=1.0, phase=0.0, now=parts.loop.time() - 7)  # five seconds are too late
         return before, parts.heartbeat.unhealthy()
 
     before, late = beating(look)
@@ -118,3 +120,69 @@ def test_old_samples_are_taken_off_the_page():
         return parts.supervisor.store.series()
 
     assert beating(grow_old) == 0
+
+
+def beats(monkeypatch, strays, act):
+    """Have a heart beat fast while a function is awaited; returns its vitals and how often it has beaten."""
+    monkeypatch.setattr(room, "_BEAT", 0.02)
+
+    async def main():
+        loop, beaten = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda *_: None)
+        vitals = Vitals(started=loop.time())
+        Heartbeat(Supervisor("host", 100), vitals, strays, beaten.append).start()
+        await act()
+        return vitals, len(beaten)
+
+    return asyncio.run(main())
+
+
+class Strays:
+    """Strays that cannot be killed, or cannot even be looked for when the agent has started."""
+
+    def __init__(self, *names, error=None):
+        self.names, self.error, self.times = names, error, 0
+
+    def end(self):
+        """Return them."""
+        self.times += 1
+        if self.error and self.times > 1:
+            raise self.error
+        return list(self.names)
+
+
+def test_a_stray_that_cannot_be_killed_is_told_once(monkeypatch, caplog):
+    """And not once a second for as long as it lives."""
+    _, beaten = beats(monkeypatch, Strays("daemon"), lambda: asyncio.sleep(0.2))
+    assert beaten > 2
+    assert [each.message for each in caplog.records] == ["killed what workers have left behind: daemon"]
+
+
+def test_the_watchdog_is_fed_also_when_strays_cannot_be_looked_for(monkeypatch):
+    """No descriptor is left: the agent would else be killed for what it does not need."""
+    _, beaten = beats(monkeypatch, Strays(error=OSError("too many open files")), lambda: asyncio.sleep(0.2))
+    assert beaten > 2
+
+
+def test_a_beat_that_comes_late_is_measured(monkeypatch):
+    """What holds up the loop is seen in its own metric."""
+
+    async def hold_up():
+        await asyncio.sleep(0)
+        time.sleep(0.3)
+        await asyncio.sleep(0)
+
+    vitals, _ = beats(monkeypatch, NoStrays(), hold_up)
+    assert 0.2 < vitals.loop_lag < 5
+
+
+def test_a_heart_that_does_not_beat_makes_the_agent_unhealthy(monkeypatch):
+    """Also where no tick is due for long."""
+    monkeypatch.setattr(room, "_STUCK", 0.05)
+
+    def look(parts):
+        parts.supervisor.ticks.add("x/a", 3600.0)
+        time.sleep(0.1)
+        return parts.heartbeat.unhealthy()
+
+    assert beating(look).startswith("the agent's timers are ")

@@ -12,7 +12,7 @@ from rscollector.model.errors import FailureKind
 from rscollector.model.metrics import Distribution, Kind, Metric
 from rscollector.wire import VERSION
 from rscollector.wire.declarations import declaration, declared
-from rscollector.wire.layouts import Layout, Series, plain, rows, series, values
+from rscollector.wire.layouts import Columns, Layout, columns, plain, rows, values
 from rscollector.wire.lines import MAX_LINE, Garbage, Lines, batches, parsed, slices, written
 from rscollector.wire.messages import (
     Answer,
@@ -178,7 +178,7 @@ def test_values_are_put_into_the_layout_that_was_told():
 def test_values_that_do_not_fit_the_layout_are_garbage(told):
     """A number is never shown under another one's name."""
     with pytest.raises(Garbage, match=f"{len(told)} values for a layout of 2 rows"):
-        Series(["x_n", "x_n"], [[], []]).with_values(told)
+        Columns(["x_n", "x_n"], [[], []]).with_values(told)
 
 
 def test_a_layout_survives_the_way_to_a_sink():
@@ -186,7 +186,7 @@ def test_a_layout_survives_the_way_to_a_sink():
     groups = [(METRICS[0], [("1", "2"), ("3", "\udce9")]), (METRICS[1], [()])]
     told = decoded(encoded(Layout(9, "main", groups).told()).rstrip())
     assert (told.number, told.name) == (9, "main")
-    assert list(series(told).with_values([1, 2, 3])) == [
+    assert list(columns(told).with_values([1, 2, 3])) == [
         (METRICS[0], ("1", "2"), 1),
         (METRICS[0], ("3", "\udce9"), 2),
         (METRICS[1], (), 3),

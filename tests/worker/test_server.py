@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,10 @@ class Fake(Collector[FakeSettings]):
     done: ClassVar[list] = []
 
     def collect(self, _context):
-        """Give them."""
+        """Give them, late or not at all."""
+        time.sleep(0.25 * (self.settings.wrong == "late"))
+        if self.settings.wrong == "collect":
+            raise OSError("nobody is there")
         return [VALUE(value, of=of) for of, value in Fake.series.items()]
 
     def close(self):
@@ -88,8 +92,9 @@ class FakePageSink(Fake, PageSink[FakeSettings]):
 class Agent:
     """The other end of the wire."""
 
-    def __init__(self, wire):
+    def __init__(self, wire, stack):
         self._wire = wire
+        self.stack = stack
         self._lines = wire.makefile("rb")
         self.greeting = decoded(self._lines.readline())
 
@@ -106,9 +111,9 @@ class Agent:
         place = f"{__name__}:{plugin.__name__}"
         return self.ask(Open(seq, "fake/a", 10.0, "fake", "a", place, settings, 15.0, 10.0, "db1", {}))
 
-    def collect(self, seq, layout=0, *parcels, rows=100):
+    def collect(self, seq, layout=0, *parcels, rows=100, timeout=10.0):
         """Have it collect."""
-        return self.ask(Collect(seq, "fake/a", 10.0, rows, layout), *parcels)
+        return self.ask(Collect(seq, "fake/a", timeout, rows, layout), *parcels)
 
 
 @contextmanager
@@ -121,7 +126,7 @@ def serving():
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:
-        agent = Agent(ours)
+        agent = Agent(ours, stack)
         yield agent
         agent._lines.close()
     finally:
@@ -317,3 +322,32 @@ def test_what_an_agent_of_before_starts_says_that_it_is_to_be_restarted():
         b'{"op": "failed", "kind": "misconfigured", "reason": "the package was upgraded; restart the agent '
         b'(systemctl restart rscollector)", "traceback": "", "seq": 1}\n'
     )
+
+
+def test_one_that_fails_is_closed(agent):
+    """What it has opened is given back before it is opened anew."""
+    agent.open(Fake, wrong="collect")
+    assert isinstance(agent.collect(2)[-1], Failed)
+    assert Fake.done == ["closed"]
+
+
+def test_it_tells_how_much_memory_it_uses(agent):
+    """In bytes: no interpreter is smaller than a MiB."""
+    agent.open(Fake)
+    assert agent.collect(2)[-1].memory > 1 << 20
+
+
+def test_after_an_answer_in_time_no_stack_is_written(agent):
+    """Else the next one that is killed would be blamed on a line that was left long ago."""
+    agent.open(Fake)
+    agent.collect(2, timeout=0.2)
+    time.sleep(0.3)
+    assert os.fstat(agent.stack).st_size == 0
+
+
+def test_the_stack_of_an_answer_that_was_nearly_late_is_taken_back(agent):
+    """It came after all; the next one is written to the beginning of the file."""
+    agent.open(Fake, wrong="late")
+    agent.collect(2, timeout=0.2)
+    agent.ask(Close(3, "fake/a", 10.0))
+    assert (os.fstat(agent.stack).st_size, os.lseek(agent.stack, 0, os.SEEK_CUR)) == (0, 0)

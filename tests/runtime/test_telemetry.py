@@ -1,0 +1,94 @@
+"""What the agent tells of itself: of every collector, of none that is gone, whatever it has missed."""
+
+import asyncio
+
+import pytest
+
+from rscollector.config.types import Common, Spec
+from rscollector.exposition.render import Format
+from rscollector.model.metrics import Kind, Metric
+from rscollector.runtime.changes import Changes
+from rscollector.runtime.supervisor import Supervisor
+from rscollector.runtime.telemetry import Telemetry
+from rscollector.runtime.vitals import Vitals
+
+NUMBER = Metric("x_n", Kind.GAUGE, "A number.")
+
+
+def spec(name):
+    """Return a collector that cannot be opened: it needs no worker."""
+    return Spec(
+        type="x", name=name, interval=15.0, timeout=10.0, max_series=10, max_memory=1 << 28,
+        policy=Common().policy, settings={}, worker="local", problem="it is not there",
+    )  # fmt: skip
+
+
+def with_telemetry(act):
+    """Run a function with a supervisor and its telemetry."""
+
+    async def main():
+        supervisor = Supervisor("host", 100)
+        return await act(supervisor, Telemetry(supervisor, Vitals(started=0.0)))
+
+    return asyncio.run(main())
+
+
+async def told(telemetry):
+    """Return the names of the collectors that are on the page a moment later."""
+    telemetry.every_second(asyncio.get_running_loop().time())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    page = b"".join(telemetry.chunks(Format.TEXT)).decode()
+    lines = [line for line in page.splitlines() if line.startswith("rscollector_collector_up{")]
+    return sorted(line.partition('name="')[2].partition('"')[0] for line in lines)
+
+
+@pytest.mark.parametrize("kept", [10_000, 2])
+def test_every_collector_is_told_of_and_none_that_is_gone(kept):
+    """More than are rendered in one step, and more changes than are remembered."""
+
+    async def act(supervisor, telemetry):
+        supervisor.changes = Changes(kept)
+        names = sorted(f"n{number}" for number in range(25))
+        for name in names:
+            supervisor.add(spec(name))
+        before = await told(telemetry)
+        for name in names[1:]:
+            supervisor.end(f"x/{name}")
+        await asyncio.sleep(0.01)
+        return before == names, await told(telemetry)
+
+    assert with_telemetry(act) == (True, ["n0"])
+
+
+@pytest.mark.parametrize("dropped", ["suspended", "expired"])
+def test_whatever_takes_samples_off_the_page_is_a_change(dropped):
+    """Else `up` and the number of series would stay as they were."""
+
+    async def act(supervisor, _telemetry):
+        supervisor.add(spec("a"))
+        await asyncio.sleep(0.01)
+        supervisor.store.commit("x/a", [("x_n", (), 1)], {"x_n": NUMBER}, limit=9, expires=1.0)
+        before = supervisor.changes.since(0).number
+        if dropped == "suspended":
+            supervisor.drop_all_samples()
+        else:
+            supervisor.expire(2.0)
+        return supervisor.changes.since(before).keys
+
+    assert with_telemetry(act) == ["x/a"]
+
+
+def test_a_change_is_read_once():
+    """A scrape of a large configuration costs little: what has not changed is not rendered again."""
+
+    async def act(supervisor, telemetry):
+        supervisor.add(spec("a"))
+        await asyncio.sleep(0.01)
+        await told(telemetry)
+        since, asked = supervisor.changes.since, []
+        supervisor.changes.since = lambda number: asked.append(number) or since(number)
+        telemetry.render_some()
+        return asked == [since(0).number]
+
+    assert with_telemetry(act)
