@@ -87,8 +87,8 @@ def test_a_worker_that_cannot_be_forked_is_named_and_started_later(storm):
     weather.passes()
 
 
-def test_a_worker_whose_program_is_gone_is_named_and_started_later(agent, tmp_path):
-    """An upgrade takes the interpreter away for a while: what runs goes on, what is to be started waits."""
+def with_an_interpreter_of_its_own(agent, tmp_path):
+    """Start a storm of crashes whose agent runs by a link that the test may change; returns link and storm."""
     python = tmp_path / "python"
     python.symlink_to(os.path.realpath(sys.executable))
     packages = os.pathsep.join([str(Path(__file__).parent.parent / "plugins"), *filter(None, sys.path)])
@@ -97,7 +97,12 @@ def test_a_worker_whose_program_is_gone_is_named_and_started_later(agent, tmp_pa
     def start(toml, **environment):
         return agent(toml, interpreter=str(python), **environment, PYTHONPATH=packages)
 
-    weather = Storm(start, switch, section("exit", first=1, once=f'"{switch}"'), "")
+    return python, Storm(start, switch, section("exit", first=1, once=f'"{switch}"'), "")
+
+
+def test_a_worker_whose_program_is_gone_is_named_and_started_later(agent, tmp_path):
+    """An upgrade takes the interpreter away for a while: what runs goes on, what is to be started waits."""
+    python, weather = with_an_interpreter_of_its_own(agent, tmp_path)
     python.rename(tmp_path / "away")
     weather.strike()
     weather.is_named("cannot start a worker: No such file or directory", "crash")
@@ -110,15 +115,7 @@ def test_workers_that_end_as_soon_as_they_begin_are_named_and_started_later(agen
 
     influxdata/telegraf#14244: a plugin whose program fails at once.
     """
-    python = tmp_path / "python"
-    python.symlink_to(os.path.realpath(sys.executable))
-    packages = os.pathsep.join([str(Path(__file__).parent.parent / "plugins"), *filter(None, sys.path)])
-    switch = tmp_path / "switch"
-
-    def start(toml, **environment):
-        return agent(toml, interpreter=str(python), **environment, PYTHONPATH=packages)
-
-    weather = Storm(start, switch, section("exit", first=1, once=f'"{switch}"'), "")
+    python, weather = with_an_interpreter_of_its_own(agent, tmp_path)
     python.unlink()
     python.symlink_to("/bin/false")
     weather.strike()
