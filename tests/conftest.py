@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import times
 import trustme
-from harness import RunningAgent, free_port, until
+from harness import RunningAgent, children, free_port, until
 from hypothesis import settings
 from scraping import Prometheus
 
@@ -185,9 +185,7 @@ def _is_shared(pid):
 def _no_child_left():
     """Every test ends without a child process and without a zombie of its own, but for the servers it shares."""
     yield
-    left = []
-    for path in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
-        left += [int(pid) for pid in path.read_text().split() if not _is_shared(int(pid))]
+    left = [pid for pid in children(os.getpid()) if not _is_shared(pid)]
     for pid in left:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -44,6 +44,15 @@ def free_port():
             return port
 
 
+def children(pid):
+    """Return the process ids of the children of a process, each thread of which may have some."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has just ended
+            found += map(int, path.read_text().split())
+    return found
+
+
 class _Unix(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=30)
@@ -141,10 +150,9 @@ class RunningAgent:
         """Return the process ids of the agent's children and of all their descendants."""
         found, todo = [], [self.process.pid]
         while todo:
-            for path in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
-                children = [int(pid) for pid in path.read_text().split()]
-                found += children
-                todo += children
+            born = children(todo.pop())
+            found += born
+            todo += born
         return found
 
     def stop(self, timeout=60):

@@ -2,9 +2,11 @@
 
 import os
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from harness import children
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -12,12 +14,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def _cpu():
     """Return the CPU seconds of this process and its children, of those that live as well."""
     used = sum(os.times()[:4])
-    for path in Path("/proc/self/task").glob("*/children"):
-        for pid in path.read_text().split():
-            try:
-                stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
+    for pid in children(os.getpid()):
+        with suppress(OSError):
+            stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             used += sum(map(int, stat[11:15])) / _TICKS
     return used
 
