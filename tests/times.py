@@ -57,6 +57,6 @@ class Times:
         lines = [f"{folder:12}{tests:6}{wall:9.1f}{cpu:9.1f}" for folder, (tests, wall, cpu) in rows]
         for line in ("folder       tests     wall      CPU", *lines):
             terminalreporter.line(line)
-        if os.environ.get("TIMES"):
+        if os.environ.get("TIMES") and "PYTEST_XDIST_WORKER" not in os.environ:
             with Path(os.environ["TIMES"]).open("a") as file:
                 file.writelines(f"{line}\n" for line in lines)

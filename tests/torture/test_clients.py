@@ -1,9 +1,10 @@
 """Disasters on the socket: too many clients, clients that never finish, clients that never read."""
 
 import contextlib
-import select
+import selectors
 import socket
 import time
+from contextlib import ExitStack
 
 import psutil
 import pytest
@@ -26,19 +27,20 @@ def connected(port, count, sends=b""):
 def read_all(sockets, timeout=60):
     """Return what each socket was sent until its end."""
     got = dict.fromkeys(sockets, b"")
-    open_ = set(sockets)
     deadline = time.monotonic() + timeout
-    while open_ and time.monotonic() < deadline:
-        for each in select.select(list(open_), [], [], 1)[0]:
-            try:
-                data = each.recv(1 << 16)
-            except ConnectionResetError:
-                data = b""
-            got[each] += data
-            if not data:
-                open_.discard(each)
-    for each in sockets:
-        each.close()
+    with ExitStack() as stack, selectors.DefaultSelector() as reading:  # select() knows no more than 1024
+        for each in sockets:
+            stack.enter_context(each)
+            reading.register(each, selectors.EVENT_READ)
+        while reading.get_map() and time.monotonic() < deadline:
+            for key, _ in reading.select(1):
+                try:
+                    data = key.fileobj.recv(1 << 16)
+                except ConnectionResetError:
+                    data = b""
+                got[key.fileobj] += data
+                if not data:
+                    reading.unregister(key.fileobj)
     return list(got.values())
 
 
