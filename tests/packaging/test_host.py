@@ -84,7 +84,7 @@ def test_what_is_killed_or_hangs_comes_back(boot, installed):
     host.shell("systemctl daemon-reload; systemctl restart rscollector")
     watched(host)
     pid = host.show("MainPID")
-    host.run("pkill", "-KILL", "-f", "[r]untime.worker")
+    host.run("pkill", "-KILL", "-f", "[r]scollector.worker")
     until(lambda: "was killed by SIGKILL" in host.log())
     watched(host)
     assert host.show("MainPID") == pid
