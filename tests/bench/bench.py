@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import RunningAgent, until
+from harness import RunningAgent, children, until
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
 HERE = Path(__file__).parent
@@ -97,8 +97,7 @@ def descendants(pid: int) -> list[int]:
     """Return a process and all its descendants."""
     found = [pid]
     for each in found:
-        for path in Path(f"/proc/{each}/task").glob("*/children"):
-            found += map(int, path.read_text().split())
+        found += children(each)
     return found
 
 
