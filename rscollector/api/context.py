@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from rscollector.api import programs
+from rscollector.model.errors import CollectError
 
 
 class Context:
@@ -36,6 +37,7 @@ class Context:
         self.tags: dict[str, str] = {}
         self.clock = clock
         self.notes: list[str] = []
+        self.degradation: CollectError | None = None
         self._deadline = clock() + timeout
 
     def remaining(self) -> float:
@@ -45,6 +47,13 @@ class Context:
     def note(self, sentence: str) -> None:
         """Tell the operator something about this collect that is no failure: `status` shows it."""
         self.notes.append(sentence)
+
+    def degraded(self, error: CollectError) -> None:
+        """Tell that the collector answers, but cannot do what it is for, such as a sink that cannot send.
+
+        What it yields is shown. It is not up, and the error is its reason, as if it had been raised.
+        """
+        self.degradation = error
 
     def run(self, command: Sequence[str], *, limit: int = 1 << 20) -> bytes:
         """Run a program without a shell and return what it wrote to its standard output.

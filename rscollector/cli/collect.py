@@ -62,8 +62,10 @@ def collect(given: argparse.Namespace) -> int:
     if caught:
         return _failed(given.what, timeout, caught[0])
     if given.explain:
-        return _explain(given.what, collected)
-    return _print(given.format, plugin, f"{type_}/{name or 'main'}", collected)
+        code = _explain(given.what, collected)
+    else:
+        code = _print(given.format, plugin, f"{type_}/{name or 'main'}", collected)
+    return _failed(given.what, timeout, collected.degraded) if collected.degraded else code
 
 
 def _failed(what: str, timeout: float, error: Exception) -> int:

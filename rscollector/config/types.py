@@ -29,18 +29,21 @@ class Common:
     )
     backoff_min: Duration = setting("Ceiling of the first wait after a failure.", default=Duration("1s"))
     backoff_max: Duration = setting("Ceiling of the wait, which doubles each time.", default=Duration("1m"))
-    max_failures: int = setting("Failures in a row until removal.", default=30)
+    max_failures: int = setting("Failures without a success between them until removal.", default=30)
     max_hangs: int = setting("Hangs within `hang_window` until removal.", default=3)
     hang_window: Duration = setting("How long a hang is remembered.", default=Duration("1h"))
     revive: Revive = setting(
         "Whether a removed collector is tried again after a probation, or only after a reload.",
         default=Revive.PROBATION,
     )
-    probation: Duration = setting("Wait of a removed collector; doubles each time.", default=Duration("10m"))
-    probation_misconfigured: Duration = setting(
-        "The same for one that somebody has to mend.", default=Duration("1m")
+    probation: Duration = setting(
+        "Wait of one that was removed for hangs, crashes or a bug; doubles each time.", default=Duration("2m")
     )
-    probation_max: Duration = setting("Ceiling of both probations.", default=Duration("1h"))
+    probation_misconfigured: Duration = setting(
+        "The same for one that somebody has to mend. An unavailable one waits for `backoff_max` each time.",
+        default=Duration("1m"),
+    )
+    probation_max: Duration = setting("Ceiling of both probations.", default=Duration("10m"))
 
     def __post_init__(self) -> None:
         if self.interval < SHORTEST_INTERVAL:

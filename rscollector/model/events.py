@@ -38,10 +38,12 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The worker has collected."""
+    """The worker has collected; `degraded` says what keeps the collector from what it is for, if so."""
 
     now: float
     seq: int
+    degraded: FailureKind | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

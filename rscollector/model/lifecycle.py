@@ -74,12 +74,11 @@ class Policy:
     max_failures: int = 30
     max_hangs: int = 3
     hang_window: float = 3600
-    probation: float = 600
+    probation: float = 120
     probation_misconfigured: float = 60
-    probation_max: float = 3600
+    probation_max: float = 600
     revive: Revive = Revive.PROBATION
     grace: float = 2
-    good_runs: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,9 @@ class Machine:
     """One collector's state.
 
     `body` tells whether a worker may still hold the collector, `renewing` that this body is well and has to
-    make room for another.
+    make room for another, `degraded` that it answers and cannot do what it is for. `failures` are those since
+    the last success; since it was removed for the same kind of trouble as `removed_for` it has waited for so
+    many `probations`.
     """
 
     state: State = State.BACKOFF
@@ -96,13 +97,20 @@ class Machine:
     body: bool = False
     stopping: bool = False
     renewing: bool = False
+    degraded: bool = False
     failures: int = 0
     hangs: tuple[float, ...] = ()
-    good: int = 0
     probations: int = 0
+    removed_for: Trouble | None = None
     trouble: Trouble | None = None
     reason: str = "not started yet"
     retry_at: float | None = None
+
+    @property
+    def word(self) -> State:
+        """The state that people are told: what cannot do its work and tries again is in backoff."""
+        asked = self.state in (State.IDLE, State.COLLECTING)
+        return State.BACKOFF if self.degraded and asked else self.state
 
 
 class Step(NamedTuple):
@@ -143,17 +151,17 @@ def _collect(machine: Machine, event: Event, _policy: Policy) -> Step:
     return Step(replace(machine, state=State.COLLECTING, since=event.now, seq=seq), (Collect(seq),))
 
 
-def _done(machine: Machine, event: Event, policy: Policy) -> Step:
+def _done(machine: Machine, event: Event, _policy: Policy) -> Step:
     assert isinstance(event, Done)
     if event.seq != machine.seq:
         return Step(machine)
-    good = machine.good + 1
-    after = replace(
-        machine, state=State.IDLE, since=event.now, good=good, trouble=None, reason="", retry_at=None
+    after = replace(machine, state=State.IDLE, since=event.now, failures=0, probations=0, removed_for=None)
+    if event.degraded is None:
+        return Step(replace(after, degraded=False, trouble=None, reason=""), (Commit(),))
+    trouble = Trouble(event.degraded.value)
+    return Step(
+        replace(after, degraded=True, trouble=trouble, reason=event.reason), (Ended(trouble), Commit())
     )
-    if good >= policy.good_runs:
-        after = replace(after, failures=0, probations=0)
-    return Step(after, (Commit(),))
 
 
 def _failed(machine: Machine, event: Event, policy: Policy) -> Step:
@@ -232,7 +240,7 @@ def _bodiless(machine: Machine, _event: Event, _policy: Policy) -> Step:
 def _connect(machine: Machine, event: Event, _policy: Policy) -> Step:
     seq = machine.seq + 1
     after = replace(
-        machine, state=State.CONNECTING, since=event.now, seq=seq, body=True, good=0, retry_at=None
+        machine, state=State.CONNECTING, since=event.now, seq=seq, body=True, degraded=False, retry_at=None
     )
     return Step(after, (Open(seq),))
 
@@ -274,7 +282,7 @@ def _set_back(
 ) -> tuple[Machine, tuple[Action, ...]]:
     """Decide between another try soon and removal, and schedule the one or the other."""
     failures = machine.failures + 1
-    after = replace(machine, since=now, failures=failures, good=0, trouble=trouble, reason=reason)
+    after = replace(machine, since=now, failures=failures, trouble=trouble, reason=reason)
     used_up = (
         trouble is Trouble.MISCONFIGURED
         or failures >= policy.max_failures
@@ -282,20 +290,39 @@ def _set_back(
         or machine.probations > 0
     )
     if used_up:
-        return _remove(after, now, policy)
+        return _remove(after, now, policy, trouble)
     ceiling = min(policy.backoff_max, policy.backoff_min * 2.0 ** min(failures - 1, 63))
     when = now + draw * ceiling
     return replace(after, state=State.BACKOFF, retry_at=when), (RetryAt(when),)
 
 
-def _remove(machine: Machine, now: float, policy: Policy) -> tuple[Machine, tuple[Action, ...]]:
+def _remove(
+    machine: Machine, now: float, policy: Policy, trouble: Trouble
+) -> tuple[Machine, tuple[Action, ...]]:
+    first, longest = _probation(trouble, policy)
+    # With another kind of trouble the wait begins anew.
+    waited = machine.probations if (first, longest) == _probation(machine.removed_for, policy) else 0
     release = (Release(policy.grace),) if machine.body else ()
-    removed = replace(machine, state=State.REMOVED, probations=machine.probations + 1)
+    removed = replace(machine, state=State.REMOVED, removed_for=trouble, probations=waited + 1)
     if policy.revive is Revive.NEVER:
         return replace(removed, retry_at=None), release
-    first = policy.probation_misconfigured if machine.trouble is Trouble.MISCONFIGURED else policy.probation
-    when = now + min(policy.probation_max, first * 2.0 ** min(machine.probations, 63))
+    when = now + min(longest, first * 2.0 ** min(waited, 63))
     return replace(removed, retry_at=when), (*release, RetryAt(when))
+
+
+def _probation(trouble: Trouble | None, policy: Policy) -> tuple[float, float]:
+    """Return the first wait of a removed collector and the longest, by its last trouble.
+
+    A server that is down comes back by itself, so the wait is always the same. A wrong password may lock an
+    account, and what hangs, crashes or has a bug costs the host: they wait longer each time.
+    """
+    match trouble:
+        case Trouble.UNAVAILABLE:
+            return policy.backoff_max, policy.backoff_max
+        case Trouble.MISCONFIGURED:
+            return policy.probation_misconfigured, policy.probation_max
+        case _:
+            return policy.probation, policy.probation_max
 
 
 # --- the table ----------------------------------------------------------------------------------------

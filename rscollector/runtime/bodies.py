@@ -13,11 +13,13 @@ from typing import Any, NamedTuple, Protocol
 
 from rscollector.config.types import Spec
 from rscollector.exposition.validate import ROWS_PER_SERIES
+from rscollector.model.errors import FailureKind
 from rscollector.model.metrics import Metric, repaired
 from rscollector.runtime.births import Births
 from rscollector.runtime.worker_process import Death, Heard, Last, Question, WorkerProcess
 from rscollector.wire import LONGEST_NOTE, MOST_NOTES
 from rscollector.wire.layouts import Columns, Samples, rows
+from rscollector.wire.lines import Garbage
 from rscollector.wire.messages import Close, Closed, Collect, Done, Failed, Open, Opened
 from rscollector.wire.priorities import level_and_text
 
@@ -27,12 +29,17 @@ _OPEN_TIMEOUT = 10.0  # starting an interpreter and importing a driver on a busy
 
 
 class Run(NamedTuple):
-    """What a collect gave: rows (name, label values, value), notes, and the seconds that it took."""
+    """What a collect gave: rows (name, label values, value), notes, and the seconds that it took.
+
+    `degraded` and `reason` say what keeps the collector from what it is for.
+    """
 
     seq: int
     rows: Samples
     notes: tuple[str, ...]
     duration: float
+    degraded: FailureKind | None = None
+    reason: str = ""
 
 
 class Loss(NamedTuple):
@@ -363,7 +370,10 @@ def _run(body: _Body, done: Done, heard: Heard, now: float) -> Run:
         body.layout, body.columns = done.layout, rows(heard.rows)
     samples = body.columns.with_values(heard.values)
     notes = tuple(repaired(str(each)[:LONGEST_NOTE]) for each in done.notes[:MOST_NOTES])
-    return Run(done.seq, samples, notes, now - body.asked_at)
+    if done.degraded and done.degraded not in set(FailureKind):
+        raise Garbage(f"{done.degraded!r:.40} where a kind of failure was expected")
+    degraded = FailureKind(done.degraded) if done.degraded else None
+    return Run(done.seq, samples, notes, now - body.asked_at, degraded, repaired(done.reason))
 
 
 def _shared(culprit: str | None) -> str:

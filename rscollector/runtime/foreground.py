@@ -9,6 +9,7 @@ from rscollector.config.build import Builder
 from rscollector.exposition.render import Format
 from rscollector.exposition.store import Store, page
 from rscollector.exposition.validate import Accepted
+from rscollector.model.errors import CollectError
 
 
 def settings_of(plugin: type[Collector[Any]], table: Mapping[str, Any], secret: Any) -> Any:
@@ -22,11 +23,15 @@ def settings_of(plugin: type[Collector[Any]], table: Mapping[str, Any], secret: 
 
 
 class Collected(NamedTuple):
-    """What a collect gave: samples, notes for the operator, and what it all means in sentences."""
+    """What a collect gave: samples, notes for the operator, and what it all means in sentences.
+
+    `degraded` is what keeps the collector from what it is for.
+    """
 
     samples: list[Sample]
     notes: list[str]
     sentences: list[str]
+    degraded: CollectError | None
 
 
 def collect_once(plugin: type[Collector[Any]], settings: Any, context: Context) -> Collected:
@@ -35,7 +40,7 @@ def collect_once(plugin: type[Collector[Any]], settings: Any, context: Context) 
     try:
         collector.open(context)
         samples = list(collector.collect(context))
-        return Collected(samples, context.notes, list(collector.explain()))
+        return Collected(samples, context.notes, list(collector.explain()), context.degradation)
     finally:
         collector.close()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rscollector.config.types import Spec
-from rscollector.exposition.validate import Accepted, Drop
+from rscollector.exposition.validate import Drop
 from rscollector.model.events import Trouble
 from rscollector.model.lifecycle import Machine, State, sentence
 from rscollector.model.metrics import Metric
@@ -80,10 +80,9 @@ class Instance:
         """Say why it is where it is and what happens next; "" when all is well."""
         return sentence(self.machine, self.spec.policy, now)
 
-    def committed(self, accepted: Accepted, wall: float) -> None:
+    def succeeded(self, wall: float) -> None:
         """Count a successful run."""
         self.results[SUCCESS] += 1
-        self.dropped.update(accepted.dropped)
         self.last_success = wall
 
     def forget_retry(self) -> None:

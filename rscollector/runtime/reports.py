@@ -16,12 +16,21 @@ def change(instance: Instance, before: Machine, now: float, series: int) -> None
     machine = instance.machine
     if machine.state is before.state:
         return
-    if machine.state is State.IDLE and before.state is State.COLLECTING and instance.is_news(State.IDLE, ""):
-        again = f" again after {_failures(before.failures)}" if before.failures else ""
-        log.info("%s: collecting%s, %d series", instance.key, again, series)
+    if machine.state is State.IDLE and before.state is State.COLLECTING:
+        _collected(instance, before, series)
     in_trouble = machine.state in (State.BACKOFF, State.REMOVED) and machine.reason
     if in_trouble and instance.is_news(machine.state, machine.reason):
         log.warning("%s: %s", instance.key, instance.sentence(now))
+
+
+def _collected(instance: Instance, before: Machine, series: int) -> None:
+    if instance.machine.degraded:
+        # Its reason has figures that change with each run, and only that it is degraded is news.
+        if instance.is_news(State.IDLE, "degraded"):
+            log.warning("%s: %s", instance.key, instance.machine.reason)
+    elif instance.is_news(State.IDLE, ""):
+        again = f" again after {_failures(before.failures)}" if before.failures else ""
+        log.info("%s: collecting%s, %d series", instance.key, again, series)
 
 
 def dropped(instance: Instance, accepted: Accepted) -> None:

@@ -42,7 +42,7 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
     return {
         "type": spec.type,
         "name": spec.name,
-        "state": machine.state.value,
+        "state": machine.word.value,
         "up": supervisor.up(instance),
         "reason": instance.sentence(now),
         "trouble": machine.trouble.value if machine.trouble else None,

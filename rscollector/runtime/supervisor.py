@@ -200,7 +200,9 @@ class Supervisor:
         accepted = self.store.commit(
             spec.key, rows, instance.declared, limit=spec.max_series, expires=expires
         )
-        instance.committed(accepted, time.time())
+        instance.dropped.update(accepted.dropped)
+        if not instance.machine.degraded:
+            instance.succeeded(time.time())
         self.samples += accepted.samples
         reports.dropped(instance, accepted)
         self.deliveries.hand_on(spec.key, accepted)
@@ -233,7 +235,7 @@ class Supervisor:
         if instance.awaits(run.seq):
             instance.rows, instance.notes, instance.duration = run.rows, run.notes, run.duration
             self.deliveries.confirm(key)
-        self._dispatch(instance, Done(self._loop.time(), run.seq))
+        self._dispatch(instance, Done(self._loop.time(), run.seq, run.degraded, run.reason))
 
     def failed(self, key: str, answer: messages.Failed) -> None:
         """Take a failure, and log the traceback of a bug the first time."""

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
@@ -200,7 +201,12 @@ class Bosun(Sink[BosunSettings]):
         with self._sender.lock:
             self._spool.keep_bounds()
             samples = list(self._told())
-        if self._sender.trouble:
+        if failing := self._sender.failing:
+            kind = Misconfigured if failing.verdict is Verdict.ALARM else Unavailable
+            since = datetime.fromtimestamp(time.time() - (time.monotonic() - failing.since), UTC)
+            sentence = f"{failing.sentence}; nothing was taken since {since:%Y-%m-%d %H:%M:%S} UTC"
+            context.degraded(kind(f"{sentence}; {self._waiting()}"))
+        elif self._sender.trouble:
             context.note(f"the receiver has not taken the last points: {self._sender.trouble}")
         if self._metadata.given_up:
             context.note(self._metadata.given_up)
@@ -234,6 +240,13 @@ class Bosun(Sink[BosunSettings]):
             entries = self._metadata.due()
         if entries:
             self._metadata.answered(self._receiver.put_metadata(entries))
+
+    def _waiting(self) -> str:
+        """Say how much waits, and how much was lost and why."""
+        lost = {loss.value: count for loss, count in self._spool.lost.items() if count}
+        lost |= {f"refused: {why}": count for why, count in self._sender.rejected.items() if count}
+        told = ", ".join(f"{count} points ({why})" for why, count in lost.items())
+        return f"{self._spool.points} points wait, lost: {told or 'none'}"
 
     def _told(self) -> Iterator[Sample]:
         spool, sender = self._spool, self._sender
@@ -298,7 +311,9 @@ class Receiver:
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             self.requests["error"] += 1
             # What it has said it takes is not sent again, though the rest of its answer is missing.
-            return Answer(means) if means is Verdict.TAKEN else Answer(Verdict.LATER, reason(error))
+            return (
+                Answer(means) if means is Verdict.TAKEN else Answer(Verdict.LATER, f"{url}: {reason(error)}")
+            )
         finally:
             self._since = None
             self._took(time.monotonic() - began)

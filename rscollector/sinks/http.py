@@ -50,4 +50,5 @@ def reason(error: Exception) -> str:
         inner = deeper  # the TypeError is how urllib3 1.26 finds out what http.client can do
     if "EOF occurred" in str(inner) or isinstance(inner, (ConnectionResetError, BrokenPipeError)):
         return "the receiver closes the connection; with TLS, it may want a client's certificate"
-    return f"nobody answers: {getattr(inner, 'strerror', None) or inner}"[:300]
+    said = " ".join(str(getattr(inner, "strerror", None) or inner).split())
+    return f"nobody answers: {said}"[:300]

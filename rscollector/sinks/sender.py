@@ -63,6 +63,14 @@ class Answer(NamedTuple):
     retry_after: float = 0
 
 
+class Failing(NamedTuple):
+    """That requests fail: since when, by the sender's clock, and what the last answer was."""
+
+    since: float
+    verdict: Verdict
+    sentence: str
+
+
 class Pace(NamedTuple):
     """How fast the backlog is sent: points and bytes a second."""
 
@@ -74,7 +82,7 @@ class Sender:
     """Sends what is in the spool. `step` does one request; `lock` is held whenever the spool is touched.
 
     `rejected` counts points by the receiver's verdict; `trouble` is the sentence about the last request, ""
-    when it was taken.
+    when it was taken; `failing` is there while none is answered, or the answer says that none will be taken.
     """
 
     def __init__(
@@ -92,6 +100,7 @@ class Sender:
         self.sent = 0
         self.rejected: Counter[str] = Counter()
         self.trouble = ""
+        self.failing: Failing | None = None
         self._spool = spool
         self._post = post
         self._most = self._ceiling = self._batch = batch  # for good; since one was too large; now
@@ -169,6 +178,7 @@ class Sender:
 
     def _take(self, answer: Answer, contents: list[tuple[Batch, list[bytes]]]) -> None:
         self.trouble = answer.sentence
+        self.failing = self._failing(answer)
         match answer.verdict:
             case Verdict.TAKEN:
                 self._failures = 0
@@ -185,6 +195,12 @@ class Sender:
                 ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(self._failures - 1, 16))
                 wait = self._draw() * ceiling + min(answer.retry_after, _LONGEST_RETRY_AFTER)
                 self._not_before = self._clock() + wait
+
+    def _failing(self, answer: Answer) -> Failing | None:
+        if answer.verdict not in (Verdict.LATER, Verdict.ALARM):
+            return None
+        since = self.failing.since if self.failing else self._clock()
+        return Failing(since, answer.verdict, answer.sentence)
 
     def _halve(self, answer: Answer, contents: list[tuple[Batch, list[bytes]]]) -> None:
         self._batch = max(1, sum(len(lines) for _, lines in contents) // 2)

@@ -126,12 +126,17 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """It has collected, in this layout; `memory` of the worker is resident, in bytes."""
+    """It has collected, in this layout; `memory` of the worker is resident, in bytes.
+
+    `degraded` is the kind of the failure that keeps it from what it is for, "" where none does.
+    """
 
     seq: int
     layout: int
     memory: int
     notes: list[Any]
+    degraded: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

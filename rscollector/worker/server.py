@@ -44,6 +44,7 @@ from rscollector.worker.telling import Telling
 
 _STACK_AT = 0.9
 _TRACEBACK = 8000
+_REASON = 500
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -130,7 +131,9 @@ class Server:
         samples = [_sample(each) for each in islice(held.collector.collect(context), question.rows)]
         yield from held.telling.run(question.seq, question.layout, samples)
         notes = [self._secrets.masked(str(note))[:LONGEST_NOTE] for note in context.notes[:MOST_NOTES]]
-        yield encoded(Done(question.seq, held.telling.number, _resident_memory(), notes))
+        wrong = context.degradation
+        kind, reason = (wrong.kind, self._secrets.masked(str(wrong))[:_REASON]) if wrong else ("", "")
+        yield encoded(Done(question.seq, held.telling.number, _resident_memory(), notes, kind, reason))
 
     def _close(self, question: Close) -> Iterator[bytes]:
         held = self._held.get(question.instance)
@@ -172,7 +175,7 @@ class Server:
         if kind is FailureKind.BUG:
             reason = f"{type(error).__name__}: {reason}{_place(error)}"
             trace = self._secrets.masked("".join(traceback.format_exception(error)))[-_TRACEBACK:]
-        return Failed(seq, kind, self._secrets.masked(reason)[:500], trace)
+        return Failed(seq, kind, self._secrets.masked(reason)[:_REASON], trace)
 
 
 def _sample(sample: object) -> Sample:

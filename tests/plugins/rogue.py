@@ -68,6 +68,9 @@ class Rogue(Collector[RogueSettings]):
     def _fine(self, _context):
         return None
 
+    def _degraded(self, context):
+        context.degraded(Unavailable(f"its target is away, {self.runs} wait"))
+
     def _hang(self, _context):
         time.sleep(3600)
 

@@ -1,6 +1,7 @@
 """The sink bosun in a real agent, before a receiver that is in every mood."""
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -26,20 +27,27 @@ def test_every_sample_arrives_once_with_its_tags(sending, receiver):
 
 
 @pytest.mark.parametrize("mood", [500, 503, 429, 401, 404, "silent", "strange"])
-def test_what_the_receiver_does_not_take_is_kept_and_sent_when_it_does(sending, receiver, mood):
+def test_what_the_receiver_does_not_take_is_kept_and_sent_when_it_does(sending, receiver, rscollector, mood):
     """Nothing is lost, the reason is told, and ticks go on."""
     receiver.mood = mood
     receiver.retry_after = "1" if mood == 429 else ""
     started = sending('request_timeout = "500ms"')
     until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
-    until(
-        lambda: "the receiver has not taken the last points" in str(started.collector("bosun/main")["notes"])
+    until(lambda: started.collector("bosun/main")["state"] == "backoff")
+    assert not started.value("rscollector_collector_up", type="bosun")
+    reason = started.collector("bosun/main")["reason"]
+    assert re.search(
+        rf"^{receiver.url}/api/put: .+; nothing was taken since .+ UTC; \d+ points wait, lost: none$", reason
     )
+    assert f"bosun/main: {receiver.url}/api/put: " in started.log
+    assert rscollector("status", "--socket", started.socket).returncode == 1
     assert started.value("rscollector_collector_ticks_missed_total", type="tame") == 0
     receiver.mood = "ok"
     until(all_until_now(receiver, started))
     assert doubled(receiver) == []
-    until(lambda: not started.collector("bosun/main")["notes"])
+    until(lambda: started.collector("bosun/main")["state"] in ("idle", "collecting"))
+    assert not started.collector("bosun/main")["reason"]
+    assert started.log.count("bosun/main: collecting") == 2
 
 
 def test_a_receiver_that_is_not_there_costs_nothing(agent):
@@ -49,7 +57,7 @@ def test_a_receiver_that_is_not_there_costs_nothing(agent):
     absent.close()
     started = agent(TOML.format(url=f"http://127.0.0.1:{port}", more=""))
     until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
-    until(lambda: "nobody answers: Connection refused" in str(started.collector("bosun/main")["notes"]))
+    until(lambda: "nobody answers: Connection refused" in started.collector("bosun/main")["reason"])
     receiver = Receiver(port)
     try:
         until(all_until_now(receiver, started))
