@@ -75,10 +75,11 @@ def _yaml(value: object) -> str:
 def _role() -> dict[Path, str]:
     """Return the files of the Ansible role that are made from declarations."""
     role = ROOT / "ansible" / "roles" / "rscollector"
+    places = registry.places()
     listed = [
         (section, name, registry.load(name).Settings)
         for section, group in registry.GROUPS.items()
-        for name in registry.installed(group)
+        for name in places[group]
     ]
     options: dict[str, Any] = dict(_OF_THE_ROLE)
     options["rscollector_agent"] = {

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rscollector.api import Collector, Context, Misconfigured, Sample, Unavailable
-from rscollector.config.secrets import secret_text
+from rscollector.config.secrets import read
 from rscollector.exposition.render import Format
 from rscollector.runtime.foreground import collect_once, exposed, settings_of
 
@@ -86,7 +86,7 @@ def collect(
     Raises ValueError when the settings are wrong, Rejected when the agent would drop a sample, and whatever
     the collector raises.
     """
-    built = settings_of(plugin, settings or {}, secret_text)
+    built = settings_of(plugin, settings or {}, read)
     samples = collect_once(plugin, built, context or FakeContext()).samples
     accepted, _ = exposed(plugin, "test/main", samples, Format.TEXT, _LIMIT)
     if accepted.dropped:

@@ -84,6 +84,7 @@ def _failed(what: str, timeout: float, error: Exception) -> int:
 def _settings(given: argparse.Namespace, plugin: Any, name: str) -> tuple[Any, float]:
     """Return the settings and the timeout: the configured ones, changed by the options."""
     from rscollector.config.load import load
+    from rscollector.config.secrets import read
     from rscollector.runtime.foreground import settings_of
 
     table: dict[str, Any] = {}
@@ -95,22 +96,12 @@ def _settings(given: argparse.Namespace, plugin: Any, name: str) -> tuple[Any, f
         specs = {spec.key: spec for spec in loaded.config.specs}
         if given.what in specs:
             spec = specs[given.what]
-            if spec.problem:
-                raise ValueError(spec.problem)
             table, timeout = dict(spec.settings), spec.timeout
         elif name:
             raise ValueError(f"the configuration has no such collector; it has: {', '.join(specs) or 'none'}")
     for assignment in given.set:
         table |= _assigned(assignment)
-    return settings_of(plugin, table, _secret), given.timeout or timeout
-
-
-def _secret(table: Any) -> str:
-    """Return a secret's text: the configuration has it already, --set names its place."""
-    from rscollector.config.build import resolved
-    from rscollector.config.secrets import secret_text
-
-    return resolved(table) if isinstance(table, dict) and "value" in table else secret_text(table)
+    return settings_of(plugin, table, read), given.timeout or timeout
 
 
 def _assigned(text: str) -> dict[str, Any]:

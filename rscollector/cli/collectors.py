@@ -22,11 +22,12 @@ def collectors(given: argparse.Namespace) -> int:
 
     if given.type:
         return _describe(given.type)
+    places = registry.places()
     for head, what, group in (
         ("COLLECTOR", "WHAT IT WATCHES", registry.COLLECTORS),
         ("SINK", "WHERE IT SENDS", registry.SINKS),
     ):
-        print(table((head, what), [(type_, _summary(type_)) for type_ in registry.installed(group)]))
+        print(table((head, what), [(type_, _summary(type_)) for type_ in places[group]]))
     return 0
 
 
@@ -52,7 +53,7 @@ def _describe(type_: str) -> int:
     try:
         plugin = registry.load(type_)
     except Misconfigured as error:
-        installed = ", ".join(registry.installed())
+        installed = ", ".join(registry.places()[registry.COLLECTORS])
         complain(f"{error}; installed: {installed}")
         return 2
     print(f"{paint(type_, 'bold')}: {summary(plugin)}\n")

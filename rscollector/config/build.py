@@ -7,7 +7,7 @@ named all of them with path, reason and line; it costs no dependency and no memo
 
 import dataclasses
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -32,11 +32,11 @@ class Unresolved(Exception):
 class Builder:
     """Builds values and gathers `faults`; a value that could not be built is None and has a fault.
 
-    `secret` turns a secret's table (`{ file = "…" }`) into its text. It raises ValueError with what was
-    expected, a fault, or Unresolved, which is gathered in `problems`: the file is right, the world is not.
+    `secret` makes a secret of its table (`{ file = "…" }`). It raises ValueError with what was expected, a
+    fault, or Unresolved, which is gathered in `problems`: the file is right, the world is not.
     """
 
-    def __init__(self, secret: Callable[[object], str]) -> None:
+    def __init__(self, secret: Callable[[object], Secret]) -> None:
         self.faults: list[Fault] = []
         self.problems: list[Fault] = []
         self._secret = secret
@@ -124,7 +124,7 @@ class Builder:
 
     def _scalar(self, kind: Any, value: object) -> Any:
         if kind is Secret:
-            return Secret(self._secret(value))
+            return self._secret(value)
         if kind in (Duration, ByteSize, Rate, IpAddress, Listen):
             return kind(value)
         if isinstance(kind, type) and issubclass(kind, Enum):
@@ -137,7 +137,7 @@ class Builder:
 
 
 def plain(value: Any) -> Any:
-    """Turn a built value back into what TOML and JSON have; a secret's table is then `{ value = "…" }`."""
+    """Turn a built value back into what TOML and JSON have; of a secret that is its place."""
     if dataclasses.is_dataclass(value):
         items = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
         return {name: plain(each) for name, each in items if each is not None}
@@ -146,7 +146,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [plain(each) for each in value]
     if isinstance(value, Secret):
-        return {"value": value.reveal()}
+        return value.place
     if isinstance(value, Duration):
         return _written(value)
     if isinstance(value, IpAddress):
@@ -156,17 +156,27 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Listen | ByteSize) else value
 
 
+def secrets_in(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Secret]]:
+    """Yield the secrets in a built value, each with its path."""
+    if isinstance(value, Secret):
+        yield path, value
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from secrets_in(getattr(value, field.name), (*path, field.name))
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from secrets_in(each, (*path, key))
+    elif isinstance(value, tuple):
+        for index, each in enumerate(value):
+            yield from secrets_in(each, (*path, str(index)))
+
+
 def _written(seconds: float) -> str:
     """Write a duration as a person would: 600 s as "10m"."""
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         if seconds >= length and seconds % length == 0:
             return f"{seconds / length:.0f}{unit}"
     return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
-
-
-def resolved(table: object) -> str:
-    """Return the text of a secret in the form that `plain` gave it."""
-    return str(cast(Mapping[str, Any], table)["value"])
 
 
 _WORDS = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}

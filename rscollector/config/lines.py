@@ -1,13 +1,24 @@
 """Where a key stands in a TOML file: path → line. tomllib reads values and forgets the places.
 
-The file is cut into the smallest pieces that tomllib itself can parse (a header, a key with its value), so
-that there is no second reading of TOML's grammar here.
+The file is cut into its smallest pieces (a header, a key with its value), and tomllib reads each. All that is
+known here of TOML is where a piece ends: with a line that ends in no string and in no bracket.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 
 from rscollector.config.build import KeyPath
+
+_MARK = re.compile(
+    r'''
+    """ (?: \\. | [^\\] )*? "{3,5}  |  \'{3} .*? \'{3,5}   # strings over several lines
+    | " (?: \\. | [^"\\\n] )* "     |  \' [^\'\n]* \'        # strings
+    | \# [^\n]*                                          # a comment
+    | [][{}\n]
+    ''',
+    re.DOTALL | re.VERBOSE,
+)
 
 
 def lines_of(text: str) -> dict[KeyPath, int]:
@@ -30,15 +41,18 @@ def _note(found: dict[KeyPath, int], path: KeyPath, number: int) -> None:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    start, piece = 1, ""
-    for number, line in enumerate(text.split("\n"), 1):  # U+2028 and the like end no line of TOML
-        piece += line + "\n"
-        try:
-            tomllib.loads(piece)
-        except tomllib.TOMLDecodeError:
-            continue  # a value that goes on in the next line
-        yield start, piece
-        start, piece = number + 1, ""
+    """Yield the pieces, each with its first line; a line ends one where no value goes on in the next."""
+    start, number, first, depth = 1, 1, 0, 0
+    for found in _MARK.finditer(text + "\n"):
+        mark = found[0]
+        if mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+        number += mark.count("\n")
+        if mark == "\n" and not depth:
+            yield start, text[first : found.end()]
+            start, first = number, found.end()
 
 
 def _leaves(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:

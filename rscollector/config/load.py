@@ -2,19 +2,20 @@
 
 Two kinds of trouble are told apart. A *mistake* in the files (an unknown key, a wrong type) makes the whole
 configuration invalid: the agent does not start with it and a reload keeps the old one. A *problem* of one
-collector (its plugin cannot be imported, its password file cannot be read) stays with that collector, which
-is shown as removed, with the reason; the others run.
+collector (its plugin cannot be imported, its password file cannot be read) stays with that collector: the
+worker that opens it meets the same, or finds it mended. The others run.
 
-This reads files and imports plugins, so it runs in the configuration process and in one-shot commands.
+This reads files, so it runs in the configuration process and in one-shot commands. Plugins are imported in
+children of that (`plugins`), and so are secrets looked at.
 """
 
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rscollector.config.build import Builder, unknown
+from rscollector.config.build import Builder, Fault, unknown
 from rscollector.config.files import Files, read
-from rscollector.config.secrets import secret_text
+from rscollector.config.secrets import unread
 from rscollector.config.specs import Specs
 from rscollector.config.types import AgentSection, Common, Config, WebSection
 from rscollector.model.metrics import repaired
@@ -34,14 +35,13 @@ class Loaded:
 def load(path: Path | None) -> Loaded:
     """Load the file at `path` and its `conf.d`; without a path the default file, if there is one."""
     files = read(path)
-    builder = Builder(secret_text)
-    config, specs = _config(files, builder)
+    builder = Builder(unread)
+    config, problems = _config(files, builder)
     mistakes = sorted([*files.mistakes, *map(files.sentence, builder.faults)], key=_file_and_line)
-    problems = tuple(map(files.sentence, specs.problems))
-    return Loaded(None if mistakes else config, tuple(mistakes), problems)
+    return Loaded(None if mistakes else config, tuple(mistakes), tuple(map(files.sentence, problems)))
 
 
-def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:
+def _config(files: Files, builder: Builder) -> tuple[Config, list[Fault]]:
     table = files.table
     for key in table.keys() - set(SECTIONS):
         builder.fault((key,), unknown(key, SECTIONS))
@@ -57,10 +57,10 @@ def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:
         tags=agent.tags,
         max_series_total=agent.max_series_total,
         listen=tuple(str(each) for each in web.listen),
-        specs=tuple(specs.specs),
+        specs=specs.build(),
         files=tuple(map(repaired, files.names)),
     )
-    return config, specs
+    return config, specs.problems
 
 
 def _file_and_line(sentence: str) -> tuple[str, int, str]:

@@ -6,10 +6,11 @@ need not look for it: what reads the packages' metadata would cost each worker 2
 """
 
 from functools import reduce
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from typing import Any
 
-from rscollector.api import Collector, Sink
+from rscollector.api import Collector, PageSink, Sink
+from rscollector.config.types import Feed
 from rscollector.model.errors import Misconfigured, fence
 
 COLLECTORS = "rscollector.collectors"
@@ -18,11 +19,15 @@ GROUPS = {"collector": COLLECTORS, "sink": SINKS}
 """The groups by the section of the configuration in which their instances are."""
 
 
-def installed(group: str = COLLECTORS) -> dict[str, str]:
-    """Return the places of what is installed by type, without importing it."""
+def places() -> dict[str, dict[str, str]]:
+    """Return the places of what is installed by group and type, without importing it."""
     from importlib.metadata import entry_points
 
-    return {point.name: point.value for point in sorted(entry_points(group=group))}
+    found = entry_points()
+    return {
+        group: {point.name: point.value for point in sorted(found.select(group=group))}
+        for group in GROUPS.values()
+    }
 
 
 def load(type_: str, place: str = "") -> type[Collector[Any]]:
@@ -30,7 +35,9 @@ def load(type_: str, place: str = "") -> type[Collector[Any]]:
 
     Raises Misconfigured with the reason when that cannot be done.
     """
-    place = place or installed().get(type_) or installed(SINKS).get(type_, "")
+    if not place:
+        installed = places()
+        place = installed[COLLECTORS].get(type_) or installed[SINKS].get(type_, "")
     if not place:
         raise Misconfigured(f"no collector of the type {type_!r} is installed")
     found = None
@@ -55,15 +62,16 @@ def load(type_: str, place: str = "") -> type[Collector[Any]]:
     return found
 
 
-def is_sink_of_runs(type_: str, place: str) -> bool:
-    """Tell whether a sink wants every run's samples, and not the page; one that is broken wants nothing."""
-    with fence():
-        return issubclass(load(type_, place), Sink)
-    return False
+def feed_of(plugin: type[Any]) -> Feed:
+    """Return what a plugin wants to be fed with."""
+    if issubclass(plugin, Sink):
+        return Feed.RUNS
+    return Feed.PAGE if issubclass(plugin, PageSink) else Feed.NOTHING
 
 
 def _imported(place: str) -> Any:
     module, _, attribute = place.partition(":")
+    invalidate_caches()  # what was missing at the last attempt may have been installed since
     try:
         return reduce(getattr, attribute.split("."), import_module(module))
     except SystemExit as error:

@@ -1,41 +1,99 @@
-"""Where a secret is kept: a file, the environment, or systemd; never the configuration itself."""
+"""Where a secret is kept: a file, the environment, or systemd; never the configuration itself.
+
+The configuration holds the place and no text. The worker that needs the text reads it at each open, so that a
+secret that was corrected is found by the next attempt.
+"""
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from rscollector.config.build import Unresolved
+from rscollector.model.settings import Secret
 
 _PLACE = 'a secret\'s place: { file = "…" }, { env = "…" } or { credential = "…" }'
+_LONGEST = 64 * 1024
+_MARK = b"\xef\xbb\xbf"
 
 
-def secret_text(value: object) -> str:
-    """Read a secret from the place that its table names.
+class Place(NamedTuple):
+    """Where a secret is kept: `source` is file, env or credential."""
 
-    Raises ValueError with what was expected where it names none, Unresolved where that cannot be read now.
+    source: str
+    name: str
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether it is in the environment, and there."""
+        return self.source == "env" and self.name in os.environ
+
+    def file(self) -> Path:
+        """Return the file that it is in, if it is in one. Raises Unresolved where systemd has passed none."""
+        if self.source == "file":
+            return Path(self.name)
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        if directory is None:
+            raise Unresolved(f"the credential {self.name!r} is not there: systemd has passed none")
+        return Path(directory or "/", self.name)
+
+
+def place(value: object) -> Place:
+    """Return the place that a table names; raises ValueError with what was expected where it names none."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((source, name),) = value.items()
+        if source in ("file", "env", "credential") and isinstance(name, str):
+            return Place(source, name)
+    raise ValueError(_PLACE)
+
+
+def unread(value: object) -> Secret:
+    """Return a secret that only knows its place; raises ValueError as `place` does."""
+    place(value)
+    return Secret("", value)
+
+
+def read(value: object, variables: Mapping[str, str] = os.environ) -> Secret:
+    """Read a secret from its place; `variables` are those of the agent's environment.
+
+    Raises ValueError as `place` does, and Unresolved where it cannot be read now, or is none.
     """
-    if not (isinstance(value, Mapping) and len(value) == 1):
-        raise ValueError(_PLACE)
-    ((source, name),) = value.items()
-    if source not in ("file", "env", "credential") or not isinstance(name, str):
-        raise ValueError(_PLACE)
-    if source == "env":
-        if name not in os.environ:
-            raise Unresolved(f"the environment variable {name} is not set")
-        return os.environ[name]
-    return _content(Path(name) if source == "file" else _credential(name))
+    return Secret(text(*content(place(value), variables)), value)
 
 
-def _credential(name: str) -> Path:
-    directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    if directory is None:
-        raise Unresolved(f"the credential {name!r} is not there: systemd has passed none")
-    return Path(directory or "/", name)
+def content(where: Place, variables: Mapping[str, str]) -> tuple[bytes, str]:
+    """Return what is in a secret's place, and what to call that. Raises Unresolved."""
+    if where.source == "env":
+        if where.name not in variables:
+            raise Unresolved(f"the environment variable {where.name} is not set")
+        return os.fsencode(variables[where.name]), f"the environment variable {where.name}"
+    file = where.file()
+    return _bounded(file), f"the secret in {file}"
 
 
-def _content(file: Path) -> str:
+def _bounded(file: Path) -> bytes:
     try:
-        return file.read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise Unresolved(f"the secret in {file} cannot be read: {why}") from None
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as opened:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Unresolved(f"the secret in {file} cannot be read: it is no regular file")
+            found = opened.read(_LONGEST + 1)
+    except OSError as error:
+        raise Unresolved(f"the secret in {file} cannot be read: {error.strerror}") from None
+    if len(found) > _LONGEST:
+        raise Unresolved(f"the secret in {file} is longer than {_LONGEST >> 10} KiB: is it the right file?")
+    return found
+
+
+def text(raw: bytes, what: str) -> str:
+    """Return the text of a secret without the end of its line. Raises Unresolved where it is none."""
+    if raw.startswith(_MARK):
+        raise Unresolved(f"{what} begins with a byte order mark: save it as UTF-8 without one")
+    try:
+        found = raw.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise Unresolved(f"{what} is not UTF-8") from None
+    if not found:
+        raise Unresolved(f"{what} is empty")
+    return found

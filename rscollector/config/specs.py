@@ -1,54 +1,75 @@
 """From the tables `[collector.TYPE.NAME]` and `[sink.TYPE.NAME]` to a `Spec` for each, which the agent runs.
 
 A table says two things: the settings that every instance has (`Common`), whose defaults are in `[agent]`, and
-those of its plugin. A mistake in it is a fault of the builder's and makes the configuration invalid; what
-keeps this one plugin from being opened is a problem, which the others do not feel.
+those of its plugin. A mistake in it is a fault of the builder's and makes the configuration invalid. What
+keeps this one plugin from being opened now is a problem: the worker that opens it will find the same, or that
+it is mended, and the others do not feel it.
 """
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from rscollector.config import registry
-from rscollector.config.build import Builder, Fault, KeyPath, plain, shown, unknown
+from rscollector.config.build import Builder, Fault, KeyPath, shown, unknown
+from rscollector.config.digests import Look, look
+from rscollector.config.plugins import Asked, Plugin, ask
+from rscollector.config.secrets import Place
 from rscollector.config.types import AgentSection, Common, Feed, Spec, worker_name
-from rscollector.model.errors import Misconfigured, fence
 from rscollector.model.stopping import SINK_CLOSES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-class _Plugin(NamedTuple):
-    """What an instance has of its plugin: settings as plain values, and why it cannot be opened, if so."""
+class _Instance(NamedTuple):
+    """A table whose own settings are still to be built by its plugin."""
 
-    settings: dict[str, Any]
-    local: bool
-    problem: str
+    path: KeyPath
+    common: Common
+    table: dict[str, Any]
+    place: str
 
 
 class Specs:
-    """Gathers `specs`, and the `problems` of those that cannot be opened; faults are in the builder."""
+    """Gathers instances section by section; `build` makes their specs. Faults are in the builder."""
 
     def __init__(self, builder: Builder, agent: AgentSection, defaults: Common) -> None:
-        self.specs: list[Spec] = []
         self.problems: list[Fault] = []
         self._builder = builder
         self._agent = agent
         self._defaults = defaults
+        self._places = registry.places()
+        self._instances: list[_Instance] = []
 
     def add(self, section: str, table: object) -> None:
         """Read all instances of a section, `collector` or `sink`."""
-        places = registry.installed(registry.GROUPS[section])
+        places = self._places[registry.GROUPS[section]]
         for type_, instances in self._tables(table, (section,)):
             if type_ not in places:
                 reason = unknown(type_, places).replace("unknown key", f"no such {section} is installed")
                 self._builder.fault((section, type_), reason)
                 continue
             for name, settings in self._tables(instances, (section, type_)):
-                self._instance((section, type_, name), settings, places[type_])
+                self._add((section, type_, name), settings, places[type_])
+
+    def build(self) -> tuple[Spec, ...]:
+        """Have the plugins build their settings, look at the secrets, and return the specs."""
+        plugins = ask(self._asked())
+        made = [(each, plugins[_plugin_of(each.path)]) for each in self._instances]
+        looks = look({where for each, plugin in made for where in plugin.built[each.path].secrets.values()})
+        for each, plugin in made:
+            built = plugin.built[each.path]
+            self._builder.faults.extend(built.faults)
+            if built.problem:
+                self.problems.append(Fault(each.path, built.problem))
+            else:
+                found = ((path, looks[where].problem) for path, where in built.secrets.items())
+                self.problems.extend(Fault(path, problem) for path, problem in found if problem)
+        return tuple(self._spec(each, plugin, looks) for each, plugin in made)
 
     def _tables(self, table: object, path: KeyPath) -> list[tuple[str, Any]]:
         if isinstance(table, Mapping):
@@ -57,22 +78,26 @@ class Specs:
         self._builder.fault(path, f"expected a table such as [{example}], not {shown(table)}")
         return []
 
-    def _instance(self, path: KeyPath, table: object, place: str) -> None:
+    def _add(self, path: KeyPath, table: object, place: str) -> None:
         if not _NAME.fullmatch(path[2]):
             self._builder.fault(path, "a name has letters, digits and _ . - after a letter or digit")
             return
-        spec = self._spec(path, table, place)
-        if path[0] == "sink":
-            spec = self._for_sink(spec)
-        if spec.problem:
-            self.problems.append(Fault(path, spec.problem))
-        self.specs.append(replace(spec, digest=_digest(spec)))
-
-    def _spec(self, path: KeyPath, table: object, place: str) -> Spec:
-        _, type_, name = path
         common, own = self._builder.part(self._defaults, table, path)
-        plugin = self._plugin(own, path, place)
-        return Spec(
+        self._instances.append(_Instance(path, common, own, place))
+
+    def _asked(self) -> dict[str, Asked]:
+        """Return what each plugin is asked, by `section.type`."""
+        asked: dict[str, Asked] = {}
+        for each in self._instances:
+            found = asked.setdefault(_plugin_of(each.path), Asked(each.path[1], each.place, {}))
+            found.tables[each.path] = each.table
+        return asked
+
+    def _spec(self, instance: _Instance, plugin: Plugin, looks: Mapping[Place, Look]) -> Spec:
+        section, type_, name = instance.path
+        common, built = instance.common, plugin.built[instance.path]
+        secrets = {where: looks[where] for where in built.secrets.values()}
+        spec = Spec(
             type=type_,
             name=name,
             interval=float(common.interval),
@@ -80,37 +105,31 @@ class Specs:
             max_series=common.max_series,
             max_memory=int(common.max_memory),
             policy=common.policy,
-            settings=plugin.settings,
+            settings=built.settings,
+            variables={where.name: os.environ[where.name] for where in secrets if where.is_variable},
             worker=worker_name(f"{type_}/{name}", local=plugin.local, isolation=self._agent.isolation),
-            plugin=place,
-            problem=plugin.problem,
+            plugin=instance.place,
         )
+        if section == "sink":
+            spec = self._for_sink(spec, plugin.feed)
+        return replace(spec, digest=_digest(spec, [look.digest for look in secrets.values()]))
 
-    def _plugin(self, table: dict[str, Any], path: KeyPath, place: str) -> _Plugin:
-        """Build the plugin's settings out of the part of the table that is its own."""
-        builder, before = self._builder, len(self._builder.problems)
-        try:
-            plugin = registry.load(path[1], place)
-        except Misconfigured as error:
-            return _Plugin({}, local=False, problem=str(error))
-        built = None
-        with fence() as caught:
-            built = builder.table(plugin.Settings, table, path, beside=Common)
-        problems = [f"{'.'.join(each.path[3:])}: {each.reason}" for each in builder.problems[before:]]
-        problems += [f"the plugin's settings are wrong: {type(each).__name__}: {each}" for each in caught]
-        return _Plugin(plain(built) if built else {}, plugin.local, "; ".join(problems))
-
-    def _for_sink(self, spec: Spec) -> Spec:
+    def _for_sink(self, spec: Spec, feed: Feed) -> Spec:
         return replace(
             spec,
             worker=f"sink/{spec.key}",
             policy=replace(spec.policy, grace=SINK_CLOSES),
-            sink=Feed.RUNS if registry.is_sink_of_runs(spec.type, spec.plugin) else Feed.PAGE,
+            sink=feed,
             host=self._agent.host,
             tags=self._agent.tags,
         )
 
 
-def _digest(spec: Spec) -> str:
-    text = json.dumps(asdict(spec), sort_keys=True, default=str)
+def _plugin_of(path: KeyPath) -> str:
+    """Return the name under which the plugin of an instance is asked."""
+    return ".".join(path[:2])
+
+
+def _digest(spec: Spec, secrets: list[str]) -> str:
+    text = json.dumps([asdict(spec), secrets], sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

@@ -118,8 +118,8 @@ class Feed(StrEnum):
 class Spec:
     """One collector or sink to be run: plain values only, since it crosses processes.
 
-    `plugin` is the collector's place (`module:class`), `settings` its table with the secrets resolved;
-    `problem` is why it cannot be opened at all. `sink` is what it is fed with, nothing for a collector;
+    `plugin` is the collector's place (`module:class`), `settings` its table, in which a secret is its place;
+    `variables` are those of the environment in which there are secrets. `sink` is what it is fed with;
     `host` and `tags` are the agent's, for a sink. Of the settings that all instances have (`Common`) it holds
     what they come to: the `timeout` that follows from the interval, the `policy` that the lifecycle needs.
     Two specs with the same `digest` mean the same, secrets' contents included.
@@ -132,10 +132,10 @@ class Spec:
     max_series: int
     max_memory: int
     policy: Policy
-    settings: dict[str, Any] = field(repr=False)
+    settings: dict[str, Any]
     worker: str
     plugin: str = ""
-    problem: str = ""
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
     sink: Feed = Feed.NOTHING
     host: str = ""
     tags: dict[str, str] = field(default_factory=dict)

@@ -74,19 +74,23 @@ class Rate(ByteSize):
 
 
 class Secret:
-    """A password or token. Its repr and str are masked; `reveal()` is the only way to the text."""
+    """A password or token. Its repr and str are masked; `reveal()` is the only way to the text.
 
-    __slots__ = ("_text",)
+    `place` is the table that names where it is kept.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("_text", "place")
+
+    def __init__(self, text: str, place: object = None) -> None:
         self._text = text
+        self.place = place
 
     def reveal(self) -> str:
         """Return the secret itself, for the driver that needs it and for nothing else."""
         return self._text
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
+        return isinstance(other, Secret) and (self._text, self.place) == (other._text, other.place)
 
     def __hash__(self) -> int:
         return hash(self._text)

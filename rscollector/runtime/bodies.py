@@ -269,6 +269,8 @@ class Bodies:
             name=spec.name,
             plugin=spec.plugin,
             settings=spec.settings,
+            variables=spec.variables,
+            sink=spec.sink.value,
             interval=spec.interval,
             collect_timeout=spec.timeout,
             host=spec.host,

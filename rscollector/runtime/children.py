@@ -16,12 +16,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Self
 
 import rscollector
+from rscollector.config.environment import listed
 
 # A worker needs the same packages as the agent, wherever they are: in a checkout, a virtual environment or
 # the private directory of the Debian package. Its current directory must not be among the places.
@@ -34,11 +35,11 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a child."""
+    """Return the environment of a child: what is listed of our own, and where our packages are."""
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     places = [_PACKAGES, *(str(Path(place).absolute()) for place in given if place)]  # children run in /
     # Fewer malloc arenas: drivers start threads, and each would keep its own.
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(places), "MALLOC_ARENA_MAX": "2"}
+    return {**listed(os.environ), "PYTHONPATH": os.pathsep.join(places), "MALLOC_ARENA_MAX": "2"}
 
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -73,9 +74,9 @@ class Strays:
 
 def _children() -> set[int]:
     found: set[int] = set()
-    for listed in _CHILDREN.glob("*/children"):
+    for of_a_thread in _CHILDREN.glob("*/children"):
         with suppress(OSError):  # a thread that has just ended
-            found.update(map(int, listed.read_text("ascii").split()))
+            found.update(map(int, of_a_thread.read_text("ascii").split()))
     return found
 
 
@@ -107,16 +108,21 @@ class Child:
         command: Sequence[str],
         output: socket.socket,
         on_exit: Callable[[int], None],
+        *,
         fds: Sequence[int] = (),
+        more: Mapping[str, str] | None = None,
     ) -> Self:
-        """Start a program whose standard output and error go to `output`. Raises OSError."""
+        """Start a program whose standard output and error go to `output`. Raises OSError.
+
+        It is given our listed environment, and `more` variables.
+        """
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output.fileno(),
             stderr=output.fileno(),
             pass_fds=fds,
-            env=environment(),
+            env={**(more or {}), **environment()},
             cwd="/",
             process_group=0,
         )

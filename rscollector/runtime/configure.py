@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import os
+import secrets
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from rscollector.config.digests import KEY
 from rscollector.config.types import ANSWER, Config
 from rscollector.model.metrics import repaired
 from rscollector.runtime.children import Child, how, python
 
 _TIMEOUT = 20.0
+_OUR_KEY = secrets.token_hex(16)
 _MOST = 16 * 1024 * 1024
 _CHUNK = 256 * 1024
 
@@ -41,7 +45,9 @@ async def read_configuration(path: Path | None) -> Read:
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
             with theirs:
-                child = Child.start(python("rscollector.config", *arguments), theirs, on_exit)
+                command = python("rscollector.config", *arguments)
+                # Secrets may be in our environment, and what is told of those in files needs a key.
+                child = Child.start(command, theirs, on_exit, more={**os.environ, KEY: _OUR_KEY})
             undo.pop_all()
     except OSError as error:
         return Read(None, (f"the configuration cannot be read: no process can be started: {error.strerror}",))

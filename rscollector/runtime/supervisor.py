@@ -16,7 +16,6 @@ from typing import Any
 from rscollector.config.types import Spec
 from rscollector.exposition.store import Store
 from rscollector.model import lifecycle
-from rscollector.model.errors import FailureKind
 from rscollector.model.events import (
     Action,
     Collect,
@@ -186,10 +185,6 @@ class Supervisor:
         why = Trouble.MEMORY if instance.machine.renewing else instance.machine.trouble
         if why:
             instance.restarts[why] += 1
-        if instance.spec.problem:
-            failure = Failed(self._loop.time(), seq, FailureKind.MISCONFIGURED, instance.spec.problem, 0)
-            self._loop.call_soon(self._dispatch, instance, failure)
-            return
         self.deliveries.opening(instance.key)
         self.bodies.open(instance.key, seq)
 

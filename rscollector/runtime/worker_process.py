@@ -137,7 +137,7 @@ class WorkerProcess(asyncio.Protocol):
                 fds = (theirs.fileno(), self._stack)
                 fate = "outlives" if outlives else "dies"
                 command = python("rscollector.worker", name, *map(str, (*fds, os.getpid())), fate)
-                self._child = Child.start(command, self._output.theirs, self._exited, fds)
+                self._child = Child.start(command, self._output.theirs, self._exited, fds=fds)
             undo.pop_all()
         return self
 

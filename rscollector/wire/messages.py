@@ -12,7 +12,10 @@ from rscollector.wire.lines import Garbage, parsed, written
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open a collector. `plugin` is its place, `module:class`; `host` and `tags` are the agent's."""
+    """Open a collector. `plugin` is its place, `module:class`; `host` and `tags` are the agent's.
+
+    Of secrets the `settings` have the place, and `variables` the text where that is the agent's environment.
+    """
 
     seq: int
     instance: str
@@ -20,7 +23,9 @@ class Open:
     type: str
     name: str
     plugin: str
-    settings: dict[str, Any] = field(repr=False)
+    settings: dict[str, Any]
+    variables: dict[str, str] = field(repr=False)
+    sink: str
     interval: float
     collect_timeout: float
     host: str

@@ -1,8 +1,10 @@
 """The secrets that this process was given, and texts without them."""
 
 import logging
+from collections.abc import Mapping
 
-from rscollector.config.build import resolved
+from rscollector.config import secrets
+from rscollector.model.settings import Secret
 from rscollector.wire.priorities import Priorities
 
 _SHORTEST = 4  # masking every "a" would hide the message and not the secret
@@ -14,12 +16,12 @@ class Secrets:
     def __init__(self) -> None:
         self._texts: set[str] = set()
 
-    def remembered(self, table: object) -> str:
-        """Return the text of a secret as the agent has passed it on, and mask it from now on."""
-        text = resolved(table)
-        if len(text) >= _SHORTEST:
-            self._texts.add(text)
-        return text
+    def read(self, table: object, variables: Mapping[str, str]) -> Secret:
+        """Read a secret from its place, and mask it from now on; raises as `config.secrets.read` does."""
+        secret = secrets.read(table, variables)
+        if len(secret.reveal()) >= _SHORTEST:
+            self._texts.add(secret.reveal())
+        return secret
 
     def masked(self, text: str) -> str:
         """Return a text without the secrets."""

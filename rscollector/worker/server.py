@@ -10,6 +10,7 @@ import socket
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -113,10 +114,12 @@ class Server:
 
     def _open(self, question: Open) -> Iterator[bytes]:
         plugin = registry.load(question.type, question.plugin)
-        builder = Builder(self._secrets.remembered)
+        if registry.feed_of(plugin) != question.sink:
+            raise Misconfigured("its plugin is another one than when the configuration was read; reload it")
+        builder = Builder(partial(self._secrets.read, variables=question.variables))
         settings = builder.table(plugin.Settings, question.settings, ())
-        if builder.faults:
-            raise Misconfigured(f"the settings do not fit: {builder.faults[0].reason}")
+        if wrong := [*builder.faults, *builder.problems]:
+            raise Misconfigured("; ".join(f"{'.'.join(path)}: {reason}" for path, reason in wrong))
         self._parcels = Parcels()  # the agent tells a sink that is opened anew everything again
         held = self._held[question.instance] = _Held(plugin(settings), question)
         held.collector.open(self._context(held, question.timeout))

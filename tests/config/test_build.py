@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rscollector.config.build import Builder, Unresolved, plain, resolved, type_name, unknown
+from rscollector.config.build import Builder, Unresolved, plain, secrets_in, type_name, unknown
 from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Secret, setting
 
 
@@ -48,7 +48,12 @@ class Everything:
             raise ValueError("number is not 13")
 
 
-def built(table, secret=resolved):
+def kept(place):
+    """Return a secret that is kept in this place."""
+    return Secret("", place)
+
+
+def built(table, secret=kept):
     """Return what was built and the faults as (path, reason)."""
     builder = Builder(secret)
     value = builder.table(Everything, table, ("x",))
@@ -128,7 +133,7 @@ class Shared:
 
 def test_two_dataclasses_are_built_out_of_one_table():
     """Each takes its own keys, on top of the defaults that it was given."""
-    builder = Builder(resolved)
+    builder = Builder(kept)
     shared, rest = builder.part(Shared(share=0.25), {"wait": "5s", "port": 7}, ("x",))
     assert (shared, rest) == (Shared(wait=Duration("5s"), share=0.25), {"port": 7})
     assert builder.table(Inner, rest, ("x",), beside=Shared) == Inner(port=7)
@@ -137,7 +142,7 @@ def test_two_dataclasses_are_built_out_of_one_table():
 
 def test_each_fault_of_a_table_for_two_is_told_once():
     """A wrong key of one leaves the other alone, and an unknown one may have been meant for either."""
-    builder = Builder(resolved)
+    builder = Builder(kept)
     defaults = Shared()
     shared, rest = builder.part(defaults, {"wait": 5, "sahre": 1, "port": "7"}, ("x",))
     assert shared is defaults
@@ -154,7 +159,7 @@ def test_each_fault_of_a_table_for_two_is_told_once():
 )
 def test_a_part_that_is_refused_leaves_the_defaults(value, fault):
     """What is no table, and what does not fit together, is a fault at the table."""
-    builder = Builder(resolved)
+    builder = Builder(kept)
     assert builder.part(Shared(), value, ("x",)) == (Shared(), {})
     assert builder.faults == [(("x",), fault)]
 
@@ -218,7 +223,7 @@ def test_a_fault_deep_inside_is_named_with_its_whole_path():
         "named": {"a": {"port": 1}, "b": {"prt": 1}},
         "maybe": {"port": True},
     }
-    builder = Builder(resolved)
+    builder = Builder(kept)
     assert builder.table(Outer, table, ()) is None
     assert {".".join(path): reason for path, reason in builder.faults} == {
         "servers.1.port": 'expected a whole number, not "x"',
@@ -230,8 +235,18 @@ def test_a_fault_deep_inside_is_named_with_its_whole_path():
 
 def test_what_is_deep_inside_finds_its_way_back():
     """Lists and tables of tables, and lists of secrets, are built again out of their plain form."""
-    value = Outer((Inner(1), Inner(2)), {"a": Inner(3)}, Inner(4), (Secret("x"), Secret("y")))
-    assert Builder(resolved).table(Outer, plain(value), ()) == value
+    value = Outer((Inner(1), Inner(2)), {"a": Inner(3)}, Inner(4), (kept({"file": "x"}), kept({"env": "y"})))
+    assert Builder(kept).table(Outer, plain(value), ()) == value
+    assert list(secrets_in(value, ("z",))) == [
+        (("z", "tokens", "0"), kept({"file": "x"})),
+        (("z", "tokens", "1"), kept({"env": "y"})),
+    ]
+
+
+def test_secrets_are_found_wherever_they_are():
+    """In a table of tables and in a list, each with the path that it has in the configuration."""
+    found = secrets_in({"a": Outer((), {}, None, ()), "b": (kept({"env": "x"}),)}, ())
+    assert list(found) == [(("b", "0"), kept({"env": "x"}))]
 
 
 def test_a_secrets_literal_text_is_in_no_fault():
@@ -262,19 +277,19 @@ everything = st.builds(
     listen=st.integers(0, 65535).map(lambda port: Listen(f"[::1]:{port}")),
     tags=st.dictionaries(texts, texts),
     inner=st.builds(Inner, port=st.integers()),
-    password=st.none() | texts.map(Secret),
+    password=st.none() | texts.map(lambda text: kept({"file": text})),
 )
 
 
 @given(everything)
 def test_plain_is_the_way_back(value):
-    """What is made plain for the wire is built again, secrets included."""
+    """What is made plain for the wire is built again, and of secrets their places."""
     assert built(plain(value)) == (value, [])
 
 
 def test_a_secret_that_stands_for_several_is_not_shown():
     """A password in the place of a list or a table of secrets is refused and not repeated."""
-    builder = Builder(resolved)
+    builder = Builder(kept)
     builder.value(tuple[Secret, ...], "hunter2", ("a",))
     builder.value(dict[str, Secret], "hunter2", ("b",))
     assert [fault.reason for fault in builder.faults] == [

@@ -73,3 +73,41 @@ def test_every_key_of_a_file_has_a_line(tables):
 def test_windows_line_ends_are_line_ends():
     """A file from another system has the same lines."""
     assert lines_of("[a]\r\nx = [\r\n1]\r\ny = 1\r\n")[("a", "y")] == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a = """"""\nb = 1\n',
+        'a = """x"""""\nb = 1\n',
+        "a = ''''x'''''\nb = 1\n",
+        'a = """\\"""\n[no]\n"""\nb = 1\n',
+        'a = "\\\\"\nb = 1\n',
+        'a = "\\"[{#"\nb = 1\n',
+        "a = '[{\"#'\nb = 1\n",
+        'a = [ "]", \'"\' ] # [\nb = 1\n',
+        "'[' = { '#' = [ ] }\nb = 1\n",
+        'a = """x"" y "\n"""\nb = 1\n',
+        "a = '''\\'''\nb = 1\n",
+    ],
+)
+def test_what_looks_like_an_end_is_none(text):
+    """Quotes, brackets and signs of a comment within strings, and what an escape hides."""
+    tomllib.loads(text)
+    assert lines_of(text)["b",] == text.count("\n")
+
+
+def test_a_long_list_is_read_once():
+    """No part of it is read again with each line that follows: a piece for each key, the header and the last line."""
+    reads = []
+
+    def lines(count):
+        items = "".join(f'  "192.0.2.{number}", # a comment\n' for number in range(count))
+        return lines_of(f"[x]\nlist = [\n{items}]\nafter = 1\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        loads = tomllib.loads
+        patch.setattr(tomllib, "loads", lambda text: reads.append(len(text)) or loads(text))
+        found = lines(2000)
+    assert found["x", "after"] == 2004
+    assert len(reads) == 4

@@ -2,14 +2,19 @@
 
 import json
 import os
+import re
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rscollector.config import digests
+from rscollector.config.build import Unresolved
 from rscollector.config.load import load
 from rscollector.config.plan import plan
+from rscollector.config.secrets import content, read
 from rscollector.config.types import Config, Feed, Spec
 from rscollector.model.lifecycle import Policy, Revive
 
@@ -207,19 +212,26 @@ def secret(place):
     return f"[collector.rogue.a]\npassword = {{ {place} }}\n[collector.vip.b]\n"
 
 
+def text_of(spec):
+    """Return the text of a spec's secret, as its worker reads it."""
+    return read(spec.settings["password"], spec.variables).reveal()
+
+
 def test_secrets_come_from_files_environment_and_credentials(files, tmp_path, monkeypatch):
-    """The text is that of the place, without the newline that editors add."""
+    """The configuration has the place; the text that is read there has no newline, which editors and echo add."""
     (tmp_path / "hidden").write_text("from a file\n")
-    monkeypatch.setenv("HIDDEN", "from the environment")
+    monkeypatch.setenv("HIDDEN", "from the environment\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     for place, text in (
         (f'file = "{tmp_path}/hidden"', "from a file"),
         ('env = "HIDDEN"', "from the environment"),
         ('credential = "hidden"', "from a file"),
     ):
-        loaded, _ = files(secret(place))
-        assert loaded.config.specs[0].settings["password"] == {"value": text}
+        loaded, said = files(secret(place))
+        assert said == []
+        assert text_of(loaded.config.specs[0]) == text
         assert text not in repr(loaded)
+        assert "from a file" not in loaded.config.to_json()
 
 
 @pytest.mark.parametrize(
@@ -227,31 +239,91 @@ def test_secrets_come_from_files_environment_and_credentials(files, tmp_path, mo
     [
         ('file = "/no/such"', "the secret in /no/such cannot be read: No such file or directory"),
         ('env = "NO_SUCH"', "the environment variable NO_SUCH is not set"),
+        ('env = "EMPTY"', "the environment variable EMPTY is empty"),
         ('credential = "x"', "the credential 'x' is not there: systemd has passed none"),
     ],
 )
-def test_a_secret_that_cannot_be_read_is_its_collectors_problem(files, place, reason):
-    """The configuration is right, the other collectors run, and the reason is told."""
+def test_a_secret_that_cannot_be_read_is_its_collectors_problem(files, monkeypatch, place, reason):
+    """The configuration is right and `check` tells the reason; whoever opens the collector meets it too."""
+    monkeypatch.setenv("EMPTY", "\n")
     assert "CREDENTIALS_DIRECTORY" not in os.environ
     loaded, said = files(secret(place))
-    a, b = loaded.config.specs
-    assert (a.problem, b.problem) == (f"password: {reason}", "")
-    assert said == [f"rscollector.toml:1: collector.rogue.a: password: {reason}"]
+    assert said == [f"rscollector.toml:2: collector.rogue.a.password: {reason}"]
+    with pytest.raises(Unresolved, match=f"^{re.escape(reason)}$"):
+        text_of(loaded.config.specs[0])
 
 
-def test_a_secret_that_is_there_but_is_none_is_its_collectors_problem(files, tmp_path, monkeypatch):
-    """A directory, a file that is not UTF-8 and a credential of another service are told apart."""
-    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+NO_SECRETS = {
+    "binary": (b"\xff\xfe", "is not UTF-8"),
+    "marked": (b"\xef\xbb\xbfhunter2", "begins with a byte order mark: save it as UTF-8 without one"),
+    "empty": (b"", "is empty"),
+    "blank": (b"\r\n", "is empty"),
+    "long": (b"x" * 65537, "is longer than 64 KiB: is it the right file?"),
+    "absent": (None, "cannot be read: No such file or directory"),
+    "directory": (None, "cannot be read: Is a directory"),
+    "pipe": (None, "cannot be read: it is no regular file"),
+}
+
+
+@pytest.mark.parametrize("name", NO_SECRETS)
+def test_a_secret_that_is_there_but_is_none_is_its_collectors_problem(files, tmp_path, monkeypatch, name):
+    """What a file is that cannot hold a secret is told in words; nothing waits for a pipe."""
+    content, why = NO_SECRETS[name]
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    for place, why in (
-        (f'file = "{tmp_path}"', "cannot be read: Is a directory"),
-        ('credential = "binary"', "cannot be read: it is not UTF-8"),
-        ('credential = "other"', "cannot be read: No such file or directory"),
-    ):
+    for place in (f'file = "{tmp_path}/{name}"', f'credential = "{name}"'):
         loaded, said = files(secret(place))
-        assert [bool(spec.problem) for spec in loaded.config.specs] == [True, False]
-        assert len(said) == 1
-        assert said[0].endswith(why)
+        assert [each.partition("password: ")[2] for each in said] == [f"the secret in {name} {why}"]
+        with pytest.raises(Unresolved, match=f"{re.escape(why)}$"):
+            text_of(loaded.config.specs[0])
+
+
+def test_a_longest_secret_is_read_whole(files, tmp_path):
+    """64 KiB are what a secret may have."""
+    (tmp_path / "long").write_bytes(b"x" * 65536)
+    loaded, said = files(secret(f'file = "{tmp_path}/long"'))
+    assert said == []
+    assert text_of(loaded.config.specs[0]) == "x" * 65536
+
+
+def test_a_secret_whose_file_system_hangs_costs_itself_only(files, tmp_path, monkeypatch):
+    """The others are looked at, and the configuration is there in time."""
+    for name in ("well", "hung"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "password").write_text("hunter2")
+
+    def hang(where, variables):
+        if "hung" in where.name:
+            time.sleep(3600)
+        return content(where, variables)
+
+    monkeypatch.setattr(digests, "content", hang)
+    monkeypatch.setattr(digests, "_SECONDS", 1.0)
+    wanted = [
+        f"[collector.rogue.{name}]\npassword.file = '{tmp_path}/{name}/password'\n"
+        for name in ("hung", "well")
+    ]
+    loaded, said = files("".join(wanted))
+    why = "the secret in hung/password cannot be read: hung does not answer"
+    assert said == [f"rscollector.toml:2: collector.rogue.hung.password: {why}"]
+    hung, well = loaded.config.specs
+    monkeypatch.setattr(digests, "content", content)
+    again = files("".join(wanted))[0].config.specs
+    assert [each.digest for each in again][1] == well.digest
+    assert again[0].digest != hung.digest
+
+
+def test_a_digest_tells_nothing_without_the_agents_key(files, tmp_path, monkeypatch):
+    """Whoever sees it cannot try passwords until one fits."""
+    (tmp_path / "hidden").write_text("hunter2")
+    found = set()
+    for key in ("a", "b", "b"):
+        monkeypatch.setenv(digests.KEY, key)
+        found.add(files(secret(f'file = "{tmp_path}/hidden"'))[0].config.specs[0].digest)
+    assert len(found) == 2
 
 
 @pytest.mark.parametrize(
@@ -270,7 +342,7 @@ def test_a_secret_that_is_no_place_is_refused_without_being_shown(files, place):
 def test_a_plugin_that_cannot_be_imported_is_the_problem_of_its_instances(files):
     """Its settings cannot be checked, and the other collectors run."""
     loaded, said = files("[collector.broken.a]\nwhatever = 1\n[collector.vip.b]\n")
-    assert [bool(spec.problem) for spec in loaded.config.specs] == [True, False]
+    assert loaded.config.specs[0].settings == {"whatever": 1}
     assert said == [
         (
             "rscollector.toml:1: collector.broken.a: the plugin 'broken' (no_such_module:Nothing) cannot be imported: "
@@ -321,7 +393,7 @@ def test_a_plugin_that_is_none_is_the_problem_of_its_instances(files, plugins, n
     """Whatever is wrong with a plugin, each of its instances says so and the other collectors run."""
     loaded, said = files(f"[collector.{name}.a]\nwhatever = 1\n[collector.{name}.b]\n[collector.vip.c]\n")
     assert loaded.mistakes == ()
-    assert [bool(spec.problem) for spec in loaded.config.specs] == [True, True, False]
+    assert [spec.key for spec in loaded.config.specs] == [f"{name}.a".replace(".", "/"), f"{name}/b", "vip/c"]
     assert len(said) == 2
     for sentence, line in zip(said, ("1: collector.%s.a", "3: collector.%s.b"), strict=True):
         assert sentence.startswith(f"rscollector.toml:{line % name}: the plugin '{name}' {reason}")
@@ -333,12 +405,11 @@ def test_a_plugin_that_nobody_uses_is_not_imported(files, plugins):
 
 
 def test_the_digest_stays_with_what_does_not_matter(files, tmp_path):
-    """Neither the order of keys, nor the file, nor another collector, nor the secret's place restarts one."""
-    for name in ("hidden", "moved"):
-        (tmp_path / name).write_text("hunter2")
+    """Neither the order of keys, nor the file, nor another collector restarts one."""
+    (tmp_path / "hidden").write_text("hunter2")
     whole = f'[collector.rogue.a]\npassword = {{ file = "{tmp_path}/hidden" }}\ncount = 2\ninterval = "5s"\n'
     turned = (
-        f'[collector.rogue.a]\ninterval = "5000ms"\ncount = 2\npassword = {{ file = "{tmp_path}/moved" }}\n'
+        f'[collector.rogue.a]\ninterval = "5000ms"\ncount = 2\npassword = {{ file = "{tmp_path}/hidden" }}\n'
     )
 
     def digest(text, **others):
@@ -393,7 +464,7 @@ specs = st.builds(
     max_memory=st.integers(1, 2**40),
     worker=st.text(),
     sink=st.sampled_from(Feed),
-    problem=st.text(),
+    variables=st.dictionaries(st.text(), st.text()),
     digest=st.sampled_from("xy"),
 )
 
@@ -492,5 +563,5 @@ def test_what_an_editor_hides_in_conf_d_is_not_read(files, tmp_path):
 def test_a_plugin_that_ends_the_process_that_imports_it_is_its_own_problem(files):
     """`sys.exit` in a module is no way out: the others run."""
     loaded, said = files("[collector.leaving.a]\n[collector.vip.b]\n")
-    assert [bool(spec.problem) for spec in loaded.config.specs] == [True, False]
+    assert [spec.key for spec in loaded.config.specs] == ["leaving/a", "vip/b"]
     assert "cannot be imported: ImportError: it ends the process (3)" in said[0]

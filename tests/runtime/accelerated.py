@@ -79,6 +79,10 @@ class World:
     def leave(self, _key):
         """Leave its worker."""
 
+    def lines_dropped(self):
+        """Return that no line was dropped."""
+        return 0
+
     def pid(self, _key):
         """Return no process id."""
 

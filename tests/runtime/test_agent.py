@@ -13,6 +13,8 @@ import pytest
 from harness import alive, free_port, until
 from rogues import AGENT, TAME, rogue, runs
 
+PLUGINS = Path(__file__).parent.parent / "plugins"
+
 
 def test_the_agent_watches_itself_and_this_host(agent):
     """The two collectors that need no setting serve the agent's own processes and this host's addresses."""
@@ -63,6 +65,59 @@ def test_a_removed_collector_is_tried_again_by_a_reload(agent, tmp_path):
     started.reload()
     until(lambda: started.collector("rogue/bad")["up"])
     assert started.value("rscollector_collector_restarts_total", type="rogue", reason="misconfigured") == 1
+
+
+def test_an_attempt_looks_again_at_what_was_the_reason(agent, tmp_path):
+    """A password corrected in its file, and a plugin that is there now, are found without a reload."""
+    file, site = tmp_path / "password", tmp_path / "site"
+    info = site / "late-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rscollector.collectors]\nlate = late:Late\n")
+    soon = {"probation_misconfigured": '"200ms"', "probation_max": '"200ms"'}
+    started = agent(
+        AGENT + rogue("note", password=f"{{ file = '{file}' }}", **soon)
+        + rogue("note", kind="late", password="{ env = 'PASSWORD' }", **soon),
+        PYTHONPATH=f"{site}{os.pathsep}{PLUGINS}",
+        PASSWORD="hunter2",
+    )  # fmt: skip
+    until(lambda: started.state("rogue/bad") == "removed" == started.state("late/bad"))
+    reason = started.collector("rogue/bad")["reason"]
+    assert reason.startswith(
+        f"password: the secret in {file} cannot be read: No such file or directory; removed"
+    )
+    assert "No module named 'late'" in started.collector("late/bad")["reason"]
+    file.write_text("swordfish\n")
+    text = (PLUGINS / "rogue.py").read_text()
+    (site / "late.py").write_text(text.replace('"rogue_', '"late_').replace("Rogue", "Late"))
+    until(lambda: started.collector("rogue/bad")["up"] and started.collector("late/bad")["up"])
+    assert started.collector("rogue/bad")["notes"] == ["something is odd with ***"]
+    assert started.collector("late/bad")["notes"] == ["something is odd with ***"]
+    assert "reload" not in started.log
+
+
+def test_a_reload_notices_a_secret_that_was_changed(agent, tmp_path):
+    """Its collector is begun anew, and the others are left alone."""
+    file = tmp_path / "password"
+    file.write_text("swordfish")
+    started = agent(AGENT + TAME + rogue("fine", password=f"{{ file = '{file}' }}"))
+    until(lambda: started.collector("rogue/bad")["up"])
+    file.write_text("hunter2")
+    started.reload()
+    until(lambda: "reloaded: change rogue/bad; 1 kept" in started.log)
+    started.reload()
+    until(lambda: "reloaded: 2 kept" in started.log)
+
+
+def test_workers_do_not_see_the_environment_of_the_agent(agent):
+    """Only what is listed, and so nothing that the agent was given for others."""
+    secret = {"PASSWORD": "hunter2", "AWS_SECRET_ACCESS_KEY": "hunter3", "TZ": "Europe/Vienna"}
+    started = agent(AGENT + TAME + rogue("fine", password="{ env = 'PASSWORD' }"), **secret)
+    until(lambda: started.collector("rogue/bad")["up"])
+    for pid in started.family():
+        environment = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        assert "TZ=Europe/Vienna" in environment
+        assert not [each for each in environment if "hunter" in each]
 
 
 def test_a_secret_never_reaches_log_metrics_or_status(agent, tmp_path):
@@ -180,7 +235,7 @@ def test_a_collector_that_is_removed_in_the_middle_is_gone_in_time(agent):
         ('{"op":"values","seq":2,"values":[1]}\n', 5000, "more than the 4000 rows that were asked for"),
         ('{"op":"rows","seq":2,"rows":[1]}\n', 5000, "more than the 4000 rows that were asked for"),
         (
-            '{"op":"values","seq":2,"values":[1]}\n{"op":"done","seq":2,"layout":0,"memory":1,"notes":[]}\n',
+            '{"op":"values","seq":2,"values":[1]}\n{"op":"done","seq":2,"layout":0,"memory":1,"notes":[],"degraded":"","reason":""}\n',
             1,
             "1 values for a layout of 0 rows",
         ),

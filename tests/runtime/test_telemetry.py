@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from accelerated import World
 
 from rscollector.config.types import Common, Spec
 from rscollector.exposition.render import Format
@@ -16,10 +17,10 @@ NUMBER = Metric("x_n", Kind.GAUGE, "A number.")
 
 
 def spec(name):
-    """Return a collector that cannot be opened: it needs no worker."""
+    """Return a collector."""
     return Spec(
         type="x", name=name, interval=15.0, timeout=10.0, max_series=10, max_memory=1 << 28,
-        policy=Common().policy, settings={}, worker="local", problem="it is not there",
+        policy=Common().policy, settings={}, worker="local",
     )  # fmt: skip
 
 
@@ -28,6 +29,7 @@ def with_telemetry(act):
 
     async def main():
         supervisor = Supervisor("host", 100)
+        supervisor.bodies = World(supervisor, "misconfigured")
         return await act(supervisor, Telemetry(supervisor, Vitals(started=0.0)))
 
     return asyncio.run(main())
@@ -55,7 +57,7 @@ def test_every_collector_is_told_of_and_none_that_is_gone(kept):
         before = await told(telemetry)
         for name in names[1:]:
             supervisor.end(f"x/{name}")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         return before == names, await told(telemetry)
 
     assert with_telemetry(act) == (True, ["n0"])
@@ -67,7 +69,7 @@ def test_whatever_takes_samples_off_the_page_is_a_change(dropped):
 
     async def act(supervisor, _telemetry):
         supervisor.add(spec("a"))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         supervisor.store.commit("x/a", [("x_n", (), 1)], {"x_n": NUMBER}, limit=9, expires=1.0)
         before = supervisor.changes.since(0).number
         if dropped == "suspended":
@@ -84,7 +86,7 @@ def test_a_change_is_read_once():
 
     async def act(supervisor, telemetry):
         supervisor.add(spec("a"))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         await told(telemetry)
         since, asked = supervisor.changes.since, []
         supervisor.changes.since = lambda number: asked.append(number) or since(number)

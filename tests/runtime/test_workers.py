@@ -123,7 +123,7 @@ def test_a_secret_that_begins_with_another_is_masked_whole():
     """Of two secrets the longer one is replaced first."""
     secrets = Secrets()
     for secret in ("abcd", "abcdefgh", "abcdef"):
-        secrets.remembered({"value": secret})
+        secrets.read({"env": "X"}, {"X": secret})
     assert secrets.masked("with abcdefgh, abcdef and abcd") == "with ***, *** and ***"
 
 

@@ -76,7 +76,10 @@ def test_what_is_no_message_is_garbage(data, reason):
 
 
 MESSAGES = [
-    Open(1, "x/a", 10.0, "x", "a", "x:X", {"password": {"value": "s"}}, 15.0, 10.0, "db1", {"a": "b"}),
+    Open(
+        *(1, "x/a", 10.0, "x", "a", "x:X", {"password": {"env": "S"}}, {"S": "s"}, "runs"),
+        *(15.0, 10.0, "db1", {"a": "b"}),
+    ),
     Collect(2, "x/a", 0.5, 4000, 7),
     Run(1795208406, 7, [1, 2.5, "up"]),
     Done(2, 7, 1 << 24, ["a note"], "unavailable", "down"),

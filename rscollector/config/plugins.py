@@ -1,0 +1,129 @@
+"""What plugins make of the tables of their instances, each type in a child of its own.
+
+A plugin that hangs, crashes or ends the process when it is imported costs its own instances only. Their
+tables are passed on as they are: the worker that opens such an instance imports the plugin again, at each
+attempt.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from rscollector.config import registry
+from rscollector.config.build import Builder, Fault, KeyPath, plain, secrets_in
+from rscollector.config.environment import listed
+from rscollector.config.forked import Tell, forked
+from rscollector.config.secrets import Place, place, unread
+from rscollector.config.types import Common, Feed
+from rscollector.model.errors import Misconfigured, fence
+
+_SECONDS = 5.0
+
+
+class Asked(NamedTuple):
+    """A plugin's type and place, and the tables of its instances, each with its path."""
+
+    type: str
+    place: str
+    tables: dict[KeyPath, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a plugin made of a table: settings as plain values, and where the secrets in them are kept.
+
+    `faults` are mistakes in the table. `problem` says why the plugin could make nothing of it; then the
+    settings are the table, and the secrets whatever in it looks like one in the environment.
+    """
+
+    settings: dict[str, Any]
+    secrets: dict[KeyPath, Place]
+    faults: tuple[Fault, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """What a plugin declares, and what it made of the tables of its instances, by their paths.
+
+    Of one that could not be imported nothing is known: it is taken for one that needs a worker of its own,
+    and for a sink of runs, whose runs are kept until it can be.
+    """
+
+    local: bool = False
+    feed: Feed = Feed.RUNS
+    built: dict[KeyPath, Built] = field(default_factory=dict)
+
+
+def ask(plugins: Mapping[str, Asked]) -> dict[str, Plugin]:
+    """Ask each plugin, all at once, for five seconds at most."""
+    outcomes = forked({name: _Task(asked) for name, asked in plugins.items()}, _SECONDS)
+    return {name: _plugin(plugins[name], outcome.told, outcome.ended) for name, outcome in outcomes.items()}
+
+
+class _Task:
+    """Imports a plugin and builds the settings of its instances, in a child."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+
+    def __call__(self, tell: Tell) -> None:
+        for name in os.environ.keys() - listed(os.environ).keys():
+            del os.environ[name]
+        asked = self._asked
+        try:
+            plugin = registry.load(asked.type, asked.place)
+        except Misconfigured as error:
+            tell({"problem": str(error)})
+            return
+        tell({"local": bool(plugin.local), "feed": registry.feed_of(plugin).value})
+        for path, table in asked.tables.items():
+            tell(_built(plugin, path, table))
+
+
+def _built(plugin: type[Any], path: KeyPath, table: Mapping[str, Any]) -> dict[str, Any]:
+    builder, settings = Builder(unread), None
+    with fence() as caught:
+        settings = builder.table(plugin.Settings, table, path, beside=Common)
+    return {
+        "path": path,
+        "settings": plain(settings) or {},
+        "secrets": [(where, place(secret.place)) for where, secret in secrets_in(settings, path)],
+        "faults": builder.faults,
+        "problem": "".join(f"its settings are wrong: {type(each).__name__}: {each}" for each in caught),
+    }
+
+
+def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
+    """Read what a child has told; for the tables of which it has told nothing there is a reason."""
+    problem, doing = "", "when it was imported"
+    local, feed = False, Feed.RUNS
+    built: dict[KeyPath, Built] = {}
+    for each in told:
+        if "path" in each:
+            faults = tuple(Fault(tuple(path), reason) for path, reason in each["faults"])
+            secrets = {tuple(path): Place(*where) for path, where in each["secrets"]}
+            built[tuple(each["path"])] = Built(each["settings"], secrets, faults, each["problem"])
+        elif "feed" in each:
+            local, feed, doing = each["local"], Feed(each["feed"]), "when its settings were built"
+        else:
+            problem = each["problem"]
+    problem = problem or f"the plugin {asked.type!r} ({asked.place}) {ended} {doing}"
+    for path, table in asked.tables.items():
+        why = built[path].problem if path in built else problem
+        if why:
+            settings = json.loads(json.dumps(table, default=str))
+            built[path] = Built(settings, dict(_variables(settings, path)), problem=why)
+    return Plugin(local, feed, built)
+
+
+def _variables(table: object, path: KeyPath) -> Iterator[tuple[KeyPath, Place]]:
+    """Yield what may be a secret in the environment, which a worker does not see."""
+    if not isinstance(table, Mapping):
+        return
+    if table.keys() == {"env"} and isinstance(table["env"], str):
+        yield path, Place("env", table["env"])
+    for key, each in table.items():
+        yield from _variables(each, (*path, key))
