@@ -10,7 +10,7 @@
 clock that stands still until it is told to move, and answers commands instead of running them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rscollector.api import Collector, Context, Misconfigured, Sample, Unavailable
@@ -64,7 +64,7 @@ class FakeContext(Context):
         self.commands = dict(commands or {})
         self.ran: list[tuple[str, ...]] = []
 
-    def run(self, command: Sequence[str], *, limit: int = 1 << 20) -> bytes:
+    def run(self, command: Sequence[str], *, limit: int = 1 << 20, answers: Collection[int] = (0,)) -> bytes:  # noqa: ARG002
         """Return the answer that the test gave for this command."""
         self.ran.append(tuple(command))
         answer = self.commands.get(tuple(command), Misconfigured(f"cannot run {command[0]}: no such program"))

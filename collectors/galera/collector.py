@@ -97,6 +97,7 @@ class Galera(Collector[GaleraSettings]):
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Ask for status, settings and members."""
+        self._server.begin(context)
         settings = self._server.pairs(_SETTINGS)
         if settings.get("wsrep_provider", "none") in ("", "none"):
             where = self.settings.where

@@ -84,6 +84,8 @@ def catch_up(before: Reading, now: Reading) -> float | None:
     if now.queue == 0:
         return 0.0
     applied = now.committed - before.committed
+    if applied < 0:  # the node was begun anew between the two
+        return None
     received = applied + now.queue - before.queue
     if applied <= received:
         return math.inf

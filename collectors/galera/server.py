@@ -37,8 +37,8 @@ _WORLD = {
     CR.CR_SERVER_GONE_ERROR: "the server has closed the connection",
     CR.CR_SERVER_LOST: "the connection was lost during the query",
 }
-_SHARE = 0.8
-"""Share of a collect's time that the driver may wait, so that its own sentence comes before a kill."""
+_CLOSED = (CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 1927, 4031)
+"""Codes of a connection that was closed: while it was idle, if they come with the first question."""
 REFUSED = (1047, ER.TABLEACCESS_DENIED_ERROR, ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR)
 """Codes with which a node refuses an ordinary SELECT: it is not ready, or a grant is missing."""
 
@@ -51,26 +51,60 @@ class _Connection(pymysql.Connection):
             raise pymysql.err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, "no TLS")
         super()._request_authentication()  # type: ignore[misc]
 
+    def give(self, seconds: float) -> None:
+        """Give the next answer so much time; the driver knows of one time for all of them."""
+        self._read_timeout = self._write_timeout = seconds
+
 
 class Server:
-    """A connection to a server. Every method raises Misconfigured or Unavailable with a sentence."""
+    """A connection to a server. Every method raises Misconfigured or Unavailable with a sentence.
+
+    A server may close a connection that is idle for longer than its `wait_timeout`, and so may what is in
+    between: if that is found out by the first question of a collect, the connection is opened again.
+    """
 
     def __init__(self, settings: Any, context: Context) -> None:
         self.where = settings.where
-        _check_files(settings)
+        self._settings = settings
+        self.begin(context)
         try:
-            self._connection = _Connection(**_arguments(settings, context.collect_timeout * _SHARE))
+            self._connect()
         except (pymysql.err.Error, OSError) as error:
             raise self._translated(error) from error
-        self._do_not_wait()
 
-    def _do_not_wait(self) -> None:
-        """Have queries answered from what the node has, however far behind it is."""
-        try:
-            self.rows("SET SESSION wsrep_sync_wait = 0")
-        except Unavailable as error:
-            if not _is(error, ER.UNKNOWN_SYSTEM_VARIABLE):  # no Galera, which is for the collector to say
+    def begin(self, context: Context) -> None:
+        """Take note of a collect, whose time the questions share from now on."""
+        self._context = context
+        self._has_answered = False
+
+    def _connect(self) -> None:
+        _check_files(self._settings)
+        self._connection = _Connection(**_arguments(self._settings, self._context.budget()))
+        try:  # have queries answered from what the node has, however far behind it is
+            self._answer("SET SESSION wsrep_sync_wait = 0")
+        except pymysql.err.Error as error:
+            if error.args[:1] != (
+                ER.UNKNOWN_SYSTEM_VARIABLE,
+            ):  # no Galera, which is for the collector to say
                 raise
+
+    def _ask(self, statement: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._answer(statement)
+        except (pymysql.err.Error, OSError) as error:
+            if self._has_answered or not _is_closed(error):
+                raise
+        self.close()
+        self._connect()
+        return self._answer(statement)
+
+    def _answer(self, statement: str) -> list[tuple[Any, ...]]:
+        self._connection.give(self._context.budget())
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            rows = list(cursor.fetchall())
+        self._has_answered = True
+        return rows
 
     def pairs(self, statement: str) -> dict[str, str]:
         """Return the rows of a statement with two columns."""
@@ -79,18 +113,14 @@ class Server:
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return the rows of a statement."""
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(statement)
-                return list(cursor.fetchall())
+            return self._ask(statement)
         except (pymysql.err.Error, OSError) as error:
             raise self._translated(error) from error
 
     def optional(self, statement: str) -> tuple[list[tuple[Any, ...]], str]:
         """Return the rows of a statement that may be refused, and why it was."""
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(statement)
-                return list(cursor.fetchall()), ""
+            return self._ask(statement), ""
         except (pymysql.err.Error, OSError) as error:
             if isinstance(error, pymysql.err.Error) and error.args and error.args[0] in REFUSED:
                 return [], str(error.args[-1])
@@ -116,8 +146,12 @@ class Server:
         return Unavailable(f"{self.where}: {_WORLD.get(code, 'the server cannot be asked')} ({code}: {text})")
 
 
-def _is(error: Exception, code: int) -> bool:
-    return bool(error.__cause__ and error.__cause__.args[:1] == (code,))
+def _is_closed(error: Exception) -> bool:
+    """Tell whether the connection was closed, which a server that takes too long has not done."""
+    late = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
+    return not late and (
+        isinstance(error, ConnectionError) or error.args[:1] in [(code,) for code in _CLOSED]
+    )
 
 
 def _check_files(settings: Any) -> None:

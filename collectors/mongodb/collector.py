@@ -99,6 +99,7 @@ class MongoDB(Collector[MongoDBSettings]):
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Ask for the server's status, and for what it knows of its replica set or its cluster."""
+        self._server.begin(context)
         told = self._server.command("serverStatus", tcmalloc=0)  # metrics=0 would take `mem` away
         yield from status.samples(told)
         known: Mapping[str, Any] = {}

@@ -8,14 +8,16 @@ first: the driver would try a port that refuses until its time is over, and tell
 import datetime as dt
 import socket
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import pymongo
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
 from pymongo.errors import (
     ConfigurationError,
+    ExecutionTimeout,
     NetworkTimeout,
     OperationFailure,
     PyMongoError,
@@ -34,10 +36,10 @@ _OPERATOR = {
     AUTHENTICATION: "the user or the password is wrong, or the user is of another database (auth_database)",
 }
 _CREDENTIALS = ("username", "password", "authSource")
-_SHARE = 0.8
-"""Share of a collect's time that the driver may wait, so that its own sentence comes before a kill."""
-_SELECTION = 0.4
-"""Share in which it must have found the server; it looks in steps of half a second."""
+_OF_A_COLLECT = 0.9
+"""Share of a collect's time that an older driver may wait, so that its own sentence comes before a kill."""
+_SELECTION = 0.5
+"""Share of the budget in which the driver must have found the server; it looks in steps of half a second."""
 
 
 class Refused(Exception):
@@ -45,19 +47,38 @@ class Refused(Exception):
 
 
 class Server:
-    """A connection to a server. Every method raises Misconfigured or Unavailable with a sentence."""
+    """A connection to a server. Every method raises Misconfigured or Unavailable with a sentence.
+
+    What the driver waits for is bounded by what is left of the collect at each question, where the driver can
+    do that (PyMongo 4.2); with an older one the server bounds its own work, and each answer has the time that
+    was left when the connection was made. A connection that was closed while it was idle is opened again by
+    the driver.
+    """
 
     def __init__(self, settings: Any, context: Context) -> None:
         self.where = settings.where
-        self._seconds = context.collect_timeout * _SHARE
+        self.begin(context)
         self._client: Client | None = None
         self._knock(*settings.address)
-        self._arguments = _arguments(settings, context.collect_timeout)
+        self._arguments = _arguments(settings, min(context.budget(), context.collect_timeout * _OF_A_COLLECT))
         try:
             self._client = _client(self._arguments)
-            self._client.admin.command("ping")
+            with self._in_time(_SELECTION):
+                self._client.admin.command("ping")
         except (PyMongoError, OSError, ValueError) as error:
             raise self._failed(error) from error
+
+    def begin(self, context: Context) -> None:
+        """Take note of a collect, whose time the questions share from now on."""
+        self._context = context
+
+    def _in_time(self, share: float = 1.0) -> AbstractContextManager[None]:
+        within = getattr(pymongo, "timeout", None)
+        return within(share * self._context.budget()) if within else nullcontext()
+
+    @property
+    def _milliseconds(self) -> int:
+        return max(1, int(self._context.budget() * 1000))
 
     def command(self, name: str, **options: Any) -> Mapping[str, Any]:
         """Return the reply to a command to the database admin."""
@@ -67,9 +88,10 @@ class Server:
         self, name: str, refusals: tuple[int, ...], database: str = "admin", value: Any = 1, **options: Any
     ) -> tuple[Mapping[str, Any], int]:
         """Return the reply to a command and 0, or nothing and the code with which it was refused."""
-        milliseconds = int(self._seconds * 1000)
         try:
-            return self._connected[database].command(name, value, maxTimeMS=milliseconds, **options), 0
+            with self._in_time():
+                milliseconds = self._milliseconds
+                return self._connected[database].command(name, value, maxTimeMS=milliseconds, **options), 0
         except OperationFailure as error:
             if error.code in refusals:
                 return {}, int(error.code or 0)
@@ -85,7 +107,8 @@ class Server:
             found = oplog.find(condition, {"ts": 1, "wall": 1}, oplog_replay="ts" in condition).limit(1)
             if newest:
                 found = found.sort("$natural", -1)
-            return next(iter(found.max_time_ms(int(self._seconds * 1000))), None)
+            with self._in_time():
+                return next(iter(found.max_time_ms(self._milliseconds)), None)
         except OperationFailure as error:
             raise Refused(f"{error.code}: {_first(str(error))}") from error
         except (PyMongoError, OSError) as error:
@@ -104,7 +127,9 @@ class Server:
     def setting(self, name: str) -> Mapping[str, Any]:
         """Return a document of a sharded cluster's settings, an empty one where there is none."""
         try:
-            return self._connected["config"]["settings"].find_one({"_id": name}) or {}
+            settings = self._connected["config"]["settings"]
+            with self._in_time():
+                return settings.find_one({"_id": name}, max_time_ms=self._milliseconds) or {}
         except (PyMongoError, OSError) as error:
             raise self._failed(error) from error
 
@@ -124,7 +149,7 @@ class Server:
         """Say why a member that is asked as nobody knows no users at all, None if it should know them."""
         strange = {name: value for name, value in self._arguments.items() if name not in _CREDENTIALS}
         try:
-            with closing(_client(strange)) as client:
+            with closing(_client(strange)) as client, self._in_time(_SELECTION):
                 said = client.admin.command("isMaster")  # its name in every version
         except PyMongoError:
             return Unavailable(f"{self.where}: it knows no such user now, and does not say why")
@@ -137,7 +162,7 @@ class Server:
 
     def _knock(self, host: str, port: int) -> None:
         try:
-            socket.create_connection((host, port), timeout=self._seconds).close()
+            socket.create_connection((host, port), timeout=self._context.budget()).close()
         except TimeoutError as error:
             raise Unavailable(f"{self.where}: nothing answers there, not even with a refusal") from error
         except ConnectionError as error:
@@ -151,6 +176,8 @@ class Server:
         # The driver takes leave of the server, and looks for it if it is gone: not in our time.
         Thread(target=self.close, daemon=True).start()
         text = str(error).partition(", Timeout:")[0]
+        if isinstance(error, ExecutionTimeout):
+            return Unavailable(f"{self.where}: it did not answer in time ({_first(text)})")
         if isinstance(error, OperationFailure):
             return self._refused(error.code, _first(text))
         kind, sentence = _meaning(error, text)
@@ -195,12 +222,12 @@ def _client(arguments: Mapping[str, Any]) -> "Client":
 
 
 def _arguments(settings: Any, seconds: float) -> dict[str, Any]:
-    answer = int(seconds * _SHARE * 1000)
+    answer = max(1, int(seconds * 1000))
     given: dict[str, Any] = {
         "host": settings.uri or settings.host,
         "directConnection": True,
         "appname": "rscollector",
-        "serverSelectionTimeoutMS": int(seconds * _SELECTION * 1000),
+        "serverSelectionTimeoutMS": max(1, int(seconds * _SELECTION * 1000)),
         "connectTimeoutMS": answer,
         "socketTimeoutMS": answer,
         "heartbeatFrequencyMS": 60_000,  # we ask ourselves, and more often

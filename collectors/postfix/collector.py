@@ -111,9 +111,9 @@ def _must_be_there(root: Path) -> None:
 
 
 def _from_directories(spool: Spool, context: Context) -> dict[str, queues.Tally]:
-    half = context.remaining() / 2
+    half = context.budget() / 2
     now = time.time()
-    return {queue: spool.tally(queue, now, lambda: context.remaining() < half) for queue in queues.QUEUES}
+    return {queue: spool.tally(queue, now, lambda: context.budget() < half) for queue in queues.QUEUES}
 
 
 def _from_showq(path: str, context: Context) -> dict[str, queues.Tally]:

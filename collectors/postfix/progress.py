@@ -39,10 +39,10 @@ class Progress:
 
         Raises Misconfigured or Unavailable when the log cannot be read.
         """
-        half = context.remaining() / 2
+        half = context.budget() / 2
 
         def enough() -> bool:
-            return context.remaining() < half
+            return context.budget() < half
 
         if isinstance(self._source, Journal):
             self._read_journal(self._source, context, enough)

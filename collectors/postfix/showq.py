@@ -20,7 +20,7 @@ def listing(path: str, context: Context) -> Iterator[dict[str, str]]:
     Raises Misconfigured where this user may not connect, Unavailable where nobody answers, or not to the end.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(context.remaining())
+        connection.settimeout(context.budget())
         try:
             connection.connect(path)
         except PermissionError as error:
@@ -34,7 +34,7 @@ def listing(path: str, context: Context) -> Iterator[dict[str, str]]:
 
 def _received(connection: socket.socket, path: str, context: Context) -> Callable[[], bytes]:
     def more() -> bytes:
-        connection.settimeout(max(0.001, context.remaining()))
+        connection.settimeout(context.budget())
         try:
             return connection.recv(_CHUNK)
         except TimeoutError as error:

@@ -1,11 +1,14 @@
 """What a collector is told with each call: names, times, and the programs that it may run within them."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 
 from rscollector.api import programs
 from rscollector.model.errors import CollectError
+
+_MARGIN = 0.1
+_SHORTEST = 0.001
 
 
 class Context:
@@ -39,10 +42,19 @@ class Context:
         self.notes: list[str] = []
         self.degradation: CollectError | None = None
         self._deadline = clock() + timeout
+        self._margin = timeout * _MARGIN
 
     def remaining(self) -> float:
-        """Return the seconds until the agent kills this process: give it to every driver as its timeout."""
+        """Return the seconds until the agent kills this process."""
         return max(0.0, self._deadline - self.clock())
+
+    def budget(self) -> float:
+        """Return the seconds that the next call of a driver may take: give it to each as its timeout.
+
+        It is what is left of the collect without a tenth of the whole, in which the sentence about what took
+        so long comes before the kill; never zero, which many drivers take for "for ever".
+        """
+        return max(_SHORTEST, self._deadline - self._margin - self.clock())
 
     def note(self, sentence: str) -> None:
         """Tell the operator something about this collect that is no failure: `status` shows it."""
@@ -55,18 +67,18 @@ class Context:
         """
         self.degradation = error
 
-    def run(self, command: Sequence[str], *, limit: int = 1 << 20) -> bytes:
+    def run(self, command: Sequence[str], *, limit: int = 1 << 20, answers: Collection[int] = (0,)) -> bytes:
         """Run a program without a shell and return what it wrote to its standard output.
 
-        It is killed with its time, at the deadline, or when it writes more than `limit` bytes. Raises
-        Misconfigured when it cannot be started, Unavailable when it is killed or does not exit with 0.
+        It is killed when the budget is over, or when it writes more than `limit` bytes. Raises Misconfigured
+        when it cannot be started, Unavailable when it is killed or its exit status is none of `answers`.
         """
-        return programs.output(command, self.remaining, limit)
+        return programs.output(command, self.budget(), limit, answers)
 
     def lines(self, command: Sequence[str]) -> Generator[bytes, None, None]:
         """Run a program without a shell and yield the lines that it writes to its standard output.
 
-        It is killed at the deadline, or when the caller has enough of it and closes this. Raises as `run`
-        does; no line may be longer than a MiB.
+        It is killed when the budget is over, or when the caller has enough of it and closes this. Raises as
+        `run` does; no line may be longer than a MiB.
         """
-        return programs.lines(command, self.remaining)
+        return programs.lines(command, self.budget())

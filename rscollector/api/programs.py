@@ -1,11 +1,12 @@
 """Running a program, bounded: its time, its output and its life have an end that the caller has set.
 
-Whatever happens, the program is dead and reaped when the call is over: it has ended, or it was killed because
-its time was over, it wrote too much, or the caller wants no more. The kernel kills it when the process that
-has started it dies.
+A program is over when its process has ended, whoever else still has its output open. Whatever happens, it and
+all that it has left in its session are dead when the call is over: it has ended, or it was killed because its
+time was over, it wrote too much, or the caller wants no more. The kernel kills it when the process that has
+started it dies. It speaks English (`LC_ALL=C.UTF-8`).
 
-Raises Misconfigured for a program that cannot be started, and Unavailable for one that was killed or did not
-exit with 0, with the beginning of what it said on its standard error.
+Raises Misconfigured for a program that cannot be started, and Unavailable for one that was killed, or has an
+exit status that is no answer, with the beginning of what it said on its standard error.
 """
 
 import ctypes
@@ -13,8 +14,9 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import IO, cast
 
 from rscollector.model.errors import Misconfigured, Unavailable
@@ -24,26 +26,30 @@ _LONGEST = 1 << 20
 _COMPLAINT = 500
 
 
-def output(command: Sequence[str], remaining: Callable[[], float], limit: int) -> bytes:
-    """Run a program for as long as there is time `remaining`; return its output, of at most `limit` bytes."""
+def output(command: Sequence[str], seconds: float, limit: int, answers: Collection[int]) -> bytes:
+    """Run a program for so many seconds; return its output, of at most `limit` bytes.
+
+    `answers` are the exit statuses that are no failure.
+    """
+    until = time.monotonic() + seconds
     kept = bytearray()
-    with closing(_chunks(command, remaining)) as chunks:
+    with closing(_chunks(command, until, answers)) as chunks:
         for chunk in chunks:
             kept += chunk
             if len(kept) > limit:
                 raise Unavailable(f"{command[0]} wrote more than {limit} bytes, killed")
-            if not remaining():  # it may never stop to write
+            if time.monotonic() > until:  # it may never stop to write
                 raise _late(command[0])
     return bytes(kept)
 
 
-def lines(command: Sequence[str], remaining: Callable[[], float]) -> Generator[bytes, None, None]:
+def lines(command: Sequence[str], seconds: float) -> Generator[bytes, None, None]:
     """Run a program and yield the lines of its output as they come, in the end one that is not complete.
 
     What has been written when its time is over is yielded too: the caller says when it is enough.
     """
     rest = b""
-    with closing(_chunks(command, remaining)) as chunks:
+    with closing(_chunks(command, time.monotonic() + seconds, (0,))) as chunks:
         for chunk in chunks:
             *whole, rest = (rest + chunk).split(b"\n")
             yield from whole
@@ -53,35 +59,36 @@ def lines(command: Sequence[str], remaining: Callable[[], float]) -> Generator[b
         yield rest
 
 
-def _chunks(command: Sequence[str], remaining: Callable[[], float]) -> Generator[bytes, None, None]:
+def _chunks(command: Sequence[str], until: float, answers: Collection[int]) -> Generator[bytes, None, None]:
     """Yield the output of a program in pieces, as they come. Raises unless it ends in time, and well.
 
-    The output ends when nobody has it open any more, which a process that the program left behind may have.
-    Its standard error is read too, so that it never blocks on that, and only until the program has ended.
+    Its standard error is read too, so that it never blocks on that.
     """
     program, complaint = command[0], b""
     with _running(command) as (child, ended), selectors.DefaultSelector() as selector:
         written, said = cast(IO[bytes], child.stdout).fileno(), cast(IO[bytes], child.stderr).fileno()
         for source in (written, said, ended):
             selector.register(source, selectors.EVENT_READ)
-        awaited = {written, ended}
-        while awaited:
-            ready = selector.select(max(0.001, remaining()))
-            if not ready:
+        while (ready := _ready(selector, until)) != [ended]:  # it has ended, and nothing is left to be read
+            if written not in ready and time.monotonic() > until:
                 raise _late(program)
-            for key, _ in ready:
-                chunk = b"" if key.fd == ended else os.read(key.fd, _CHUNK)
-                if not chunk:
-                    selector.unregister(key.fd)
-                    awaited.discard(key.fd)
-                elif key.fd == said:
+            if ended in ready:
+                _kill(child)  # what it has left behind writes no more
+            for source in ready:
+                chunk = b"" if source == ended else os.read(source, _CHUNK)
+                if source == said:
                     complaint = (complaint + chunk)[:_COMPLAINT]
-                else:
+                elif chunk:
                     yield chunk
-        status = child.wait()
-    if status != 0:
+                if source != ended and not chunk:
+                    selector.unregister(source)
+    if child.returncode not in answers:
         reason = complaint.decode("utf-8", "replace").strip() or "it said nothing"
-        raise Unavailable(f"{program} failed ({_status(status)}): {reason}")
+        raise Unavailable(f"{program} failed ({_status(child.returncode)}): {reason}")
+
+
+def _ready(selector: selectors.BaseSelector, until: float) -> list[int]:
+    return [key.fd for key, _ in selector.select(max(0.001, until - time.monotonic()))]
 
 
 @contextmanager
@@ -93,6 +100,8 @@ def _running(command: Sequence[str]) -> Iterator[tuple["subprocess.Popen[bytes]"
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
             preexec_fn=_die_with_parent,  # noqa: PLW1509  it calls one function that was looked up before
         )
     except OSError as error:
@@ -105,7 +114,13 @@ def _running(command: Sequence[str]) -> Iterator[tuple["subprocess.Popen[bytes]"
             finally:
                 os.close(ended)
         finally:
-            child.kill()
+            _kill(child)
+
+
+def _kill(child: "subprocess.Popen[bytes]") -> None:
+    """Kill a program that is not reaped yet, and its group."""
+    with suppress(ProcessLookupError, PermissionError):  # it has changed its user
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _late(program: str) -> Unavailable:

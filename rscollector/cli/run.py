@@ -24,9 +24,10 @@ def run(given: argparse.Namespace) -> int:
     """Run the agent."""
     import asyncio
 
-    from rscollector.runtime.agent import Agent, CannotStart
+    from rscollector.runtime.agent import Agent, CannotStart, survive_harmless_signals
     from rscollector.runtime.logs import Log
 
+    survive_harmless_signals()
     path = given.config and given.config.absolute()  # the process that reads it runs in /
 
     async def agent(log: Log) -> None:

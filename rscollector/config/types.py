@@ -146,6 +146,14 @@ class Spec:
         """The instance's name in logs and on the status page: `type/name`."""
         return f"{self.type}/{self.name}"
 
+    @property
+    def expiry(self) -> float:
+        """The seconds after which samples are not shown, whatever the reason.
+
+        These are three intervals; where a run may take longer than one, the next good run has to come first.
+        """
+        return 2 * self.interval + max(self.interval, self.timeout)
+
 
 @dataclass(frozen=True, slots=True)
 class Config:

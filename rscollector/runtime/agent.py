@@ -11,7 +11,6 @@ the agent is gone within ten seconds whatever hangs.
 
 import asyncio
 import logging
-import resource
 import signal
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from rscollector.runtime.face import AgentFace
 from rscollector.runtime.heartbeat import Heartbeat
 from rscollector.runtime.logs import Log
 from rscollector.runtime.reload import reload
+from rscollector.runtime.room import room
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.systemd import Notifier
 from rscollector.runtime.telemetry import Telemetry
@@ -37,7 +37,8 @@ from rscollector.web.server import run as serve
 log = logging.getLogger("rscollector")
 
 _FIRST = asyncio.FIRST_COMPLETED
-_FILES = 65536
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+_HARMLESS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class CannotStart(Exception):
@@ -59,21 +60,22 @@ class Agent:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._vitals = Vitals(started=self._loop.time())
-        self._connections = Connections()
+        self._room = room()
+        self._connections = Connections(self._room.connections)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises CannotStart."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ENDING:
             self._loop.add_signal_handler(number, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         strays = Strays()
-        _raise_the_limit_of_files()
         configuring = asyncio.create_task(self._configure())
         await asyncio.wait({configuring, asyncio.create_task(self._stop.wait())}, return_when=_FIRST)
         if not configuring.done():
             configuring.cancel()  # the configuration's file system hangs, and we are told to stop
-            return
-        await self._watch(strays, configuring.result())
+        else:
+            await self._watch(strays, configuring.result())
+        _hold_signals()
 
     async def _configure(self) -> list[Listener]:
         read = await read_configuration(self._path)
@@ -94,7 +96,7 @@ class Agent:
     async def _watch(self, strays: Strays, listeners: list[Listener]) -> None:
         """Put the parts together and run them until the end."""
         config, vitals = self._vitals.config, self._vitals
-        self._supervisor = Supervisor(config.host, config.max_series_total)
+        self._supervisor = Supervisor(config.host, config.max_series_total, self._room)
         self._telemetry = Telemetry(self._supervisor, vitals)
         self._heartbeat = Heartbeat(self._supervisor, vitals, strays, self._beaten)
         face = AgentFace(self._supervisor, self._telemetry, vitals, self._heartbeat)
@@ -153,7 +155,15 @@ def _greet(config: Config) -> None:
     log.info("watching %d collectors (%s); metrics on %s", len(config.specs), files, where or "no port")
 
 
-def _raise_the_limit_of_files() -> None:
-    """A few hundred workers need more than the usual 1024; a million would slow programs that close all."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _FILES)), hard))
+def survive_harmless_signals() -> None:
+    """Do nothing at signals that end who has no handler, such as logrotate's USR1, or a HUP that comes early.
+
+    With handlers, and not ignored: what the agent starts would inherit that.
+    """
+    for number in _HARMLESS:
+        signal.signal(number, lambda *_: None)
+
+
+def _hold_signals() -> None:
+    """Let nothing that is sent from now on change how this process ends, which it does at once."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, *_HARMLESS})

@@ -16,6 +16,8 @@ from rscollector.exposition.validate import ROWS_PER_SERIES
 from rscollector.model.errors import FailureKind
 from rscollector.model.metrics import Metric, repaired
 from rscollector.runtime.births import Births
+from rscollector.runtime.renewals import Renewals
+from rscollector.runtime.room import Room
 from rscollector.runtime.worker_process import Death, Heard, Last, Question, WorkerProcess
 from rscollector.wire import LONGEST_NOTE, MOST_NOTES
 from rscollector.wire.layouts import Columns, Samples, rows
@@ -93,7 +95,7 @@ class _Body:
     spec: Spec
     worker: WorkerProcess | None = None
     deadline: asyncio.TimerHandle | None = None
-    losing: asyncio.Handle | None = None
+    telling: asyncio.Handle | None = None
     asked_at: float = 0
     layout: int = 0
     columns: Columns = field(default_factory=Columns)
@@ -108,8 +110,10 @@ class _Body:
 class Bodies:
     """The bodies by the collectors' keys, and the workers."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, room: Room | None = None) -> None:
         self._owner = owner
+        self._room = room
+        self._renewals = Renewals()
         self._loop = asyncio.get_running_loop()
         self._bodies: dict[str, _Body] = {}
         self._residents: dict[WorkerProcess, set[str]] = {}
@@ -128,8 +132,8 @@ class Bodies:
         """Forget a collector whose body is gone."""
         body = self._bodies.pop(key)
         body.disarm()
-        if body.losing:
-            body.losing.cancel()
+        if body.telling:
+            body.telling.cancel()
 
     def open(self, key: str, seq: int) -> None:
         """Open a collector in its worker, which is started if there is none."""
@@ -137,10 +141,14 @@ class Bodies:
         worker = self._taking_in.get(name)
         if worker and not worker.dying:
             self._enter(key, seq, worker)
-        else:
-            self.leave(key)  # the worker before is ending, and that end is no loss of its any more
-            self._expecting.setdefault(name, {})[key] = seq
-            self._births.ask(name)
+            return
+        self.leave(key)  # the worker before is ending, and that end is no loss of its any more
+        if why := self._is_full(name):
+            refused = Failed(seq, FailureKind.UNAVAILABLE, why, "")
+            self._soon(self._bodies[key], self._owner.failed, key, refused)
+            return
+        self._expecting.setdefault(name, {})[key] = seq
+        self._births.ask(name)
 
     def collect(self, key: str, seq: int, parcel: bytes = b"") -> None:
         """Ask an open collector for its samples."""
@@ -229,11 +237,24 @@ class Bodies:
         for key in self._expecting.pop(name, {}):
             self._lose_soon(self._bodies[key], Loss(f"cannot start a worker: {why}"))
 
+    def _is_full(self, name: str) -> str:
+        """Return why no worker of this name can be had beside those that there are, "" if one can."""
+        expected = self._expecting.keys() - {worker.name for worker in self._residents}
+        if not self._room or name in expected or len(self._residents) + len(expected) < self._room.workers:
+            return ""
+        return (
+            f"no room for another worker: {self._room.workers} fit into {self._room.why}; "
+            'raise that, or let collectors share one (isolation = "shared")'
+        )
+
     def _lose_soon(self, body: _Body, loss: Loss) -> None:
+        self._soon(body, self._owner.lost, body.spec.key, loss)
+
+    def _soon(self, body: _Body, tell: Callable[..., None], *told: object) -> None:
         """Tell the owner in the next turn of the loop, since it is in the midst of something now."""
-        if body.losing:
-            body.losing.cancel()
-        body.losing = self._loop.call_soon(self._owner.lost, body.spec.key, loss)
+        if body.telling:
+            body.telling.cancel()
+        body.telling = self._loop.call_soon(tell, *told)
 
     def _withdraw(self, key: str, name: str) -> None:
         expecting = self._expecting.get(name, {})
@@ -294,11 +315,16 @@ class Bodies:
         """Have all collectors leave a worker that has grown too large; busy ones do it when done."""
         retired = self._taking_in.get(worker.name) is not worker
         limit = max((self._bodies[each].spec.max_memory for each in self._residents[worker]), default=memory)
-        if memory <= limit and not retired:
-            return
+        fresh, worker.is_fresh = worker.is_fresh, False
         if not retired:
-            del self._taking_in[worker.name]
+            if memory <= limit:
+                return
             grown = f"uses {memory >> 20} MiB, more than max_memory = {limit >> 20} MiB"
+            if fresh and self._renewals.is_news(worker.name, limit):
+                log.warning("%s: its worker %s, after its first run: that is too small", worker.name, grown)
+            if fresh or not self._renewals.is_due(worker.name, self._loop.time()):
+                return
+            del self._taking_in[worker.name]
             log.warning("%s: its worker %s; it is renewed between two ticks", worker.name, grown)
         for each in sorted(self._residents[worker]):
             self._owner.outgrown(each)

@@ -57,7 +57,11 @@ class Heartbeat:
         self._end_strays()
 
     def _end_strays(self) -> None:
-        strays = sorted(self._strays.end())
+        try:
+            strays = sorted(self._strays.end())
+        except OSError as error:  # no descriptor is left to look for them
+            log.warning("cannot look for what workers leave behind: %s", error.strerror)
+            return
         if strays and strays != self._immortal:  # those that cannot be killed are told once
             log.warning("killed what workers have left behind: %s", ", ".join(strays))
         self._immortal = strays

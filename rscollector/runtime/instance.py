@@ -22,7 +22,8 @@ RESULTS = (SUCCESS, *(trouble.value for trouble in Trouble if trouble is not Tro
 class Instance:
     """A configured collector. The supervisor owns it.
 
-    Times are the loop's, `last_success` is Unix time. `rows` are those of the run that is being committed.
+    Times are the loop's, `last_success` is Unix time; `duration` is of the last successful run. `rows` are
+    those of the run that is being committed.
     """
 
     spec: Spec
@@ -34,6 +35,7 @@ class Instance:
 
     duration: float | None = None
     lateness: float | None = None
+    succeeded_at: float | None = None
     last_success: float | None = None
     missed: int = 0
     skipped: int = 0
@@ -80,10 +82,10 @@ class Instance:
         """Say why it is where it is and what happens next; "" when all is well."""
         return sentence(self.machine, self.spec.policy, now)
 
-    def succeeded(self, wall: float) -> None:
-        """Count a successful run."""
+    def succeeded(self, now: float, wall: float) -> None:
+        """Count a successful run that has ended now."""
         self.results[SUCCESS] += 1
-        self.last_success = wall
+        self.succeeded_at, self.last_success = now, wall
 
     def forget_retry(self) -> None:
         """Cancel the retry."""

@@ -9,8 +9,9 @@ import logging
 import logging.handlers
 import os
 import queue
-import sys
+import signal
 import threading
+from contextlib import suppress
 
 from rscollector.wire.priorities import Priorities
 
@@ -32,17 +33,17 @@ class _Dropping(logging.handlers.QueueHandler):
 class Log:
     """The agent's log. `close` waits a little for the last lines; a log that is stuck is left behind."""
 
-    def __init__(self, level: int = logging.INFO) -> None:
+    def __init__(self, level: int = logging.INFO, output: int = 2) -> None:
         records: queue.Queue[logging.LogRecord | None] = queue.Queue(_QUEUE)
-        writer = logging.StreamHandler(sys.stderr)
-        writer.setFormatter(
+        formatter = (
             Priorities("%(message)s")
             if under_journal()
             else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
         )
         self._handler = _Dropping(records)
         self._records = records
-        self._thread = threading.Thread(target=_write, args=(records, writer), name="log", daemon=True)
+        how = (records, formatter, output)
+        self._thread = threading.Thread(target=_write, args=how, name="log", daemon=True)
         self._thread.start()
         for name in ("rscollector", "asyncio"):
             logger = logging.getLogger(name)
@@ -64,9 +65,16 @@ class Log:
         self._thread.join(timeout)
 
 
-def _write(records: "queue.Queue[logging.LogRecord | None]", writer: logging.Handler) -> None:
+def _write(
+    records: "queue.Queue[logging.LogRecord | None]", formatter: logging.Formatter, output: int
+) -> None:
+    """Write lines to the descriptor itself: who waits in there holds no lock that the end would wait for."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the main thread
     while (record := records.get()) is not None:
-        writer.handle(record)
+        data = f"{formatter.format(record)}\n".encode("utf-8", "backslashreplace")
+        with suppress(OSError):  # nobody reads it any more
+            while data:
+                data = data[os.write(output, data) :]
 
 
 def under_journal() -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rscollector.config.plan import plan
@@ -29,9 +30,11 @@ def apply(read: Read, supervisor: Supervisor, vitals: Vitals) -> None:
         log.error("reload failed: %d mistakes; the configuration before it stays in use", count)
         return
     vitals.reloaded_at = time.time()
-    before, vitals.config = vitals.config, read.config
-    if (read.config.listen, read.config.host) != (before.listen, before.host):
-        log.warning("web.listen and agent.host change only with a restart; the old ones stay")
+    listen = vitals.config.listen
+    if read.config.listen != listen:
+        where = ", ".join(listen) or "no port"
+        log.warning("web.listen changes only with a restart; the agent still listens on %s", where)
+    vitals.config = replace(read.config, listen=listen)
     _change(read.config, supervisor)
 
 

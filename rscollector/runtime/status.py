@@ -5,7 +5,6 @@ is and what happens next, "" when all is well. Times ending in `_seconds` are du
 """
 
 import os
-import time
 from typing import Any
 
 import rscollector
@@ -38,7 +37,7 @@ def status(supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]
 
 def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[str, Any]:
     machine, spec = instance.machine, instance.spec
-    ago = None if instance.last_success is None else round(time.time() - instance.last_success, 3)
+    ago = None if instance.succeeded_at is None else round(now - instance.succeeded_at, 3)
     return {
         "type": spec.type,
         "name": spec.name,
@@ -57,5 +56,5 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
         "worker": spec.worker,
         "worker_pid": supervisor.bodies.pid(instance.key),
         "last_stack": instance.stack,
-        "notes": list(instance.notes) if supervisor.up(instance) else [],
+        "notes": list(instance.notes) if instance.key in supervisor.store else [],
     }

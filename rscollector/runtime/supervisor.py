@@ -42,17 +42,17 @@ from rscollector.model.events import (
 from rscollector.model.lifecycle import Machine, State
 from rscollector.model.metrics import Metric, Sample, repaired
 from rscollector.model.schedule import Due
+from rscollector.model.settings import humanized
 from rscollector.runtime import reports
 from rscollector.runtime.bodies import Bodies, Loss, Run
 from rscollector.runtime.changes import Changes
 from rscollector.runtime.deliveries import Deliveries
 from rscollector.runtime.instance import Instance
+from rscollector.runtime.room import Room
 from rscollector.runtime.ticks import Ticks
 from rscollector.wire import messages
 
 log = logging.getLogger("rscollector")
-
-_EXPIRY = 3  # intervals after which samples are not shown, whatever the reason
 
 
 class Supervisor:
@@ -61,10 +61,10 @@ class Supervisor:
     For sinks, `own` gives what the agent tells of a collector, or of itself.
     """
 
-    def __init__(self, host: str, max_series: int) -> None:
+    def __init__(self, host: str, max_series: int, room: Room | None = None) -> None:
         self.instances: dict[str, Instance] = {}
         self.store = Store(max_series)
-        self.bodies = Bodies(self)
+        self.bodies = Bodies(self, room)
         self.deliveries = Deliveries(self)
         self.ticks = Ticks(host, self._tick)
         self.changes = Changes()
@@ -107,7 +107,8 @@ class Supervisor:
         """Take samples out of the exposition that are too old to be believed."""
         for key in self.store.expire(now):
             self.changes.note(key)
-            log.warning("%s: its samples are older than %d intervals and are shown no more", key, _EXPIRY)
+            told = humanized(self.instances[key].spec.expiry)
+            log.warning("%s: its samples are older than %s and are shown no more", key, told)
 
     def drop_all_samples(self) -> None:
         """Take everything out of the exposition: it is from before a suspend."""
@@ -191,13 +192,13 @@ class Supervisor:
     def _commit(self, instance: Instance) -> None:
         spec = instance.spec
         rows, instance.rows = instance.rows, ()
-        expires = self._loop.time() + _EXPIRY * spec.interval
+        expires = self._loop.time() + spec.expiry
         accepted = self.store.commit(
             spec.key, rows, instance.declared, limit=spec.max_series, expires=expires
         )
         instance.dropped.update(accepted.dropped)
         if not instance.machine.degraded:
-            instance.succeeded(time.time())
+            instance.succeeded(self._loop.time(), time.time())
         self.samples += accepted.samples
         reports.dropped(instance, accepted)
         self.deliveries.hand_on(spec.key, accepted)
@@ -228,7 +229,9 @@ class Supervisor:
         """Take a run, unless nobody waits for it any more."""
         instance = self.instances[key]
         if instance.awaits(run.seq):
-            instance.rows, instance.notes, instance.duration = run.rows, run.notes, run.duration
+            instance.rows, instance.notes = run.rows, run.notes
+            if run.degraded is None:
+                instance.duration = run.duration
             self.deliveries.confirm(key)
         self._dispatch(instance, Done(self._loop.time(), run.seq, run.degraded, run.reason))
 

@@ -93,11 +93,15 @@ class Owner(Protocol):
 
 
 class WorkerProcess(asyncio.Protocol):
-    """One worker. Made by `start`; `death` is how it ended, once its process has been reaped."""
+    """One worker. Made by `start`; `death` is how it ended, once its process has been reaped.
+
+    It `is_fresh` until its first collector has collected.
+    """
 
     def __init__(self, name: str, owner: Owner) -> None:
         self.name = name
         self.death: Death | None = None
+        self.is_fresh = True
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Question] = deque()

@@ -73,7 +73,7 @@ class Pushgateway(PageSink[PushgatewaySettings]):
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Push the page."""
-        self._ask("PUT", context.remaining() * 0.8, self._page)
+        self._ask("PUT", context.budget(), self._page)
         self._pushes += 1
         yield PUSHES(self._pushes)
         yield SIZE(len(self._page))

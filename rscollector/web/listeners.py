@@ -8,6 +8,7 @@ milliseconds), and each has an absolute end, whatever its client reads or does n
 import asyncio
 import errno
 import os
+import select
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 
 from rscollector.model.settings import Listen
 
-MAX_CONNECTIONS = 1024  # with 256, of 500 scrapes at once some were turned away on a busy host
 LIFETIME = 15.0  # five seconds for a request, ten for its response
 _BACKLOG = 128
 
@@ -25,26 +25,37 @@ class CannotListen(Exception):
 
 
 class Connections:
-    """The open connections, the oldest first."""
+    """The open connections, the oldest first; there may be so many of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 1024) -> None:
         self.evicted = 0
+        self._most = most
+        self._ending = 0  # those that had to go and have a descriptor still
         self._open: dict[int, _Connection] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def opened(self, connection: "_Connection") -> None:
-        """Take note of a new connection; when there are too many, the oldest has to go."""
-        if len(self._open) >= MAX_CONNECTIONS:
+    def is_full(self) -> bool:
+        """Tell whether no more may be accepted."""
+        return len(self._open) + self._ending >= self._most
+
+    def make_room(self) -> None:
+        """Have the oldest one go, if none is about to; its descriptor is free when asyncio has closed it."""
+        if self._open and not self._ending:
             self.evicted += 1
+            self._ending += 1
             self._open.pop(next(iter(self._open))).cut()
+
+    def opened(self, connection: "_Connection") -> None:
+        """Take note of a new connection."""
         self._open[id(connection)] = connection
         connection.end = asyncio.get_running_loop().call_later(LIFETIME, connection.cut)
 
     def closed(self, connection: "_Connection") -> None:
         """Forget a connection."""
-        self._open.pop(id(connection), None)
+        if self._open.pop(id(connection), None) is None:
+            self._ending -= 1
         connection.end.cancel()
 
     def cut_all(self) -> None:
@@ -79,12 +90,21 @@ class Listener(socket.socket):
     connections: Connections
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection."""
+        """Accept a connection. Raises BlockingIOError while there is none, or no room for one."""
+        if self.connections.is_full():
+            if self._is_waited_for():
+                self.connections.make_room()
+            raise BlockingIOError
         accepted, address = super().accept()
         connection = _Connection(accepted.family, accepted.type, accepted.proto, accepted.detach())
         connection.connections = self.connections
         self.connections.opened(connection)
         return connection, address
+
+    def _is_waited_for(self) -> bool:
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        return bool(poll.poll(0))
 
 
 def listen(addresses: Sequence[str], connections: Connections) -> list[Listener]:

@@ -31,6 +31,9 @@ class RecordedServer:
         self.members = members
         self.refusal = refusal
 
+    def begin(self, _context):
+        """Take note of a collect."""
+
     def pairs(self, statement):
         """Return status or settings."""
         return self.status if "STATUS" in statement else self.settings

@@ -98,13 +98,16 @@ def test_a_server_without_a_free_connection_says_so(collect, cluster):
 
 
 class Relay:
-    """Passes bytes between clients and a server; `cut` lets it drop a connection when the next query comes."""
+    """Passes bytes between clients and a server.
+
+    At a query that has the text `cut` it drops the connection; one that has the text `hold` goes nowhere.
+    """
 
     def __init__(self, port):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._target = port
-        self.cut = threading.Event()
+        self.cut = self.hold = b""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -118,12 +121,13 @@ class Relay:
     def _pass(self, source, target, queries):
         with suppress(OSError), source, target:
             while data := source.recv(65536):
-                if queries and self.cut.is_set():
-                    self.cut.clear()
+                if queries and self.cut and self.cut in data:
+                    self.cut = b""
                     source.shutdown(socket.SHUT_RDWR)
                     target.shutdown(socket.SHUT_RDWR)
                     return
-                target.sendall(data)
+                if not (queries and self.hold and self.hold in data):
+                    target.sendall(data)
             target.shutdown(socket.SHUT_RDWR)
 
     def close(self):
@@ -137,11 +141,47 @@ def test_a_server_that_is_gone_during_the_query_is_connected_to_again(agent, clu
     through = section(cluster.nodes[0], port=relay.port)
     started = agent(AGENT.format(listen="") + through, GALERA=PASSWORD)
     until(lambda: started.collector("galera/n1")["up"])
-    relay.cut.set()
+    relay.cut = b"STATUS"  # the second question: the first one was answered
     until(lambda: started.value("rscollector_collector_runs_total", type="galera", result="unavailable") == 1)
     until(lambda: started.collector("galera/n1")["up"])
     relay.close()
     until(lambda: "the connection was lost during the query (2013" in started.log)
+
+
+def test_a_connection_that_was_closed_while_it_was_idle_is_opened_again(agent, cluster):
+    """By the server's own `wait_timeout`, at each tick, and by what is in between: no collect fails for that."""
+    relay = Relay(cluster.nodes[1].port)
+    cluster.nodes[0].query("SET GLOBAL wait_timeout = 1")
+    slow = AGENT.format(listen="").replace('interval = "1s"', 'interval = "1500ms"')
+    nodes = section(cluster.nodes[0]) + section(cluster.nodes[1], "cut", port=relay.port)
+    started = agent(slow + nodes, GALERA=PASSWORD)
+    runs = "rscollector_collector_runs_total"
+    until(lambda: started.value(runs, name="cut", type="galera", result="success"))
+    relay.cut = b"SHOW GLOBAL VARIABLES"
+    until(
+        lambda: all(
+            (started.value(runs, name=name, type="galera", result="success") or 0) >= 5
+            for name in ("n1", "cut")
+        )
+    )
+    for name in ("n1", "cut"):
+        for result in ("unavailable", "bug", "misconfigured", "hang"):
+            assert started.value(runs, name=name, type="galera", result=result) == 0
+    assert not relay.cut
+    relay.close()
+    cluster.nodes[0].query("SET GLOBAL wait_timeout = 28800")
+
+
+def test_a_server_that_stops_between_two_questions_is_told_of_before_the_kill(agent, cluster):
+    """Each question has what is left of the collect: together they do not take longer than one of them may."""
+    relay = Relay(cluster.nodes[0].port)
+    started = agent(AGENT.format(listen="") + section(cluster.nodes[0], port=relay.port), GALERA=PASSWORD)
+    until(lambda: started.collector("galera/n1")["up"])
+    relay.hold = b"STATUS"
+    until(lambda: started.value("rscollector_collector_runs_total", type="galera", result="unavailable") == 1)
+    assert started.value("rscollector_collector_runs_total", type="galera", result="hang") == 0
+    until(lambda: "timed out" in started.log)
+    relay.close()
 
 
 def test_a_plain_mariadb_is_misconfigured_in_one_sentence(collect, plain):

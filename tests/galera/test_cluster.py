@@ -186,16 +186,22 @@ def test_a_desynchronised_node_is_no_failure(watching, cluster):
 
 def test_a_server_that_has_queries_wait_for_the_cluster_does_not_hold_up_its_collector(watching, cluster):
     """With wsrep_sync_wait, who reads waits until all is applied, which a read lock prevents."""
-    node, restarts = cluster.nodes[1], "rscollector_collector_restarts_total"
-    before = watching.agent.value(restarts, type="galera", name="n2", reason="unavailable")
-    theirs = node.query(f"SELECT id FROM information_schema.processlist WHERE user = '{USER}'")
-    node.query("SET GLOBAL wsrep_sync_wait=15")
+    node = cluster.nodes[1]
     with node.connect() as connection, connection.cursor() as cursor:
+
+        def theirs():
+            cursor.execute(f"SELECT id FROM information_schema.processlist WHERE user = '{USER}'")
+            return {number for (number,) in cursor.fetchall()}
+
+        node.query("SET GLOBAL wsrep_sync_wait=15")
         cursor.execute("FLUSH TABLES WITH READ LOCK")
         cluster.nodes[0].query("CREATE DATABASE waits")
-        for (number,) in theirs:
-            node.query(f"KILL {number}")
-        until(lambda: watching.agent.value(restarts, type="galera", name="n2", reason="unavailable") > before)
+        before = theirs()
+        for number in before:
+            cursor.execute(f"KILL {number}")
+        until(
+            lambda: theirs() - before
+        )  # it is connected to anew, whatever the server says that it should wait for
         until(lambda: watching.up("n2"))
         assert watching.seen("n2") == ("primary", "donor_desynced", 3)
     cluster.nodes[0].query("DROP DATABASE waits")

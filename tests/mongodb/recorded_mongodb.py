@@ -35,6 +35,9 @@ class RecordedServer:
         self.refused = refused or {}
         self.settings = {}
 
+    def begin(self, _context):
+        """Take note of a collect."""
+
     def command(self, name, **options):
         """Return a reply."""
         return self.replies[name]

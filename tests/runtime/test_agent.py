@@ -1,16 +1,21 @@
 """A real agent with real workers: what it does when a collector does what it should not."""
 
+import fcntl
 import json
 import os
 import re
 import signal
 import socket
+import subprocess
+import sys
+import termios
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from harness import alive, free_port, until
+from harness import alive, children, free_port, until
 from rogues import AGENT, TAME, rogue, runs
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
@@ -340,15 +345,21 @@ def test_samples_leave_the_page_when_the_collector_fails(agent, tmp_path):
 
 
 def test_samples_leave_the_page_after_three_intervals_without_new_ones(agent):
-    """A collector that takes very long, and fails in nothing, does not keep its old samples shown."""
-    slow = rogue("slow", first=1, count=60, interval='"1s"', timeout='"2m"')
-    started = agent(AGENT + slow + TAME)
-    until(
-        lambda: started.state("rogue/bad") == "collecting" and started.value("rogue_runs_total", name="bad")
-    )
-    until(lambda: "rogue/bad: its samples are older than 3 intervals" in started.log, timeout=25)
-    assert started.value("rogue_runs_total", name="bad") is None
-    assert started.state("rogue/bad") == "collecting"
+    """Who waits for a neighbour that takes very long, and fails in nothing, does not keep its old samples shown."""
+    slow = rogue("slow", "slow", "tame", first=1, count=60, timeout='"2m"')
+    started = agent(AGENT + rogue("fine", "waits", "tame", interval='"1s"', timeout='"1s"') + slow)
+    until(lambda: "tame/waits: its samples are older than 3 s and are shown no more" in started.log)
+    assert started.value("tame_runs_total", name="waits") is None
+    assert started.state("tame/waits") == "collecting"
+    assert started.value("tame_runs_total", name="slow") == 1
+
+
+def test_samples_of_good_runs_stay_on_the_page_however_long_these_take(agent):
+    """A timeout may be longer than three intervals: then the samples wait for the next run."""
+    started = agent(AGENT + rogue("slow", first=1, count=1, timeout='"5s"'))
+    until(lambda: started.value("rogue_runs_total", name="bad"))
+    until(lambda: started.value("rogue_runs_total", name="bad") >= 4)  # three runs of five intervals each
+    assert "shown no more" not in started.log
 
 
 def test_a_reload_changes_how_many_series_there_may_be(agent):
@@ -561,6 +572,112 @@ def test_under_the_journal_each_line_has_its_priority(agent):
     started = agent(AGENT + rogue("unavailable"), prefix=("sh", "-c", as_journal, "sh"))
     until(lambda: runs(started, "unavailable") >= 1)
     until(lambda: "\n<4>rogue/bad: the server does not like us; retry in " in started.log)
+
+
+def test_signals_that_are_not_for_it_do_not_end_it(agent):
+    """A storm of them while it runs, and until its last moment: then it ends as it was told."""
+    harmless = [
+        signal.SIGHUP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGPIPE,
+        signal.SIGCHLD,
+        signal.SIGWINCH,
+    ]
+    started = agent(AGENT + TAME)
+    for number in harmless:
+        started.process.send_signal(number)
+    until(lambda: "reloaded" in started.log)
+    assert started.collector("tame/good")["state"] in ("idle", "collecting")
+    started.process.terminate()
+    while started.process.poll() is None:
+        for number in (*harmless, signal.SIGTERM, signal.SIGINT):
+            started.process.send_signal(number)
+        time.sleep(0.001)
+    assert started.process.returncode == 0
+
+
+def test_a_log_that_nobody_reads_does_not_keep_it_from_ending(agent, tmp_path):
+    """Its standard error is a pipe that is full: TERM ends it as ever."""
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    (tmp_path / "c.toml").write_text(AGENT + TAME + rogue("print", count=5000))
+    command = [sys.executable, "-m", "rscollector.cli.main", "run", "-v", "-c", str(tmp_path / "c.toml")]
+    own = {"RUNTIME_DIRECTORY": str(tmp_path / "run"), "PYTHONPATH": str(PLUGINS)}
+    process = subprocess.Popen(command, stderr=write, stdout=write, env={**os.environ, **own})
+    os.close(write)
+    waiting = bytearray(4)
+    until(
+        lambda: (
+            fcntl.ioctl(read, termios.FIONREAD, waiting) == 0
+            and int.from_bytes(waiting, sys.byteorder) >= 4000
+        )
+    )
+    until(lambda: len(children(process.pid)) == 2)
+    process.terminate()
+    try:
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(read)
+
+
+def test_workers_for_which_there_is_no_room_are_refused_in_a_sentence(agent):
+    """The others run, and when one of them ends there is room for the next."""
+    few = "".join(rogue("fine", name) for name in "abc")
+    started = agent(AGENT + few + TAME, prefix=("prlimit", "--nofile=104:104"))
+    until(lambda: sum(each["up"] for each in started.status()["collectors"]) == 3)
+    refused = next(each for each in started.status()["collectors"] if not each["up"])
+    assert refused["reason"].startswith(
+        "no room for another worker: 3 fit into 104 open files (LimitNOFILE=); raise that, or let collectors "
+        'share one (isolation = "shared")'
+    )
+    started.reload(AGENT + TAME + rogue("fine", "a") + rogue("fine", "d"))
+    until(lambda: [each["up"] for each in started.status()["collectors"]] == [True] * 3)
+
+
+def test_clients_that_hold_all_connections_take_no_descriptor_from_the_agent(agent, tmp_path):
+    """It beats, and reads its configuration again, and serves who comes next."""
+    port, path = free_port(), tmp_path / "notify"
+    toml = AGENT.replace("listen = []", f'listen = ["127.0.0.1:{port}"]')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, ExitStack() as held:
+        systemd.bind(str(path))
+        systemd.setblocking(False)
+        started = agent(toml + TAME, prefix=("prlimit", "--nofile=200:200"), NOTIFY_SOCKET=str(path))
+        for _ in range(500):
+            held.enter_context(socket.create_connection(("127.0.0.1", port)))
+        started.reload(toml + TAME + rogue("fine"))
+        until(lambda: started.collector("rogue/bad")["up"])
+        until(lambda: systemd.recv(10_000) == b"READY=1")
+        assert "Too many open files" not in started.log
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as page:
+            assert page.status == 200
+
+
+def test_a_worker_that_is_too_large_from_the_beginning_is_not_renewed_again_and_again(agent):
+    """The limit is what is wrong: the log says so, and the collector goes on."""
+    started = agent(AGENT + TAME + rogue("fine", max_memory='"1M"'))
+    until(lambda: (started.value("rogue_runs_total", name="bad") or 0) >= 12)  # the second worker's
+    assert started.value("rscollector_collector_restarts_total", type="rogue", reason="memory") == 1
+    first = r"rogue/bad: its worker uses \d+ MiB, more than max_memory = 1 MiB, after its first run: that is too small"
+    assert len(re.findall(first, started.log)) == 1
+
+
+def test_a_reload_shows_what_is_in_use(agent):
+    """The new name of the host, which sinks tell; and where the agent listens, which a reload does not change."""
+    first, second = free_port(), free_port()
+    toml = AGENT.replace("listen = []", 'listen = ["127.0.0.1:{port}"]').replace(
+        "[agent]", '[agent]\nhost = "{host}"'
+    )
+    started = agent(toml.format(port=first, host="old") + TAME)
+    for _ in range(2):
+        started.reload(toml.format(port=second, host="new") + TAME)
+        until(lambda: started.status()["host"] == "new")
+        assert started.status()["listen"] == [f"127.0.0.1:{first}"]
+    assert (
+        f"web.listen changes only with a restart; the agent still listens on 127.0.0.1:{first}" in started.log
+    )
 
 
 def test_descriptors_do_not_leak_over_many_restarts(agent):

@@ -277,6 +277,8 @@ def test_a_retired_worker_is_left_however_little_memory_it_uses_by_now(lived):
     """One that was busy when it was retired leaves when it is done."""
 
     async def act(bodies, keeper):
+        for worker in bodies._residents:
+            worker.is_fresh = False
         bodies.collect(A, 2)
         bodies.collect(B, 3)
         await keeper.hears(B, "collected")

@@ -115,6 +115,7 @@ def test_old_samples_are_taken_off_the_page():
     """Whatever the reason, a sample that is too old is not believed any more."""
 
     def grow_old(parts):
+        parts.supervisor.instances["x/a"] = SimpleNamespace(spec=SimpleNamespace(expiry=45.0))
         show(parts, expires=parts.loop.time() - 1)
         parts.supervisor.expire(parts.loop.time())
         return parts.supervisor.store.series()

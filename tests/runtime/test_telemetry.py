@@ -1,6 +1,7 @@
 """What the agent tells of itself: of every collector, of none that is gone, whatever it has missed."""
 
 import asyncio
+import time
 
 import pytest
 from accelerated import World
@@ -9,6 +10,7 @@ from rscollector.config.types import Common, Spec
 from rscollector.exposition.render import Format
 from rscollector.model.metrics import Kind, Metric
 from rscollector.runtime.changes import Changes
+from rscollector.runtime.status import status
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.telemetry import Telemetry
 from rscollector.runtime.vitals import Vitals
@@ -94,3 +96,16 @@ def test_a_change_is_read_once():
         return asked == [since(0).number]
 
     assert with_telemetry(act)
+
+
+def test_how_long_ago_a_success_was_does_not_depend_on_the_wall_clock():
+    """A clock that is set back by an hour makes no time negative."""
+
+    async def act(supervisor, telemetry):
+        supervisor.add(spec("a"))
+        instance, now = supervisor.instances["x/a"], asyncio.get_running_loop().time()
+        instance.succeeded(now - 3, time.time() + 3600)
+        (shown,) = status(supervisor, Vitals(started=0.0), now)["collectors"]
+        return shown["last_success_seconds_ago"]
+
+    assert with_telemetry(act) == 3

@@ -116,7 +116,9 @@ class Storm:
         self.switch = switch
         self.mark = f"storm-{uuid.uuid4()}"
         text = AGENT.format(port=self.port, agent=agent_settings) + toml
-        self.agent = start(text, RSCOLLECTOR_STORM=self.mark)
+        self.agent = start(
+            text, LC_STORM=self.mark
+        )  # children are given it, as all that concerns the language
         self.pid = self.agent.process.pid
         until(self.all_up)
         self.calm_descriptors = descriptors(self.pid)

@@ -242,9 +242,9 @@ def test_a_silent_client_of_http_2_is_cut_too(served, monkeypatch):
         assert client.recv(100).startswith(bytes((0, 0)))
 
 
-def test_the_oldest_of_too_many_connections_makes_room(served, monkeypatch):
+def test_the_oldest_of_too_many_connections_makes_room(served):
     """However many sit idle, an honest scrape gets through, and the evicted are counted."""
-    monkeypatch.setattr(listeners, "MAX_CONNECTIONS", 50)
+    served.connections._most = 50
     idle = [served.connect() for _ in range(50)]
     until(lambda: len(served.connections) == 50)
     assert served.get()[0] == 200

@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import sys
 import time
 
 import pytest
@@ -35,12 +34,10 @@ def test_a_line_without_a_priority_is_information(text):
     assert level_and_text(text) == (logging.INFO, text)
 
 
-def test_a_log_that_is_stuck_drops_and_counts_and_is_left_behind(monkeypatch):
+def test_a_log_that_is_stuck_drops_and_counts_and_is_left_behind():
     """A terminal that does not read stops nobody: not the logger, and not the end."""
-    read, write = os.pipe()
-    stuck = os.fdopen(write, "w", buffering=1)
-    monkeypatch.setattr(sys, "stderr", stuck)
-    log = Log()
+    read, stuck = os.pipe()
+    log = Log(output=stuck)
     logger = logging.getLogger("rscollector")
     began = time.monotonic()
     for _ in range(5000):
@@ -57,7 +54,7 @@ def test_a_log_that_is_stuck_drops_and_counts_and_is_left_behind(monkeypatch):
         except BlockingIOError:
             log.close(timeout=0.1)
     assert not log._thread.is_alive()
-    stuck.close()
+    os.close(stuck)
     os.close(read)
 
 
