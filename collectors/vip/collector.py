@@ -57,6 +57,11 @@ class VipSettings:
         default=(),
     )
 
+    def __post_init__(self) -> None:
+        twice = sorted({each.text for each in self.addresses if self.addresses.count(each) > 1})
+        if twice:
+            raise ValueError(f"addresses: {', '.join(twice)} more than once")
+
 
 class Binding(NamedTuple):
     """An address on an interface."""

@@ -6,7 +6,7 @@ from rscollector.cli.common import Commands, add_command, add_config, complain, 
 
 _MORE = """\
 Every mistake is named, each with its file and line, its path, and what was expected.
-Exit status 0: right; 2: something is wrong.
+Exit status 0: right, though there may be hints; 2: something is wrong.
 """
 
 
@@ -21,7 +21,7 @@ def check(given: argparse.Namespace) -> int:
 
     loaded = load(given.config)
     wrong = [*loaded.mistakes, *loaded.problems]
-    for sentence in wrong:
+    for sentence in (*wrong, *loaded.hints):
         complain(sentence)
     if wrong or loaded.config is None:
         return 2

@@ -52,16 +52,32 @@ def read(path: Path | None) -> Files:
     path = path or DEFAULT_FILE
     for file in (path, *_beside(found, path.parent / "conf.d")):
         try:
-            text = file.read_text("utf-8")
+            text = _text(file)
         except OSError as error:
             found.mistakes.append(f"{file}: cannot be read: {error.strerror}")
         except UnicodeDecodeError as error:
             byte = error.object[error.start]
             found.mistakes.append(f"{file}: is not UTF-8: byte {error.start} is {byte:#x}")
+        except _NoText as error:
+            found.mistakes.append(f"{file}: {error}")
         else:
             found.names.append(str(file))
             _add(found, str(file), text)
     return found
+
+
+class _NoText(Exception):
+    """A file that cannot be a configuration; the text says why."""
+
+
+def _text(file: Path) -> str:
+    """Read a file, but no pipe that was left in conf.d: only the shell's own, below /dev, may be one."""
+    if file.exists() and not file.is_file() and not file.is_dir() and not file.is_relative_to("/dev"):
+        raise _NoText("is no regular file")
+    text = file.read_text("utf-8")
+    if text.startswith("\ufeff"):
+        raise _NoText("begins with a byte order mark: save it as UTF-8 without one")
+    return text
 
 
 def _is_absent(path: Path) -> bool:

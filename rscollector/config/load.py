@@ -13,7 +13,7 @@ import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rscollector.config.build import Builder, Fault, unknown
+from rscollector.config.build import Builder, unknown
 from rscollector.config.files import Files, read
 from rscollector.config.secrets import unread
 from rscollector.config.specs import Specs
@@ -30,18 +30,20 @@ class Loaded:
     config: Config | None
     mistakes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 def load(path: Path | None) -> Loaded:
     """Load the file at `path` and its `conf.d`; without a path the default file, if there is one."""
     files = read(path)
     builder = Builder(unread)
-    config, problems = _config(files, builder)
+    config, specs = _config(files, builder)
     mistakes = sorted([*files.mistakes, *map(files.sentence, builder.faults)], key=_file_and_line)
-    return Loaded(None if mistakes else config, tuple(mistakes), tuple(map(files.sentence, problems)))
+    problems, hints = (tuple(map(files.sentence, each)) for each in (specs.problems, specs.hints))
+    return Loaded(None if mistakes else config, tuple(mistakes), problems, hints)
 
 
-def _config(files: Files, builder: Builder) -> tuple[Config, list[Fault]]:
+def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:
     table = files.table
     for key in table.keys() - set(SECTIONS):
         builder.fault((key,), unknown(key, SECTIONS))
@@ -60,7 +62,7 @@ def _config(files: Files, builder: Builder) -> tuple[Config, list[Fault]]:
         specs=specs.build(),
         files=tuple(map(repaired, files.names)),
     )
-    return config, specs.problems
+    return config, specs
 
 
 def _file_and_line(sentence: str) -> tuple[str, int, str]:

@@ -20,6 +20,7 @@ from rscollector.config.digests import Look, look
 from rscollector.config.plugins import Asked, Plugin, ask
 from rscollector.config.secrets import Place
 from rscollector.config.types import AgentSection, Common, Feed, Spec, worker_name
+from rscollector.model.settings import humanized
 from rscollector.model.stopping import SINK_CLOSES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -35,10 +36,14 @@ class _Instance(NamedTuple):
 
 
 class Specs:
-    """Gathers instances section by section; `build` makes their specs. Faults are in the builder."""
+    """Gathers instances section by section; `build` makes their specs. Faults are in the builder.
+
+    `problems` keep an instance from being opened now, `hints` are what an operator may not have meant.
+    """
 
     def __init__(self, builder: Builder, agent: AgentSection, defaults: Common) -> None:
         self.problems: list[Fault] = []
+        self.hints: list[Fault] = []
         self._builder = builder
         self._agent = agent
         self._defaults = defaults
@@ -83,6 +88,9 @@ class Specs:
             self._builder.fault(path, "a name has letters, digits and _ . - after a letter or digit")
             return
         common, own = self._builder.part(self._defaults, table, path)
+        if common.seconds > common.interval:
+            longer = f"timeout = {humanized(common.seconds)} is longer than interval = {common.interval}"
+            self.hints.append(Fault(path, f"{longer}: ticks are skipped while a collect takes that long"))
         self._instances.append(_Instance(path, common, own, place))
 
     def _asked(self) -> dict[str, Asked]:

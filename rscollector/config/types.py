@@ -4,6 +4,7 @@ import json
 import socket
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from itertools import permutations
 from typing import Any, Self
 
 from rscollector.model.lifecycle import Policy, Revive
@@ -104,6 +105,13 @@ class WebSection:
     listen: tuple[Listen, ...] = setting(
         "Where Prometheus and browsers find the agent.", default=(Listen("127.0.0.1:10070"),)
     )
+
+    def __post_init__(self) -> None:
+        for first, second in permutations(self.listen, 2):
+            if first == second:
+                raise ValueError(f"listen: {first} is there twice")
+            if first.covers(second):
+                raise ValueError(f"listen: {first} is {second} too")
 
 
 class Feed(StrEnum):

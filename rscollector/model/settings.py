@@ -141,6 +141,11 @@ class Listen:
             raise ValueError('an address and port such as "127.0.0.1:10070" or "[::1]:10070"') from None
         self.port = int(port)
 
+    def covers(self, other: "Listen") -> bool:
+        """Tell whether who listens here leaves no place to listen there: "[::]" is IPv4's addresses too."""
+        wide = self.host == "::" or (self.host == "0.0.0.0" and ":" not in other.host)  # noqa: S104
+        return self.port == other.port != 0 and (wide or self.host == other.host)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Listen) and str(self) == str(other)
 

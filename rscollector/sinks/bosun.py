@@ -132,6 +132,8 @@ class BosunSettings:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.spool and not self.spool.startswith("/"):
+            raise ValueError("spool: expected an absolute path")
         if self.batch < 1:
             raise ValueError("batch is at least 1")
 

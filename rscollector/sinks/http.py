@@ -1,5 +1,6 @@
 """The HTTP session of a sink: authentication and TLS, from the settings that all of them have."""
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,12 @@ def check(settings: Any) -> None:
     parts = urlsplit(settings.url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("url: expected http:// or https:// and a host")
+    if not settings.url.isprintable() or re.search(r"[\s?#]", settings.url):
+        raise ValueError("url: expected neither blanks nor ? or # in it")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("url: expected a port from 0 to 65535") from None
     if parts.username or parts.password:
         raise ValueError("url: user and password have settings of their own")
     if bool(settings.tls_certificate) != bool(settings.tls_key):

@@ -121,8 +121,10 @@ def listen(addresses: Sequence[str], connections: Connections) -> list[Listener]
 
 def _listen(address: Listen, connections: Connections) -> Listener:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where it sees the protocol; without it parts wait 40 ms for each other.
-    listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:  # asyncio sets TCP_NODELAY only where it sees the protocol; without it parts wait for each other
+        listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {address}: {_why(error)}") from error
     listener.connections = connections
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -140,6 +142,8 @@ def _why(error: OSError) -> str:
         return "another process uses this port (perhaps another rscollector); `ss -ltnp` shows which"
     if error.errno == errno.EADDRNOTAVAIL:
         return "no interface of this host has this address; correct web.listen"
+    if error.errno == errno.EAFNOSUPPORT:
+        return "this kernel, or the unit's RestrictAddressFamilies=, has no IPv6; correct web.listen"
     if error.errno == errno.EACCES:
         return "ports below 1024 need a privilege; choose another in web.listen"
     return error.strerror or str(error)

@@ -99,12 +99,52 @@ def test_with_isolation_shared_all_collectors_share_one_worker(files):
             "rscollector.toml: is not TOML: Expected ']' at the end of a table declaration (at line 1, column 7)",
         ),
         (b"a = '\xff'", "rscollector.toml: is not UTF-8: byte 5 is 0xff"),
+        (
+            b"\xef\xbb\xbfa = 1",
+            "rscollector.toml: begins with a byte order mark: save it as UTF-8 without one",
+        ),
+        (
+            "[collector.vip.a]\naddresses = ['192.0.2.1', '::1', '192.0.2.1', '0::1']",
+            "rscollector.toml:1: collector.vip.a: addresses: 192.0.2.1, ::1 more than once",
+        ),
+        ("[web]\nlisten = [':1', '0.0.0.0:1']", "rscollector.toml:1: web: listen: 0.0.0.0:1 is there twice"),
+        ("[web]\nlisten = ['[::]:1', ':1']", "rscollector.toml:1: web: listen: [::]:1 is 0.0.0.0:1 too"),
+        (
+            "[web]\nlisten = ['127.0.0.1:1', ':1']",
+            "rscollector.toml:1: web: listen: 0.0.0.0:1 is 127.0.0.1:1 too",
+        ),
+        ("[web]\nlisten = ['[::1]:1', '[::]:1']", "rscollector.toml:1: web: listen: [::]:1 is [::1]:1 too"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_place(files, text, sentence):
     """File, line, path, and what was expected."""
     loaded, said = files(text)
     assert (loaded.config, said) == (None, [sentence])
+
+
+def test_addresses_beside_each_other_are_no_mistake(files):
+    """Other ports, other addresses, and ports that the kernel chooses."""
+    listens = "':1', ':2', '127.0.0.1:0', ':0', '[::1]:1', '127.0.0.1:3', '127.0.0.2:3', '[::1]:3'"
+    assert files(f"[web]\nlisten = [{listens}]\n")[1] == []
+
+
+def test_a_timeout_beyond_the_interval_is_a_hint(files):
+    """It is allowed, and may not be what was meant."""
+    loaded, said = files("[agent]\ntimeout = '1m'\n[collector.vip.a]\n[collector.vip.b]\ninterval = '1m'\n")
+    assert said == []
+    longer = (
+        "timeout = 1 min is longer than interval = 15 s: ticks are skipped while a collect takes that long"
+    )
+    assert [each.rpartition("/")[2] for each in loaded.hints] == [
+        f"rscollector.toml:3: collector.vip.a: {longer}"
+    ]
+
+
+def test_a_pipe_in_conf_d_is_a_mistake_and_not_waited_for(files, tmp_path):
+    """Whoever has left it there."""
+    (tmp_path / "conf.d").mkdir()
+    os.mkfifo(tmp_path / "conf.d" / "a.toml")
+    assert files("[collector.vip.a]\n")[1] == ["conf.d/a.toml: is no regular file"]
 
 
 def test_seven_mistakes_are_seven_sentences(files):

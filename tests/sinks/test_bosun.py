@@ -148,6 +148,12 @@ def test_a_receiver_without_metadata_is_not_asked_again(sending, receiver):
     ("given", "wrong"),
     [
         ('url = "bosun:8070"', "expected http:// or https:// and a host"),
+        ('url = "http://bosun:99999"', "url: expected a port from 0 to 65535"),
+        ('url = "http://bosun:abc"', "url: expected a port from 0 to 65535"),
+        ('url = "http://bo sun:1"', "url: expected neither blanks nor ? or # in it"),
+        ('url = "http://bosun/?x"', "url: expected neither blanks nor ? or # in it"),
+        ('url = "http://bosun/\\u0000x"', "url: expected neither blanks nor ? or # in it"),
+        ('url = "http://bosun"\nspool = "here"', "spool: expected an absolute path"),
         ('url = "http://a:b@bosun"', "user and password have settings of their own"),
         ('url = "http://bosun"\nbatch = 0', "batch is at least 1"),
         ('url = "http://bosun"\ndrain = { points = 1000 }', 'a rate such as "1000/s"'),
