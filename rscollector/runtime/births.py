@@ -49,8 +49,10 @@ class Births:
         self._pause: asyncio.TimerHandle | None = None
 
     def ask(self, name: str) -> None:
-        """Have a worker of this name started, once, however often it is asked for."""
+        """Have a worker of this name started, once; one that more guests ask for is the next."""
         if not self._ended:
+            if name in self._asked:
+                self._asked = {name: None, **self._asked}
             self._asked.setdefault(name)
             if self._current is None and self._pause is None:
                 self._next()

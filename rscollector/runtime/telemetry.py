@@ -100,7 +100,8 @@ BUILD = Metric(
 
 METRICS = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
 _DECLARED = {metric.name: metric for metric in METRICS}
-_AT_ONCE = 10  # collectors that are rendered in one step of the loop, about 0.2 ms each
+_AT_ONCE = 10  # collectors that are rendered in one step of the loop, 0.2 ms each, the first time 2 ms
+_PAUSE = 2.0  # times as long as such a step, for all others: a thousand workers' answers come one by one
 
 
 class Telemetry:
@@ -120,6 +121,7 @@ class Telemetry:
         self._read = 0
         self._to_render: dict[str, None] = {}
         self._rendered: set[str] = set()
+        self._more: asyncio.TimerHandle | None = None
 
     @property
     def generation(self) -> tuple[int, int]:
@@ -144,12 +146,15 @@ class Telemetry:
         for wanted in Format:
             sections = (section for family in families for section in render(family, wanted))
             self._process_chunks[wanted] = b"".join(part for section in sections for part in section)
-        self._render_all()
+        if self._more is None:
+            self._render_all()
 
     def _render_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         self.render_some()
-        if self._to_render:
-            asyncio.get_running_loop().call_soon(self._render_all)
+        pause = _PAUSE * (loop.time() - began)
+        self._more = loop.call_later(pause, self._render_all) if self._to_render else None
 
     def render_some(self) -> None:
         """Render what has changed about a few collectors."""

@@ -172,3 +172,13 @@ def test_at_the_end_what_is_just_being_started_is_called_off():
         return list(called_off)  # what the end of the loop calls off comes later
 
     assert asyncio.run(main()) == ["a"]
+
+
+def test_a_worker_that_several_wait_for_is_the_next():
+    """Guests of one that is shared do not wait for all those that are each for one."""
+
+    def ask(births):
+        for name in ("first", "a", "b", "shared", "c", "shared"):
+            births.ask(name)
+
+    assert [name for name, _ in lived(ask, 5).told] == ["first", "shared", "a", "b", "c"]

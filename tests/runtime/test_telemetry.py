@@ -40,8 +40,8 @@ def with_telemetry(act):
 async def told(telemetry):
     """Return the names of the collectors that are on the page a moment later."""
     telemetry.every_second(asyncio.get_running_loop().time())
-    for _ in range(10):
-        await asyncio.sleep(0)
+    while telemetry._more:
+        await asyncio.sleep(0.001)
     page = b"".join(telemetry.chunks(Format.TEXT)).decode()
     lines = [line for line in page.splitlines() if line.startswith("rscollector_collector_up{")]
     return sorted(line.partition('name="')[2].partition('"')[0] for line in lines)
