@@ -79,8 +79,11 @@ class _Child:
             os.kill(self._pid, signal.SIGKILL)
         # One in uninterruptible sleep is left to whoever comes after this process.
         _wait(lambda: os.waitpid(self._pid, os.WNOHANG) != (0, 0))
-        lines = self._output.split(b"\n")[:-1]
-        return Outcome([json.loads(line) for line in lines if line + b"\n" != _DONE], ended)
+        lines = self._output.removesuffix(_DONE).split(b"\n")[:-1]
+        try:
+            return Outcome(list(map(json.loads, lines)), ended)
+        except ValueError:  # somebody else has written into the pipe
+            return Outcome([], "told what cannot be read, killed")
 
     def _how(self, seconds: float) -> str:
         if len(self._output) > _MOST:

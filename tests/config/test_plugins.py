@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,8 @@ def test_the_registry_is_asked_once(odd, monkeypatch):
 def test_each_task_tells_what_it_has_told_however_it_ends():
     """What was told before an end is kept, and how it ended is said; none waits for another."""
 
+    ours = descriptors()
+
     def well(tell):
         tell({"a": [1, "x" * 100_000]})
         tell(None)
@@ -154,13 +157,20 @@ def test_each_task_tells_what_it_has_told_however_it_ends():
     def raising(_tell):
         raise ValueError("no")
 
-    outcomes = forked({each.__name__: each for each in (well, half, slow, silent, raising)}, 2.0)
+    def writing(tell):
+        for pipe in descriptors() - ours:
+            with suppress(OSError):
+                os.write(pipe, b"what?\n")
+        tell("never read")
+
+    outcomes = forked({each.__name__: each for each in (well, half, slow, silent, raising, writing)}, 2.0)
     assert outcomes == {
         "well": ([{"a": [1, "x" * 100_000]}, None], ""),
         "half": (["half"], "was killed by SIGSEGV"),
         "slow": (["slow"], "took more than 2 s, killed"),
         "silent": ([], ""),
         "raising": ([], "exited with status 1"),
+        "writing": ([], "told what cannot be read, killed"),
     }
 
 
@@ -178,6 +188,11 @@ def test_what_a_child_has_started_is_killed_with_it(tmp_path):
     while _runs(pid) and time.monotonic() < until:
         time.sleep(0.01)
     assert not _runs(pid)
+
+
+def descriptors():
+    """Return the descriptors that this process has open."""
+    return {int(each.name) for each in Path("/proc/self/fd").iterdir()}
 
 
 def _runs(pid):
