@@ -39,7 +39,9 @@ _CREDENTIALS = ("username", "password", "authSource")
 _OF_A_COLLECT = 0.9
 """Share of a collect's time that an older driver may wait, so that its own sentence comes before a kill."""
 _SELECTION = 0.5
-"""Share of the budget in which the driver must have found the server; it looks in steps of half a second."""
+"""Share of the budget in which the driver must have found the server."""
+_STEP = 0.5
+"""Seconds between two looks of the driver for a server."""
 
 
 class Refused(Exception):
@@ -73,8 +75,9 @@ class Server:
         self._context = context
 
     def _in_time(self, share: float = 1.0) -> AbstractContextManager[None]:
-        within = getattr(pymongo, "timeout", None)
-        return within(share * self._context.budget()) if within else nullcontext()
+        within, seconds = getattr(pymongo, "timeout", None), self._context.budget()
+        # It looks for a server that is gone in steps, and may be as late as one of them.
+        return within(max(seconds / 2, share * seconds - _STEP)) if within else nullcontext()
 
     @property
     def _milliseconds(self) -> int:

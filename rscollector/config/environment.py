@@ -14,7 +14,7 @@ _NAMES = {
     *("all_proxy", "http_proxy", "https_proxy", "no_proxy"),
     *("CURL_CA_BUNDLE", "OPENSSL_CONF", "REQUESTS_CA_BUNDLE"),
 }
-_PREFIXES = ("LC_", "LD_", "MALLOC_", "PYTHON", "SSL_CERT_")
+_PREFIXES = ("FAKETIME", "LC_", "LD_", "MALLOC_", "PYTHON", "SSL_CERT_")
 
 
 def listed(environment: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ done, its whole process group is killed.
 
 import json
 import os
+import select
 import selectors
 import signal
 import time
@@ -21,7 +22,8 @@ Tell = Callable[[Any], None]
 _CHUNK = 1 << 16
 _MOST = 16 * 1024 * 1024
 _DONE = b".\n"
-_REAPED = 1.0
+_GONE = 1000
+"""Milliseconds in which a child is gone that was killed, or has closed its pipe."""
 
 
 class Outcome(NamedTuple):
@@ -57,6 +59,7 @@ class _Child:
         if self._pid == 0:
             _work(task, theirs, parent)
         os.close(theirs)
+        self._pidfd = os.pidfd_open(self._pid)
 
     def read(self) -> bool:
         """Take what has come; return whether more may come."""
@@ -77,8 +80,9 @@ class _Child:
             os.killpg(self._pid, signal.SIGKILL)
         with suppress(ProcessLookupError, PermissionError):  # it may not have had its group yet
             os.kill(self._pid, signal.SIGKILL)
-        # One in uninterruptible sleep is left to whoever comes after this process.
-        _wait(lambda: os.waitpid(self._pid, os.WNOHANG) != (0, 0))
+        if self._is_gone():  # one in uninterruptible sleep is left to whoever comes after this process
+            os.waitpid(self._pid, 0)
+        os.close(self._pidfd)
         lines = self._output.removesuffix(_DONE).split(b"\n")[:-1]
         try:
             return Outcome(list(map(json.loads, lines)), ended)
@@ -88,24 +92,19 @@ class _Child:
     def _how(self, seconds: float) -> str:
         if len(self._output) > _MOST:
             return f"told more than {_MOST >> 20} MiB, killed"
-        if self._closed:  # it is about to be gone
-            _wait(self._exited)
-        found = self._exited()
-        if found is None:
+        if not (self._closed and self._is_gone()):
             return f"took more than {seconds:g} s, killed"
+        found = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        assert found  # noqa: S101
         if found.si_code == os.CLD_EXITED:
             return f"exited with status {found.si_status}"
         return f"was killed by {signal.Signals(found.si_status).name}"
 
-    def _exited(self) -> "os.waitid_result | None":
-        return os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-
-
-def _wait(condition: Callable[[], object]) -> None:
-    """Wait a little until a condition holds."""
-    until = time.monotonic() + _REAPED
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.001)
+    def _is_gone(self) -> bool:
+        """Wait a little for its end; return whether it has come."""
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(_GONE))
 
 
 def _work(task: Callable[[Tell], None], pipe: int, parent: int) -> None:

@@ -25,8 +25,9 @@ def test_who_is_known_is_let_in(sending, receiver, demanded, given):
     """With a wrong password all is kept, and `status` says what somebody has to change."""
     receiver.demands = demanded
     started = sending(given, RECEIVER="wrong")
-    notes = lambda: str(started.collector("bosun/main")["notes"])  # noqa: E731
-    until(lambda: f"{receiver.url}/api/put: 401 Unauthorized" in notes())
+    reason = lambda: started.collector("bosun/main")["reason"]  # noqa: E731
+    until(lambda: f"{receiver.url}/api/put: 401 Unauthorized" in reason())
+    assert started.collector("bosun/main")["trouble"] == "misconfigured"
     started.stop()
     started = sending(given, RECEIVER="hush")
     until(all_until_now(receiver, started))
@@ -58,7 +59,7 @@ def test_tls_is_verified_on_both_sides(agent, encrypted, authorities):
         (encrypted.url, f'tls_ca = "{authorities}/ca.pem"\n', "client's certificate|certificate required"),
     ):
         started = agent(TOML.format(url=url, more=more))
-        until(lambda: re.search(sentence, str(started.collector("bosun/main")["notes"])))  # noqa: B023
+        until(lambda: re.search(sentence, started.collector("bosun/main")["reason"]))  # noqa: B023
         started.process.kill()
         started.process.wait()
     assert sent(encrypted) == []
@@ -75,7 +76,7 @@ def test_the_proxy_of_the_environment_is_used_only_if_asked_for(agent, receiver,
         until(all_until_now(receiver, started))
         assert receiver.paths[0] == "http://bosun.invalid:8070/api/put"
     else:
-        until(lambda: "nobody answers" in str(started.collector("bosun/main")["notes"]))
+        until(lambda: "nobody answers" in started.collector("bosun/main")["reason"])
         assert receiver.paths == []
 
 

@@ -257,7 +257,7 @@ def test_a_clock_that_is_set_loses_nothing(agent, receiver, tmp_path, step):
         "LD_PRELOAD": str(next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
-        "DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     started = agent(TOML.format(url=receiver.url, more='spool_age = "1h"'), **faked)
     until(lambda: (started.value("bosun_queued_points") or 0) >= 10)

@@ -237,7 +237,7 @@ def test_a_wall_clock_that_is_set_by_an_hour_moves_no_tick(storm, tmp_path, monk
     monkeypatch.setenv("LD_PRELOAD", str(next(libraries)))
     monkeypatch.setenv("FAKETIME_TIMESTAMP_FILE", str(clock))
     monkeypatch.setenv("FAKETIME_NO_CACHE", "1")
-    monkeypatch.setenv("DONT_FAKE_MONOTONIC", "1")
+    monkeypatch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     weather = storm(section("fine"))
     clock.write_text(step)
     until(lambda: weather.agent.value("rscollector_clock_steps_total") == 1)
