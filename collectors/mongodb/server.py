@@ -112,6 +112,8 @@ class Server:
                 found = found.sort("$natural", -1)
             with self._in_time():
                 return next(iter(found.max_time_ms(self._milliseconds)), None)
+        except ExecutionTimeout as error:
+            raise self._failed(error) from error
         except OperationFailure as error:
             raise Refused(f"{error.code}: {_first(str(error))}") from error
         except (PyMongoError, OSError) as error:

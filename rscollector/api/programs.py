@@ -1,9 +1,9 @@
 """Running a program, bounded: its time, its output and its life have an end that the caller has set.
 
-A program is over when its process has ended, whoever else still has its output open. Whatever happens, it and
-all that it has left in its session are dead when the call is over: it has ended, or it was killed because its
-time was over, it wrote too much, or the caller wants no more. The kernel kills it when the process that has
-started it dies. It speaks English (`LC_ALL=C.UTF-8`).
+A program is over when its process has ended, whoever else still has its output open. Whatever happens, it is
+reaped when the call is over, and what it has left in its process group is killed: it has ended, or its time
+was over, it wrote too much, or the caller wants no more. The kernel kills it when the process that started it
+dies. It has a session of its own and speaks English (`LC_ALL=C.UTF-8`).
 
 Raises Misconfigured for a program that cannot be started, and Unavailable for one that was killed, or has an
 exit status that is no answer, with the beginning of what it said on its standard error.
@@ -27,7 +27,7 @@ _COMPLAINT = 500
 
 
 def output(command: Sequence[str], seconds: float, limit: int, answers: Collection[int]) -> bytes:
-    """Run a program for so many seconds; return its output, of at most `limit` bytes.
+    """Run a program for at most `seconds`; return its output, of at most `limit` bytes.
 
     `answers` are the exit statuses that are no failure.
     """
@@ -128,7 +128,15 @@ def _late(program: str) -> Unavailable:
 
 
 def _status(status: int) -> str:
-    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    return f"killed by {signal_name(-status)}" if status < 0 else f"exit status {status}"
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal; a real-time one has only its number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 _PR_SET_PDEATHSIG = 1
@@ -141,6 +149,6 @@ def _die_with_parent() -> None:
 
 
 def die_with_parent(parent: int) -> bool:
-    """Die with the parent process; False when it is no longer there already. For the agent's workers."""
+    """Die with the parent process; False when it is no longer there already."""
     _die_with_parent()
     return os.getppid() == parent

@@ -24,8 +24,9 @@ def run(given: argparse.Namespace) -> int:
     """Run the agent."""
     import asyncio
 
-    from rscollector.runtime.agent import Agent, CannotStart, survive_harmless_signals
+    from rscollector.runtime.agent import Agent, CannotStart
     from rscollector.runtime.logs import Log
+    from rscollector.runtime.signals import survive_harmless_signals
 
     survive_harmless_signals()
     path = given.config and given.config.absolute()  # the process that reads it runs in /

@@ -85,7 +85,7 @@ def _directories(config: Path | None) -> dict[str, Path] | None:
     """Return the spools' directories by sink, None with complaints where the configuration is wrong."""
     from rscollector.config.load import load
     from rscollector.config.state_files import state_file
-    from rscollector.config.types import Feed
+    from rscollector.model.feed import Feed
     from rscollector.sinks.spool import directory
 
     loaded = load(config)

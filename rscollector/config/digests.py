@@ -21,10 +21,14 @@ _SECONDS = 5.0
 
 
 class Look(NamedTuple):
-    """What was seen of a secret: a digest of its content, and why it cannot be read now, "" if it can."""
+    """What was seen of a secret: a digest of its content, and why it cannot be read now, "" if it can.
+
+    Of what does not answer nothing is `known`.
+    """
 
     digest: str
     problem: str
+    known: bool = True
 
 
 def look(places: Iterable[Place]) -> dict[Place, Look]:
@@ -36,15 +40,12 @@ def look(places: Iterable[Place]) -> dict[Place, Look]:
             by_directory.setdefault(str(Path(where.name).parent), []).append(where)
         else:
             looks[where] = _look(where)
-    for outcome in forked(
-        {name: _Looking(inside) for name, inside in by_directory.items()}, _SECONDS
-    ).values():
-        looks |= {Place(*where): Look(*seen) for where, seen in outcome.told}
-    for name, inside in by_directory.items():
-        for where in inside:
-            looks.setdefault(
-                where, Look("", f"the secret in {where.name} cannot be read: {name} does not answer")
-            )
+    tasks = {name: _Looking(inside) for name, inside in by_directory.items()}
+    for name, (told, ended) in forked(tasks, _SECONDS).items():
+        looks |= {Place(*where): Look(*seen) for where, seen in told}
+        for where in by_directory[name]:
+            why = f"the secret in {where.name} cannot be read: to look into {name} {ended}"
+            looks.setdefault(where, Look("", why, known=False))
     return looks
 
 

@@ -21,9 +21,12 @@ class Plan(NamedTuple):
 
 
 def plan(running: Mapping[str, str], wanted: Mapping[str, Spec]) -> Plan:
-    """Compare the digests of what is running with the specs that are wanted."""
+    """Compare the digests of what is running with the specs that are wanted.
+
+    What is running is kept where not all could be found out about what is wanted.
+    """
     both = running.keys() & wanted.keys()
-    changed = {key for key in both if running[key] != wanted[key].digest}
+    changed = {key for key in both if running[key] != wanted[key].digest and not wanted[key].unknown}
     return Plan(
         add=tuple(sorted(wanted.keys() - running.keys())),
         change=tuple(sorted(changed)),

@@ -16,8 +16,9 @@ from rscollector.config.build import Builder, Fault, KeyPath, plain, secrets_in
 from rscollector.config.environment import listed
 from rscollector.config.forked import Tell, forked
 from rscollector.config.secrets import Place, place, unread
-from rscollector.config.types import Common, Feed
+from rscollector.config.types import Common
 from rscollector.model.errors import Misconfigured, fence
+from rscollector.model.feed import Feed
 
 _SECONDS = 5.0
 
@@ -49,7 +50,7 @@ class Plugin:
     """What a plugin declares, and what it made of the tables of its instances, by their paths.
 
     Of one that could not be imported nothing is known: it is taken for one that needs a worker of its own,
-    and for a sink of runs, whose runs are kept until it can be.
+    and for a sink of runs, whose runs are kept until it can be opened and tells what it wants.
     """
 
     local: bool = False
@@ -121,6 +122,8 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
 
 def _variables(table: object, path: KeyPath) -> Iterator[tuple[KeyPath, Place]]:
     """Yield what may be a secret in the environment, which a worker does not see."""
+    if isinstance(table, list):
+        table = {str(index): each for index, each in enumerate(table)}
     if not isinstance(table, Mapping):
         return
     if table.keys() == {"env"} and isinstance(table["env"], str):

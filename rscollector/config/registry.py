@@ -10,8 +10,8 @@ from importlib import import_module, invalidate_caches
 from typing import Any
 
 from rscollector.api import Collector, PageSink, Sink
-from rscollector.config.types import Feed
 from rscollector.model.errors import Misconfigured, fence
+from rscollector.model.feed import Feed
 
 COLLECTORS = "rscollector.collectors"
 SINKS = "rscollector.sinks"

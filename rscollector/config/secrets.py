@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
     @property
     def is_variable(self) -> bool:
-        """Whether it is in the environment, and there."""
+        """Whether it is a variable of the environment that is set."""
         return self.source == "env" and self.name in os.environ
 
     def file(self) -> Path:
@@ -74,16 +74,20 @@ def content(where: Place, variables: Mapping[str, str]) -> tuple[bytes, str]:
 
 def _bounded(file: Path) -> bytes:
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as opened:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(file, "rb", opener=_not_waiting) as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 raise Unresolved(f"the secret in {file} cannot be read: it is no regular file")
             found = opened.read(_LONGEST + 1)
-    except OSError as error:
-        raise Unresolved(f"the secret in {file} cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        why = getattr(error, "strerror", "") or error
+        raise Unresolved(f"the secret in {file} cannot be read: {why}") from None
     if len(found) > _LONGEST:
         raise Unresolved(f"the secret in {file} is longer than {_LONGEST >> 10} KiB: is it the right file?")
     return found
+
+
+def _not_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def text(raw: bytes, what: str) -> str:

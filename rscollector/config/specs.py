@@ -19,7 +19,8 @@ from rscollector.config.build import Builder, Fault, KeyPath, shown, unknown
 from rscollector.config.digests import Look, look
 from rscollector.config.plugins import Asked, Plugin, ask
 from rscollector.config.secrets import Place
-from rscollector.config.types import AgentSection, Common, Feed, Spec, worker_name
+from rscollector.config.types import AgentSection, Common, Spec, worker_name
+from rscollector.model.feed import Feed
 from rscollector.model.settings import humanized
 from rscollector.model.stopping import SINK_CLOSES
 
@@ -117,6 +118,7 @@ class Specs:
             variables={where.name: os.environ[where.name] for where in secrets if where.is_variable},
             worker=worker_name(f"{type_}/{name}", local=plugin.local, isolation=self._agent.isolation),
             plugin=instance.place,
+            unknown=built.problem or next((look.problem for look in secrets.values() if not look.known), ""),
         )
         if section == "sink":
             spec = self._for_sink(spec, plugin.feed)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import permutations
 from typing import Any, Self
 
+from rscollector.model.feed import Feed
 from rscollector.model.lifecycle import Policy, Revive
 from rscollector.model.settings import ByteSize, Duration, Listen, setting
 
@@ -108,18 +109,10 @@ class WebSection:
 
     def __post_init__(self) -> None:
         for first, second in permutations(self.listen, 2):
-            if first == second:
+            if first == second and first.port:
                 raise ValueError(f"listen: {first} is there twice")
             if first.covers(second):
-                raise ValueError(f"listen: {first} is {second} too")
-
-
-class Feed(StrEnum):
-    """What the agent hands to an instance: every run of the others, the page of them, or nothing."""
-
-    NOTHING = ""
-    RUNS = "runs"
-    PAGE = "page"
+                raise ValueError(f"listen: {first} includes {second}; keep one of them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +120,8 @@ class Spec:
     """One collector or sink to be run: plain values only, since it crosses processes.
 
     `plugin` is the collector's place (`module:class`), `settings` its table, in which a secret is its place;
-    `variables` are those of the environment in which there are secrets. `sink` is what it is fed with;
+    `variables` are those of the environment in which there are secrets; `unknown` is why not all could be
+    found out, so that what runs already is left as it is. `sink` is what it is fed with;
     `host` and `tags` are the agent's, for a sink. Of the settings that all instances have (`Common`) it holds
     what they come to: the `timeout` that follows from the interval, the `policy` that the lifecycle needs.
     Two specs with the same `digest` mean the same, secrets' contents included.
@@ -144,6 +138,7 @@ class Spec:
     worker: str
     plugin: str = ""
     variables: dict[str, str] = field(default_factory=dict, repr=False)
+    unknown: str = ""
     sink: Feed = Feed.NOTHING
     host: str = ""
     tags: dict[str, str] = field(default_factory=dict)

@@ -87,8 +87,7 @@ class Machine:
 
     `body` tells whether a worker may still hold the collector, `renewing` that this body is well and has to
     make room for another, `degraded` that it answers and cannot do what it is for. `failures` are those since
-    the last success; since it was removed for the same kind of trouble as `removed_for` it has waited for so
-    many `probations`.
+    the last success; `probations` counts the waits since it was removed for the kind of `removed_for`.
     """
 
     state: State = State.BACKOFF
@@ -107,7 +106,7 @@ class Machine:
     retry_at: float | None = None
 
     @property
-    def word(self) -> State:
+    def shown_state(self) -> State:
         """The state that people are told: what cannot do its work and tries again is in backoff."""
         asked = self.state in (State.IDLE, State.COLLECTING)
         return State.BACKOFF if self.degraded and asked else self.state
@@ -290,33 +289,36 @@ def _set_back(
         or machine.probations > 0
     )
     if used_up:
-        return _remove(after, now, policy, trouble)
+        return _remove(after, now, policy)
     ceiling = min(policy.backoff_max, policy.backoff_min * 2.0 ** min(failures - 1, 63))
     when = now + draw * ceiling
     return replace(after, state=State.BACKOFF, retry_at=when), (RetryAt(when),)
 
 
-def _remove(
-    machine: Machine, now: float, policy: Policy, trouble: Trouble
-) -> tuple[Machine, tuple[Action, ...]]:
-    first, longest = _probation(trouble, policy)
-    # With another kind of trouble the wait begins anew.
-    waited = machine.probations if (first, longest) == _probation(machine.removed_for, policy) else 0
+def _remove(machine: Machine, now: float, policy: Policy) -> tuple[Machine, tuple[Action, ...]]:
+    kind = _kind(machine.trouble)
+    waited = machine.probations if kind is _kind(machine.removed_for) else 0  # another kind begins anew
     release = (Release(policy.grace),) if machine.body else ()
-    removed = replace(machine, state=State.REMOVED, removed_for=trouble, probations=waited + 1)
+    removed = replace(machine, state=State.REMOVED, removed_for=machine.trouble, probations=waited + 1)
     if policy.revive is Revive.NEVER:
         return replace(removed, retry_at=None), release
+    first, longest = _probation(kind, policy)
     when = now + min(longest, first * 2.0 ** min(waited, 63))
     return replace(removed, retry_at=when), (*release, RetryAt(when))
 
 
-def _probation(trouble: Trouble | None, policy: Policy) -> tuple[float, float]:
-    """Return the first wait of a removed collector and the longest, by its last trouble.
+def _kind(trouble: Trouble | None) -> Trouble | None:
+    """Return the kind of trouble by which a removed collector waits; None for what costs the host."""
+    return trouble if trouble in (Trouble.UNAVAILABLE, Trouble.MISCONFIGURED) else None
+
+
+def _probation(kind: Trouble | None, policy: Policy) -> tuple[float, float]:
+    """Return the first wait of a removed collector and the longest.
 
     A server that is down comes back by itself, so the wait is always the same. A wrong password may lock an
     account, and what hangs, crashes or has a bug costs the host: they wait longer each time.
     """
-    match trouble:
+    match kind:
         case Trouble.UNAVAILABLE:
             return policy.backoff_max, policy.backoff_max
         case Trouble.MISCONFIGURED:

@@ -18,6 +18,7 @@ from pathlib import Path
 from rscollector.config.types import Config
 from rscollector.model.settings import humanized
 from rscollector.model.stopping import AGENT_STOPS, WEB_ENDS
+from rscollector.runtime.capacity import capacity
 from rscollector.runtime.children import Strays
 from rscollector.runtime.configure import read_configuration
 from rscollector.runtime.control import FOREIGN, is_foreign, socket_path
@@ -25,7 +26,7 @@ from rscollector.runtime.face import AgentFace
 from rscollector.runtime.heartbeat import Heartbeat
 from rscollector.runtime.logs import Log
 from rscollector.runtime.reload import reload
-from rscollector.runtime.room import room
+from rscollector.runtime.signals import ENDING, hold_signals
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.systemd import Notifier
 from rscollector.runtime.telemetry import Telemetry
@@ -37,8 +38,6 @@ from rscollector.web.server import run as serve
 log = logging.getLogger("rscollector")
 
 _FIRST = asyncio.FIRST_COMPLETED
-_ENDING = (signal.SIGTERM, signal.SIGINT)
-_HARMLESS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class CannotStart(Exception):
@@ -60,14 +59,22 @@ class Agent:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._vitals = Vitals(started=self._loop.time())
-        self._room = room()
-        self._connections = Connections(self._room.connections)
+        self._capacity = capacity()
+        self._connections = Connections(self._capacity.connections)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises CannotStart."""
-        for number in _ENDING:
+        for number in ENDING:
             self._loop.add_signal_handler(number, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        try:
+            await self._run()
+        except BaseException:
+            hold_signals(ending=False)
+            raise
+        hold_signals(ending=True)
+
+    async def _run(self) -> None:
         strays = Strays()
         configuring = asyncio.create_task(self._configure())
         await asyncio.wait({configuring, asyncio.create_task(self._stop.wait())}, return_when=_FIRST)
@@ -75,7 +82,6 @@ class Agent:
             configuring.cancel()  # the configuration's file system hangs, and we are told to stop
         else:
             await self._watch(strays, configuring.result())
-        _hold_signals()
 
     async def _configure(self) -> list[Listener]:
         read = await read_configuration(self._path)
@@ -96,7 +102,7 @@ class Agent:
     async def _watch(self, strays: Strays, listeners: list[Listener]) -> None:
         """Put the parts together and run them until the end."""
         config, vitals = self._vitals.config, self._vitals
-        self._supervisor = Supervisor(config.host, config.max_series_total, self._room)
+        self._supervisor = Supervisor(config.host, config.max_series_total, self._capacity)
         self._telemetry = Telemetry(self._supervisor, vitals)
         self._heartbeat = Heartbeat(self._supervisor, vitals, strays, self._beaten)
         face = AgentFace(self._supervisor, self._telemetry, vitals, self._heartbeat)
@@ -153,17 +159,3 @@ def _greet(config: Config) -> None:
     files = ", ".join(config.files) or "no configuration file, so the built-in one"
     where = ", ".join(f"http://{address}/metrics" for address in config.listen)
     log.info("watching %d collectors (%s); metrics on %s", len(config.specs), files, where or "no port")
-
-
-def survive_harmless_signals() -> None:
-    """Do nothing at signals that end who has no handler, such as logrotate's USR1, or a HUP that comes early.
-
-    With handlers, and not ignored: what the agent starts would inherit that.
-    """
-    for number in _HARMLESS:
-        signal.signal(number, lambda *_: None)
-
-
-def _hold_signals() -> None:
-    """Let nothing that is sent from now on change how this process ends, which it does at once."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, *_HARMLESS})

@@ -16,8 +16,8 @@ from rscollector.exposition.validate import ROWS_PER_SERIES
 from rscollector.model.errors import FailureKind
 from rscollector.model.metrics import Metric, repaired
 from rscollector.runtime.births import Births
+from rscollector.runtime.capacity import Capacity
 from rscollector.runtime.renewals import Renewals
-from rscollector.runtime.room import Room
 from rscollector.runtime.worker_process import Death, Heard, Last, Question, WorkerProcess
 from rscollector.wire import LONGEST_NOTE, MOST_NOTES
 from rscollector.wire.layouts import Columns, Samples, rows
@@ -60,7 +60,7 @@ class Loss(NamedTuple):
 class Owner(Protocol):
     """Who owns the collectors, and is told what becomes of their bodies."""
 
-    def opened(self, key: str, seq: int, metrics: list[Metric]) -> None:
+    def opened(self, key: str, answer: Opened, metrics: list[Metric]) -> None:
         """Take note that it is open, and of what it may emit."""
 
     def collected(self, key: str, run: Run) -> None:
@@ -110,9 +110,9 @@ class _Body:
 class Bodies:
     """The bodies by the collectors' keys, and the workers."""
 
-    def __init__(self, owner: Owner, room: Room | None = None) -> None:
+    def __init__(self, owner: Owner, capacity: Capacity | None = None) -> None:
         self._owner = owner
-        self._room = room
+        self._capacity = capacity
         self._renewals = Renewals()
         self._loop = asyncio.get_running_loop()
         self._bodies: dict[str, _Body] = {}
@@ -143,7 +143,7 @@ class Bodies:
             self._enter(key, seq, worker)
             return
         self.leave(key)  # the worker before is ending, and that end is no loss of its any more
-        if why := self._is_full(name):
+        if why := self._why_no_worker(name):
             refused = Failed(seq, FailureKind.UNAVAILABLE, why, "")
             self._soon(self._bodies[key], self._owner.failed, key, refused)
             return
@@ -237,14 +237,14 @@ class Bodies:
         for key in self._expecting.pop(name, {}):
             self._lose_soon(self._bodies[key], Loss(f"cannot start a worker: {why}"))
 
-    def _is_full(self, name: str) -> str:
+    def _why_no_worker(self, name: str) -> str:
         """Return why no worker of this name can be had beside those that there are, "" if one can."""
-        expected = self._expecting.keys() - {worker.name for worker in self._residents}
-        if not self._room or name in expected or len(self._residents) + len(expected) < self._room.workers:
+        names = self._expecting.keys() | {worker.name for worker in self._residents}
+        if not self._capacity or name in names or len(names) < self._capacity.workers:
             return ""
         return (
-            f"no room for another worker: {self._room.workers} fit into {self._room.why}; "
-            'raise that, or let collectors share one (isolation = "shared")'
+            f"no worker can be started: the agent has room for {self._capacity.workers} "
+            f'({self._capacity.why}); raise that, or let collectors share one with isolation = "shared"'
         )
 
     def _lose_soon(self, body: _Body, loss: Loss) -> None:
@@ -291,7 +291,6 @@ class Bodies:
             plugin=spec.plugin,
             settings=spec.settings,
             variables=spec.variables,
-            sink=spec.sink.value,
             interval=spec.interval,
             collect_timeout=spec.timeout,
             host=spec.host,
@@ -319,13 +318,15 @@ class Bodies:
         if not retired:
             if memory <= limit:
                 return
-            grown = f"uses {memory >> 20} MiB, more than max_memory = {limit >> 20} MiB"
+            uses, most = f"uses {memory >> 20} MiB", f"max_memory = {limit >> 20} MiB"
             if fresh and self._renewals.is_news(worker.name, limit):
-                log.warning("%s: its worker %s, after its first run: that is too small", worker.name, grown)
+                why = f"its worker {uses} after its first run; raise it, or it is renewed again and again"
+                log.warning("%s: %s is too small: %s", worker.name, most, why)
             if fresh or not self._renewals.is_due(worker.name, self._loop.time()):
                 return
             del self._taking_in[worker.name]
-            log.warning("%s: its worker %s; it is renewed between two ticks", worker.name, grown)
+            renewed = f"its worker {uses}, more than {most}; it is renewed between two ticks"
+            log.warning("%s: %s", worker.name, renewed)
         for each in sorted(self._residents[worker]):
             self._owner.outgrown(each)
 
@@ -347,8 +348,8 @@ class Bodies:
         if not isinstance(last, Closed):  # which the end of the process may have to follow, in time too
             body.disarm()
         match last:
-            case Opened(seq):
-                self._owner.opened(key, seq, heard.metrics)
+            case Opened():
+                self._owner.opened(key, last, heard.metrics)
             case Done(memory=memory) if run:
                 self._owner.collected(key, run)
                 self._renew_if_grown(worker, memory)

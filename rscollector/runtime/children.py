@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import rscollector
+from rscollector.api.programs import signal_name
 from rscollector.config.environment import listed
 
 # A worker needs the same packages as the agent, wherever they are: in a checkout, a virtual environment or
@@ -172,7 +173,4 @@ def how(code: int) -> str:
         return f"exited with status {code}"
     if -code == signal.SIGKILL:
         return "was killed by SIGKILL (the kernel does that when memory is short: see dmesg)"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
+    return f"was killed by {signal_name(-code)}"

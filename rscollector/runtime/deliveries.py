@@ -12,8 +12,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Protocol
 
-from rscollector.config.types import Feed, Spec
+from rscollector.config.types import Spec
 from rscollector.exposition.validate import Accepted
+from rscollector.model.feed import Feed
 from rscollector.model.metrics import Sample, Value
 from rscollector.runtime.outbox import Chunk, Outbox
 from rscollector.wire.layouts import Groups, Layout, plain
@@ -44,10 +45,16 @@ class Deliveries:
 
     def add(self, spec: Spec) -> None:
         """Begin to keep for a sink; what its predecessor has left is its."""
-        if spec.sink is Feed.RUNS:
-            self._outboxes.setdefault(spec.key, Outbox())
-        elif spec.sink is Feed.PAGE:
-            self._of_the_page.add(spec.key)
+        self.feed(spec.key, spec.sink)
+
+    def feed(self, key: str, wanted: Feed) -> None:
+        """Feed a sink with this; what its plugin wants is not known before that could be imported."""
+        if wanted is Feed.RUNS:
+            self._outboxes.setdefault(key, Outbox())
+            self._of_the_page.discard(key)
+        elif wanted is Feed.PAGE:
+            self._of_the_page.add(key)
+            self._outboxes.pop(key, None)
 
     def forget(self, key: str, successor: Spec | None) -> None:
         """Keep nothing for a sink any more, unless for its successor; forget a collector's layouts."""

@@ -33,7 +33,7 @@ class Heartbeat:
         self._loop = asyncio.get_running_loop()
         self._at = self._loop.time()
         self._clocks = _clocks()
-        self._immortal: list[str] = []
+        self._told_of_strays = ""
 
     def start(self) -> None:
         """Begin to beat."""
@@ -59,12 +59,12 @@ class Heartbeat:
     def _end_strays(self) -> None:
         try:
             strays = sorted(self._strays.end())
-        except OSError as error:  # no descriptor is left to look for them
-            log.warning("cannot look for what workers leave behind: %s", error.strerror)
-            return
-        if strays and strays != self._immortal:  # those that cannot be killed are told once
-            log.warning("killed what workers have left behind: %s", ", ".join(strays))
-        self._immortal = strays
+            told = f"killed what workers have left behind: {', '.join(strays)}" if strays else ""
+        except OSError as error:
+            told = f"cannot look for what workers leave behind ({error.strerror}); tried again each second"
+        if told and told != self._told_of_strays:  # one that cannot be killed is told of once
+            log.warning("%s", told)
+        self._told_of_strays = told
 
     def _watch_clocks(self) -> None:
         clocks = _clocks()

@@ -72,7 +72,7 @@ def _write(
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the main thread
     while (record := records.get()) is not None:
         data = f"{formatter.format(record)}\n".encode("utf-8", "backslashreplace")
-        with suppress(OSError):  # nobody reads it any more
+        with suppress(OSError):  # nobody reads it any more, or there is no room where it goes
             while data:
                 data = data[os.write(output, data) :]
 

@@ -41,6 +41,9 @@ def apply(read: Read, supervisor: Supervisor, vitals: Vitals) -> None:
 def _change(config: Config, supervisor: Supervisor) -> None:
     wanted = {spec.key: spec for spec in config.specs}
     todo = plan({key: each.digest for key, each in supervisor.instances.items()}, wanted)
+    for key in todo.keep:
+        if why := wanted[key].unknown:
+            log.warning("%s: goes on as it was before the reload: %s", key, why)
     for key in todo.remove:
         supervisor.end(key)
     for key in todo.change:

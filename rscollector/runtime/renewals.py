@@ -1,8 +1,8 @@
 """When a worker that has grown beyond its memory is exchanged: at once, and not again and again.
 
 A worker is renewed after the first run that leaves it too large, but for its very first one: that tells that
-the limit is too small, and no renewal would help. If its successors grow as fast, each of them is given more
-time than the one before, up to ten minutes; one that lives longer than that ends the row.
+the limit is too small. If its successors are too large as soon, each of them is given more time than the one
+before, up to ten minutes; one that lives longer than that ends the row.
 """
 
 from dataclasses import dataclass

@@ -25,9 +25,9 @@ def change(instance: Instance, before: Machine, now: float, series: int) -> None
 
 def _collected(instance: Instance, before: Machine, series: int) -> None:
     if instance.machine.degraded:
-        # Its reason has figures that change with each run, and only that it is degraded is news.
-        if instance.is_news(State.IDLE, "degraded"):
-            log.warning("%s: %s", instance.key, instance.machine.reason)
+        # Its reason has figures that change with each run: news is by whose fault it is.
+        if instance.is_news(State.BACKOFF, instance.machine.trouble or ""):
+            log.warning("%s: %s; it is tried again", instance.key, instance.machine.reason)
     elif instance.is_news(State.IDLE, ""):
         again = f" again after {_failures(before.failures)}" if before.failures else ""
         log.info("%s: collecting%s, %d series", instance.key, again, series)

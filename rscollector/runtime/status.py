@@ -41,7 +41,7 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
     return {
         "type": spec.type,
         "name": spec.name,
-        "state": machine.word.value,
+        "state": machine.shown_state.value,
         "up": supervisor.up(instance),
         "reason": instance.sentence(now),
         "trouble": machine.trouble.value if machine.trouble else None,

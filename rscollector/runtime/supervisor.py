@@ -45,10 +45,10 @@ from rscollector.model.schedule import Due
 from rscollector.model.settings import humanized
 from rscollector.runtime import reports
 from rscollector.runtime.bodies import Bodies, Loss, Run
+from rscollector.runtime.capacity import Capacity
 from rscollector.runtime.changes import Changes
 from rscollector.runtime.deliveries import Deliveries
 from rscollector.runtime.instance import Instance
-from rscollector.runtime.room import Room
 from rscollector.runtime.ticks import Ticks
 from rscollector.wire import messages
 
@@ -61,10 +61,10 @@ class Supervisor:
     For sinks, `own` gives what the agent tells of a collector, or of itself.
     """
 
-    def __init__(self, host: str, max_series: int, room: Room | None = None) -> None:
+    def __init__(self, host: str, max_series: int, capacity: Capacity | None = None) -> None:
         self.instances: dict[str, Instance] = {}
         self.store = Store(max_series)
-        self.bodies = Bodies(self, room)
+        self.bodies = Bodies(self, capacity)
         self.deliveries = Deliveries(self)
         self.ticks = Ticks(host, self._tick)
         self.changes = Changes()
@@ -218,11 +218,13 @@ class Supervisor:
 
     # --- what becomes of bodies: bodies.Owner ---
 
-    def opened(self, key: str, seq: int, metrics: list[Metric]) -> None:
+    def opened(self, key: str, answer: messages.Opened, metrics: list[Metric]) -> None:
         """Have an open collector collect at once."""
         instance, now = self.instances[key], self._loop.time()
         instance.declared = {metric.name: metric for metric in metrics}
-        self._dispatch(instance, Opened(now, seq))
+        if instance.spec.sink:
+            self.deliveries.feed(key, answer.feed)
+        self._dispatch(instance, Opened(now, answer.seq))
         self._dispatch(instance, Tick(now))
 
     def collected(self, key: str, run: Run) -> None:

@@ -185,7 +185,7 @@ class Telemetry:
 
     def _of(self, instance: Instance) -> Iterator[tuple[Any, ...]]:
         yield UP, int(self._supervisor.up(instance))
-        yield STATE, instance.machine.word.value
+        yield STATE, instance.machine.shown_state.value
         yield MISSED, instance.missed
         yield SKIPPED, instance.skipped
         yield SERIES, self._supervisor.store.series(instance.key)

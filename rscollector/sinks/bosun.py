@@ -202,12 +202,12 @@ class Bosun(Sink[BosunSettings]):
             raise Unavailable(f"{self.settings.url}: an answer does not end, since {stuck:.0f} s")
         with self._sender.lock:
             self._spool.keep_bounds()
-            samples = list(self._told())
-        if failing := self._sender.failing:
+            samples, waiting, failing = list(self._told()), self._waiting(), self._sender.failing
+        if failing:
             kind = Misconfigured if failing.verdict is Verdict.ALARM else Unavailable
             since = datetime.fromtimestamp(time.time() - (time.monotonic() - failing.since), UTC)
-            sentence = f"{failing.sentence}; nothing was taken since {since:%Y-%m-%d %H:%M:%S} UTC"
-            context.degraded(kind(f"{sentence}; {self._waiting()}"))
+            sentence = f"{failing.sentence}; nothing has been taken since {since:%Y-%m-%d %H:%M:%S} UTC"
+            context.degraded(kind(f"{sentence}; {waiting}"))
         elif self._sender.trouble:
             context.note(f"the receiver has not taken the last points: {self._sender.trouble}")
         if self._metadata.given_up:
@@ -244,11 +244,11 @@ class Bosun(Sink[BosunSettings]):
             self._metadata.answered(self._receiver.put_metadata(entries))
 
     def _waiting(self) -> str:
-        """Say how much waits, and how much was lost and why."""
-        lost = {loss.value: count for loss, count in self._spool.lost.items() if count}
-        lost |= {f"refused: {why}": count for why, count in self._sender.rejected.items() if count}
-        told = ", ".join(f"{count} points ({why})" for why, count in lost.items())
-        return f"{self._spool.points} points wait, lost: {told or 'none'}"
+        """Say how much waits, and how much was lost or put aside, and why."""
+        lost = [f"{count} ({loss.value})" for loss, count in self._spool.lost.items() if count]
+        aside = [f"{count} ({why})" for why, count in self._sender.rejected.items() if count]
+        told = f"{self._spool.points} points wait; lost: {', '.join(lost) or 'none'}"
+        return f"{told}; put aside: {', '.join(aside)}" if aside else told
 
     def _told(self) -> Iterator[Sample]:
         spool, sender = self._spool, self._sender

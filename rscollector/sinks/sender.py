@@ -64,7 +64,7 @@ class Answer(NamedTuple):
 
 
 class Failing(NamedTuple):
-    """That requests fail: since when, by the sender's clock, and what the last answer was."""
+    """That nothing is taken: since when, by the sender's clock, and what the last answer was."""
 
     since: float
     verdict: Verdict
@@ -82,7 +82,7 @@ class Sender:
     """Sends what is in the spool. `step` does one request; `lock` is held whenever the spool is touched.
 
     `rejected` counts points by the receiver's verdict; `trouble` is the sentence about the last request, ""
-    when it was taken; `failing` is there while none is answered, or the answer says that none will be taken.
+    when it was taken; `failing` tells since when the answers are LATER or ALARM, None if the last was not.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """The listening sockets, and the connections that came through them.
 
 hypercorn closes connections that are idle or dribble their headers after five seconds. What it leaves to us:
-connections are capped (the oldest one makes room, which is never an honest scrape's: that takes
-milliseconds), and each has an absolute end, whatever its client reads or does not read.
+connections are capped (the oldest one makes room; an honest scrape takes milliseconds, and is hardly ever
+that), and each has an absolute end, whatever its client reads or does not read.
 """
 
 import asyncio
@@ -25,27 +25,28 @@ class CannotListen(Exception):
 
 
 class Connections:
-    """The open connections, the oldest first; there may be so many of them."""
+    """The open connections, the oldest first, at most `most` of them."""
 
     def __init__(self, most: int = 1024) -> None:
         self.evicted = 0
         self._most = most
-        self._ending = 0  # those that had to go and have a descriptor still
         self._open: dict[int, _Connection] = {}
+        self._ending: set[int] = set()  # those that had to go and have a descriptor still
 
     def __len__(self) -> int:
         return len(self._open)
 
     def is_full(self) -> bool:
         """Tell whether no more may be accepted."""
-        return len(self._open) + self._ending >= self._most
+        return len(self._open) + len(self._ending) >= self._most
 
-    def make_room(self) -> None:
+    def evict(self) -> None:
         """Have the oldest one go, if none is about to; its descriptor is free when asyncio has closed it."""
         if self._open and not self._ending:
             self.evicted += 1
-            self._ending += 1
-            self._open.pop(next(iter(self._open))).cut()
+            oldest = next(iter(self._open))
+            self._ending.add(oldest)
+            self._open.pop(oldest).cut()
 
     def opened(self, connection: "_Connection") -> None:
         """Take note of a new connection."""
@@ -54,8 +55,8 @@ class Connections:
 
     def closed(self, connection: "_Connection") -> None:
         """Forget a connection."""
-        if self._open.pop(id(connection), None) is None:
-            self._ending -= 1
+        self._open.pop(id(connection), None)
+        self._ending.discard(id(connection))
         connection.end.cancel()
 
     def cut_all(self) -> None:
@@ -93,7 +94,7 @@ class Listener(socket.socket):
         """Accept a connection. Raises BlockingIOError while there is none, or no room for one."""
         if self.connections.is_full():
             if self._is_waited_for():
-                self.connections.make_room()
+                self.connections.evict()
             raise BlockingIOError
         accepted, address = super().accept()
         connection = _Connection(accepted.family, accepted.type, accepted.proto, accepted.detach())
@@ -143,7 +144,7 @@ def _why(error: OSError) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return "no interface of this host has this address; correct web.listen"
     if error.errno == errno.EAFNOSUPPORT:
-        return "this kernel, or the unit's RestrictAddressFamilies=, has no IPv6; correct web.listen"
+        return "this kernel, or the unit's RestrictAddressFamilies=, has no such addresses"
     if error.errno == errno.EACCES:
         return "ports below 1024 need a privilege; choose another in web.listen"
     return error.strerror or str(error)
@@ -151,7 +152,10 @@ def _why(error: OSError) -> str:
 
 def listen_unix(path: Path, connections: Connections) -> Listener:
     """Listen on a Unix socket with mode 0660, in place of one that nobody answers any more."""
-    listener = Listener(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener = Listener(socket.AF_UNIX, socket.SOCK_STREAM)
+    except OSError as error:
+        raise CannotListen(f"cannot make the control socket {path}: {error.strerror}") from error
     listener.connections = connections
     try:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)

@@ -2,10 +2,10 @@
 
     worker → agent   hello    wire                    the version, ahead of all else, in this form for ever
                      metrics  seq metrics             the declarations, in as many lines as it takes
-                     opened   seq
+                     opened   seq feed
                      rows     seq rows                a new layout, in as many lines as it takes
                      values   seq values              the values, in the order of the layout, likewise
-                     done     seq layout memory notes
+                     done     seq layout memory notes degraded reason
                      unknown  seq layouts             these layouts are: tell them, and ask again
                      failed   seq kind reason traceback
                      closed   seq

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any, get_origin, get_type_hints
 
 from rscollector.model.errors import FailureKind
+from rscollector.model.feed import Feed
 from rscollector.wire.lines import Garbage, parsed, written
 
 # --- the agent asks -----------------------------------------------------------------------------------
@@ -25,7 +26,6 @@ class Open:
     plugin: str
     settings: dict[str, Any]
     variables: dict[str, str] = field(repr=False)
-    sink: str
     interval: float
     collect_timeout: float
     host: str
@@ -108,9 +108,10 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """It is open."""
+    """It is open, and tells what it wants to be fed with."""
 
     seq: int
+    feed: Feed
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,18 +114,18 @@ class Server:
 
     def _open(self, question: Open) -> Iterator[bytes]:
         plugin = registry.load(question.type, question.plugin)
-        if registry.feed_of(plugin) != question.sink:
-            raise Misconfigured("its plugin is another one than when the configuration was read; reload it")
         builder = Builder(partial(self._secrets.read, variables=question.variables))
         settings = builder.table(plugin.Settings, question.settings, ())
         if wrong := [*builder.faults, *builder.problems]:
-            raise Misconfigured("; ".join(f"{'.'.join(path)}: {reason}" for path, reason in wrong))
+            raise Misconfigured(
+                "; ".join(": ".join(filter(None, (".".join(path), why))) for path, why in wrong)
+            )
         self._parcels = Parcels()  # the agent tells a sink that is opened anew everything again
         held = self._held[question.instance] = _Held(plugin(settings), question)
         held.collector.open(self._context(held, question.timeout))
         for array in batches(map(declaration, plugin.metrics)):
             yield part(Metrics, question.seq, array)
-        yield encoded(Opened(question.seq))
+        yield encoded(Opened(question.seq, registry.feed_of(plugin)))
 
     def _collect(self, question: Collect) -> Iterator[bytes]:
         held = self._held[question.instance]

@@ -41,7 +41,7 @@ def test_a_failing_program_is_unavailable_with_what_it_said():
 
 def test_a_program_that_died_is_named_with_its_signal():
     """A signal is named, and silence is said to be silence."""
-    with pytest.raises(Unavailable, match=r"sh failed \(signal SIGKILL\): it said nothing"):
+    with pytest.raises(Unavailable, match=r"sh failed \(killed by SIGKILL\): it said nothing"):
         context().run(["sh", "-c", "kill -9 $$"])
 
 
@@ -74,7 +74,7 @@ def test_what_a_program_leaves_behind_is_not_waited_for_and_killed(left):
     assert time.monotonic() - began < 30
 
 
-def test_the_whole_session_of_a_program_that_is_late_is_killed():
+def test_the_whole_group_of_a_program_that_is_late_is_killed():
     """What it has started does not go on when it is killed."""
     lines = context(1.0).lines(["sh", "-c", "sleep 100 & echo $!; wait"])
     pid = int(next(lines))

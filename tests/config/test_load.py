@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rscollector.config import digests
 from rscollector.config.build import Unresolved
+from rscollector.config.environment import listed
 from rscollector.config.load import load
 from rscollector.config.plan import plan
 from rscollector.config.secrets import content, read
@@ -108,12 +109,18 @@ def test_with_isolation_shared_all_collectors_share_one_worker(files):
             "rscollector.toml:1: collector.vip.a: addresses: 192.0.2.1, ::1 more than once",
         ),
         ("[web]\nlisten = [':1', '0.0.0.0:1']", "rscollector.toml:1: web: listen: 0.0.0.0:1 is there twice"),
-        ("[web]\nlisten = ['[::]:1', ':1']", "rscollector.toml:1: web: listen: [::]:1 is 0.0.0.0:1 too"),
+        (
+            "[web]\nlisten = ['[::]:1', ':1']",
+            "rscollector.toml:1: web: listen: [::]:1 includes 0.0.0.0:1; keep one of them",
+        ),
         (
             "[web]\nlisten = ['127.0.0.1:1', ':1']",
-            "rscollector.toml:1: web: listen: 0.0.0.0:1 is 127.0.0.1:1 too",
+            "rscollector.toml:1: web: listen: 0.0.0.0:1 includes 127.0.0.1:1; keep one of them",
         ),
-        ("[web]\nlisten = ['[::1]:1', '[::]:1']", "rscollector.toml:1: web: listen: [::]:1 is [::1]:1 too"),
+        (
+            "[web]\nlisten = ['[::1]:1', '[::]:1']",
+            "rscollector.toml:1: web: listen: [::]:1 includes [::1]:1; keep one of them",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_place(files, text, sentence):
@@ -124,7 +131,9 @@ def test_a_mistake_is_one_sentence_with_its_place(files, text, sentence):
 
 def test_addresses_beside_each_other_are_no_mistake(files):
     """Other ports, other addresses, and ports that the kernel chooses."""
-    listens = "':1', ':2', '127.0.0.1:0', ':0', '[::1]:1', '127.0.0.1:3', '127.0.0.2:3', '[::1]:3'"
+    listens = (
+        "':1', ':2', '127.0.0.1:0', '127.0.0.1:0', ':0', '[::1]:1', '127.0.0.1:3', '127.0.0.2:3', '[::1]:3'"
+    )
     assert files(f"[web]\nlisten = [{listens}]\n")[1] == []
 
 
@@ -305,6 +314,37 @@ NO_SECRETS = {
 }
 
 
+def test_the_environment_of_children_is_a_list():
+    """What a worker and its programs need of the host, and nothing that was given to the agent for others."""
+    given = [
+        "HOME",
+        "LANG",
+        "PATH",
+        "TZ",
+        "USER",
+        "STATE_DIRECTORY",
+        "CREDENTIALS_DIRECTORY",
+        "XDG_STATE_HOME",
+        "HTTPS_PROXY",
+        "no_proxy",
+        "LC_TIME",
+        "LD_LIBRARY_PATH",
+        "MALLOC_ARENA_MAX",
+        "PYTHONPATH",
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+    ]
+    kept = (
+        "LANGUAGE",
+        "NOTIFY_SOCKET",
+        "PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+        "RSCOLLECTOR_DIGEST_KEY",
+        "XPATH",
+    )
+    assert listed(dict.fromkeys((*given, *kept), "x")) == dict.fromkeys(given, "x")
+
+
 @pytest.mark.parametrize("name", NO_SECRETS)
 def test_a_secret_that_is_there_but_is_none_is_its_collectors_problem(files, tmp_path, monkeypatch, name):
     """What a file is that cannot hold a secret is told in words; nothing waits for a pipe."""
@@ -347,9 +387,10 @@ def test_a_secret_whose_file_system_hangs_costs_itself_only(files, tmp_path, mon
         for name in ("hung", "well")
     ]
     loaded, said = files("".join(wanted))
-    why = "the secret in hung/password cannot be read: hung does not answer"
+    why = "the secret in hung/password cannot be read: to look into hung took more than 1 s, killed"
     assert said == [f"rscollector.toml:2: collector.rogue.hung.password: {why}"]
     hung, well = loaded.config.specs
+    assert (bool(hung.unknown), well.unknown) == (True, "")
     monkeypatch.setattr(digests, "content", content)
     again = files("".join(wanted))[0].config.specs
     assert [each.digest for each in again][1] == well.digest

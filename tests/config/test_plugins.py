@@ -1,11 +1,13 @@
 """What plugins can do to the process that reads the configuration: nothing, and to others' instances nothing."""
 
 import os
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from harness import until
 
 from rscollector.config import plugins
 from rscollector.config.forked import forked
@@ -86,7 +88,9 @@ def test_a_plugin_that_does_not_come_back_costs_its_own_instances_only(odd, monk
     ]
     bad, good = loaded.config.specs
     assert bad.settings == {"size": 5, "password": {"env": "HIDDEN"}, "when": "2026-01-01"}
-    assert (bad.variables, bad.interval) == ({"HIDDEN": "hunter2"}, 5)
+    assert (bad.variables, bad.interval, bad.worker) == ({"HIDDEN": "hunter2"}, 5, f"odd_{name}/a")
+    assert bad.unknown.endswith(reason)
+    assert not good.unknown
     assert good.settings == {"size": 2}
 
 
@@ -174,6 +178,48 @@ def test_each_task_tells_what_it_has_told_however_it_ends():
     }
 
 
+def test_children_that_cannot_be_started_are_told_of_and_the_others_work(monkeypatch):
+    """No process and no descriptor may be left; what was begun is ended."""
+    forks = iter([OSError(11, "Resource temporarily unavailable"), None])
+    fork = os.fork
+
+    def failing():
+        if error := next(forks):
+            raise error
+        return fork()
+
+    monkeypatch.setattr(os, "fork", failing)
+    before = descriptors()
+    outcomes = forked({"a": lambda tell: tell(1), "b": lambda tell: tell(2)}, 60.0)
+    assert outcomes == {
+        "a": ([], "could not be started: Resource temporarily unavailable"),
+        "b": ([2], ""),
+    }
+    assert descriptors() == before
+
+
+def test_children_that_hang_are_waited_for_together():
+    """Ten of them take as long as one; a signal without a name is a number."""
+    began = time.monotonic()
+    tasks = {str(number): lambda _tell: time.sleep(3600) for number in range(10)}
+    outcomes = forked({**tasks, "dies": lambda _tell: os.kill(os.getpid(), 40)}, 1.0)
+    assert time.monotonic() - began < 8
+    assert outcomes.pop("dies") == ([], "was killed by signal 40")
+    assert {each.ended for each in outcomes.values()} == {"took more than 1 s, killed"}
+
+
+def test_a_child_dies_with_its_parent(tmp_path):
+    """The process that reads the configuration may be killed itself."""
+    file = tmp_path / "pid"
+    task = f"lambda tell: (open({str(file)!r}, 'w').write(str(os.getpid())), time.sleep(3600))"
+    script = f"import os, time; from rscollector.config.forked import forked; forked({{'a': {task}}}, 3600.0)"
+    parent = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", script])
+    pid = until(lambda: file.exists() and file.read_text())
+    os.kill(parent, 9)
+    os.waitpid(parent, 0)
+    until(lambda: not _runs(pid))
+
+
 def test_what_a_child_has_started_is_killed_with_it(tmp_path):
     """A grandchild that holds the pipe is not waited for, and is gone."""
 
@@ -184,10 +230,7 @@ def test_what_a_child_has_started_is_killed_with_it(tmp_path):
         tell(pid)
 
     (pid,) = forked({"fork": fork}, 60.0)["fork"].told
-    until = time.monotonic() + 30
-    while _runs(pid) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not _runs(pid)
+    until(lambda: not _runs(pid))
 
 
 def descriptors():

@@ -302,24 +302,24 @@ def test_what_cannot_do_its_work_is_in_backoff_and_is_asked_as_ever():
     after = step(collecting(), DEGRADED, POLICY)
     assert after.actions == (Ended(Trouble.UNAVAILABLE), Commit())
     machine = after.machine
-    assert (machine.state, machine.word) == (State.IDLE, State.BACKOFF)
+    assert (machine.state, machine.shown_state) == (State.IDLE, State.BACKOFF)
     assert machine.trouble is Trouble.UNAVAILABLE
     assert sentence(machine, POLICY, 100.0) == "http://b:8070 does not answer"
     asked = step(machine, Tick(115.0), POLICY)
     assert asked.actions == (Collect(6),)
-    assert asked.machine.word is State.BACKOFF
+    assert asked.machine.shown_state is State.BACKOFF
     well = step(asked.machine, Done(116.0, 6), POLICY).machine
-    assert (well.word, well.trouble, well.reason) == (State.IDLE, None, "")
+    assert (well.shown_state, well.trouble, well.reason) == (State.IDLE, None, "")
 
 
 def test_what_was_degraded_and_is_opened_anew_is_connecting():
     """The word for a state that has nothing to do with it stays."""
     degraded = step(collecting(), DEGRADED, POLICY).machine
     waiting = step(degraded, Exited(101.0, 0.5, "gone"), POLICY).machine
-    assert waiting.word is State.BACKOFF
+    assert waiting.shown_state is State.BACKOFF
     connecting = step(waiting, Retry(102.0), POLICY).machine
-    assert connecting.word is State.CONNECTING
-    assert step(connecting, Opened(103.0, connecting.seq), POLICY).machine.word is State.IDLE
+    assert connecting.shown_state is State.CONNECTING
+    assert step(connecting, Opened(103.0, connecting.seq), POLICY).machine.shown_state is State.IDLE
 
 
 def test_a_neighbours_fault_does_not_spoil_the_one_attempt():

@@ -69,7 +69,9 @@ class Rogue(Collector[RogueSettings]):
         return None
 
     def _degraded(self, context):
-        context.degraded(Unavailable(f"its target is away, {self.runs} wait"))
+        secret = self.settings.password.reveal() if self.settings.password else "its target"
+        context.note("it is odd")
+        context.degraded(Unavailable(f"{secret} is away, {self.runs} wait{'x' * self.settings.count}"[:-1]))
 
     def _hang(self, _context):
         time.sleep(3600)
@@ -167,7 +169,8 @@ class Rogue(Collector[RogueSettings]):
     def _child(self, context):
         command = [sys.executable, "-c", "import time; time.sleep(3600)"]
         subprocess.Popen(command)
-        context.run(command)
+        for _ in context.lines(["sh", "-c", "echo started; exec sleep 3600"]):
+            time.sleep(3600)
 
     def _undeclared(self, _context):
         return [UNDECLARED(1)]

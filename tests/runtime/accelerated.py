@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from rscollector.config.types import Common, Spec
 from rscollector.model.errors import FailureKind
+from rscollector.model.feed import Feed
 from rscollector.runtime.bodies import Loss, Run
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.wire.layouts import Columns
-from rscollector.wire.messages import Failed
+from rscollector.wire.messages import Failed, Opened
 
 ANSWER = 0.01
 
@@ -91,7 +92,7 @@ class World:
         if self._failed is not None:
             self.waits.append(self._loop.time() - self._failed)
         self._failed = None
-        self._answer(key, seq, lambda: self.supervisor.opened(key, seq, []))
+        self._answer(key, seq, lambda: self.supervisor.opened(key, Opened(seq, Feed.NOTHING), []))
 
     def collect(self, key, seq, _parcel):
         """Collect, or not."""

@@ -175,10 +175,21 @@ def test_a_collector_that_cannot_do_what_it_is_for_is_not_up_and_is_asked_as_eve
     assert started.value("rscollector_collector_state", **backoff) == 1
     assert runs(started, "success") == 0
     assert started.log.count("rogue/bad: its target is away") == 1
+    assert bad["notes"] == ["it is odd"]
+    assert bad["duration_seconds"] is None
     switch.unlink()
     until(lambda: started.value("rscollector_collector_up", type="rogue") == 1)
     assert runs(started, "success") >= 1
     assert started.log.count("rogue/bad: collecting") == 1
+
+
+def test_what_a_degraded_collector_says_is_masked_and_bounded(agent):
+    """As every reason is."""
+    bad = rogue("degraded", password="{ env = 'PASSWORD' }", count=10_000)
+    started = agent(AGENT + bad, PASSWORD="hunter2")
+    until(lambda: "*** is away" in started.collector("rogue/bad")["reason"])
+    assert len(started.collector("rogue/bad")["reason"]) == 500
+    assert "hunter2" not in started.log
 
 
 def test_a_collector_that_recovers_says_so(agent, tmp_path):
@@ -229,7 +240,7 @@ def test_a_collector_that_is_removed_in_the_middle_is_gone_in_time(agent):
     [
         ("nonsense\n", 1, "a line that is not JSON: b'nonsense'"),
         ("x", 100000, "a line of more than 65536 bytes"),
-        ('{"op":"opened","seq":2}\n', 1, "'opened' where an answer was expected"),
+        ('{"op":"opened","seq":2,"feed":""}\n', 1, "'opened' where an answer was expected"),
         ('{"op":"gone","seq":2}\n', 1, "'gone' where a message was expected"),
         ('{"op":"failed","seq":2,"kind":"x"}\n', 1, "'failed' with the fields 'seq, kind'"),
         (
@@ -630,8 +641,8 @@ def test_workers_for_which_there_is_no_room_are_refused_in_a_sentence(agent):
     until(lambda: sum(each["up"] for each in started.status()["collectors"]) == 3)
     refused = next(each for each in started.status()["collectors"] if not each["up"])
     assert refused["reason"].startswith(
-        "no room for another worker: 3 fit into 104 open files (LimitNOFILE=); raise that, or let collectors "
-        'share one (isolation = "shared")'
+        "no worker can be started: the agent has room for 3 (104 open files, LimitNOFILE=); raise that, or let "
+        'collectors share one with isolation = "shared"'
     )
     started.reload(AGENT + TAME + rogue("fine", "a") + rogue("fine", "d"))
     until(lambda: [each["up"] for each in started.status()["collectors"]] == [True] * 3)
@@ -660,7 +671,9 @@ def test_a_worker_that_is_too_large_from_the_beginning_is_not_renewed_again_and_
     started = agent(AGENT + TAME + rogue("fine", max_memory='"1M"'))
     until(lambda: (started.value("rogue_runs_total", name="bad") or 0) >= 12)  # the second worker's
     assert started.value("rscollector_collector_restarts_total", type="rogue", reason="memory") == 1
-    first = r"rogue/bad: its worker uses \d+ MiB, more than max_memory = 1 MiB, after its first run: that is too small"
+    first = (
+        r"rogue/bad: max_memory = 1 MiB is too small: its worker uses \d+ MiB after its first run; raise it"
+    )
     assert len(re.findall(first, started.log)) == 1
 
 

@@ -16,7 +16,7 @@ from rscollector.runtime.deliveries import Deliveries
 from rscollector.runtime.outbox import Chunk, Outbox
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.wire.layouts import Layout
-from rscollector.wire.messages import Forget, Page, Run, decoded, encoded
+from rscollector.wire.messages import Forget, Opened, Page, Run, decoded, encoded
 from rscollector.wire.messages import Layout as Told
 from rscollector.worker.parcels import Parcels
 
@@ -42,7 +42,7 @@ def messages(parcel):
 def kinds(parcel):
     """Return what the messages are about: layouts that are told or forgotten, values of runs."""
     about = {Told: lambda each: ("told", each.number), Run: lambda each: each.values[0]}
-    about[Forget] = lambda each: ("forget", each.layouts)
+    about |= {Forget: lambda each: ("forget", each.layouts), Page: lambda each: each.text}
     return [about[type(each)](each) for each in messages(parcel)]
 
 
@@ -405,7 +405,7 @@ def test_what_a_sink_tells_of_itself_is_not_worth_a_question(feed, asked):
         supervisor, sinks = Supervisor("host", 100), []
         supervisor.deliveries.nudge_all = lambda: sinks.append("all")
         supervisor.add(spec("x", feed))
-        supervisor.opened("x/main", 1, [NUMBER])
+        supervisor.opened("x/main", Opened(1, feed), [NUMBER])
         supervisor.collected("x/main", bodies.Run(2, [("x_n", ("a",), 1)], (), 0.1))
         supervisor.bodies.kill_all()
         await asyncio.sleep(0.05)
@@ -422,7 +422,7 @@ def test_only_the_answer_that_is_waited_for_says_that_a_sink_keeps_what_it_was_g
         supervisor.add(spec("bosun", Feed.RUNS))
         outbox = supervisor.deliveries.outbox("bosun/main")
         supervisor.deliveries.hand_on("x/main", accepted(1))
-        supervisor.opened("bosun/main", 1, [NUMBER])
+        supervisor.opened("bosun/main", Opened(1, Feed.RUNS), [NUMBER])
         for seq in (1, 2):
             supervisor.collected("bosun/main", bodies.Run(seq, (), (), 0.1))
             waiting.append(outbox.waiting)
@@ -431,3 +431,19 @@ def test_only_the_answer_that_is_waited_for_says_that_a_sink_keeps_what_it_was_g
         return waiting
 
     assert asyncio.run(main()) == [1, 0]
+
+
+@pytest.mark.parametrize("feed", [Feed.RUNS, Feed.PAGE])
+def test_a_sink_says_itself_what_it_is_fed_with(feed):
+    """Its plugin may not have been there when the configuration was read: then runs were kept for it."""
+
+    async def main():
+        supervisor = Supervisor("host", 100)
+        supervisor.bodies = World(supervisor, "misconfigured")
+        supervisor.deliveries.page = lambda: "the page"
+        supervisor.add(spec("late", Feed.RUNS))
+        supervisor.deliveries.hand_on("x/main", accepted(1))
+        supervisor.opened("late/main", Opened(1, feed), [NUMBER])
+        return kinds(supervisor.deliveries.parcel("late/main"))
+
+    assert asyncio.run(main()) == ([1] if feed is Feed.RUNS else ["the page"])

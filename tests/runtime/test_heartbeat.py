@@ -187,3 +187,24 @@ def test_a_heart_that_does_not_beat_makes_the_agent_unhealthy(monkeypatch):
         return parts.heartbeat.unhealthy()
 
     assert beating(look).startswith("the agent's timers are ")
+
+
+def test_that_it_cannot_look_for_strays_is_told_once(monkeypatch, caplog):
+    """At the limit of open files: it beats on, and says so again only after it could."""
+    ways = iter([OSError(24, "Too many open files")] * 3)
+
+    class Blind:
+        def end(self):
+            error = next(ways, None)
+            if error:
+                raise error
+            return []
+
+    async def act():
+        await asyncio.sleep(0.3)
+
+    _, beaten = beats(monkeypatch, Blind(), act)
+    assert beaten >= 4
+    assert (
+        caplog.text.count("cannot look for what workers leave behind (Too many open files); tried again") == 1
+    )

@@ -37,7 +37,8 @@ def test_what_the_receiver_does_not_take_is_kept_and_sent_when_it_does(sending, 
     assert not started.value("rscollector_collector_up", type="bosun")
     reason = started.collector("bosun/main")["reason"]
     assert re.search(
-        rf"^{receiver.url}/api/put: .+; nothing was taken since .+ UTC; \d+ points wait, lost: none$", reason
+        rf"^{receiver.url}/api/put: .+; nothing has been taken since .+ UTC; \d+ points wait; lost: none$",
+        reason,
     )
     assert f"bosun/main: {receiver.url}/api/put: " in started.log
     assert rscollector("status", "--socket", started.socket).returncode == 1

@@ -98,16 +98,17 @@ def test_waits_double_and_end_with_the_first_success(line):
     """1, 2, 4 … 60 seconds at most, each a random part of it; nothing is sent meanwhile."""
     line.usual = Answer(Verdict.LATER, "503")
     line.sender.put(points(1))
-    waits = []
+    began, waits = line.now, []
     for _ in range(9):
         line.sender.step()
         waits.append(line.sender.step())
         line.now += waits[-1]
     assert waits == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60])
     assert line.sender.trouble == "503"
+    assert line.sender.failing == (began, Verdict.LATER, "503")
     line.usual = Answer(Verdict.TAKEN)
     line.run(100)
-    assert (line.taken, line.sender.trouble) == (points(1), "")
+    assert (line.taken, line.sender.trouble, line.sender.failing) == (points(1), "", None)
     line.usual = Answer(Verdict.LATER, "503")
     line.sender.put(points(1, 1))
     line.sender.step()

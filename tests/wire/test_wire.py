@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rscollector.model.errors import FailureKind
+from rscollector.model.feed import Feed
 from rscollector.model.metrics import Distribution, Kind, Metric
 from rscollector.wire import VERSION
 from rscollector.wire.declarations import declaration, declared
@@ -21,6 +22,7 @@ from rscollector.wire.messages import (
     Failed,
     Hello,
     Open,
+    Opened,
     Parcel,
     Question,
     Run,
@@ -77,9 +79,10 @@ def test_what_is_no_message_is_garbage(data, reason):
 
 MESSAGES = [
     Open(
-        *(1, "x/a", 10.0, "x", "a", "x:X", {"password": {"env": "S"}}, {"S": "s"}, "runs"),
+        *(1, "x/a", 10.0, "x", "a", "x:X", {"password": {"env": "S"}}, {"S": "s"}),
         *(15.0, 10.0, "db1", {"a": "b"}),
     ),
+    Opened(1, Feed.RUNS),
     Collect(2, "x/a", 0.5, 4000, 7),
     Run(1795208406, 7, [1, 2.5, "up"]),
     Done(2, 7, 1 << 24, ["a note"], "unavailable", "down"),

@@ -15,7 +15,6 @@ import pytest
 
 import rscollector
 from rscollector.api import Collector, Distribution, Kind, Metric, PageSink, Sample, Sink, setting
-from rscollector.config.registry import feed_of
 from rscollector.wire import VERSION
 from rscollector.wire.layouts import Layout
 from rscollector.wire.messages import (
@@ -110,10 +109,7 @@ class Agent:
     def open(self, plugin, seq=1, **settings):
         """Open a collector of this file."""
         place = f"{__name__}:{plugin.__name__}"
-        sink = feed_of(plugin).value
-        return self.ask(
-            Open(seq, "fake/a", 10.0, "fake", "a", place, settings, {}, sink, 15.0, 10.0, "db1", {})
-        )
+        return self.ask(Open(seq, "fake/a", 10.0, "fake", "a", place, settings, {}, 15.0, 10.0, "db1", {}))
 
     def collect(self, seq, layout=0, *parcels, rows=100, timeout=10.0):
         """Have it collect."""

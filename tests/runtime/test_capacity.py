@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from rscollector.runtime.room import room
+from rscollector.runtime.capacity import capacity
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def limits(monkeypatch, tmp_path):
             group.mkdir(parents=True, exist_ok=True)
             (group / "pids.max").write_text(f"{limit}\n")
         (tmp_path / "cgroup").write_text(f"{line}\n")
-        return (*room(tmp_path / "cgroup", tmp_path / "fs"), made[-1])
+        return (*capacity(tmp_path / "cgroup", tmp_path / "fs"), made[-1])
 
     return look
 
@@ -37,7 +37,7 @@ def limits(monkeypatch, tmp_path):
 )
 def test_open_files_are_for_clients_and_for_workers(limits, soft, hard, connections, workers, files):
     """A quarter for connections, whoever makes them, so that no client takes what a worker or a reload needs."""
-    why = f"{files} open files (LimitNOFILE=)"
+    why = f"{files} open files, LimitNOFILE="
     assert limits(soft, hard) == (connections, workers, why, (files, hard))
 
 
@@ -45,7 +45,7 @@ def test_tasks_are_those_of_the_smallest_control_group(limits):
     """Of the own one and of those around it; "max" is no limit, and what cannot be read is none either."""
     groups = {"system.slice_x.service": 512, "system.slice": "max"}
     line = "0::/system.slice/x.service"
-    assert limits(line=line, **groups)[1:3] == (124, "the 512 tasks of its control group (TasksMax=)")
+    assert limits(line=line, **groups)[1:3] == (124, "512 tasks in its control group, TasksMax=")
     assert limits(line=line, **{**groups, "system.slice": 100})[1] == 21
     assert limits(line="1:name=x:/elsewhere", **groups)[1] == 16112
     assert limits(line="4:pids:/y", pids_y=40)[1] == 6

@@ -1,4 +1,4 @@
-"""How much fits into what the agent may use: descriptors, and processes with their threads.
+"""How much fits into what the agent may use, which is found out before it runs: descriptors and tasks.
 
 Each bound is stated in what runs out. Clients have a quarter of the descriptors, workers the rest; a worker
 takes four of the agent's, and four tasks of the control group's: itself, its driver's threads, a program.
@@ -17,15 +17,15 @@ _TASKS_OF_A_WORKER = 4
 _CONNECTIONS = 1024  # with 256, of 500 scrapes at once some were turned away on a busy host
 
 
-class Room(NamedTuple):
-    """How many connections and how many workers there may be, and `why` not more workers."""
+class Capacity(NamedTuple):
+    """How many connections and how many workers there may be, and what keeps it from more workers."""
 
     connections: int
     workers: int
     why: str
 
 
-def room(group: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> Room:
+def capacity(group: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> Capacity:
     """Raise the limit of open files as far as that is allowed and useful, and return what fits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = max(soft, min(hard, _FILES))
@@ -35,8 +35,8 @@ def room(group: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgr
     tasks = _most_tasks(group, root)
     by_tasks = by_files if tasks is None else max(1, (tasks - _OWN_TASKS) // _TASKS_OF_A_WORKER)
     if by_tasks < by_files:
-        return Room(connections, by_tasks, f"the {tasks} tasks of its control group (TasksMax=)")
-    return Room(connections, by_files, f"{files} open files (LimitNOFILE=)")
+        return Capacity(connections, by_tasks, f"{tasks} tasks in its control group, TasksMax=")
+    return Capacity(connections, by_files, f"{files} open files, LimitNOFILE=")
 
 
 def _most_tasks(group: Path, root: Path) -> int | None:
