@@ -10,13 +10,17 @@ exit status that is no answer, with the beginning of what it said on its standar
 """
 
 import ctypes
+import errno
+import fcntl
 import os
 import selectors
 import signal
 import subprocess
+import termios
 import time
+from array import array
 from collections.abc import Collection, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import IO, cast
 
 from rscollector.model.errors import Misconfigured, Unavailable
@@ -24,6 +28,9 @@ from rscollector.model.errors import Misconfigured, Unavailable
 _CHUNK = 1 << 16
 _LONGEST = 1 << 20
 _COMPLAINT = 500
+_GONE = 1.0
+_SHORT_OF = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETXTBSY)
+_immortal: "list[subprocess.Popen[bytes]]" = []
 
 
 def output(command: Sequence[str], seconds: float, limit: int, answers: Collection[int]) -> bytes:
@@ -69,19 +76,20 @@ def _chunks(command: Sequence[str], until: float, answers: Collection[int]) -> G
         written, said = cast(IO[bytes], child.stdout).fileno(), cast(IO[bytes], child.stderr).fileno()
         for source in (written, said, ended):
             selector.register(source, selectors.EVENT_READ)
-        while (ready := _ready(selector, until)) != [ended]:  # it has ended, and nothing is left to be read
+        while ended not in (ready := _ready(selector, until)):
             if written not in ready and time.monotonic() > until:
                 raise _late(program)
-            if ended in ready:
-                _kill(child)  # what it has left behind writes no more
             for source in ready:
-                chunk = b"" if source == ended else os.read(source, _CHUNK)
-                if source == said:
-                    complaint = (complaint + chunk)[:_COMPLAINT]
-                elif chunk:
-                    yield chunk
-                if source != ended and not chunk:
+                chunk = os.read(source, _CHUNK)
+                if not chunk:
                     selector.unregister(source)
+                elif source == said:
+                    complaint = (complaint + chunk)[:_COMPLAINT]
+                else:
+                    yield chunk
+        _kill(child)  # what it has left behind
+        complaint = (complaint + _what_is_there(said))[:_COMPLAINT]
+        yield _what_is_there(written)
     if child.returncode not in answers:
         reason = complaint.decode("utf-8", "replace").strip() or "it said nothing"
         raise Unavailable(f"{program} failed ({_status(child.returncode)}): {reason}")
@@ -91,11 +99,35 @@ def _ready(selector: selectors.BaseSelector, until: float) -> list[int]:
     return [key.fd for key, _ in selector.select(max(0.001, until - time.monotonic()))]
 
 
+def _what_is_there(pipe: int) -> bytes:
+    """Return what a pipe holds now: somebody who is left may write into it for ever."""
+    size = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, size)
+    return os.read(pipe, size[0]) if size[0] else b""
+
+
 @contextmanager
 def _running(command: Sequence[str]) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """Start a program, which is dead and reaped afterwards; the descriptor is ready when it has ended."""
+    child = _started(command)
+    with ExitStack() as undo:
+        for pipe in (child.stdout, child.stderr):
+            undo.callback(cast(IO[bytes], pipe).close)
+        undo.callback(_end, child, command[0])
+        try:
+            ended = os.pidfd_open(child.pid)
+        except OSError as error:
+            raise Unavailable(f"cannot watch {command[0]}: {error.strerror}") from error
+        undo.callback(os.close, ended)
+        yield child, ended
+
+
+def _started(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    _immortal[:] = [child for child in _immortal if child.poll() is None]
+    if any(child.args == command for child in _immortal):
+        raise Unavailable(f"{command[0]} runs still, as another user, and cannot be killed")
     try:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -105,16 +137,18 @@ def _running(command: Sequence[str]) -> Iterator[tuple["subprocess.Popen[bytes]"
             preexec_fn=_die_with_parent,  # noqa: PLW1509  it calls one function that was looked up before
         )
     except OSError as error:
-        raise Misconfigured(f"cannot run {command[0]}: {error.strerror}") from error
-    with child:  # which closes what is open and reaps it
-        try:
-            ended = os.pidfd_open(child.pid)
-            try:
-                yield child, ended
-            finally:
-                os.close(ended)
-        finally:
-            _kill(child)
+        kind = Unavailable if error.errno in _SHORT_OF else Misconfigured
+        raise kind(f"cannot run {command[0]}: {error.strerror}") from error
+
+
+def _end(child: "subprocess.Popen[bytes]", program: str) -> None:
+    """Kill a program with its group and reap it. One that has changed its user is not started again."""
+    _kill(child)
+    try:
+        child.wait(_GONE)
+    except subprocess.TimeoutExpired:
+        _immortal.append(child)
+        raise Unavailable(f"{program} runs as another user and cannot be killed") from None
 
 
 def _kill(child: "subprocess.Popen[bytes]") -> None:

@@ -47,6 +47,7 @@ class _Late(Exception):
 def collect(given: argparse.Namespace) -> int:
     """Collect and print."""
     from rscollector.config import registry
+    from rscollector.config.environment import leave_the_rest
     from rscollector.model.errors import Misconfigured, fence
 
     type_, _, name = given.what.partition("/")
@@ -56,6 +57,7 @@ def collect(given: argparse.Namespace) -> int:
     except (Misconfigured, ValueError) as error:
         complain(f"{given.what}: {error}")
         return 2
+    leave_the_rest()  # as in a worker: what works here works there
     collected = None
     with fence() as caught:
         collected = _within(timeout, plugin, settings, name or "main")

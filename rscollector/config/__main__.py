@@ -1,10 +1,13 @@
-"""The configuration process: `python -m rscollector.config [FILE]` reads, prints one JSON object and ends.
+"""The configuration process: `python -m rscollector.config ANSWER [FILE]` reads, answers with JSON and ends.
 
 The agent starts it at its own start and for every reload, so that neither a file system that hangs nor a
-plugin that fails to import can hurt the agent. The output holds secrets: it goes into a pipe only.
+plugin that fails to import can hurt the agent. The answer holds secrets: it goes into the socket whose
+descriptor is ANSWER, and what is printed to standard output and error is for the log.
 """
 
 import json
+import os
+import socket
 import sys
 from pathlib import Path
 
@@ -12,11 +15,14 @@ from rscollector.config.load import load
 
 
 def main(arguments: list[str]) -> None:
-    """Load the configuration and print the result."""
-    loaded = load(Path(arguments[0]) if arguments else None)
+    """Load the configuration and answer."""
+    descriptor, *files = arguments
+    os.set_inheritable(int(descriptor), False)
+    loaded = load(Path(files[0]) if files else None)
     config = loaded.config.to_json() if loaded.config else None
     answer = json.dumps({"config": config, "mistakes": loaded.mistakes})
-    sys.stdout.write(f"\n{answer}\n")
+    with socket.socket(fileno=int(descriptor)) as wire:
+        wire.sendall(answer.encode())
 
 
 main(sys.argv[1:])

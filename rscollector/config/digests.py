@@ -21,14 +21,10 @@ _SECONDS = 5.0
 
 
 class Look(NamedTuple):
-    """What was seen of a secret: a digest of its content, and why it cannot be read now, "" if it can.
-
-    Of what does not answer nothing is `known`.
-    """
+    """What was seen of a secret: a digest of its content, and why it cannot be read now, "" if it can."""
 
     digest: str
     problem: str
-    known: bool = True
 
 
 def look(places: Iterable[Place]) -> dict[Place, Look]:
@@ -45,7 +41,7 @@ def look(places: Iterable[Place]) -> dict[Place, Look]:
         looks |= {Place(*where): Look(*seen) for where, seen in told}
         for where in by_directory[name]:
             why = f"the secret in {where.name} cannot be read: to look into {name} {ended}"
-            looks.setdefault(where, Look("", why, known=False))
+            looks.setdefault(where, Look("", why))
     return looks
 
 

@@ -4,6 +4,7 @@ The agent's own environment may hold secrets (`{ env = "…" }`, or what a conta
 worker passes its environment on to every program that a collector runs.
 """
 
+import os
 from collections.abc import Mapping
 
 _NAMES = {
@@ -22,3 +23,9 @@ def listed(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value for name, value in environment.items() if name in _NAMES or name.startswith(_PREFIXES)
     }
+
+
+def leave_the_rest() -> None:
+    """Have no more of an environment than what is listed, in this process."""
+    for name in os.environ.keys() - listed(os.environ).keys():
+        del os.environ[name]

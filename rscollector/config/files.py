@@ -100,11 +100,11 @@ def _beside(found: Files, directory: Path) -> list[Path]:
 
 def _add(found: Files, name: str, text: str) -> None:
     try:
-        table = tomllib.loads(text)
+        table, lines = tomllib.loads(text), lines_of(text)
     except (ValueError, RecursionError) as error:  # a number or a nesting that is too long for Python
         found.mistakes.append(f"{name}: is not TOML: {error}")
         return
-    places = {path: (name, line) for path, line in lines_of(text).items()}
+    places = {path: (name, line) for path, line in lines.items()}
     _merge(found, found.table, table, (), places)
     found.places = places | found.places
 

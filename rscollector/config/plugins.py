@@ -6,14 +6,13 @@ attempt.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rscollector.config import registry
 from rscollector.config.build import Builder, Fault, KeyPath, plain, secrets_in
-from rscollector.config.environment import listed
+from rscollector.config.environment import leave_the_rest
 from rscollector.config.forked import Tell, forked
 from rscollector.config.secrets import Place, place, unread
 from rscollector.config.types import Common
@@ -71,8 +70,7 @@ class _Task:
         self._asked = asked
 
     def __call__(self, tell: Tell) -> None:
-        for name in os.environ.keys() - listed(os.environ).keys():
-            del os.environ[name]
+        leave_the_rest()
         asked = self._asked
         try:
             plugin = registry.load(asked.type, asked.place)

@@ -20,14 +20,19 @@ GROUPS = {"collector": COLLECTORS, "sink": SINKS}
 
 
 def places() -> dict[str, dict[str, str]]:
-    """Return the places of what is installed by group and type, without importing it."""
-    from importlib.metadata import entry_points
+    """Return the places of what is installed by group and type, without importing it.
 
-    found = entry_points()
-    return {
-        group: {point.name: point.value for point in sorted(found.select(group=group))}
-        for group in GROUPS.values()
-    }
+    A package whose metadata are broken is none of ours, and is passed over.
+    """
+    from importlib.metadata import distributions
+
+    found: dict[str, dict[str, str]] = {group: {} for group in GROUPS.values()}
+    for distribution in distributions():
+        with fence():
+            for point in distribution.entry_points:
+                if point.group in found:
+                    found[point.group].setdefault(point.name, point.value)
+    return {group: dict(sorted(types.items())) for group, types in found.items()}
 
 
 def load(type_: str, place: str = "") -> type[Collector[Any]]:

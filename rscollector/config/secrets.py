@@ -43,7 +43,9 @@ def place(value: object) -> Place:
     """Return the place that a table names; raises ValueError with what was expected where it names none."""
     if isinstance(value, Mapping) and len(value) == 1:
         ((source, name),) = value.items()
-        if source in ("file", "env", "credential") and isinstance(name, str):
+        if source in ("file", "env", "credential") and isinstance(name, str) and "\0" not in name:
+            if source == "file" and not name.startswith("/"):
+                raise ValueError("a file's absolute path")  # workers run in /
             return Place(source, name)
     raise ValueError(_PLACE)
 
@@ -78,9 +80,8 @@ def _bounded(file: Path) -> bytes:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 raise Unresolved(f"the secret in {file} cannot be read: it is no regular file")
             found = opened.read(_LONGEST + 1)
-    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
-        why = getattr(error, "strerror", "") or error
-        raise Unresolved(f"the secret in {file} cannot be read: {why}") from None
+    except OSError as error:
+        raise Unresolved(f"the secret in {file} cannot be read: {error.strerror}") from None
     if len(found) > _LONGEST:
         raise Unresolved(f"the secret in {file} is longer than {_LONGEST >> 10} KiB: is it the right file?")
     return found

@@ -12,8 +12,7 @@ from rscollector.model.lifecycle import Policy, Revive
 from rscollector.model.settings import ByteSize, Duration, Listen, setting
 
 SHORTEST_INTERVAL = 0.1
-ANSWER = '{"config": '
-"""How the line begins with which the configuration process answers."""
+_MOST = 1e9  # of anything, seconds too: more than any timer can take
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,8 @@ class Common:
             value = getattr(self, each.name)
             if isinstance(value, int | float) and value <= 0:
                 raise ValueError(f"{each.name} is more than 0")
+            if isinstance(value, int | float) and not isinstance(value, ByteSize) and value > _MOST:
+                raise ValueError(f"{each.name} is at most {_MOST:.0f}")
 
     @property
     def seconds(self) -> float:

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from rscollector.config.types import Config
@@ -38,6 +39,8 @@ from rscollector.web.server import run as serve
 log = logging.getLogger("rscollector")
 
 _FIRST = asyncio.FIRST_COMPLETED
+_LOOKS, _LOOK = 10, 0.02
+"""How often strays are looked for at the end, and how many seconds are between two looks."""
 
 
 class CannotStart(Exception):
@@ -67,15 +70,17 @@ class Agent:
         for number in ENDING:
             self._loop.add_signal_handler(number, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        strays = Strays()
         try:
-            await self._run()
+            await self._run(strays)
         except BaseException:
             hold_signals(ending=False)
             raise
+        finally:
+            await _end_all(strays)
         hold_signals(ending=True)
 
-    async def _run(self) -> None:
-        strays = Strays()
+    async def _run(self, strays: Strays) -> None:
         configuring = asyncio.create_task(self._configure())
         await asyncio.wait({configuring, asyncio.create_task(self._stop.wait())}, return_when=_FIRST)
         if not configuring.done():
@@ -153,6 +158,15 @@ class Agent:
         socket_path().unlink(missing_ok=True)
         self._systemd.close()
         log.info("stopped")
+
+
+async def _end_all(strays: Strays) -> None:
+    """Kill what workers, and plugins that were asked for their settings, have put out of the way."""
+    for _ in range(_LOOKS):
+        with suppress(OSError):
+            if strays.end() == ([], []):
+                return
+        await asyncio.sleep(_LOOK)
 
 
 def _greet(config: Config) -> None:

@@ -56,21 +56,24 @@ class Strays:
         if any(_CHILDREN.glob("*/children")):
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
-    def end(self) -> list[str]:
-        """Reap those that have ended, kill those that still run, and return their names.
+    def end(self) -> tuple[list[str], list[str]]:
+        """Reap those that have ended and kill those that still run.
 
-        One that cannot be killed (it has changed its user, or is in uninterruptible sleep) is returned again
-        the next time.
+        Returns the names of those that were killed, and of those that may not be, since they have changed
+        their user; one that is in uninterruptible sleep is killed again the next time.
         """
-        running = []
+        killed: list[str] = []
+        immortal: list[str] = []
         for pid in _children() - Child.known:
             if os.waitpid(pid, os.WNOHANG) != (0, 0):
                 self._inherited.discard(pid)
             elif pid not in self._inherited:
-                running.append(_name(pid))
-                with suppress(PermissionError):
+                try:
                     os.kill(pid, signal.SIGKILL)
-        return running
+                    killed.append(_name(pid))
+                except PermissionError:
+                    immortal.append(_name(pid))
+        return sorted(killed), sorted(immortal)
 
 
 def _children() -> set[int]:

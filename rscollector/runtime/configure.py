@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rscollector.config.digests import KEY
-from rscollector.config.types import ANSWER, Config
+from rscollector.config.types import Config
 from rscollector.model.metrics import repaired
 from rscollector.runtime.children import Child, how, python
+from rscollector.runtime.output import Output
+
+log = logging.getLogger("rscollector")
 
 _TIMEOUT = 20.0
 _OUR_KEY = secrets.token_hex(16)
@@ -34,49 +39,68 @@ async def read_configuration(path: Path | None) -> Read:
     Whoever cancels this need not wait for a file system that hangs: the process is killed.
     """
     exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    printed: list[str] = []
 
     def on_exit(code: int) -> None:
         if not exited.done():
             exited.set_result(code)
 
-    arguments = [str(path)] if path else []
+    def said(line: str) -> None:
+        printed[:] = [line]
+        log.info("configuration: %s", repaired(line))
+
     try:
         with ExitStack() as undo:
+            output = Output(said)
+            undo.callback(output.close)
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
-            with theirs:
-                command = python("rscollector.config", *arguments)
+            with theirs, output.theirs:
+                command = python("rscollector.config", str(theirs.fileno()), *([str(path)] if path else []))
                 # Secrets may be in our environment, and what is told of those in files needs a key.
-                child = Child.start(command, theirs, on_exit, more={**os.environ, KEY: _OUR_KEY})
+                more = {**os.environ, KEY: _OUR_KEY}
+                child = Child.start(command, output.theirs, on_exit, fds=[theirs.fileno()], more=more)
             undo.pop_all()
     except OSError as error:
         return Read(None, (f"the configuration cannot be read: no process can be started: {error.strerror}",))
     try:
         async with asyncio.timeout(_TIMEOUT):
-            return _parsed(await _all_of(ours), await exited)
+            answer, code = await _answer(ours, exited), await exited
     except TimeoutError:
         return Read(None, (f"reading the configuration took more than {_TIMEOUT:.0f} s and was killed",))
     finally:
         child.kill()
+        ours.close()
+        output.close()
+    return _parsed(answer, code, printed)
 
 
-async def _all_of(ours: socket.socket) -> bytes:
-    reader, writer = await asyncio.open_connection(sock=ours)
-    output = b""
+async def _answer(ours: socket.socket, exited: "asyncio.Future[int]") -> bytes:
+    """Return what the process has written until it ended, whoever else has its end of this open."""
+    loop, answer = asyncio.get_running_loop(), bytearray()
+    ours.setblocking(False)
+    while len(answer) <= _MOST and not exited.done():
+        receiving = asyncio.ensure_future(loop.sock_recv(ours, _CHUNK))
+        either: set[asyncio.Future[Any]] = {receiving, exited}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            receiving.cancel()
+        if receiving.done() and not receiving.cancelled():
+            if not receiving.result():
+                break
+            answer += receiving.result()
+    with suppress(BlockingIOError):
+        while len(answer) <= _MOST and (chunk := ours.recv(_CHUNK)):
+            answer += chunk
+    return bytes(answer)
+
+
+def _parsed(output: bytes, code: int, printed: list[str]) -> Read:
     try:
-        while len(output) <= _MOST and (chunk := await reader.read(_CHUNK)):
-            output += chunk
-    finally:
-        writer.close()
-    return output
-
-
-def _parsed(output: bytes, code: int) -> Read:
-    lines = output.decode("utf-8", "replace").splitlines()
-    try:  # plugins may have printed something before and after
-        answer = json.loads(next(line for line in lines if line.startswith(ANSWER)))
+        answer = json.loads(output)
         config = Config.from_json(answer["config"]) if answer["config"] else None
         return Read(config, tuple(map(repaired, answer["mistakes"])))
-    except (ValueError, KeyError, TypeError, StopIteration):
-        said = [line[:300] for line in lines[-1:] if ANSWER not in line]  # an answer holds secrets
-        return Read(None, (f"the process that reads the configuration {how(code)}: {' '.join(said)}",))
+    except (ValueError, KeyError, TypeError):
+        last = "".join(f": {line[:300]}" for line in printed)
+        return Read(None, (f"the process that reads the configuration {how(code)}{last}",))

@@ -58,8 +58,12 @@ class Heartbeat:
 
     def _end_strays(self) -> None:
         try:
-            strays = sorted(self._strays.end())
-            told = f"killed what workers have left behind: {', '.join(strays)}" if strays else ""
+            killed, immortal = self._strays.end()
+            sentences = (
+                ("killed what workers have left behind", killed),
+                ("cannot kill what workers have left behind, it has another user", immortal),
+            )
+            told = "; ".join(f"{what}: {', '.join(names)}" for what, names in sentences if names)
         except OSError as error:
             told = f"cannot look for what workers leave behind ({error.strerror}); tried again each second"
         if told and told != self._told_of_strays:  # one that cannot be killed is told of once

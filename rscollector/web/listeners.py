@@ -70,14 +70,34 @@ class _Connection(socket.socket):
 
     connections: Connections
     end: asyncio.TimerHandle
+    is_cut = False
 
     def cut(self) -> None:
-        """End it in both directions: asyncio sees the end and gives up what it still had to send."""
+        """End it in both directions. asyncio is woken by that, and told by `recv` or `send` that it is over.
+
+        By the mere end of what the client sends it would not be: hypercorn keeps such a connection for its
+        idle time, and its descriptor with it.
+        """
+        self.is_cut = True
         try:
             self.shutdown(socket.SHUT_RDWR)
         except OSError as error:
             if error.errno != errno.ENOTCONN:
                 raise
+
+    def recv(self, *given: int) -> bytes:
+        """Receive, while it is not cut."""
+        self._raise_if_cut()
+        return super().recv(*given)
+
+    def send(self, *given: Any) -> int:
+        """Send, while it is not cut."""
+        self._raise_if_cut()
+        return super().send(*given)
+
+    def _raise_if_cut(self) -> None:
+        if self.is_cut:
+            raise ConnectionResetError(errno.ECONNRESET, "the connection was cut")
 
     def close(self) -> None:
         """Close it and forget it."""

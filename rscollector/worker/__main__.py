@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     if fate == "dies" and not die_with_parent(int(agent)):
         return 1
     _be_the_first_to_go()
-    _leave_ends_to_the_agent()
+    _leave_signals_to_the_agent()
     for inherited in (int(wire), int(stack)):
         os.set_inheritable(inherited, False)
     faulthandler.enable(int(stack))
@@ -46,12 +46,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _leave_ends_to_the_agent() -> None:
-    """Do nothing at SIGTERM, which a service manager sends to everybody: the agent will say when to end.
+def _leave_signals_to_the_agent() -> None:
+    """Do nothing at signals that a service manager may send to everybody: the agent will say when to end.
 
     With a handler, and not ignored: what a collector starts would inherit that.
     """
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda *_: None)
 
 
 def _be_the_first_to_go() -> None:

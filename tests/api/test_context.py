@@ -1,6 +1,8 @@
 """`context.run` and `context.lines`: programs are started, bounded and ended."""
 
+import errno
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -31,6 +33,28 @@ def test_a_missing_program_is_misconfigured():
     """A program that is not installed is somebody's to mend, and is named."""
     with pytest.raises(Misconfigured, match="cannot run /no/such/program: No such file or directory"):
         context().run(["/no/such/program"])
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.EMFILE, errno.ENOMEM])
+def test_what_is_short_for_a_moment_is_nobodys_to_mend(monkeypatch, code):
+    """No process, no descriptor or no memory: trying again may help."""
+
+    def short(*_args, **_kwargs):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("subprocess.Popen", short)
+    with pytest.raises(Unavailable, match=f"cannot run true: {os.strerror(code)}"):
+        context().run(["true"])
+
+
+def test_who_has_left_the_session_and_writes_on_is_not_read_to_its_end():
+    """The program's own output is, however much another one writes into the same pipe."""
+    script = "setsid yes & sleep 0.2; echo one; exit 0"
+    began = time.monotonic()
+    lines = list(context(60).lines(["sh", "-c", script]))
+    assert time.monotonic() - began < 30
+    assert b"one" in lines
+    subprocess.run(["pkill", "-x", "yes"], check=False)
 
 
 def test_a_failing_program_is_unavailable_with_what_it_said():

@@ -147,7 +147,10 @@ def test_collect_prints_what_one_collector_gives(rscollector, form, expected):
     [
         ("unavailable", "rscollector: rogue: unavailable: the server does not like us\n"),
         ("refused", "rscollector: rogue: unavailable: nobody listens\n"),
-        ("degraded", "rscollector: rogue: unavailable: its target is away, 1 wait\n"),
+        (
+            "degraded",
+            "rscollector: rogue/main: it is odd\nrscollector: rogue: unavailable: its target is away, 1 wait\n",
+        ),
     ],
 )
 def test_collect_says_what_the_world_did(rscollector, do, said):

@@ -100,6 +100,8 @@ def test_with_isolation_shared_all_collectors_share_one_worker(files):
             "rscollector.toml: is not TOML: Expected ']' at the end of a table declaration (at line 1, column 7)",
         ),
         (b"a = '\xff'", "rscollector.toml: is not UTF-8: byte 5 is 0xff"),
+        ("[agent]\ntimeout = '400000d'", "rscollector.toml:1: agent: timeout is at most 1000000000"),
+        ("[agent]\nmax_series = 10000000000", "rscollector.toml:1: agent: max_series is at most 1000000000"),
         (
             b"\xef\xbb\xbfa = 1",
             "rscollector.toml: begins with a byte order mark: save it as UTF-8 without one",
@@ -314,6 +316,14 @@ NO_SECRETS = {
 }
 
 
+def test_a_file_is_named_by_its_absolute_path(files):
+    """Whoever reads it has another directory than whoever has written it."""
+    said = files("[collector.rogue.a]\npassword = { file = 'password' }\n")[1]
+    assert said == [
+        "rscollector.toml:2: collector.rogue.a.password: expected a file's absolute path, not one that is written here"
+    ]
+
+
 def test_the_environment_of_children_is_a_list():
     """What a worker and its programs need of the host, and nothing that was given to the agent for others."""
     given = [
@@ -408,7 +418,15 @@ def test_a_digest_tells_nothing_without_the_agents_key(files, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "place", ['"hunter2"', '{ fiel = "hunter2" }', "{ file = 5 }", '{ value = "hunter2" }']
+    "place",
+    [
+        '"hunter2"',
+        '{ fiel = "hunter2" }',
+        "{ file = 5 }",
+        '{ value = "hunter2" }',
+        '{ file = "/hunter2\\u0000" }',
+        '{ credential = "hunter2\\u0000" }',
+    ],
 )
 def test_a_secret_that_is_no_place_is_refused_without_being_shown(files, place):
     """A password in the configuration itself is a mistake, and is not repeated."""
@@ -617,6 +635,12 @@ def test_what_ends_a_line_elsewhere_ends_none_of_toml(files, end):
     assert [each.partition(" at ")[0] for each in said] == [
         "conf.d/a.toml:3: agent.interval: is set already,"
     ]
+
+
+def test_a_key_that_is_too_deep_is_a_mistake(files):
+    """And no traceback."""
+    said = files("[collector.vip.a]\n" + ".".join(["a"] * 3000) + " = 1\n")[1]
+    assert [each.partition(":")[0] for each in said] == ["rscollector.toml"]
 
 
 @pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000 + "]" * 5000], ids=["long", "deep"])

@@ -126,13 +126,22 @@ def test_the_registry_is_asked_once(odd, monkeypatch):
     import importlib.metadata
 
     asked = []
-    entry_points = importlib.metadata.entry_points
+    distributions = importlib.metadata.distributions
     monkeypatch.setattr(
-        importlib.metadata, "entry_points", lambda **given: asked.append(given) or entry_points(**given)
+        importlib.metadata, "distributions", lambda **given: asked.append(given) or distributions(**given)
     )
     loaded = odd("".join(f"[collector.odd_well.n{number}]\n" for number in range(100)))
     assert len(loaded.config.specs) == 100
     assert len(asked) == 1
+
+
+def test_a_package_with_broken_metadata_is_none_of_ours(odd, tmp_path):
+    """Half an installation, bytes that are no text, a directory without a name: ours are found all the same."""
+    for name, content in (("half", b"[console_scripts]\nhal"), ("bytes", b"\xff\xfe"), ("", b"[x]\n")):
+        info = tmp_path / "site" / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "entry_points.txt").write_bytes(content)
+    assert [spec.key for spec in odd("[collector.odd_well.a]\n").config.specs] == ["odd_well/a"]
 
 
 # --- forked -------------------------------------------------------------------------------------------

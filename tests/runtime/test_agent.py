@@ -585,6 +585,65 @@ def test_under_the_journal_each_line_has_its_priority(agent):
     until(lambda: "\n<4>rogue/bad: the server does not like us; retry in " in started.log)
 
 
+def test_signals_that_everybody_is_sent_do_not_end_workers(agent):
+    """A service manager may send them to all processes: the agent alone decides."""
+    started = agent(AGENT + rogue("fine"))
+    until(lambda: started.collector("rogue/bad")["up"])
+    (worker,) = started.family()
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT, signal.SIGTERM):
+        os.kill(worker, number)
+    before = started.value("rogue_runs_total", name="bad")
+    until(lambda: started.value("rogue_runs_total", name="bad") > before + 3)
+    assert started.family() == [worker]
+
+
+PLUGIN = """
+import os, subprocess
+{what}
+from rscollector.api import Collector, Kind, Metric
+
+class Plugin(Collector):
+    metrics = (Metric("odd_size", Kind.GAUGE, "A number."),)
+
+    def collect(self, context):
+        return ()
+"""
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        'subprocess.Popen(["sleep", "1000"], start_new_session=True)',
+        'os.write(1, (b"x" * 99 + b"\\n") * 200_000)',
+    ],
+    ids=["leaves", "floods"],
+)
+def test_what_a_plugin_does_when_it_is_imported_is_no_matter_of_the_agents(agent, tmp_path, what):
+    """It leaves a process that holds what it has inherited, or prints without an end: the agent starts, and reloads."""
+    info = tmp_path / "site" / "odd-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rscollector.collectors]\nodd = odd:Plugin\n")
+    (tmp_path / "site" / "odd.py").write_text(PLUGIN.format(what=what))
+    toml = AGENT + TAME + "[collector.odd.a]\n"
+    started = agent(toml, PYTHONPATH=f"{tmp_path}/site{os.pathsep}{PLUGINS}")
+    until(lambda: started.collector("odd/a")["up"])
+    started.reload(toml + rogue("fine"))
+    until(lambda: started.collector("rogue/bad")["up"])
+    family = started.family()
+    assert started.stop() == 0
+    until(lambda: not any(map(alive, family)))
+
+
+def test_what_a_collector_has_put_out_of_the_way_is_gone_with_the_agent(agent):
+    """Also where the agent ends before its heart has beaten again."""
+    started = agent(AGENT + rogue("daemon", timeout='"50s"'))
+    until(lambda: len(started.family()) == 2)
+    family = started.family()
+    assert started.stop() == 0
+    until(lambda: not any(map(alive, family)))
+
+
 def test_signals_that_are_not_for_it_do_not_end_it(agent):
     """A storm of them while it runs, and until its last moment: then it ends as it was told."""
     harmless = [

@@ -24,7 +24,7 @@ class NoStrays:
 
     def end(self):
         """Return the names of none."""
-        return []
+        return [], []
 
 
 def beating(function):
@@ -141,22 +141,27 @@ def beats(monkeypatch, strays, act):
 class Strays:
     """Strays that cannot be killed, or cannot even be looked for when the agent has started."""
 
-    def __init__(self, *names, error=None):
-        self.names, self.error, self.times = names, error, 0
+    def __init__(self, killed=(), immortal=(), error=None):
+        self.killed, self.immortal, self.error, self.times = killed, immortal, error, 0
 
     def end(self):
         """Return them."""
         self.times += 1
         if self.error and self.times > 1:
             raise self.error
-        return list(self.names)
+        return self.killed, self.immortal
 
 
 def test_a_stray_that_cannot_be_killed_is_told_once(monkeypatch, caplog):
     """And not once a second for as long as it lives."""
-    _, beaten = beats(monkeypatch, Strays("daemon"), lambda: asyncio.sleep(0.2))
+    _, beaten = beats(monkeypatch, Strays(["daemon"], ["root"]), lambda: asyncio.sleep(0.2))
     assert beaten > 2
-    assert [each.message for each in caplog.records] == ["killed what workers have left behind: daemon"]
+    assert [each.message for each in caplog.records] == [
+        (
+            "killed what workers have left behind: daemon; "
+            "cannot kill what workers have left behind, it has another user: root"
+        )
+    ]
 
 
 def test_the_watchdog_is_fed_also_when_strays_cannot_be_looked_for(monkeypatch):
@@ -198,7 +203,7 @@ def test_that_it_cannot_look_for_strays_is_told_once(monkeypatch, caplog):
             error = next(ways, None)
             if error:
                 raise error
-            return []
+            return [], []
 
     async def act():
         await asyncio.sleep(0.3)

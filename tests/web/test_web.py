@@ -242,6 +242,18 @@ def test_a_silent_client_of_http_2_is_cut_too(served, monkeypatch):
         assert client.recv(100).startswith(bytes((0, 0)))
 
 
+def test_a_crowd_of_idle_clients_keeps_nobody_out(served, monkeypatch):
+    """Whoever has to go is gone at once, and not when hypercorn's idle time is over."""
+    monkeypatch.setattr(listeners, "LIFETIME", 600.0)
+    served.connections._most = 25
+    with contextlib.ExitStack() as crowd:
+        for _ in range(200):
+            crowd.enter_context(served.connect())
+        assert served.get()[0] == 200
+        until(lambda: served.connections.evicted >= 176)
+        assert len(served.connections) <= 25
+
+
 def test_the_oldest_of_too_many_connections_makes_room(served):
     """However many sit idle, an honest scrape gets through, and the evicted are counted."""
     served.connections._most = 50
