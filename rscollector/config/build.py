@@ -106,7 +106,8 @@ class Builder:
         try:
             return self._scalar(kind, value)
         except ValueError as error:
-            return self.fault(path, f"expected {error}, not {_found(kind, value)}")
+            found = "" if kind is Secret else f", not {shown(value)}"  # it may be the secret itself
+            return self.fault(path, f"expected {error}{found}")
         except Unresolved as error:
             self.problems.append(Fault(path, str(error)))
 

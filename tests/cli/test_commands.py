@@ -81,7 +81,7 @@ def test_check_names_seven_mistakes_at_once(rscollector, tmp_path):
         f'rscollector: {config}:9: collector.vpi: no such collector is installed; did you mean "vip"?',
         (
             f"rscollector: {config}:11: collector.rogue.x.password: expected a secret's place: "
-            '{ file = "…" }, { env = "…" } or { credential = "…" }, not one that is written here'
+            '{ file = "…" }, { env = "…" } or { credential = "…" }'
         ),
     ]
 
