@@ -150,8 +150,8 @@ class Bodies:
         self._expecting.setdefault(name, {})[key] = seq
         self._births.ask(name)
 
-    def collect(self, key: str, seq: int, parcel: bytes = b"") -> None:
-        """Ask an open collector for its samples."""
+    def collect(self, key: str, seq: int, parcel: Callable[[], bytes] = bytes) -> None:
+        """Ask an open collector for its samples; the parcel is made when the question is sent."""
         body = self._bodies[key]
         most = ROWS_PER_SERIES * body.spec.max_series
         self._ask(body, Question(Collect(seq, key, body.spec.timeout, most, body.layout), parcel))
@@ -159,7 +159,8 @@ class Bodies:
     def release(self, key: str, seq: int, grace: float, parcel: Callable[[], bytes] = bytes) -> None:
         """Close a collector; when that takes longer than `grace`, it is overdue.
 
-        The parcel is made only where a worker is asked: what is in one is in flight.
+        The parcel is made when a worker is asked: what is in one is in flight, and what was in the one before
+        may have been confirmed by then.
         """
         body = self._bodies[key]
         body.disarm()
@@ -168,7 +169,7 @@ class Bodies:
             self._lose_soon(body, Loss())
             return
         body.worker.withdraw(key)
-        self._ask(body, Question(Close(seq, key, grace), parcel()))
+        self._ask(body, Question(Close(seq, key, grace), parcel))
         if body.worker.is_busy_with(key):  # while it is busy with a neighbour, that one's deadline runs
             self._arm(body, grace)
 

@@ -158,7 +158,7 @@ class Supervisor:
             case Open(seq):
                 self._open(instance, seq)
             case Collect(seq):
-                self.bodies.collect(instance.key, seq, self.deliveries.parcel(instance.key))
+                self.bodies.collect(instance.key, seq, partial(self.deliveries.parcel, instance.key))
             case Commit():
                 self._commit(instance)
             case DropSeries():
@@ -230,11 +230,12 @@ class Supervisor:
     def collected(self, key: str, run: Run) -> None:
         """Take a run, unless nobody waits for it any more."""
         instance = self.instances[key]
+        if run.seq == instance.machine.seq:  # also one that is to end meanwhile: it keeps what it was given
+            self.deliveries.confirm(key)
         if instance.awaits(run.seq):
             instance.rows, instance.notes = run.rows, run.notes
             if run.degraded is None:
                 instance.duration = run.duration
-            self.deliveries.confirm(key)
         self._dispatch(instance, Done(self._loop.time(), run.seq, run.degraded, run.reason))
 
     def failed(self, key: str, answer: messages.Failed) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self
@@ -35,10 +36,10 @@ _OTHER_VERSION = (
 
 
 class Question(NamedTuple):
-    """What a worker is asked; for a sink, `parcel` has the lines that go ahead of it."""
+    """What a worker is asked; for a sink, `parcel` makes the lines that go ahead of it, when it is sent."""
 
     message: messages.Question
-    parcel: bytes = b""
+    parcel: Callable[[], bytes] = bytes
 
     @property
     def instance(self) -> str:
@@ -192,7 +193,7 @@ class WorkerProcess(asyncio.Protocol):
             return
         self._current = self._waiting.popleft()
         self._heard, self._bytes, self._asked_again = Heard(), 0, False
-        self._transport.write(self._current.parcel + encoded(self._current.message))
+        self._transport.write(self._current.parcel() + encoded(self._current.message))
         self._owner.sent(self._current)
 
     # --- asyncio.Protocol ---

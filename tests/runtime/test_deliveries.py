@@ -423,6 +423,7 @@ def test_only_the_answer_that_is_waited_for_says_that_a_sink_keeps_what_it_was_g
         outbox = supervisor.deliveries.outbox("bosun/main")
         supervisor.deliveries.hand_on("x/main", accepted(1))
         supervisor.opened("bosun/main", Opened(1, Feed.RUNS), [NUMBER])
+        supervisor.deliveries.parcel("bosun/main")
         for seq in (1, 2):
             supervisor.collected("bosun/main", bodies.Run(seq, (), (), 0.1))
             waiting.append(outbox.waiting)
@@ -446,4 +447,32 @@ def test_a_sink_says_itself_what_it_is_fed_with(feed):
         supervisor.opened("late/main", Opened(1, feed), [NUMBER])
         return kinds(supervisor.deliveries.parcel("late/main"))
 
-    assert asyncio.run(main()) == ([1] if feed is Feed.RUNS else ["the page"])
+    assert asyncio.run(main()) == ([("told", 1), 1] if feed is Feed.RUNS else ["the page"])
+
+
+def test_what_a_sink_takes_while_it_is_to_end_is_not_given_to_it_again():
+    """It is busy with a question when it is told to end: what that one gave is its, and the rest comes with the end."""
+    given = []
+
+    class Busy(World):
+        """Takes what it is given, and does not answer."""
+
+        def collect(self, _key, _seq, parcel):
+            given.append(parcel())
+
+        def release(self, _key, _seq, _grace, parcel):
+            given.append(parcel)
+
+    async def main():
+        supervisor = Supervisor("host", 100)
+        supervisor.bodies = Busy(supervisor)
+        supervisor.add(spec("bosun", Feed.RUNS))
+        supervisor.deliveries.hand_on("x/main", accepted(1))
+        supervisor.opened("bosun/main", Opened(1, Feed.RUNS), [NUMBER])
+        supervisor.deliveries.hand_on("x/main", accepted(2))
+        supervisor.end("bosun/main")
+        supervisor.collected("bosun/main", bodies.Run(2, [], (), 0.1))
+        first, rest = given
+        return kinds(first), kinds(rest())
+
+    assert asyncio.run(main()) == ([("told", 1), 1], [2])
