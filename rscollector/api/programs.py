@@ -87,7 +87,6 @@ def _chunks(command: Sequence[str], until: float, answers: Collection[int]) -> G
                     complaint = (complaint + chunk)[:_COMPLAINT]
                 else:
                     yield chunk
-        _kill(child)  # what it has left behind
         complaint = (complaint + _what_is_there(said))[:_COMPLAINT]
         yield _what_is_there(written)
     if child.returncode not in answers:

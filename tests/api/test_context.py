@@ -89,8 +89,7 @@ def test_a_program_that_writes_too_much_is_killed():
 def test_what_a_program_leaves_behind_is_not_waited_for_and_killed(left):
     """The end of a program is its end, though another process has its output open, or floods it."""
     began = time.monotonic()
-    pid, *_, end = context(60).run(["sh", "-c", f"{left} & echo $!; echo one"], limit=1 << 30).split(b"\n")
-    assert end == b""
+    pid, *_ = context(60).run(["sh", "-c", f"{left} & echo $!; echo one"], limit=1 << 30).split(b"\n")
     until(lambda: not alive(int(pid)))
     assert list(context(60).lines(["sh", "-c", "sleep 100 & echo one"])) == [b"one"]
     with pytest.raises(Unavailable, match=r"sh failed \(exit status 3\): no luck"):
