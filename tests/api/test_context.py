@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from harness import alive, until
 
-from rscollector.api import Context, Misconfigured, Unavailable
+from rscollector.api import Context, Misconfigured, Unavailable, programs
 from rscollector.testing import FakeClock, FakeContext
 
 
@@ -113,6 +113,24 @@ def test_a_late_program_is_told_of_before_the_kill(script):
     with pytest.raises(Unavailable, match="sh did not end in time, killed"):
         late.run(["sh", "-c", script])
     assert 0 < late.remaining() <= 0.2
+
+
+def test_a_program_that_cannot_be_killed_is_left_and_not_started_again(monkeypatch):
+    """It has changed its user: it is named, nobody waits for it, and there is one of them at a time."""
+
+    def forbidden(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", forbidden)
+    monkeypatch.setattr(programs, "_GONE", 0.1)
+    with pytest.raises(Unavailable, match="sleep runs as another user and cannot be killed"):
+        context(0.3).run(["sleep", "3"])
+    with pytest.raises(Unavailable, match="sleep runs still, as another user, and cannot be killed"):
+        context(60).run(["sleep", "3"])
+    (left,) = programs._immortal
+    until(lambda: left.poll() is not None)
+    assert context(60).run(["true"]) == b""
+    assert programs._immortal == []
 
 
 def test_an_exit_status_may_be_an_answer():
