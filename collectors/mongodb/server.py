@@ -208,6 +208,8 @@ def _meaning(error: Exception, text: str) -> tuple[type[CollectError], str]:
         return Misconfigured, _first(text)
     if "connection closed" in text:
         return Unavailable, "the server closes the connection; it may ask for TLS"
+    if "Connection refused" in text:
+        return Unavailable, "nobody listens there; the server is down or starting"
     if isinstance(error, NetworkTimeout | ServerSelectionTimeoutError):
         return Unavailable, f"it accepts connections and does not answer ({_first(text)})"
     return Unavailable, f"the connection was lost ({_first(text)})"
