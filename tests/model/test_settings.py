@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rscollector.model.feed import Feed
 from rscollector.model.settings import ByteSize, Duration, IpAddress, Listen, Rate, Secret, humanized, setting
 
 
@@ -204,3 +205,26 @@ def test_a_rate_is_a_number_in_each_second():
     for wrong in ("1000", 1000, "fast/s", "1/m", None):
         with pytest.raises(ValueError, match="such as"):
             Rate(wrong)
+
+
+@pytest.mark.parametrize(
+    ("wide", "other", "covered"),
+    [
+        (":1", "127.0.0.1:1", True),
+        ("127.0.0.1:1", ":1", False),
+        (":1", "[::1]:1", False),
+        ("[::]:1", "[::1]:1", True),
+        ("[::]:1", ":1", True),
+        ("[::]:1", "127.0.0.1:2", False),
+        ("127.0.0.1:1", "127.0.0.1:1", True),
+        (":0", "127.0.0.1:0", False),
+    ],
+)
+def test_an_address_may_leave_no_place_for_another(wide, other, covered):
+    """All of IPv4's, all of both families', the same again; the kernel finds a port for each 0."""
+    assert Listen(wide).covers(Listen(other)) is covered
+
+
+def test_what_an_instance_is_fed_with_is_a_word():
+    """As it travels to a worker."""
+    assert [Feed("runs"), Feed("page"), Feed("")] == [Feed.RUNS, Feed.PAGE, Feed.NOTHING]
