@@ -30,7 +30,8 @@ _LONGEST = 1 << 20
 _COMPLAINT = 500
 _GONE = 1.0
 _SHORT_OF = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETXTBSY)
-_immortal: "list[subprocess.Popen[bytes]]" = []
+_WHY = "cannot be killed: it has changed its user, or hangs in the kernel"
+_immortal: "list[tuple[str, subprocess.Popen[bytes]]]" = []
 
 
 def output(command: Sequence[str], seconds: float, limit: int, answers: Collection[int]) -> bytes:
@@ -122,9 +123,9 @@ def _running(command: Sequence[str]) -> Iterator[tuple["subprocess.Popen[bytes]"
 
 
 def _started(command: Sequence[str]) -> "subprocess.Popen[bytes]":
-    _immortal[:] = [child for child in _immortal if child.poll() is None]
-    if any(child.args == command for child in _immortal):
-        raise Unavailable(f"{command[0]} runs still, as another user, and cannot be killed")
+    _immortal[:] = [(name, child) for name, child in _immortal if child.poll() is None]
+    if any(name == command[0] for name, _ in _immortal):
+        raise Unavailable(f"the last {command[0]} runs still, and {_WHY}")
     try:
         return subprocess.Popen(
             command,
@@ -141,13 +142,13 @@ def _started(command: Sequence[str]) -> "subprocess.Popen[bytes]":
 
 
 def _end(child: "subprocess.Popen[bytes]", program: str) -> None:
-    """Kill a program with its group and reap it. One that has changed its user is not started again."""
+    """Kill a program with its group and reap it; while one cannot be killed, it is not started again."""
     _kill(child)
     try:
         child.wait(_GONE)
     except subprocess.TimeoutExpired:
-        _immortal.append(child)
-        raise Unavailable(f"{program} runs as another user and cannot be killed") from None
+        _immortal.append((program, child))
+        raise Unavailable(f"{program} {_WHY}") from None
 
 
 def _kill(child: "subprocess.Popen[bytes]") -> None:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rscollector.api.programs import die_with_parent, signal_name
+from rscollector.model.errors import fence
 
 Tell = Callable[[Any], None]
 _CHUNK = 1 << 16
@@ -134,12 +135,13 @@ def _work(task: Callable[[Tell], None], pipe: int, parent: int) -> None:
     try:
         os.setpgid(0, 0)
         os.dup2(2, 1)  # what a plugin prints is no output of ours
-        if die_with_parent(parent):
-            task(lambda value: _write(pipe, json.dumps(value).encode() + b"\n"))
-            _write(pipe, _DONE)
-    except BaseException:  # noqa: BLE001  it must not go on as a second parent
-        traceback.print_exc()
-    finally:
+        with fence() as caught:
+            if die_with_parent(parent):
+                task(lambda value: _write(pipe, json.dumps(value).encode() + b"\n"))
+                _write(pipe, _DONE)
+        for error in caught:
+            traceback.print_exception(error)
+    finally:  # it must not go on as a second parent
         os._exit(1)
 
 

@@ -7,7 +7,7 @@ attempt.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rscollector.config import registry
@@ -52,9 +52,9 @@ class Plugin:
     and for a sink of runs, whose runs are kept until it can be opened and tells what it wants.
     """
 
-    local: bool = False
-    feed: Feed = Feed.RUNS
-    built: dict[KeyPath, Built] = field(default_factory=dict)
+    local: bool
+    feed: Feed
+    built: dict[KeyPath, Built]
 
 
 def ask(plugins: Mapping[str, Asked]) -> dict[str, Plugin]:

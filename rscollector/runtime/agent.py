@@ -70,15 +70,13 @@ class Agent:
         for number in ENDING:
             self._loop.add_signal_handler(number, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
-        strays = Strays()
+        strays, well = Strays(), False
         try:
             await self._run(strays)
-        except BaseException:
-            hold_signals(ending=False)
-            raise
+            well = True
         finally:
             await _end_all(strays)
-        hold_signals(ending=True)
+            hold_signals(ending=well)
 
     async def _run(self, strays: Strays) -> None:
         configuring = asyncio.create_task(self._configure())

@@ -317,17 +317,9 @@ class Bodies:
         limit = max((self._bodies[each].spec.max_memory for each in self._residents[worker]), default=memory)
         fresh, worker.is_fresh = worker.is_fresh, False
         if not retired:
-            if memory <= limit:
-                return
-            uses, most = f"uses {memory >> 20} MiB", f"max_memory = {limit >> 20} MiB"
-            if fresh and self._renewals.is_news(worker.name, limit):
-                why = f"its worker {uses} after its first run; raise it, or it is renewed again and again"
-                log.warning("%s: %s is too small: %s", worker.name, most, why)
-            if fresh or not self._renewals.is_due(worker.name, self._loop.time()):
+            if not self._renewals.judge(worker.name, memory, limit, fresh=fresh, now=self._loop.time()):
                 return
             del self._taking_in[worker.name]
-            renewed = f"its worker {uses}, more than {most}; it is renewed between two ticks"
-            log.warning("%s: %s", worker.name, renewed)
         for each in sorted(self._residents[worker]):
             self._owner.outgrown(each)
 

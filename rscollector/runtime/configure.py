@@ -9,7 +9,6 @@ import socket
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rscollector.config.digests import KEY
 from rscollector.config.types import Config
@@ -44,6 +43,8 @@ async def read_configuration(path: Path | None) -> Read:
     def on_exit(code: int) -> None:
         if not exited.done():
             exited.set_result(code)
+        with suppress(OSError):  # what it has left behind may have the other end open: that is not waited for
+            ours.shutdown(socket.SHUT_RD)
 
     def said(line: str) -> None:
         printed[:] = [line]
@@ -65,35 +66,24 @@ async def read_configuration(path: Path | None) -> Read:
         return Read(None, (f"the configuration cannot be read: no process can be started: {error.strerror}",))
     try:
         async with asyncio.timeout(_TIMEOUT):
-            answer, code = await _answer(ours, exited), await exited
+            answer, code = await _all_of(ours), await exited
     except TimeoutError:
         return Read(None, (f"reading the configuration took more than {_TIMEOUT:.0f} s and was killed",))
     finally:
         child.kill()
-        ours.close()
         output.close()
     return _parsed(answer, code, printed)
 
 
-async def _answer(ours: socket.socket, exited: "asyncio.Future[int]") -> bytes:
-    """Return what the process has written until it ended, whoever else has its end of this open."""
-    loop, answer = asyncio.get_running_loop(), bytearray()
-    ours.setblocking(False)
-    while len(answer) <= _MOST and not exited.done():
-        receiving = asyncio.ensure_future(loop.sock_recv(ours, _CHUNK))
-        either: set[asyncio.Future[Any]] = {receiving, exited}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            receiving.cancel()
-        if receiving.done() and not receiving.cancelled():
-            if not receiving.result():
-                break
-            answer += receiving.result()
-    with suppress(BlockingIOError):
-        while len(answer) <= _MOST and (chunk := ours.recv(_CHUNK)):
-            answer += chunk
-    return bytes(answer)
+async def _all_of(ours: socket.socket) -> bytes:
+    reader, writer = await asyncio.open_connection(sock=ours)
+    output = b""
+    try:
+        while len(output) <= _MOST and (chunk := await reader.read(_CHUNK)):
+            output += chunk
+    finally:
+        writer.close()
+    return output
 
 
 def _parsed(output: bytes, code: int, printed: list[str]) -> Read:

@@ -5,7 +5,10 @@ the limit is too small. If its successors are too large as soon, each of them is
 before, up to ten minutes; one that lives longer than that ends the row.
 """
 
+import logging
 from dataclasses import dataclass
+
+log = logging.getLogger("rscollector")
 
 _FIRST = 10.0
 _LONGEST = 600.0
@@ -25,6 +28,22 @@ class Renewals:
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
+
+    def judge(self, name: str, memory: int, limit: int, *, fresh: bool, now: float) -> bool:
+        """Tell whether a worker that uses so many bytes is to be renewed now, and log why.
+
+        A `fresh` one has just had its first run.
+        """
+        if memory <= limit:
+            return False
+        uses, most = f"uses {memory >> 20} MiB", f"max_memory = {limit >> 20} MiB"
+        if fresh and self.is_news(name, limit):
+            why = f"its worker {uses} after its first run; raise it, or it is renewed again and again"
+            log.warning("%s: %s is too small: %s", name, most, why)
+        if fresh or not self.is_due(name, now):
+            return False
+        log.warning("%s: its worker %s, more than %s; it is renewed between two ticks", name, uses, most)
+        return True
 
     def is_due(self, name: str, now: float) -> bool:
         """Tell whether a worker that is too large is to be renewed now; if so, that is counted."""

@@ -131,12 +131,9 @@ class WorkerProcess(asyncio.Protocol):
             undo.callback(os.close, self._stack)
             wire, theirs = socket.socketpair()
             undo.callback(theirs.close)
+            undo.callback(wire.close)
             wire.setblocking(False)
-            try:
-                await self._loop.create_connection(lambda: self, sock=wire)
-            except BaseException:
-                wire.close()
-                raise
+            await self._loop.create_connection(lambda: self, sock=wire)
             undo.callback(self._transport.close)
             with theirs, self._output.theirs:
                 fds = (theirs.fileno(), self._stack)

@@ -73,7 +73,7 @@ class _Connection(socket.socket):
     is_cut = False
 
     def cut(self) -> None:
-        """End it in both directions. asyncio is woken by that, and told by `recv` or `send` that it is over.
+        """End it in both directions. asyncio is woken by that, and told by `recv` that it is over.
 
         By the mere end of what the client sends it would not be: hypercorn keeps such a connection for its
         idle time, and its descriptor with it.
@@ -87,17 +87,9 @@ class _Connection(socket.socket):
 
     def recv(self, *given: int) -> bytes:
         """Receive, while it is not cut."""
-        self._raise_if_cut()
-        return super().recv(*given)
-
-    def send(self, *given: Any) -> int:
-        """Send, while it is not cut."""
-        self._raise_if_cut()
-        return super().send(*given)
-
-    def _raise_if_cut(self) -> None:
         if self.is_cut:
             raise ConnectionResetError(errno.ECONNRESET, "the connection was cut")
+        return super().recv(*given)
 
     def close(self) -> None:
         """Close it and forget it."""

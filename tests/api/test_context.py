@@ -123,11 +123,13 @@ def test_a_program_that_cannot_be_killed_is_left_and_not_started_again(monkeypat
 
     monkeypatch.setattr(os, "killpg", forbidden)
     monkeypatch.setattr(programs, "_GONE", 0.1)
-    with pytest.raises(Unavailable, match="sleep runs as another user and cannot be killed"):
+    with pytest.raises(
+        Unavailable, match="sleep cannot be killed: it has changed its user, or hangs in the kernel"
+    ):
         context(0.3).run(["sleep", "3"])
-    with pytest.raises(Unavailable, match="sleep runs still, as another user, and cannot be killed"):
-        context(60).run(["sleep", "3"])
-    (left,) = programs._immortal
+    with pytest.raises(Unavailable, match="the last sleep runs still, and cannot be killed"):
+        context(60).run(["sleep", "4"])
+    ((_, left),) = programs._immortal
     until(lambda: left.poll() is not None)
     assert context(60).run(["true"]) == b""
     assert programs._immortal == []
