@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rogues import install
 
 from rscollector.config import digests
 from rscollector.config.build import Unresolved
@@ -467,13 +468,8 @@ class Plugin(Collector):
 @pytest.fixture
 def plugins(tmp_path, monkeypatch):
     """Install a package with one collector for each of the modules above."""
-    info = tmp_path / "site" / "odd_plugins-1.0.dist-info"
-    info.mkdir(parents=True)
-    points = [f"{name} = odd_{name}:Plugin" for name in MODULES]
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-plugins\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("\n".join(["[rscollector.collectors]", *points]))
-    for name, text in MODULES.items():
-        (tmp_path / "site" / f"odd_{name}.py").write_text(text)
+    texts = {f"odd_{name}": text for name, text in MODULES.items()}
+    install(tmp_path / "site", "odd_plugins", {name: f"odd_{name}:Plugin" for name in MODULES}, texts)
     monkeypatch.syspath_prepend(tmp_path / "site")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness import until
+from rogues import install
 
 from rscollector.config import plugins
 from rscollector.config.forked import forked
@@ -49,13 +50,8 @@ class Plugin(Collector):
 @pytest.fixture
 def odd(tmp_path, monkeypatch):
     """Install a package with one collector for each of the modules above; `odd(toml)` loads a configuration."""
-    info = tmp_path / "site" / "odd_plugins-1.0.dist-info"
-    info.mkdir(parents=True)
-    points = [f"odd_{name} = odd_{name}:Plugin" for name in MODULES]
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-plugins\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("\n".join(["[rscollector.collectors]", *points]))
-    for name, text in MODULES.items():
-        (tmp_path / "site" / f"odd_{name}.py").write_text(text + PLUGIN.replace("{name}", name))
+    texts = {f"odd_{name}": text + PLUGIN.replace("{name}", name) for name, text in MODULES.items()}
+    install(tmp_path / "site", "odd_plugins", {name: f"{name}:Plugin" for name in texts}, texts)
     monkeypatch.syspath_prepend(tmp_path / "site")
 
     def loaded(toml):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from harness import alive, children, free_port, until
-from rogues import AGENT, TAME, rogue, runs
+from rogues import AGENT, TAME, install, rogue, runs
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
 
@@ -75,10 +75,7 @@ def test_a_removed_collector_is_tried_again_by_a_reload(agent, tmp_path):
 def test_an_attempt_looks_again_at_what_was_the_reason(agent, tmp_path):
     """A password corrected in its file, and a plugin that is there now, are found without a reload."""
     file, site = tmp_path / "password", tmp_path / "site"
-    info = site / "late-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[rscollector.collectors]\nlate = late:Late\n")
+    install(site, "late", {"late": "late:Late"})
     soon = {"probation_misconfigured": '"200ms"', "probation_max": '"200ms"'}
     started = agent(
         AGENT + rogue("note", password=f"{{ file = '{file}' }}", **soon)
@@ -620,11 +617,7 @@ class Plugin(Collector):
 )
 def test_what_a_plugin_does_when_it_is_imported_is_no_matter_of_the_agents(agent, tmp_path, what):
     """It leaves a process that holds what it has inherited, or prints without an end: the agent starts, and reloads."""
-    info = tmp_path / "site" / "odd-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[rscollector.collectors]\nodd = odd:Plugin\n")
-    (tmp_path / "site" / "odd.py").write_text(PLUGIN.format(what=what))
+    install(tmp_path / "site", "odd", {"odd": "odd:Plugin"}, {"odd": PLUGIN.format(what=what)})
     toml = AGENT + TAME + "[collector.odd.a]\n"
     started = agent(toml, PYTHONPATH=f"{tmp_path}/site{os.pathsep}{PLUGINS}")
     until(lambda: started.collector("odd/a")["up"])
