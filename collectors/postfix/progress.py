@@ -13,7 +13,7 @@ from typing import Any
 from collectors.postfix.flow import Flow
 from collectors.postfix.journal import Journal
 from collectors.postfix.logfile import LogFile, Place
-from rscollector.api import Context
+from rscollector.api import Context, replace_file
 
 _TIME = rb"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[^ ]{1,30}) "
 _ANYBODYS = re.compile(_TIME)
@@ -96,11 +96,8 @@ class Progress:
         if self._state is None or self._source.place == self._kept:
             return
         text = json.dumps({"log": self._log, "place": self._source.place, "flow": self.flow.kept()})
-        new = self._state.with_suffix(".new")
         try:
-            self._state.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            new.write_text(text, "ascii")
-            new.replace(self._state)
+            replace_file(self._state, text.encode("ascii"))
             self._kept = self._source.place
         except OSError as error:
-            context.note(f"{new}: {error.strerror}: a restart will begin at the end of the log")
+            context.note(f"{self._state}: {error.strerror}: a restart will begin at the end of the log")

@@ -20,11 +20,12 @@ It is found by its entry point in the group `rscollector.collectors`, whose name
 section of the configuration and the prefix of its metrics.
 
 A plugin imports from here. The files of this package have one idea each, and need each other in this order:
-`sink`, `collector`, `context`, `programs`.
+`sink`, `collector`, `context`, `programs`; and `durable`.
 """
 
 from rscollector.api.collector import Collector
 from rscollector.api.context import Context
+from rscollector.api.durable import replace_file
 from rscollector.api.sink import PageSink, Sink, Taken
 from rscollector.model.errors import CollectError, Misconfigured, Unavailable
 from rscollector.model.metrics import Distribution, Kind, Metric, Sample, Series, Value
@@ -61,5 +62,6 @@ __all__ = [
     "Taken",
     "Unavailable",
     "Value",
+    "replace_file",
     "setting",
 ]

@@ -3,9 +3,7 @@
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,8 +34,10 @@ class _Waiting(NamedTuple):
     sink: str
     path: Path
     made: float
+    age: float
     points: int
     size: int
+    batch: Any
 
     @property
     def id(self) -> str:
@@ -98,25 +98,26 @@ def _directories(config: Path | None) -> dict[str, Path] | None:
 
 
 def _waiting(directories: dict[str, Path]) -> Iterator[_Waiting]:
-    from rscollector.sinks.spool import batches
+    from rscollector.sinks.batches import ages, because
 
     for sink, directory in directories.items():
         try:
-            found = batches(directory)
+            found = ages(directory)
         except FileNotFoundError:
             continue
         except OSError as error:
-            complain(f"{directory}: {error.strerror}")
+            complain(because(error))
             continue
-        for batch in found:
-            yield _Waiting(sink, directory / batch.name, batch.made / 1000, batch.points, batch.size)
+        for batch, age in found:
+            path = directory / batch.name
+            yield _Waiting(sink, path, batch.made / 1000, age, batch.points, batch.size, batch)
 
 
 def _is_meant(waiting: _Waiting, given: argparse.Namespace, older: float | None) -> bool:
     return (
         (not given.ids or waiting.id in given.ids)
         and (not given.sink or waiting.sink == given.sink)
-        and (older is None or time.time() - waiting.made > older)
+        and (older is None or waiting.age > older)
     )
 
 
@@ -126,45 +127,59 @@ def _list(chosen: list[_Waiting]) -> int:
         _say(
             each,
             made=made,
-            age_seconds=round(time.time() - each.made, 3),
+            age_seconds=round(each.age, 3),
             points=each.points,
             bytes=each.size,
         )
     return 0
 
 
-def _contents(chosen: list[_Waiting]) -> Iterator[tuple[_Waiting, list[bytes] | None]]:
-    """Yield the points of each batch that is still there, None for one that is damaged."""
-    from rscollector.sinks.spool import checked
+def _contents(chosen: list[_Waiting]) -> Iterator[tuple[_Waiting, list[bytes] | None, str]]:
+    """Yield the points of each batch that is still there, or None and what is wrong with it."""
+    from rscollector.sinks.batches import because, content
 
     for each in chosen:
-        with suppress(FileNotFoundError):
-            lines = checked(each.path.read_bytes())
-            yield each, lines if lines is not None and len(lines) == each.points else None
+        try:
+            found = content(each.path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield each, None, f"cannot be read: {because(error)}"
+            continue
+        lines = found.of(each.batch) if found else None
+        yield each, lines, "" if lines is not None else f"{each.path}: is damaged"
 
 
 def _show(chosen: list[_Waiting]) -> int:
     wrong = 0
-    for each, lines in _contents(chosen):
+    for _, lines, why in _contents(chosen):
         if lines is None:
-            complain(f"{each.path}: is damaged")
+            complain(why)
             wrong = 1
         sys.stdout.writelines(f"{line.decode('utf-8', 'replace')}\n" for line in lines or ())
     return wrong
 
 
 def _drop(chosen: list[_Waiting]) -> int:
+    from rscollector.sinks.batches import because
+
+    wrong = 0
     for each in chosen:
-        with suppress(FileNotFoundError):
+        try:
             each.path.unlink()
             _say(each, dropped=True, points=each.points)
-    return 0
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            complain(because(error))
+            wrong = 1
+    return wrong
 
 
 def _verify(chosen: list[_Waiting]) -> int:
     wrong = 0
-    for each, lines in _contents(chosen):
-        _say(each, ok=lines is not None)
+    for each, lines, why in _contents(chosen):
+        _say(each, ok=lines is not None, **({"why": why} if why else {}))
         wrong |= lines is None
     return wrong
 

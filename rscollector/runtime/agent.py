@@ -113,7 +113,7 @@ class Agent:
         self._supervisor.deliveries.page = face.text
         web_stop = asyncio.Event()
         web = asyncio.create_task(serve(application(face), listeners, web_stop))
-        for spec in config.specs:
+        for spec in sorted(config.specs, key=lambda each: not each.sink):  # sinks are born first
             self._supervisor.add(spec)
         reloads = asyncio.create_task(self._reload_when_asked())
         self._heartbeat.start()

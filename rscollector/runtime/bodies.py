@@ -33,7 +33,8 @@ _OPEN_TIMEOUT = 10.0  # starting an interpreter and importing a driver on a busy
 class Run(NamedTuple):
     """What a collect gave: rows (name, label values, value), notes, and the seconds that it took.
 
-    `degraded` and `reason` say what keeps the collector from what it is for.
+    `degraded` and `reason` say what keeps the collector from what it is for; `taken` is how many of the runs
+    that it was given are a sink's now.
     """
 
     seq: int
@@ -42,6 +43,7 @@ class Run(NamedTuple):
     duration: float
     degraded: FailureKind | None = None
     reason: str = ""
+    taken: int = 0
 
 
 class Loss(NamedTuple):
@@ -69,8 +71,8 @@ class Owner(Protocol):
     def failed(self, key: str, answer: Failed) -> None:
         """Take note that it did not open or collect."""
 
-    def closed(self, key: str) -> None:
-        """Take note that it was closed; `lost` follows."""
+    def closed(self, key: str, taken: int) -> None:
+        """Take note that it was closed, and of how many runs it took before; `lost` follows."""
 
     def overdue(self, key: str, waited: float) -> None:
         """Take note that no answer came in so many seconds."""
@@ -144,7 +146,7 @@ class Bodies:
             return
         self.leave(key)  # the worker before is ending, and that end is no loss of its any more
         if why := self._why_no_worker(name):
-            refused = Failed(seq, FailureKind.UNAVAILABLE, why, "")
+            refused = Failed(seq, 0, FailureKind.UNAVAILABLE, why, "")
             self._soon(self._bodies[key], self._owner.failed, key, refused)
             return
         self._expecting.setdefault(name, {})[key] = seq
@@ -348,8 +350,8 @@ class Bodies:
                 self._renew_if_grown(worker, memory)
             case Failed():
                 self._owner.failed(key, last)
-            case Closed():
-                self._owner.closed(key)
+            case Closed(taken=taken):
+                self._owner.closed(key, taken)
                 self._closed(worker, key)
 
     def _closed(self, worker: WorkerProcess, key: str) -> None:
@@ -395,7 +397,8 @@ def _run(body: _Body, done: Done, heard: Heard, now: float) -> Run:
     if done.degraded and done.degraded not in set(FailureKind):
         raise Garbage(f"{done.degraded!r:.40} where a kind of failure was expected")
     degraded = FailureKind(done.degraded) if done.degraded else None
-    return Run(done.seq, samples, notes, now - body.asked_at, degraded, repaired(done.reason))
+    took = now - body.asked_at
+    return Run(done.seq, samples, notes, took, degraded, repaired(done.reason), done.taken)
 
 
 def _shared(culprit: str | None) -> str:

@@ -1,11 +1,13 @@
 """What sinks are to be given, and when they are asked to take it.
 
 It owns the outboxes: whoever has a line with one in it finds its place here. A sink of runs is asked when
-something has come for it, a second later, so that what many collectors collect travels together; a sink of
-the page gets that with each question. What waits stays where it is whatever becomes of the sink's worker.
+something has come for it, a second later, so that what many collectors collect travels together, and then
+again at once for as long as more waits; a sink of the page gets that with each question. What waits stays
+where it is whatever becomes of the sink's worker.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -16,11 +18,14 @@ from rscollector.config.types import Spec
 from rscollector.exposition.validate import Accepted
 from rscollector.model.feed import Feed
 from rscollector.model.metrics import Sample, Value
-from rscollector.runtime.outbox import Chunk, Outbox
+from rscollector.runtime.outbox import Chunk, Outbox, now
 from rscollector.wire.layouts import Groups, Layout, plain
 from rscollector.wire.messages import Page, Run, encoded
 
-_GATHERING = 1.0  # seconds in which samples for a sink are gathered
+log = logging.getLogger("rscollector")
+
+_GATHERING = 1.0  # seconds in which samples for a sink are gathered, while nothing waits for it
+_OVERHEAD = 300  # bytes that Python needs for a chunk, beside its text
 
 
 class Owner(Protocol):
@@ -60,7 +65,7 @@ class Deliveries:
         """Keep nothing for a sink any more, unless for its successor; forget a collector's layouts."""
         self._of_the_page.discard(key)
         if successor is None or successor.sink is not Feed.RUNS:
-            self._outboxes.pop(key, None)
+            self._tell_loss(key, self._outboxes.pop(key, None))
         if nudge := self._nudges.pop(key, None):
             nudge.cancel()
         self._layouts.pop(key, None)
@@ -87,18 +92,21 @@ class Deliveries:
 
     def _put(self, source: str, name: str, groups: Groups, values: list[Value], points: int) -> None:
         """Put a run into every outbox. Runs of one source mostly have the same series: they are told once."""
-        layout = self._layouts.get(source)
+        layout, size = self._layouts.get(source), _OVERHEAD
         if layout is None or layout.groups != groups:
             self._number += 1
             layout = self._layouts[source] = Layout(self._number, name, groups)
-        line = encoded(Run(int(time.time()), layout.number, values), plain)
+            size += layout.size
+        at = now()
+        line = encoded(Run(int(time.time()), round(at, 3), layout.number, values), plain)
+        chunk = Chunk(points, layout, line, size + len(line), at)
         for outbox in self._outboxes.values():
-            outbox.put(Chunk(points, layout, line))
+            outbox.put(chunk)
 
     def nudge_all(self) -> None:
         """Have every sink asked soon."""
         for key in self._outboxes:
-            self._nudge(key)
+            self._nudge(key, _GATHERING)
 
     def opening(self, key: str) -> None:
         """Take note that a sink is opened anew."""
@@ -117,21 +125,34 @@ class Deliveries:
         outbox = self._outboxes.get(key)
         return outbox.layouts(numbers) if outbox else b""
 
-    def confirm(self, key: str) -> None:
-        """Forget what a sink keeps now, and have it asked again if more waits."""
+    def answered(self, key: str, taken: int, fault: str = "") -> None:
+        """Forget what a sink has taken (`Outbox.answered`), and have it asked at once if more waits."""
         if outbox := self._outboxes.get(key):
-            outbox.confirm()
+            if told := outbox.answered(taken, fault):
+                log.warning("%s: %s", key, told)
             if outbox.more:
-                self._nudge(key)
+                self._nudge(key, 0.0)
 
-    def _nudge(self, key: str) -> None:
-        if key not in self._nudges:
-            self._nudges[key] = self._loop.call_later(_GATHERING, self._nudged, key)
+    def tell_what_is_lost(self) -> None:
+        """Log what is still there when the agent ends."""
+        for key, outbox in self._outboxes.items():
+            self._tell_loss(key, outbox)
+
+    def _tell_loss(self, key: str, outbox: Outbox | None) -> None:
+        if outbox and outbox.waiting:
+            log.warning("%s: %d points are lost: it has not taken them before its end", key, outbox.waiting)
+
+    def _nudge(self, key: str, wait: float) -> None:
+        if nudge := self._nudges.get(key):
+            if nudge.when() <= self._loop.time() + wait:
+                return
+            nudge.cancel()
+        self._nudges[key] = self._loop.call_later(wait, self._nudged, key)
 
     def _nudged(self, key: str) -> None:
         del self._nudges[key]
         if self._owner.ask_sink(key):
-            self._nudge(key)
+            self._nudge(key, _GATHERING)
 
 
 def _name(key: str) -> str:

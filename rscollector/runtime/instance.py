@@ -23,7 +23,7 @@ class Instance:
     """A configured collector. The supervisor owns it.
 
     Times are the loop's, `last_success` is Unix time; `duration` is of the last successful run. `rows` are
-    those of the run that is being committed.
+    those of the run that is being committed; `is_due` from a tick to the commit after it.
     """
 
     spec: Spec
@@ -37,6 +37,7 @@ class Instance:
     lateness: float | None = None
     succeeded_at: float | None = None
     last_success: float | None = None
+    is_due: bool = False
     missed: int = 0
     skipped: int = 0
     results: Counter[str] = field(default_factory=Counter)

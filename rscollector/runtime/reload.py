@@ -48,7 +48,7 @@ def _change(config: Config, supervisor: Supervisor) -> None:
         supervisor.end(key)
     for key in todo.change:
         supervisor.end(key, wanted[key])
-    for key in todo.add:
+    for key in sorted(todo.add, key=lambda each: not wanted[each].sink):  # sinks are born first
         supervisor.add(wanted[key])
     supervisor.revive()
     supervisor.store.max_series = config.max_series_total

@@ -37,6 +37,8 @@ def status(supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]
 
 def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[str, Any]:
     machine, spec = instance.machine, instance.spec
+    outbox = supervisor.deliveries.outbox(instance.key)
+    notes = list(instance.notes) if instance.key in supervisor.store else []
     ago = None if instance.succeeded_at is None else round(now - instance.succeeded_at, 3)
     return {
         "type": spec.type,
@@ -56,5 +58,5 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
         "worker": spec.worker,
         "worker_pid": supervisor.bodies.pid(instance.key),
         "last_stack": instance.stack,
-        "notes": list(instance.notes) if instance.key in supervisor.store else [],
+        "notes": [*notes, *([outbox.sentence()] if outbox and outbox.sentence() else [])],
     }

@@ -16,6 +16,7 @@ from typing import Any
 from rscollector.config.types import Spec
 from rscollector.exposition.store import Store
 from rscollector.model import lifecycle
+from rscollector.model.errors import FailureKind
 from rscollector.model.events import (
     Action,
     Collect,
@@ -101,6 +102,7 @@ class Supervisor:
             self.end(instance.key)  # sinks first: they are given what the collectors have told last
         self._tell_if_all_are_gone()
         done, _ = await asyncio.wait([self._gone], timeout=timeout)
+        self.deliveries.tell_what_is_lost()
         return bool(done)
 
     def expire(self, now: float) -> None:
@@ -128,8 +130,11 @@ class Supervisor:
         instance.lateness = now - due.slot
         # What the agent tells is given to sinks also where a collector has nothing to tell now.
         self.deliveries.hand_on_own(due.key, self.own(instance))
+        instance.is_due = True
         if self.deliveries.outbox(due.key):
             self.deliveries.hand_on_own("", self.own(None))
+            if instance.machine.state is State.COLLECTING:
+                return  # it is being given something, and what it answers is this tick's
         self._dispatch(instance, Tick(now))
 
     def ask_sink(self, key: str) -> bool:
@@ -201,9 +206,13 @@ class Supervisor:
             instance.succeeded(self._loop.time(), time.time())
         self.samples += accepted.samples
         reports.dropped(instance, accepted)
-        self.deliveries.hand_on(spec.key, accepted)
-        if accepted.samples and not self.deliveries.outbox(spec.key):
-            self.deliveries.nudge_all()  # what sinks tell of themselves is not worth a question of its own
+        if not self.deliveries.outbox(spec.key):
+            self.deliveries.hand_on(spec.key, accepted)
+            if accepted.samples:
+                self.deliveries.nudge_all()
+        elif instance.is_due:  # else what sinks tell of themselves would be a quarter of what they send
+            self.deliveries.hand_on(spec.key, accepted)
+        instance.is_due = False
 
     def _forget(self, instance: Instance) -> None:
         key = instance.key
@@ -230,8 +239,7 @@ class Supervisor:
     def collected(self, key: str, run: Run) -> None:
         """Take a run, unless nobody waits for it any more."""
         instance = self.instances[key]
-        if run.seq == instance.machine.seq:  # also one that is to end meanwhile: it keeps what it was given
-            self.deliveries.confirm(key)
+        self.deliveries.answered(key, run.taken)  # also by one that is to end meanwhile
         if instance.awaits(run.seq):
             instance.rows, instance.notes = run.rows, run.notes
             if run.degraded is None:
@@ -241,13 +249,14 @@ class Supervisor:
     def failed(self, key: str, answer: messages.Failed) -> None:
         """Take a failure, and log the traceback of a bug the first time."""
         instance, reason = self.instances[key], repaired(answer.reason)
+        self.deliveries.answered(key, answer.taken, reason if answer.kind is FailureKind.BUG else "")
         self._dispatch(instance, Failed(self._loop.time(), answer.seq, answer.kind, reason, random.random()))  # noqa: S311
         if answer.traceback and instance.first_time(reason):
             reports.block(logging.ERROR, key, repaired(answer.traceback))
 
-    def closed(self, key: str) -> None:
-        """Take note that a sink keeps what it was given."""
-        self.deliveries.confirm(key)
+    def closed(self, key: str, taken: int) -> None:
+        """Take note of what a sink has taken before it was closed."""
+        self.deliveries.answered(key, taken)
 
     def overdue(self, key: str, waited: float) -> None:
         """Take note of a deadline."""
@@ -256,6 +265,7 @@ class Supervisor:
     def lost(self, key: str, loss: Loss) -> None:
         """Take note that a body is gone, and where its code was."""
         instance, reason = self.instances[key], loss.reason
+        self.deliveries.answered(key, 0, reason if loss.charged else "")
         if loss.stack:
             instance.stack = loss.stack
         if loss.charged and loss.where and instance.machine.state is not State.KILLING:

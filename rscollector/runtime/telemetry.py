@@ -21,6 +21,7 @@ from rscollector.model.events import Trouble
 from rscollector.model.lifecycle import State
 from rscollector.model.metrics import Kind, Metric, Sample
 from rscollector.runtime.instance import RESULTS, Instance
+from rscollector.runtime.outbox import Lost
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
 
@@ -73,9 +74,20 @@ RESTARTS = _counter(
     labels=("type", "reason"),
 )  # fmt: skip
 WAITING = _gauge("sink_waiting_points", "Points that the agent still has to give to the sink.", labels=_TYPE)
-SINK_DROPPED = _counter(
-    "sink_dropped_points_total", "Points for which there was no room while the sink took none.", labels=_TYPE
+WAITING_BYTES = _gauge(
+    "sink_waiting_bytes", "Memory of the points that the agent still has to give to the sink.",
+    unit="bytes", labels=_TYPE,
+)  # fmt: skip
+WAITING_AGE = _gauge(
+    "sink_waiting_age_seconds",
+    "Age of the oldest point that the agent still has to give to the sink; 0 while there is none.",
+    unit="seconds",
+    labels=_TYPE,
 )
+SINK_DROPPED = _counter(
+    "sink_dropped_points_total", "Points that the sink has not taken and that are gone, by why.",
+    labels=("type", "reason"),
+)  # fmt: skip
 SAMPLES = _counter("samples_committed_total", "Samples of all collectors that were shown.")
 UPTIME = _gauge("uptime_seconds", "Time since the agent was started.", unit="seconds")
 LOOP_LAG = _gauge("loop_lag_seconds", "How late the agent's last one-second timer was.", unit="seconds")
@@ -204,7 +216,10 @@ class Telemetry:
                 yield metric, value
         if outbox := self._supervisor.deliveries.outbox(instance.key):
             yield WAITING, outbox.waiting
-            yield SINK_DROPPED, outbox.dropped
+            yield WAITING_BYTES, outbox.size
+            yield WAITING_AGE, outbox.age
+            for lost in Lost:
+                yield SINK_DROPPED, lost.value, outbox.dropped[lost]
 
     def _own(self, now: float) -> Iterable[tuple[Any, ...]]:
         vitals, supervisor = self._vitals, self._supervisor

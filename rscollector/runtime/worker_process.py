@@ -234,7 +234,9 @@ class WorkerProcess(asyncio.Protocol):
         self._current = None
         self._waiting.clear()
         for question in unanswered:
-            failed = Failed(question.message.seq, FailureKind.MISCONFIGURED, f"the worker {self._dying}", "")
+            failed = Failed(
+                question.message.seq, 0, FailureKind.MISCONFIGURED, f"the worker {self._dying}", ""
+            )
             self._owner.answered(self, question, failed, Heard())
         self.hang_up()
 

@@ -1,61 +1,231 @@
-"""The HTTP session of a sink: authentication and TLS, from the settings that all of them have."""
+"""The HTTP side of a sink: authentication and TLS from its settings, and requests that end.
 
+The status of an answer says what became of a request. It counts also where the rest of the answer breaks
+off, is garbled, or never comes to an end.
+"""
+
+import math
 import re
+import socket
+import threading
+import time
+import zlib
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
-from rscollector.api import Misconfigured
+from rscollector.api import Misconfigured, Secret, setting
 
-
-def check(settings: Any) -> None:
-    """Raise ValueError where the settings of the connection do not fit together."""
-    parts = urlsplit(settings.url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("url: expected http:// or https:// and a host")
-    if not settings.url.isprintable() or re.search(r"[\s?#]", settings.url):
-        raise ValueError("url: expected neither blanks nor ? or # in it")
-    try:
-        _ = parts.port
-    except ValueError:
-        raise ValueError("url: expected a port from 0 to 65535") from None
-    if parts.username or parts.password:
-        raise ValueError("url: user and password have settings of their own")
-    if bool(settings.tls_certificate) != bool(settings.tls_key):
-        raise ValueError("a client's certificate needs tls_certificate and tls_key")
+BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+BOUNDS = (*BUCKETS, math.inf)
+_CONNECT = 10.0
+_LONGEST_ANSWER = 2000
+_LONGEST_SENTENCE = 200
+_GZIP = b"\x1f\x8b"
 
 
-def session(settings: Any) -> requests.Session:
-    """Return a session with the user, the CA and the client's certificate of the settings.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """How a receiver is reached."""
 
-    Raises Misconfigured when a file is not there: requests would say so only with the first request.
-    """
-    for name in ("tls_ca", "tls_certificate", "tls_key"):
-        path = getattr(settings, name)
+    url: str = setting("The receiver, such as https://receiver.example:8070.")
+    user: str = setting("The user, for basic authentication.", default="")
+    password: Secret | None = setting("The password.", default=None)
+    tls_ca: str = setting("File with the CA that has signed the receiver's certificate.", default="")
+    tls_certificate: str = setting("File with the client's certificate.", default="")
+    tls_key: str = setting("File with its key.", default="")
+    proxy: bool = setting("Whether the environment's proxy is used.", default=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("url: expected http:// or https:// and a host")
+        if not self.url.isprintable() or re.search(r"[\s?#]", self.url):
+            raise ValueError("url: expected neither blanks nor ? or # in it")
         try:
-            if path:
-                Path(path).open("rb").close()
-        except OSError as error:
-            raise Misconfigured(f"{name} = {path}: {error.strerror}") from error
-    made = requests.Session()
-    made.trust_env = settings.proxy
-    made.headers["User-Agent"] = "rscollector"
-    if settings.user:
-        made.auth = (settings.user, settings.password.reveal() if settings.password else "")
-    made.verify = settings.tls_ca or True
-    if settings.tls_certificate:
-        made.cert = (settings.tls_certificate, settings.tls_key)
-    return made
+            _ = parts.port
+        except ValueError:
+            raise ValueError("url: expected a port from 0 to 65535") from None
+        if parts.username or parts.password:
+            raise ValueError("url: user and password have settings of their own")
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("a client's certificate needs tls_certificate and tls_key")
 
 
-def reason(error: Exception) -> str:
+class Reply(NamedTuple):
+    """An answer: its status, its media type, a sentence with what it says, the seconds that it asks for."""
+
+    status: int
+    media: str
+    sentence: str
+    retry_after: float
+
+
+class NoReply(Exception):
+    """There was no answer, or none that is HTTP; the text says why."""
+
+
+class Client:
+    """A session with one receiver. One thread asks; others may read what is counted, and cut it off.
+
+    `requests` and `durations` count answers, `waited` is the sum of their seconds. Raises Misconfigured
+    when a file of the settings is not there.
+    """
+
+    def __init__(self, settings: HttpSettings) -> None:
+        for name in ("tls_ca", "tls_certificate", "tls_key"):
+            path = getattr(settings, name)
+            try:
+                if path:
+                    Path(path).open("rb").close()  # requests would say so only with the first request
+            except OSError as error:
+                raise Misconfigured(f"{name} = {path}: {error.strerror}") from error
+        self.requests = Counter({f"{digit}xx": 0 for digit in range(2, 6)} | {"error": 0})
+        self.durations: Counter[float] = Counter()
+        self.waited = 0.0
+        self.headers = {"User-Agent": "rscollector", "Accept-Encoding": "identity"}
+        self._adapter = _Adapter()
+        self._session = requests.Session()
+        self._session.trust_env = settings.proxy
+        if settings.user:
+            self._session.auth = (settings.user, settings.password.reveal() if settings.password else "")
+        found = self._session.merge_environment_settings(settings.url, {}, True, None, None)
+        self._proxies = found["proxies"]
+        self._verify: Any = (
+            settings.tls_ca or found["verify"]
+        )  # the CA of the settings before the environment's
+        self._cert = (settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
+
+    def ask(self, method: str, url: str, data: bytes, timeout: float, **headers: str) -> Reply:
+        """Send a request and return the answer. Raises NoReply, at the latest after `timeout` seconds."""
+        began = time.monotonic()
+        cut = threading.Timer(timeout, self.cut)
+        cut.daemon = True
+        cut.start()
+        try:
+            reply = self._asked(method, url, data, timeout, headers)
+            self.requests[f"{reply.status // 100}xx"] += 1
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            self.requests["error"] += 1
+            late = time.monotonic() - began >= timeout
+            raise NoReply(f"no answer within {timeout:g} s" if late else _reason(error)) from error
+        else:
+            return reply
+        finally:
+            cut.cancel()
+            self._took(time.monotonic() - began)
+
+    def cut(self) -> None:
+        """Cut the connection: who waits for an answer waits no longer."""
+        for connection in list(self._adapter.connections):
+            with suppress(OSError, TypeError):  # it is not there yet, or not any more
+                socket.socket.shutdown(getattr(connection.sock, "socket", connection.sock), socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._adapter.close()
+
+    def _asked(self, method: str, url: str, data: bytes, timeout: float, headers: dict[str, str]) -> Reply:
+        # The adapter, and not the session: that one follows redirects and reads their bodies to the end.
+        request = self._session.prepare_request(
+            requests.Request(method, url, {**self.headers, **headers}, data=data)
+        )
+        with self._adapter.send(
+            request,
+            stream=True,
+            timeout=(min(_CONNECT, timeout), timeout),
+            verify=self._verify,
+            cert=self._cert,
+            proxies=self._proxies,
+        ) as answer:
+            said = b""
+            with suppress(requests.RequestException, HTTPError, OSError, ValueError):
+                # Read in any case: only then is the connection used again.
+                said = answer.raw.read(_LONGEST_ANSWER, decode_content=False)
+            sentence = f"{answer.status_code} {answer.reason}: {_text(said)}".rstrip(": ")
+            return Reply(
+                answer.status_code,
+                answer.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
+                f"{url}: {_printable(sentence)}",
+                retry_after(answer.headers.get("Retry-After", "")),
+            )
+
+    def _took(self, seconds: float) -> None:
+        self.waited += seconds
+        self.durations[next(bound for bound in BOUNDS if seconds <= bound)] += 1
+
+
+class _Adapter(HTTPAdapter):
+    """Knows its connections."""
+
+    def __init__(self) -> None:
+        self.connections: WeakSet[Any] = WeakSet()
+        super().__init__(pool_connections=1, pool_maxsize=1)
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        super().init_poolmanager(*arguments, **named)
+        _watch(self.poolmanager, self.connections)
+
+    def proxy_manager_for(self, *arguments: Any, **named: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **named)
+        _watch(manager, self.connections)
+        return manager
+
+
+def _watch(manager: Any, connections: "WeakSet[Any]") -> None:
+    def watched(pool: Any) -> Any:
+        class Connection(pool.ConnectionCls):  # type: ignore[misc]
+            def connect(self) -> None:
+                connections.add(self)
+                super().connect()
+
+        return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
+
+    pools = manager.pool_classes_by_scheme.items()
+    if not any("watched" in pool.ConnectionCls.__qualname__ for _, pool in pools):
+        manager.pool_classes_by_scheme = {scheme: watched(pool) for scheme, pool in pools}
+
+
+def retry_after(text: str) -> float:
+    """Return the seconds for which an answer asks us to wait, 0 where it does not say that."""
+    if re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII):
+        return float(text)
+    with suppress(ValueError, TypeError, IndexError, ArithmeticError, OSError):
+        when = parsedate_to_datetime(text[:100])
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    return 0.0
+
+
+def _text(said: bytes) -> str:
+    """Return a body as text; Bosun compresses one without saying so."""
+    if said.startswith(_GZIP):
+        with suppress(zlib.error):
+            said = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(said, _LONGEST_ANSWER)
+    return said.decode("utf-8", "replace")
+
+
+def _printable(text: str) -> str:
+    """Return one line of bounded length, without control characters."""
+    line = " ".join(text.split())
+    return "".join(each if each.isprintable() else "?" for each in line)[:_LONGEST_SENTENCE]
+
+
+def _reason(error: Exception) -> str:
     """Say why nothing came back, from the innermost of the exceptions."""
     inner: BaseException = error
     while (deeper := inner.__cause__ or inner.__context__) and not isinstance(deeper, TypeError):
         inner = deeper  # the TypeError is how urllib3 1.26 finds out what http.client can do
     if "EOF occurred" in str(inner) or isinstance(inner, (ConnectionResetError, BrokenPipeError)):
         return "the receiver closes the connection; with TLS, it may want a client's certificate"
-    said = " ".join(str(getattr(inner, "strerror", None) or inner).split())
-    return f"nobody answers: {said}"[:300]
+    return f"nobody answers: {_printable(str(getattr(inner, 'strerror', None) or inner))}"

@@ -8,46 +8,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-import requests
-from urllib3.exceptions import HTTPError
-
 from rscollector.api import (
     SINK_SENDS,
     Context,
-    Kind,
-    Metric,
     Misconfigured,
     PageSink,
     Sample,
-    Secret,
     Unavailable,
     setting,
 )
-from rscollector.sinks.http import check, reason, session
+from rscollector.sinks import telemetry
+from rscollector.sinks.http import Client, HttpSettings, NoReply
+from rscollector.sinks.sender import Verdict, verdict
 
-PUSHES = Metric("pushgateway_pushes_total", Kind.COUNTER, "Pages that the Pushgateway has taken.")
-SIZE = Metric("pushgateway_page_bytes", Kind.GAUGE, "Size of the last page that it has taken.", unit="bytes")
+_TYPE = "pushgateway"
 
 
-@dataclass(frozen=True, slots=True)
-class PushgatewaySettings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushgatewaySettings(HttpSettings):
     """Where the page is pushed, and under which labels."""
 
-    url: str = setting("The Pushgateway, such as http://pushgateway.example:9091.")
     job: str = setting("The label job of everything that is pushed.", default="rscollector")
     grouping: dict[str, str] = setting(
         "Further labels of the group; by default instance, with this host's name.", default_factory=dict
     )
     delete_at_stop: bool = setting("Whether the group is deleted when the agent ends.", default=False)
-    user: str = setting("The user, for basic authentication.", default="")
-    password: Secret | None = setting("The password.", default=None)
-    tls_ca: str = setting("File with the CA that has signed the receiver's certificate.", default="")
-    tls_certificate: str = setting("File with the client's certificate.", default="")
-    tls_key: str = setting("File with its key.", default="")
-    proxy: bool = setting("Whether the environment's proxy is used.", default=False)
 
     def __post_init__(self) -> None:
-        check(self)
+        HttpSettings.__post_init__(self)
         if not self.job:
             raise ValueError("job: a Pushgateway needs one")
 
@@ -55,17 +43,17 @@ class PushgatewaySettings:
 class Pushgateway(PageSink[PushgatewaySettings]):
     """Pushes the page to a Pushgateway, in place of the last one."""
 
-    metrics = (PUSHES, SIZE)
+    metrics = (*telemetry.OF_REQUESTS, telemetry.PAGE)
     Settings = PushgatewaySettings
 
     def open(self, context: Context) -> None:
         """Make the session; the first push connects."""
-        self._session = session(self.settings)
+        self._client = Client(self.settings)
         grouping = self.settings.grouping or {"instance": context.host}
         labels = {"job": self.settings.job, **grouping}
         self._url = self.settings.url.rstrip("/") + "/metrics" + "".join(map(_part, labels.items()))
         self._page = b""
-        self._pushes = 0
+        self._taken: int | None = None
 
     def show(self, _context: Context, page: bytes) -> None:
         """Take the newest page."""
@@ -73,10 +61,14 @@ class Pushgateway(PageSink[PushgatewaySettings]):
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Push the page."""
-        self._ask("PUT", context.budget(), self._page)
-        self._pushes += 1
-        yield PUSHES(self._pushes)
-        yield SIZE(len(self._page))
+        try:
+            self._ask("PUT", context.budget(), self._page)
+            self._taken = len(self._page)
+        except (Unavailable, Misconfigured) as error:
+            context.degraded(error)  # what it tells of itself is shown all the same
+        yield from telemetry.requests_of(self._client, _TYPE)
+        if self._taken is not None:
+            yield telemetry.PAGE(self._taken, type=_TYPE)
 
     def close(self) -> None:
         """Push the last page, or delete the group."""
@@ -87,21 +79,20 @@ class Pushgateway(PageSink[PushgatewaySettings]):
                 elif self._page:
                     self._ask("PUT", SINK_SENDS, self._page)
             finally:
-                self._session.close()
+                self._client.close()
 
     def _ask(self, method: str, seconds: float, page: bytes = b"") -> None:
+        """Ask the Pushgateway. Raises Unavailable or Misconfigured when it does not do that."""
+        media = "text/plain; version=0.0.4; charset=utf-8"
         try:
-            answer = self._session.request(
-                method, self._url, data=page, timeout=max(0.1, seconds), allow_redirects=False,
-                headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
-            )  # fmt: skip
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            raise Unavailable(f"{self.settings.url}: {reason(error)}") from error
-        if answer.ok:
-            return
-        said = " ".join(answer.text[:500].split())[:200]
-        kind = Unavailable if answer.status_code >= 500 or answer.status_code == 429 else Misconfigured
-        raise kind(f"{self.settings.url}: {answer.status_code} {answer.reason}: {said}".rstrip(": "))
+            reply = self._client.ask(method, self._url, page, max(0.1, seconds), **{"Content-Type": media})
+        except NoReply as error:
+            raise Unavailable(f"{self.settings.url}: {error}") from error
+        means = verdict(reply.status)
+        if means is not Verdict.TAKEN:
+            raise (Unavailable if means in (Verdict.LATER, Verdict.NOT_NOW) else Misconfigured)(
+                reply.sentence
+            )
 
 
 def _part(label: tuple[str, str]) -> str:

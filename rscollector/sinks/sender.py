@@ -1,8 +1,14 @@
 """What is sent next, and what an answer means: fresh points first, then the backlog at its own pace.
 
-All that has to be kept is in the spool. A batch that the receiver calls bad is replaced there by its
-two halves, until the bad point is alone and is put aside. So a kill at any time costs nothing, and at most
-what was in flight is sent twice.
+All that has to be kept is in the spool. A request is a slice from the front of a batch, or several small
+batches, and what the receiver has taken is forgotten there. So a kill at any time costs nothing, and at
+most what was in flight is sent twice.
+
+A batch that is refused is *suspect*: it is tried alone, in smaller and smaller slices, and in turn with
+others. Only what is taken meanwhile tells whether the batch is to blame or the receiver. Who takes others
+and refuses a point that is alone has said no to that point: it is put aside where the answer was that it is
+bad, and stepped over, for longer and longer, where it was another. Who takes nothing has judged nothing:
+that is an alarm, and all is kept.
 
 A series that is refused again and again (a receiver that takes no metric that it does not know) would cost
 ten requests for each of its points: after the second one its points are put aside without asking, and one is
@@ -11,20 +17,27 @@ tried again after some minutes. Only what was just collected counts: a receiver 
 
 import random
 import threading
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from rscollector.sinks.spool import Batch, Spool
+from rscollector.sinks.batches import Batch, because
+from rscollector.sinks.spool import Spool
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
+_LONGEST_STEP = 600.0
+_IDLE = 1.0
 _LONGEST_RETRY_AFTER = 600.0
 _REFUSALS = 2
+_STUMBLES = 3  # how often a point has to draw an error, alone, for its series to be one that is refused
 _TRIED_AGAIN = 600.0
 _RECENT = 300.0
 _MOST_REFUSED = 10_000
+_MOST_SUSPECTS = 16  # of which nothing is proved
+_REFUSES_ALL = 12  # answers in a row that call a batch bad: more than halving one takes
 _GROWTH = 16  # a request may be larger by this part of it after each that was taken
 
 
@@ -35,7 +48,14 @@ class Verdict(Enum):
     BAD = "bad"  # something in it: halve it, until it is alone
     LARGE = "large"  # halve it
     LATER = "later"  # try again, after a while
+    NOT_NOW = "not now"  # it is asked too much, says the receiver: try again, after a while
     ALARM = "alarm"  # somebody has to change something here; try again, after a while
+
+
+_OF_THE_POINTS = (Verdict.BAD, Verdict.LARGE)
+
+
+_OF_THE_POINTS = (Verdict.BAD, Verdict.LARGE)
 
 
 def verdict(status: int) -> Verdict:
@@ -48,7 +68,7 @@ def verdict(status: int) -> Verdict:
         case 413:
             return Verdict.LARGE
         case 408 | 425 | 429:
-            return Verdict.LATER
+            return Verdict.NOT_NOW
         case _ if 500 <= status <= 599:
             return Verdict.LATER
         case _:
@@ -78,20 +98,45 @@ class Pace(NamedTuple):
     bytes: float
 
 
+class Slice(NamedTuple):
+    """Points from the front of a batch."""
+
+    batch: Batch
+    lines: list[bytes]
+
+
+@dataclass(slots=True)
+class _Suspect:
+    """A batch that was refused, when so many points had been sent. Of it the next slice is of `size` points.
+
+    It is not tried before `until`; `alone` counts how often its first point was refused alone, or could not
+    be read, and `why` is what was said. It `is_proved` when others were taken meanwhile.
+    """
+
+    sent: int
+    size: int
+    why: str
+    until: float = 0
+    alone: int = 0
+    is_proved: bool = False
+
+
 class Sender:
     """Sends what is in the spool. `step` does one request; `lock` is held whenever the spool is touched.
 
     `rejected` counts points by the receiver's verdict; `trouble` is the sentence about the last request, ""
-    when it was taken; `failing` tells since when the answers are LATER or ALARM, None if the last was not.
+    when it was taken; `failing` tells since when nothing is taken, None while something is. `series_of` takes
+    from a point what it has in common with all others of its series.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         spool: Spool,
         post: Callable[[list[bytes]], Answer],
         *,
         batch: int,
         pace: Pace,
+        series_of: Callable[[bytes], bytes],
         clock: Callable[[], float],
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -103,40 +148,37 @@ class Sender:
         self.failing: Failing | None = None
         self._spool = spool
         self._post = post
-        self._most = self._ceiling = self._batch = batch  # for good; since one was too large; now
+        self._most = self._ceiling = batch  # points of a request: for good, and since one was too large
+        self._series_of = series_of
         self._clock = clock
         self._draw = draw
-        self._fresh: deque[Batch] = deque()
+        self._fresh_after = spool.last  # the number of the last batch that is backlog
+        self._is_freshs_turn = True
+        self._suspects: dict[tuple[int, int], _Suspect] = {}
+        self._is_suspects_turn = False
+        self._doubted = 0  # what was sent when something was refused that was not suspect
+        self._called_bad = 0
         self._refused: dict[bytes, _Refused] = {}
         self._failures = 0
         self._not_before = self._backlog_from = clock()
 
-    def put(self, lines: list[bytes]) -> None:
-        """Keep points, and send them next."""
+    def put(self, lines: list[bytes], at: float | None = None) -> None:
+        """Keep points, and send them next; `at` as with `Spool.put`."""
         with self.lock:
-            lines = self._hopeful(lines)
-            for start in range(0, len(lines), self._ceiling):
-                self._fresh.append(self._spool.put(lines[start : start + self._ceiling]))
-
-    def _hopeful(self, lines: list[bytes]) -> list[bytes]:
-        """Put aside what is of series that are refused; return the others."""
-        if not self._refused:
-            return lines
-        now = self._clock()
-        hopeless = []
-        for line in lines:
-            refused = self._refused.get(_series(line))
-            if refused and refused.times >= _REFUSALS and refused.until > now:
-                hopeless.append((line, refused.sentence))
-        self._spool.put_aside(hopeless)
-        self.rejected[Verdict.BAD.value] += len(hopeless)
-        gone = {line for line, _ in hopeless}
-        return [line for line in lines if line not in gone]
+            self._spool.put(self._hopeful(lines), at)
 
     @property
     def draining(self) -> bool:
         """Whether there is a backlog beside what is fresh."""
-        return len(self._spool) > len(self._fresh)
+        first = next(iter(self._spool), None)
+        return first is not None and first.number <= self._fresh_after
+
+    @property
+    def stepped_over(self) -> tuple[int, str]:
+        """How many points are stepped over, refused or unreadable, and what was said of the last."""
+        batches = [(self._spool.at(key), suspect) for key, suspect in self._suspects.items() if suspect.alone]
+        found = [(batch.points, suspect.why) for batch, suspect in batches if batch]
+        return sum(points for points, _ in found), found[-1][1] if found else ""
 
     def step(self) -> float:
         """Send a request, if one may be sent now; return for how many seconds nothing is to be done."""
@@ -145,95 +187,208 @@ class Sender:
             if wait > 0:
                 self._spool.coalesce(self._most)
                 return wait
-            chosen, wait = self._choose()
-            contents = [(batch, lines) for batch in chosen if (lines := self._spool.read(batch))]
-        if not contents:
-            return 0.0 if chosen else wait
-        answer = self._post([line for _, lines in contents for line in lines])
+            slices, wait = self._choose()
+        if not slices:
+            return wait
+        answer = self._post([line for _, lines in slices for line in lines])
         with self.lock:
-            self._take(answer, contents)
+            self._take(answer, slices)
         return 0.0
 
-    def _choose(self) -> tuple[list[Batch], float]:
+    # --- what is sent next ---
+
+    def _choose(self) -> tuple[list[Slice], float]:
         """Return what is to be sent now, or for how long nothing is."""
-        chosen: list[Batch] = []
-        points = 0
-        while self._fresh and (not chosen or points + self._fresh[0].points <= self._batch):
-            chosen.append(self._fresh.popleft())
-            points += chosen[-1].points
-        if chosen:
-            return chosen, 0.0
-        wait = self._backlog_from - self._clock()
-        if wait > 0:
-            return [], wait
-        for batch in self._spool:
-            if chosen and points + batch.points > self._batch:
-                break
-            chosen.append(batch)
-            points += batch.points
-        size = sum(batch.size for batch in chosen)
+        for key in [key for key in self._suspects if not self._spool.at(key)]:
+            del self._suspects[key]
+        turns = [self._of_others, self._of_suspects]
+        waits = []
+        for turn in reversed(turns) if self._is_suspects_turn else turns:
+            slices, wait = turn()
+            if slices or not wait:  # none: what was to be sent is gone, or cannot be read now
+                return slices, wait
+            waits.append(wait)
+        return [], min(waits)
+
+    def _of_suspects(self) -> tuple[list[Slice], float]:
+        now = self._clock()
+        for key, suspect in sorted(self._suspects.items(), key=lambda each: each[1].until):
+            if suspect.until > now:
+                return [], suspect.until - now
+            batch = self._spool.at(key)
+            return self._read([batch] if batch else [], min(suspect.size, self._ceiling)), 0.0
+        return [], _IDLE
+
+    def _of_others(self) -> tuple[list[Slice], float]:
+        wait = max(0.0, self._backlog_from - self._clock())
+        fresh = self._spool.since(self._fresh_after)
+        backlog = (batch for batch in self._spool if batch.number <= self._fresh_after)
+        turns = [fresh] if wait else [fresh, backlog] if self._is_freshs_turn else [backlog, fresh]
+        for batches in turns:
+            innocent = (batch for batch in batches if batch[:2] not in self._suspects)
+            if chosen := _as_many_as(self._ceiling, innocent):
+                self._is_freshs_turn = chosen[0].number <= self._fresh_after
+                return self._read(chosen, self._ceiling), 0.0
+        return [], wait if wait and self.draining else _IDLE
+
+    def _read(self, batches: Iterable[Batch], most: int) -> list[Slice]:
+        """Return what is to be sent of batches: all, but of one alone at most so many points."""
+        slices = []
+        for batch in batches:
+            try:
+                lines = self._spool.read(batch)
+            except OSError as error:
+                until = self._clock() + _LONGEST_WAIT
+                unread = _Suspect(self.sent, most, because(error), until, alone=1, is_proved=True)
+                self._suspects[batch[:2]] = unread
+                continue
+            if lines:
+                slices.append(Slice(batch, lines[:most]))
+        if slices and slices[0].batch.number <= self._fresh_after:
+            self._pay(slices)
+        return slices
+
+    def _pay(self, slices: list[Slice]) -> None:
+        """Let the backlog wait for as long as its pace demands after these points."""
+        points = sum(len(lines) for _, lines in slices)
+        size = sum(len(line) + 1 for _, lines in slices for line in lines)
         cost = max(points / self.pace.points, size / self.pace.bytes)
         self._backlog_from = max(self._backlog_from, self._clock() - 1) + cost  # a second may be saved up
-        return chosen, 1.0
 
-    def _take(self, answer: Answer, contents: list[tuple[Batch, list[bytes]]]) -> None:
+    # --- what an answer means ---
+
+    def _take(self, answer: Answer, slices: list[Slice]) -> None:
+        suspect = self._suspects.get(slices[0].batch[:2])
+        self._is_suspects_turn = suspect is None
         self.trouble = answer.sentence
-        self.failing = self._failing(answer)
-        match answer.verdict:
-            case Verdict.TAKEN:
-                self._failures = 0
-                self._ceiling = min(self._most, self._ceiling + -(-self._ceiling // _GROWTH))
-                self._batch = min(self._ceiling, self._batch * 2)
-                for batch, lines in contents:
-                    self._spool.remove(batch)
-                    self.sent += len(lines)
-            case Verdict.BAD | Verdict.LARGE:
-                self._halve(answer, contents)
-            case Verdict.LATER | Verdict.ALARM:
-                self._failures += 1
-                self._fresh.clear()  # an outage ends at the backlog's pace, however long it was
-                ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(self._failures - 1, 16))
-                wait = self._draw() * ceiling + min(answer.retry_after, _LONGEST_RETRY_AFTER)
-                self._not_before = self._clock() + wait
-
-    def _failing(self, answer: Answer) -> Failing | None:
-        if answer.verdict not in (Verdict.LATER, Verdict.ALARM):
-            return None
-        since = self.failing.since if self.failing else self._clock()
-        return Failing(since, answer.verdict, answer.sentence)
-
-    def _halve(self, answer: Answer, contents: list[tuple[Batch, list[bytes]]]) -> None:
-        self._batch = max(1, sum(len(lines) for _, lines in contents) // 2)
+        if answer.verdict is Verdict.TAKEN:
+            self._taken(slices)
+            return
+        of_the_points = answer.verdict in _OF_THE_POINTS
+        self._called_bad = self._called_bad + 1 if of_the_points else 0
         if answer.verdict is Verdict.LARGE:
-            self._ceiling = self._batch
-        if len(contents) > 1:
-            self._fresh.extendleft(batch for batch, _ in reversed(contents))
-            return
-        ((batch, lines),) = contents
-        if len(lines) > 1:
-            self._fresh.extendleft(reversed(self._spool.split(batch, lines)))
-            return
-        self.rejected[answer.verdict.value] += 1
-        if answer.verdict is Verdict.BAD and self._spool.age(batch) < _RECENT:
-            self._remember(_series(lines[0]), answer.sentence)
-        self._spool.put_aside([(lines[0], answer.sentence)])
-        self._spool.remove(batch)
+            self._ceiling = max(1, sum(len(lines) for _, lines in slices) // 2)
+        blamed = False
+        if suspect is None:
+            self._doubted = self.sent
+            for batch, lines in slices:
+                self._suspect(batch, _Suspect(self.sent, max(1, len(lines) // 2), answer.sentence))
+        else:
+            blamed = self.sent > max(suspect.sent, self._doubted) and answer.verdict is not Verdict.NOT_NOW
+            self._refused_alone(suspect, slices[0], answer, blamed=blamed)
+        if self._called_bad >= _REFUSES_ALL:
+            self._fail(answer._replace(verdict=Verdict.ALARM, sentence=f"{answer.sentence} (to everything)"))
+        elif not of_the_points and not blamed:
+            self._fail(answer)
 
-    def _remember(self, series: bytes, sentence: str) -> None:
+    def _taken(self, slices: list[Slice]) -> None:
+        if self.failing:  # what was refused meanwhile may be as good as this
+            for key, suspect in self._suspects.items():
+                if not suspect.is_proved:
+                    self._suspects[key] = _Suspect(self.sent, suspect.size, suspect.why)
+        self.failing = None
+        self._failures = self._called_bad = 0
+        self._ceiling = min(self._most, self._ceiling + -(-self._ceiling // _GROWTH))
+        for batch, lines in slices:
+            self.sent += len(lines)
+            self._go_on(batch, len(lines))
+
+    def _go_on(self, batch: Batch, points: int) -> None:
+        """Forget the first points of a batch; what is left of a suspect one is tried in larger slices."""
+        suspect = self._suspects.pop(batch[:2], None)
+        left = self._spool.sent(batch, points)
+        if left and suspect:
+            self._suspects[left[:2]] = _Suspect(suspect.sent, suspect.size * 2, suspect.why)
+
+    def _suspect(self, batch: Batch, suspect: _Suspect) -> None:
+        """Suspect a batch, unless too many are of which nothing is proved: in an outage all would be."""
+        if sum(not each.is_proved for each in self._suspects.values()) < _MOST_SUSPECTS:
+            self._suspects[batch[:2]] = suspect
+
+    def _refused_alone(self, suspect: _Suspect, refused: Slice, answer: Answer, *, blamed: bool) -> None:
+        """Try less of a suspect batch; when it is one point, put that aside or step over it."""
+        batch, lines = refused
+        suspect.why = answer.sentence
+        suspect.size = max(1, len(lines) // 2)
+        suspect.is_proved = suspect.is_proved or blamed
+        if len(lines) > 1 or answer.verdict is Verdict.NOT_NOW:
+            return
+        if blamed and answer.verdict in _OF_THE_POINTS:
+            self._condemn(batch, lines[0], answer)
+            return
+        suspect.sent = self.sent
+        suspect.alone += 1
+        if blamed and suspect.alone == _STUMBLES:
+            self._remember(batch, lines[0], answer)
+        if blamed or answer.verdict in _OF_THE_POINTS:  # else all wait
+            wait = min(_LONGEST_STEP, _FIRST_WAIT * 2.0 ** min(suspect.alone, 16))
+            suspect.until = self._clock() + wait + min(answer.retry_after, _LONGEST_RETRY_AFTER)
+        self._spool.split(batch, 1)  # those behind it need not wait for it
+
+    def _condemn(self, batch: Batch, line: bytes, answer: Answer) -> None:
+        self.rejected[answer.verdict.value] += 1
+        if answer.verdict is Verdict.BAD:
+            self._remember(batch, line, answer)
+        self._spool.put_aside([(line, answer.sentence)])
+        self._go_on(batch, 1)
+
+    def _fail(self, answer: Answer) -> None:
+        """Wait, since nothing is taken."""
+        since = self.failing.since if self.failing else self._clock()
+        self.failing = Failing(since, answer.verdict, answer.sentence)
+        self._doubted = self.sent
+        self._fresh_after = self._spool.last  # an outage ends at the backlog's pace, however long it was
+        self._failures += 1
+        ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(self._failures - 1, 16))
+        self._not_before = (
+            self._clock() + self._draw() * ceiling + min(answer.retry_after, _LONGEST_RETRY_AFTER)
+        )
+
+    # --- series that are refused ---
+
+    def _hopeful(self, lines: list[bytes]) -> list[bytes]:
+        """Put aside what is of series that are refused; return the others."""
+        if not self._refused:
+            return lines
+        now = self._clock()
+        hopeful, hopeless = [], []
+        for line in lines:
+            refused = self._refused.get(self._series_of(line))
+            if refused and refused.times >= _REFUSALS and refused.until > now:
+                hopeless.append((line, refused.answer.sentence))
+                self.rejected[refused.answer.verdict.value] += 1
+            else:
+                hopeful.append(line)
+        self._spool.put_aside(hopeless)
+        return hopeful
+
+    def _remember(self, batch: Batch, line: bytes, answer: Answer) -> None:
+        """Remember that a point of its series was refused, if it was collected just now."""
+        age = self._spool.age(batch)
+        if age is None or age > _RECENT:
+            return
         if len(self._refused) >= _MOST_REFUSED:
             self._refused.clear()
+        series = self._series_of(line)
         before = self._refused.get(series)
         times = before.times + 1 if before else 1
-        self._refused[series] = _Refused(times, self._clock() + _TRIED_AGAIN, sentence)
+        self._refused[series] = _Refused(times, self._clock() + _TRIED_AGAIN, answer)
 
 
 class _Refused(NamedTuple):
-    """How many points of a series were refused, until when none is tried again, and why."""
+    """How many points of a series were refused, until when none is tried again, and what was answered."""
 
     times: int
     until: float
-    sentence: str
+    answer: Answer
 
 
-def _series(line: bytes) -> bytes:
-    return line.partition(b',"value":')[0]
+def _as_many_as(points: int, batches: Iterable[Batch]) -> list[Batch]:
+    """Return the first batches that have no more points together, but at least one."""
+    found: list[Batch] = []
+    for batch in batches:
+        points -= batch.points
+        if found and points < 0:
+            break
+        found.append(batch)
+    return found

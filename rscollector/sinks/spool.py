@@ -1,44 +1,52 @@
 """What is to be sent and was not acknowledged yet: a directory with a file for each batch.
 
-A batch is written as `….tmp`, synced, renamed, and unlinked when the receiver has taken it: the maildir's
-way, and the kernel does the work. It never changes; what ends in `.tmp` was never promised to anybody. A
-file's name says when it was made, in milliseconds, and how many points are in it; its first line has a
-checksum of the rest.
+A batch is what was handed over at once. It is written as `….tmp`, synced, renamed, and the directory is
+synced: the maildir's way, and the kernel does the work. What ends in `.tmp` was never promised to anybody.
+Requests are slices of a batch: as the receiver takes them, the file is given a name with what is left, and
+the last one unlinks it. Its content never changes.
 
-    1795208406123-000007-500.batch        rejected/1795208400000.json, one for a minute
-    rscollector 1 8f3a11c2                {"reason":"…","point":{"metric":…}}
-    {"metric":…}                          a point in each line, as it is sent
+Numbers tell the order. A batch that has to be torn in two has the same number in both, and places that tell
+what is in them. While nothing can be sent, small batches become a large one, for a day of them is too many
+files: it is called after the first of them and how many follow (`…-000007+41-500.batch`). So whoever is
+killed halfway leaves what the next process knows to be there twice.
 
-While nothing can be sent, small batches become a large one: a day of them is too many files. It is called
-after the first of them and the number of those that follow (`…-000007+41-500.batch`), so that whoever is
-killed before these are unlinked leaves what the next process knows to be there twice.
+Bounds: bytes, age (`ages`), and the space that has to be left free for others. While the disk has no room
+or is read-only, batches are kept in memory, fewer of them, and `persistent` is False; what is on the disk
+already stays there, and what is in memory follows as soon as it can. What the bounds do not allow goes, the
+oldest first, and every point of it is counted.
 
-Bounds: bytes, age, and the space that has to be left free for others. While the disk has no room or is
-read-only, batches are kept in memory, fewer of them, and `persistent` is False; what is on the disk already
-stays there, and what is in memory follows as soon as it can. What the bounds do not allow goes, the oldest
-first, and every point of it is counted.
-
-A file that is damaged, or that an operator has taken away, costs its own points only. Files that nobody here
-has made are left alone.
+A file that is damaged, or that an operator has taken away, costs its own points only; one that cannot be read
+now is kept. Whatever nobody here has made is left alone.
 """
 
-import json
+import errno
 import os
-import re
 import time
-import zlib
-from collections import Counter, OrderedDict, deque
+from bisect import bisect_left, insort
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_NAME = re.compile(r"(\d{13})-(\d{6,})(?:\+(\d+))?-(\d+)\.batch")
-_HEAD = re.compile(rb"rscollector 1 ([0-9a-f]{8})\n")
-_HEAD_SIZE = len(b"rscollector 1 00000000\n")
-REJECTED = "rejected"
-_MOST_REJECTED = 10 << 20
+from rscollector.api.durable import sync_directory, write_synced
+from rscollector.sinks.ages import UNKNOWN, Ages, Stamp, boottime
+from rscollector.sinks.batches import (
+    Batch,
+    Content,
+    because,
+    content,
+    file_of,
+    listed,
+    remove_unfinished,
+    sized,
+    stamp_in,
+)
+from rscollector.sinks.rejected import Rejected
+from rscollector.sinks.remembered import Remembered
+
+_LARGEST = 16 << 20  # bytes of a file that is written here
 _FEW = 4  # batches that are not worth being written again
 
 
@@ -61,117 +69,156 @@ class Bounds(NamedTuple):
     memory: int
 
 
-class Batch(NamedTuple):
-    """A batch that waits; `made` in milliseconds since 1970. One that is only in memory has `held`.
-
-    One that was made of others has `more`, how many numbers after its own are in it.
-    """
-
-    made: int
-    number: int
-    points: int
-    size: int
-    more: int = 0
-    held: bytes | None = None
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """What tells it from others."""
-        return self.made, self.number
-
-    @property
-    def name(self) -> str:
-        """The name of its file."""
-        more = f"+{self.more}" if self.more else ""
-        return f"{self.made:013d}-{self.number:06d}{more}-{self.points}.batch"
-
-    @property
-    def last(self) -> int:
-        """The highest of its numbers."""
-        return self.number + self.more
-
-    @classmethod
-    def of(cls, name: str, size: int) -> "Batch | None":
-        """Read a file's name; None for one of another kind."""
-        found = _NAME.fullmatch(name)
-        if found is None:
-            return None
-        made, number, more, points = (int(each or 0) for each in found.groups())
-        return cls(made, number, points, size, more)
-
-
 class Spool:
     """The batches that wait, the oldest first. A spool is one process's; its threads need a lock.
 
-    `lost` counts points by `Loss`. Raises OSError only when it is made and its directory cannot be.
+    `lost` counts points by `Loss`; `why` says why the disk took nothing when it was last asked to. Raises
+    OSError only when it is made and its directory cannot be, and where that is said. `clock` is for names
+    only: ages are by `boottime`.
     """
 
-    def __init__(self, place: Path, bounds: Bounds, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        place: Path,
+        bounds: Bounds,
+        clock: Callable[[], float] = time.time,
+        boottime: Callable[[], float] = boottime,
+        boot: str = "",
+    ) -> None:
         self.bounds = bounds
         self.lost: Counter[Loss] = Counter()
         self.persistent = True
+        self.why = ""
         self.points = self.size = self._memory = 0
         self._directory = place
         self._clock = clock
-        self._batches: OrderedDict[tuple[int, int], Batch] = OrderedDict()
+        self._waiting: list[Batch] = []
         self._small: deque[Batch] = deque()  # which nobody has tried to make a large one of
-        (place / REJECTED).mkdir(mode=0o750, parents=True, exist_ok=True)
-        for file in place.glob("*.tmp"):
-            with suppress(OSError):  # on a disk that is read-only now
-                file.unlink()
-        found = batches(place)
-        twice = {number for batch in found if batch.more for number in range(batch.number, batch.last + 1)}
-        for batch in found:
-            if batch.number in twice and not batch.more:
-                self._unlink(batch)
-            else:
-                self._append(batch)
-        self._made = max((batch.made for batch in self), default=0)
-        self._number = max((batch.last for batch in self), default=0)
+        self._stamps: dict[int, Stamp] = {}
+        self._lines = Remembered()
+        self._rejected = Rejected(place)
+        with suppress(OSError):  # on a disk that takes nothing now
+            sync_directory(place.parent)
+        self._identity = _identity(place)
+        self._ages = Ages(place / "ages.json", boottime, boot)
+        remove_unfinished(place)
+        found = listed(place)
+        for batch in found.twice:
+            self._unlink(batch)
+        for batch in found.waiting:
+            self._append(batch)
+        self._number = max((batch.last for each in found for batch in each), default=0)
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return len(self._waiting)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self._batches.values())
+        return iter(self._waiting)
 
     @property
     def oldest(self) -> float | None:
         """The age of the oldest batch in seconds, None while nothing waits."""
-        return self.age(self._first()) if self._batches else None
+        return self.age(self._waiting[0]) or 0.0 if self._waiting else None
 
-    def age(self, batch: Batch) -> float:
-        """Return how long a batch has been waiting, in seconds."""
-        return max(0.0, self._clock() - batch.made / 1000)
+    @property
+    def last(self) -> int:
+        """The number of the newest batch, of those that are gone too."""
+        return self._number
 
-    def _first(self) -> Batch:
-        return next(iter(self))
+    def age(self, batch: Batch) -> float | None:
+        """Return for how long a batch has been waiting, in seconds; None while its file cannot be read."""
+        if batch.number not in self._stamps:
+            try:
+                self._stamps[batch.number] = stamp_in(self._directory / batch.name)
+            except OSError:
+                return None
+        return self._ages.age(self._stamps[batch.number])
 
-    def put(self, lines: Sequence[bytes]) -> Batch:
-        """Keep points, each a line without its end: when this returns, on the disk if that takes any."""
-        self._made = max(self._made, int(self._clock() * 1000))  # the order of names is that of time, always
-        batch = self._keep(self._made, lines)
+    def at(self, place: tuple[int, int]) -> Batch | None:
+        """Return the batch that has this number and begins at this place, None if there is none."""
+        index = bisect_left(self._waiting, place)
+        found = self._waiting[index] if index < len(self._waiting) else None
+        return found if found and found[:2] == place else None
+
+    def since(self, number: int) -> Iterator[Batch]:
+        """Yield the batches whose numbers are higher."""
+        for index in range(bisect_left(self._waiting, (number + 1,)), len(self._waiting)):
+            yield self._waiting[index]
+
+    def put(self, lines: Sequence[bytes], at: float | None = None) -> None:
+        """Keep points, each a line without its end: when this returns, on the disk if that takes any.
+
+        `at` is when the oldest of them was collected, by CLOCK_BOOTTIME; None for now.
+        """
+        stamp = self._ages.stamp(at)
+        for part in _parts(lines, _LARGEST):
+            self._number += 1
+            self._keep(Batch(self._number, 0, len(part), int(self._clock() * 1000)), part, stamp)
         self.keep_bounds()
-        return batch
 
-    def split(self, batch: Batch, lines: Sequence[bytes]) -> list[Batch]:
-        """Replace a batch by two, each with a half of its points, which come next."""
-        middle = len(lines) // 2
-        halves = [self._keep(batch.made, half) for half in (lines[:middle], lines[middle:])]
-        for half in reversed(halves):
-            self._batches.move_to_end(half.key, last=False)
-        self.remove(batch)
-        return halves
+    def _keep(self, batch: Batch, lines: list[bytes], stamp: Stamp) -> None:
+        self._stamps[batch.number] = stamp
+        batch = sized(batch, lines, stamp)
+        self.persistent = self._write([(batch, lines)])
+        self._lines.put(batch.number, Content(lines, 0, stamp), batch.size, held=not self.persistent)
+        self._append(batch._replace(held=not self.persistent))
 
-    def _keep(self, made: int, lines: Sequence[bytes]) -> Batch:
-        data = b"\n".join(lines) + b"\n"
-        self._number += 1
-        batch = Batch(made, self._number, len(lines), _HEAD_SIZE + len(data))
-        self.persistent = self._write(batch, data)
-        if not self.persistent:
-            batch = batch._replace(held=data)
-        self._append(batch)
-        return batch
+    def read(self, batch: Batch) -> list[bytes] | None:
+        """Return a batch's points; None for one that is damaged or not there any more, which is counted.
+
+        Raises OSError when it cannot be read now: then it is kept.
+        """
+        if (found := self._current(batch)) is None:
+            return None
+        remembered = self._lines.get(found.number)
+        if remembered and (lines := remembered.of(found)) is not None:
+            return lines
+        path = self._directory / found.name
+        try:
+            read = content(path)
+        except FileNotFoundError:
+            if _identity(self._directory) != self._identity:
+                raise OSError(errno.ESTALE, f"{self._directory} is another directory now") from None
+            self._forget(found, Loss.REMOVED)
+            return None
+        if read and (lines := read.of(found)) is not None:
+            self._lines.put(found.number, read, found.size)
+            return lines
+        self._rejected.take_in(path)
+        self._forget(found, Loss.DAMAGED)
+        return None
+
+    def sent(self, batch: Batch, points: int) -> Batch | None:
+        """Forget so many points at the front of a batch; return what is left of it, if anything."""
+        found = self._current(batch)
+        if found is None:
+            return None
+        if points >= found.points:
+            self._forget(found)
+            self._unlink(found)
+            return None
+        left = found._replace(offset=found.offset + points, points=found.points - points)
+        if not found.held:
+            with suppress(OSError):  # after a restart these are sent again, and the name tells it
+                (self._directory / found.name).rename(self._directory / left.name)
+        self._swap([found], [left])
+        return left
+
+    def split(self, batch: Batch, points: int) -> bool:
+        """Tear a batch in two where it stands, the first with so many points; return whether it was."""
+        found, lines = self._current(batch), self.read(batch)
+        if found is None or lines is None or not 0 < points < found.points or found.held:
+            return False
+        stamp = self._stamp(found)
+        halves = [
+            (sized(found._replace(offset=found.offset + start, points=len(part)), part, stamp), part)
+            for start, part in ((0, lines[:points]), (points, lines[points:]))
+        ]
+        if not self._write(halves):
+            return False
+        self._unlink(found)
+        self._swap([found], [half for half, _ in halves])
+        return True
 
     def coalesce(self, most: int) -> None:
         """Make one batch of the oldest small ones, as soon as they are as many points as a request may have.
@@ -183,20 +230,22 @@ class Spool:
             self._small.popleft()
         if len(group) < _FEW:
             return
-        contents = [self.read(batch) for batch in group]
+        try:
+            contents = [self.read(batch) for batch in group]
+        except OSError:
+            return
         if None in contents:
             return
-        data = b"".join(line + b"\n" for lines in contents for line in lines or ())
-        points = sum(batch.points for batch in group)
-        more = group[-1].number - group[0].number
-        large = Batch(group[0].made, group[0].number, points, _HEAD_SIZE + len(data), more)
-        if not self._write(large, data):
+        lines = [line for each in contents for line in each or ()]
+        first = group[0]
+        stamp = self._stamp(first)
+        large = first._replace(points=len(lines), more=group[-1].number - first.number)
+        large = sized(large, lines, stamp)
+        if not self._write([(large, lines)]):
             return
         for batch in group:
             self._unlink(batch)
-        self._replace(group[0], large)
-        for batch in group[1:]:
-            self._forget(batch)
+        self._swap(group, [large])
 
     def _group(self, most: int) -> list[Batch]:
         """Return small batches that follow each other, none as long as there may be more of them."""
@@ -212,126 +261,110 @@ class Spool:
             group.append(batch)
         return []
 
-    def _current(self, batch: Batch) -> Batch | None:
-        """Return a batch as it waits now; None when it is gone, or part of a larger one."""
-        found = self._batches.get(batch.key)
-        return found if found and found.name == batch.name else None
+    def put_aside(self, points: Sequence[tuple[bytes, str]]) -> None:
+        """Put points aside that the receiver will not take, each with the reason."""
+        if points:
+            self._rejected.put(points, self._clock())
 
-    def read(self, batch: Batch) -> list[bytes] | None:
-        """Return a batch's points; None for one that is damaged or not there any more, which is counted."""
-        found = self._current(batch)
-        if found is None:
-            return None
-        if found.held is not None:
-            return found.held.splitlines()
-        path = self._directory / batch.name
+    def keep_bounds(self) -> None:
+        """Let go of what is too old or too much, the oldest first; write what had to stay in memory."""
+        self._ages.go_on(waits=bool(self._waiting))
+        for batch in self._too_old():
+            self._drop(batch, Loss.AGE)
+        while self.size > self.bounds.size and len(self._waiting) > 1:
+            self._drop(self._waiting[0], Loss.BYTES)
+        if self._memory:
+            self._write_held()
+
+    def _too_old(self) -> list[Batch]:
+        old = []
+        for batch in self._waiting:
+            age = self.age(batch)
+            if age is not None and age <= self.bounds.age:
+                break
+            if age is not None:
+                old.append(batch)
+        return old
+
+    def _write_held(self) -> None:
+        held = deque(batch for batch in self._waiting if batch.held)
+        while held and self._write([(held[0], self.read(held[0]) or [])]):
+            batch = held.popleft()
+            self._swap([batch], [batch._replace(held=False)])
+            self._lines.release(batch.number, batch.size)
+        self.persistent = not held
+        while self._memory > self.bounds.memory and len(held) > 1:
+            self._drop(held.popleft(), Loss.MEMORY)
+
+    def _write(self, batches: Sequence[tuple[Batch, list[bytes]]]) -> bool:
+        """Write files; when this returns True, they are on the disk."""
+        paths = [self._directory / batch.name for batch, _ in batches]
+        news = [path.with_suffix(".tmp") for path in paths]
         try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            self._forget(batch, Loss.REMOVED)
-            return None
-        except OSError:
-            data = b""
-        lines = checked(data)
-        if lines is None or len(lines) != batch.points:
-            with suppress(OSError):
-                path.rename(self._directory / REJECTED / f"{batch.name}.damaged")
-            self._forget(batch, Loss.DAMAGED)
-            return None
-        return lines
+            if _free(self._directory) - sum(batch.size for batch, _ in batches) < self.bounds.free:
+                self.why = "less would be free than spool_free"
+                return False
+            for new, (batch, lines) in zip(news, batches, strict=True):
+                write_synced(new, *file_of(batch, lines, self._stamp(batch)))
+            for new, path in zip(news, paths, strict=True):
+                new.rename(path)
+            sync_directory(self._directory)
+        except OSError as error:
+            self.why = because(error)
+            for path in (*news, *paths):
+                with suppress(OSError):
+                    path.unlink()
+            return False
+        return True
 
-    def remove(self, batch: Batch) -> None:
-        """Forget a batch: the receiver has it."""
-        self._forget(batch)
+    def _stamp(self, batch: Batch) -> Stamp:
+        self.age(batch)
+        return self._stamps.get(batch.number, UNKNOWN)
+
+    def _drop(self, batch: Batch, why: Loss) -> None:
+        self._forget(batch, why)
         self._unlink(batch)
 
     def _unlink(self, batch: Batch) -> None:
         with suppress(OSError):  # it is sent again after a restart, if the disk does not even let it go
             (self._directory / batch.name).unlink(missing_ok=True)
 
-    def put_aside(self, points: Sequence[tuple[bytes, str]]) -> None:
-        """Put points aside that the receiver will not take, each with the reason."""
-        if not points:
-            return
-        minute = int(self._clock()) // 60 * 60_000
-        path = self._directory / REJECTED / f"{minute:013d}.json"
-        with suppress(OSError), path.open("ab") as file:  # they are counted all the same
-            for line, reason in points:
-                file.write(b'{"reason":%s,"point":%s}\n' % (json.dumps(reason[:200]).encode("ascii"), line))
-        self._bound_rejected()
-
-    def _bound_rejected(self) -> None:
-        with suppress(OSError):
-            files = sorted((self._directory / REJECTED).iterdir())
-            size = sum(file.stat().st_size for file in files)
-            while size > _MOST_REJECTED:
-                size -= files[0].stat().st_size
-                files.pop(0).unlink()
-
-    def keep_bounds(self) -> None:
-        """Let go of what is too old or too much, the oldest first; write what had to stay in memory."""
-        oldest_allowed = (self._clock() - self.bounds.age) * 1000
-        while self._batches and self._first().made < oldest_allowed:
-            self._drop(self._first(), Loss.AGE)
-        while self.size > self.bounds.size and len(self._batches) > 1:
-            self._drop(self._first(), Loss.BYTES)
-        if self._memory:
-            self._write_held()
-
-    def _write_held(self) -> None:
-        held = deque((batch, batch.held) for batch in self if batch.held is not None)
-        while held and self._write(*held[0]):
-            batch, _ = held.popleft()
-            self._replace(batch, batch._replace(held=None))
-        self.persistent = not held
-        while self._memory > self.bounds.memory and len(held) > 1:
-            self._drop(held.popleft()[0], Loss.MEMORY)
-
-    def _drop(self, batch: Batch, why: Loss) -> None:
-        self.remove(batch)
-        self.lost[why] += batch.points
-
-    def _write(self, batch: Batch, data: bytes) -> bool:
-        path = self._directory / batch.name
-        new = path.with_suffix(".tmp")
-        try:
-            if _free(self._directory) - batch.size < self.bounds.free:
-                return False
-            with new.open("wb") as file:
-                file.write(b"rscollector 1 %08x\n" % zlib.crc32(data))
-                file.write(data)
-                file.flush()
-                os.fdatasync(file.fileno())
-            new.rename(path)
-        except OSError:
-            with suppress(OSError):
-                new.unlink()
-            return False
-        return True
-
     def _append(self, batch: Batch) -> None:
-        self._batches[batch.key] = batch
-        self._count(batch, 1)
-        if not batch.more and batch.held is None:
+        self._swap([], [batch])
+        if not batch.more and not batch.offset and not batch.held:
             self._small.append(batch)
 
-    def _replace(self, batch: Batch, by: Batch) -> None:
-        """Put another batch in a batch's place."""
-        self._count(batch, -1)
-        self._batches[batch.key] = by
-        self._count(by, 1)
+    def _current(self, batch: Batch) -> Batch | None:
+        """Return a batch as it waits now; None when it is gone, or part of a larger one."""
+        found = self.at(batch[:2])
+        return found if found and found.name == batch.name else None
 
     def _forget(self, batch: Batch, why: Loss | None = None) -> None:
-        if found := self._current(batch):
-            del self._batches[found.key]
-            self._count(found, -1)
-            if why:
-                self.lost[why] += batch.points
+        self._swap([batch], [])
+        if why:
+            self.lost[why] += batch.points
+
+    def _swap(self, gone: Sequence[Batch], come: Sequence[Batch]) -> None:
+        """Put batches in the place of others, by their order: the only one who changes what waits."""
+        for batch in gone:
+            del self._waiting[bisect_left(self._waiting, batch[:2])]
+            self._count(batch, -1)
+        for batch in come:
+            insort(self._waiting, batch)
+            self._count(batch, 1)
+        for number in {batch.number for batch in gone}:
+            if not self._has(number):
+                self._stamps.pop(number, None)
+                self._lines.pop(number)
+
+    def _has(self, number: int) -> bool:
+        index = bisect_left(self._waiting, (number,))
+        return index < len(self._waiting) and self._waiting[index].number == number
 
     def _count(self, batch: Batch, sign: int) -> None:
         self.points += sign * batch.points
         self.size += sign * batch.size
-        if batch.held is not None:
+        if batch.held:
             self._memory += sign * batch.size
 
 
@@ -344,23 +377,23 @@ def directory(settings: Mapping[str, Any], state: Path) -> Path:
     return Path(given) if given else state.with_suffix("")
 
 
-def batches(place: Path) -> list[Batch]:
-    """Return the batches in a spool's directory, the oldest first."""
-    found = []
-    with os.scandir(place) as entries:
-        for entry in entries:
-            with suppress(OSError):  # it was sent meanwhile
-                if batch := Batch.of(entry.name, entry.stat().st_size):
-                    found.append(batch)
-    return sorted(found)
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
-def checked(data: bytes) -> list[bytes] | None:
-    """Return the points in a file's content, None when it is not what was written."""
-    head = _HEAD.match(data)
-    if head is None or zlib.crc32(data[head.end() :]) != int(head[1], 16):
-        return None
-    return data[head.end() :].splitlines()
+def _parts(lines: Sequence[bytes], most: int) -> Iterator[list[bytes]]:
+    """Yield lines, as many at once as have no more bytes."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        if part and size + len(line) >= most:
+            yield part
+            part, size = [], 0
+        part.append(line)
+        size += len(line) + 1
+    if part:
+        yield part
 
 
 def _free(place: Path) -> int:

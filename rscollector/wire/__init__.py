@@ -5,16 +5,16 @@
                      opened   seq feed
                      rows     seq rows                a new layout, in as many lines as it takes
                      values   seq values              the values, in the order of the layout, likewise
-                     done     seq layout memory notes degraded reason
+                     done     seq taken layout memory notes degraded reason
                      unknown  seq layouts             these layouts are: tell them, and ask again
-                     failed   seq kind reason traceback
-                     closed   seq
+                     failed   seq taken kind reason traceback
+                     closed   seq taken
     agent → worker   open     seq instance timeout, and what does not change while it is open
                      collect  seq instance timeout rows layout
                      close    seq instance timeout
     agent → sink, ahead of a question
                      layout   number name metrics rows
-                     run      second layout values
+                     run      second at layout values
                      forget   layouts
                      page     text
 
@@ -28,10 +28,13 @@ array. A question to collect names the layout that the agent still has, and the 
 where it has another. A sink's worker is told of a layout ahead of the first run that has it, and says which
 it does not know.
 
+*An answer says what was taken*: of the runs that went ahead of a question the first so many, and whatever
+is not taken is given again.
+
 Pure: bytes in, values out. The agent and the worker import this room, and it knows neither.
 """
 
 MOST_NOTES = 10
 LONGEST_NOTE = 1000
-VERSION = 1
+VERSION = 2
 """Raised when a message changes, so that a worker of another version of the package is not misunderstood."""

@@ -16,6 +16,9 @@ Groups = list[tuple[Metric, list[tuple[str, ...]]]]
 """The series of a run: metrics, and the label values of each."""
 
 
+_ROW = 120  # a tuple, and the overhead of its texts
+
+
 class Layout:
     """The series of an instance's runs, as the agent tells them to sinks; `name` is the instance's."""
 
@@ -25,6 +28,11 @@ class Layout:
         self.number = number
         self.name = name
         self.groups = groups
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return sum(_ROW + sum(map(len, labels)) for _, group in self.groups for labels in group)
 
     def told(self) -> Told:
         """Return what a sink's worker is told."""

@@ -67,9 +67,13 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The values of a run of a collector, in its layout's order; `second` is its end as Unix time."""
+    """The values of a run of a collector, in its layout's order.
+
+    `second` is its end as Unix time, `at` by CLOCK_BOOTTIME, which no one sets.
+    """
 
     second: int
+    at: float
     layout: int
     values: list[Any]
 
@@ -134,10 +138,12 @@ class Values:
 class Done:
     """It has collected, in this layout; `memory` of the worker is resident, in bytes.
 
+    `taken` is how many of the runs that went ahead of the question are the sink's now: no others are.
     `degraded` is the kind of the failure that keeps it from what it is for, "" where none does.
     """
 
     seq: int
+    taken: int
     layout: int
     memory: int
     notes: list[Any]
@@ -155,9 +161,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It could not be opened, or did not collect."""
+    """It could not be opened, or did not collect; `taken` as with Done."""
 
     seq: int
+    taken: int
     kind: FailureKind
     reason: str
     traceback: str
@@ -165,9 +172,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """It is closed."""
+    """It is closed; `taken` as with Done."""
 
     seq: int
+    taken: int
 
 
 Question = Open | Collect | Close

@@ -41,4 +41,4 @@ class Parcels:
 
     def _taken(self, run: Run) -> Taken:
         name, known = self._layouts[run.layout]
-        return Taken(run.second, name, known.with_values(run.values))
+        return Taken(run.second, name, known.with_values(run.values), run.at)

@@ -68,6 +68,7 @@ class Server:
         self._secrets = secrets
         self._held: dict[str, _Held] = {}
         self._parcels = Parcels()
+        self._taken = 0
 
     def serve(self) -> None:
         """Answer until the agent hangs up."""
@@ -89,6 +90,7 @@ class Server:
 
     def _answer(self, question: Question) -> Iterator[bytes]:
         faulthandler.dump_traceback_later(_STACK_AT * question.timeout, file=self._stack)
+        self._taken = 0
         if unknown := self._parcels.unknown():
             yield encoded(Unknown(question.seq, unknown))
         else:
@@ -136,7 +138,8 @@ class Server:
         notes = [self._secrets.masked(str(note))[:LONGEST_NOTE] for note in context.notes[:MOST_NOTES]]
         wrong = context.degradation
         kind, reason = (wrong.kind, self._secrets.masked(str(wrong))[:_REASON]) if wrong else ("", "")
-        yield encoded(Done(question.seq, held.telling.number, _resident_memory(), notes, kind, reason))
+        memory = _resident_memory()
+        yield encoded(Done(question.seq, self._taken, held.telling.number, memory, notes, kind, reason))
 
     def _close(self, question: Close) -> Iterator[bytes]:
         held = self._held.get(question.instance)
@@ -145,14 +148,16 @@ class Server:
                 self._give(held, self._context(held, question.timeout))
         with fence():
             self._give_back(question.instance)
-        yield encoded(Closed(question.seq))
+        yield encoded(Closed(question.seq, self._taken))
 
     def _give(self, held: _Held, context: Context) -> None:
         """Give a sink what others have collected, or their page."""
         if isinstance(held.collector, PageSink) and self._parcels.page is not None:
             held.collector.show(context, self._parcels.page.encode("utf-8"))
         if isinstance(held.collector, Sink):
-            held.collector.take(context, self._parcels.runs())
+            runs = self._parcels.runs()
+            held.collector.take(context, runs)
+            self._taken = len(runs)
 
     def _give_back(self, instance: str) -> None:
         held = self._held.pop(instance, None)
@@ -178,7 +183,7 @@ class Server:
         if kind is FailureKind.BUG:
             reason = f"{type(error).__name__}: {reason}{_place(error)}"
             trace = self._secrets.masked("".join(traceback.format_exception(error)))[-_TRACEBACK:]
-        return Failed(seq, kind, self._secrets.masked(reason)[:_REASON], trace)
+        return Failed(seq, self._taken, kind, self._secrets.masked(reason)[:_REASON], trace)
 
 
 def _sample(sample: object) -> Sample:

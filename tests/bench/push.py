@@ -137,7 +137,7 @@ def _memory(size):
         if size:
             _fill(Path(place), size)
         with bench.agent(TOML.format(url=f"http://127.0.0.1:{free_port()}", place=place)) as agent:
-            until(lambda: (agent.value("bosun_queued_points") or 0) >= (WAITING if size else 0))
+            until(lambda: (agent.value("sink_queued_points") or 0) >= (WAITING if size else 0))
             bench.settled(5)
             return bench.proportional_memory([agent.collector("bosun/main")["worker_pid"]])
 

@@ -98,9 +98,9 @@ def test_it_works_while_the_agent_runs(agent, rscollector, tmp_path):
         + '[agent]\ninterval = "200ms"\n[web]\nlisten = []\n[collector.tame.good]\n'
     )
     started = agent(toml)
-    until(lambda: (started.value("bosun_queued_points") or 0) >= 3)
+    until(lambda: (started.value("sink_queued_points") or 0) >= 3)
     done = rscollector("spool", "drop", "--all", "--config", started.config)
     assert done.returncode == 0
     assert len(told(done)) >= 1
-    until(lambda: (started.value("bosun_dropped_points_total", reason="removed") or 0) >= 1)
+    until(lambda: (started.value("sink_dropped_points_total", reason="removed") or 0) >= 1)
     assert started.collector("bosun/main")["trouble"] == "unavailable"  # its receiver is not there

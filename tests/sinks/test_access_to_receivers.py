@@ -86,8 +86,8 @@ def test_bodies_that_a_receiver_calls_too_large_become_smaller(sending, receiver
     started = sending("[collector.load.main]\nseries = 200\n")
     until(lambda: len(sent(receiver)) > 5)
     until(all_until_now(receiver, started))
-    assert started.value("bosun_rejected_points_total", reason="large") == 0
-    assert started.value("bosun_rejected_points_total", reason="bad") == 0
+    assert started.value("sink_rejected_points_total", reason="large") == 0
+    assert started.value("sink_rejected_points_total", reason="bad") == 0
 
 
 def test_one_session_serves_all_requests(sending, receiver):
@@ -95,4 +95,4 @@ def test_one_session_serves_all_requests(sending, receiver):
     started = sending()
     until(lambda: len(receiver.requests) > 10)
     assert receiver.connections <= 2
-    assert started.value("bosun_request_duration_seconds_count") >= 10
+    assert started.value("sink_request_duration_seconds_count") >= 10

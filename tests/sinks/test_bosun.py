@@ -21,9 +21,9 @@ def test_every_sample_arrives_once_with_its_tags(sending, receiver):
     assert doubled(receiver) == []
     assert receiver.headers[0]["Content-Encoding"] == "gzip"
     assert max(receiver.requests) > 1
-    until(lambda: started.value("bosun_sent_points_total", name="main") >= 10)
-    assert started.value("bosun_requests_total", status="2xx") >= 1
-    assert started.value("bosun_spool_persistent") == 1
+    until(lambda: started.value("sink_sent_points_total", name="main") >= 10)
+    assert started.value("sink_requests_total", status="2xx") >= 1
+    assert started.value("sink_spool_persistent") == 1
 
 
 @pytest.mark.parametrize("mood", [500, 503, 429, 401, 404, "silent", "strange"])
@@ -32,7 +32,7 @@ def test_what_the_receiver_does_not_take_is_kept_and_sent_when_it_does(sending, 
     receiver.mood = mood
     receiver.retry_after = "1" if mood == 429 else ""
     started = sending('request_timeout = "500ms"')
-    until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
+    until(lambda: (started.value("sink_queued_points") or 0) >= 10)
     until(lambda: started.collector("bosun/main")["state"] == "backoff")
     assert not started.value("rscollector_collector_up", type="bosun")
     reason = started.collector("bosun/main")["reason"]
@@ -57,7 +57,7 @@ def test_a_receiver_that_is_not_there_costs_nothing(agent):
     port = absent.port
     absent.close()
     started = agent(TOML.format(url=f"http://127.0.0.1:{port}", more=""))
-    until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
+    until(lambda: (started.value("sink_queued_points") or 0) >= 10)
     until(lambda: "nobody answers: Connection refused" in started.collector("bosun/main")["reason"])
     receiver = Receiver(port)
     try:
@@ -72,14 +72,14 @@ def test_one_bad_point_in_a_batch_is_put_aside_and_the_others_are_taken(sending,
     started = sending(f'spool = "{tmp_path}/spool"\n[collector.tame.poison]\n')
     until(lambda: len(sent(receiver)) > 5)
     until(all_until_now(receiver, started))
-    until(lambda: (started.value("bosun_rejected_points_total", reason="bad") or 0) > 3)
+    until(lambda: (started.value("sink_rejected_points_total", reason="bad") or 0) > 3)
     lines = [
         line for file in (tmp_path / "spool" / "rejected").iterdir() for line in file.read_text().splitlines()
     ]
     aside = json.loads(lines[0])
     assert aside["point"]["tags"]["name"] == "poison"
     assert "/api/put: 400 Bad Request" in aside["reason"]
-    assert started.value("bosun_dropped_points_total", reason="damaged") == 0
+    assert started.value("sink_dropped_points_total", reason="damaged") == 0
 
 
 def test_characters_that_opentsdb_does_not_know_are_replaced(sending, receiver):
@@ -104,7 +104,7 @@ def test_what_a_killed_agent_has_left_is_sent_by_the_next(sending, receiver, tmp
     receiver.mood = 503
     state = {"STATE_DIRECTORY": str(tmp_path / "state")}
     first = sending(**state)
-    until(lambda: (first.value("bosun_queued_points") or 0) >= 10)
+    until(lambda: (first.value("sink_queued_points") or 0) >= 10)
     kept = in_spool(tmp_path / "state" / "bosun" / "main")
     first.process.kill()
     first.process.wait()
@@ -119,7 +119,7 @@ def test_the_backlog_survives_in_files_that_say_what_they_are(sending, receiver,
     """A batch's name has its time and its number of points, its lines are the points."""
     receiver.mood = 503
     started = sending(f'spool = "{tmp_path}/spool"')
-    until(lambda: (started.value("bosun_queued_points") or 0) >= 3)
+    until(lambda: (started.value("sink_queued_points") or 0) >= 3)
     file = min(Path(tmp_path, "spool").glob("*.batch"))
     head, *lines = file.read_text().splitlines()
     assert head.startswith("rscollector 1 ")
@@ -142,7 +142,7 @@ def test_a_receiver_without_metadata_is_not_asked_again(sending, receiver):
     started = sending()
     until(lambda: "the receiver takes no metadata" in str(started.collector("bosun/main")["notes"]))
     until(all_until_now(receiver, started))
-    assert started.value("bosun_requests_total", status="4xx") == 1
+    assert started.value("sink_requests_total", status="4xx") == 1
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_reload_that_changes_the_sink_loses_nothing(sending, receiver):
 def test_what_the_sink_tells_of_itself_is_sent_too(sending, receiver):
     """With no question of its own: else each would make the next one."""
     started = sending()
-    until(lambda: any(metric == "bosun.sent.points.total" for metric, *_ in receiver.points.copy()))
+    until(lambda: any(metric == "sink.sent.points.total" for metric, *_ in receiver.points.copy()))
     before = started.value("rscollector_collector_runs_total", type="bosun", result="success")
     began = time.monotonic()
     time.sleep(2)
@@ -219,9 +219,9 @@ def test_what_the_agent_knows_of_its_collectors_is_sent_too(sending, receiver):
 
 def test_a_receiver_that_makes_no_metric_by_itself_gets_those_that_it_knows(sending, receiver):
     """The others are put aside, and after two refusals of each series they cost it no question."""
-    receiver.unknown = {"bosun.requests.total", "bosun.rejected.points.total", "bosun.dropped.points.total"}
+    receiver.unknown = {"sink.requests.total", "sink.rejected.points.total", "sink.dropped.points.total"}
     started = sending()
-    rejected = lambda: started.value("bosun_rejected_points_total", reason="bad") or 0  # noqa: E731
+    rejected = lambda: started.value("sink_rejected_points_total", reason="bad") or 0  # noqa: E731
 
     def costs_no_question():
         before, in_vain = rejected(), receiver.in_vain

@@ -138,11 +138,11 @@ def test_hours_without_a_receiver_are_made_up_for(sink, tmp_path, hours):
     for tick in range(ticks):
         second = 1_795_208_406 + tick * 15
         sending.take(sending.context, [batch("old", tick * size, size, second)])
-    assert told(sending, "bosun_queued_points") == ticks * size
+    assert told(sending, "sink_queued_points") == ticks * size
     back = Counter(port)
     try:
-        until(lambda: told(sending, "bosun_queued_points") == 0, 300)
-        assert told(sending, "bosun_sent_points_total") == ticks * size
+        until(lambda: told(sending, "sink_queued_points") == 0, 300)
+        assert told(sending, "sink_sent_points_total") == ticks * size
         assert set(back.times["old"][: ticks * size]) == {1}
         assert back.arrived["old"] == ticks * size
     finally:
@@ -165,7 +165,7 @@ def test_a_backlog_is_sent_on_at_its_pace_beside_what_is_fresh(sink, counter, tm
     pace, tick = 40_000, 1.0
     began = time.monotonic()
     sending = sink(url=counter.url, drain=_pace(f"{pace}/s", "1G/s"))
-    assert told(sending, "bosun_draining") == 1
+    assert told(sending, "sink_draining") == 1
     late = 0
     for number in count():
         sending.take(sending.context, [batch("new", number, 1)])
@@ -177,7 +177,7 @@ def test_a_backlog_is_sent_on_at_its_pace_beside_what_is_fresh(sink, counter, tm
     assert took >= points / pace - 1.5, "a second's worth may be saved up"
     assert late <= 2
     assert set(counter.times["old"][:points]) == {1}
-    until(lambda: told(sending, "bosun_queued_points") == 0)
+    until(lambda: told(sending, "sink_queued_points") == 0)
     assert set(counter.times["new"][: number + 1]) == {1}
 
 
@@ -230,14 +230,14 @@ def test_a_disk_that_takes_nothing_for_a_while_costs_nothing(agent, receiver, sm
     """Meanwhile what comes is in memory and the agent says so; then it is on the disk, and a kill costs nothing."""
     receiver.mood = 503
     started = agent(TOML.format(url=receiver.url, more=f'spool = "{small_disk}/spool"'))
-    until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
+    until(lambda: (started.value("sink_queued_points") or 0) >= 10)
     hurt(small_disk)
-    until(lambda: started.value("bosun_spool_persistent") == 0)
+    until(lambda: started.value("sink_spool_persistent") == 0)
     until(lambda: "the disk takes nothing" in str(started.collector("bosun/main")["notes"]))
     runs = started.value("tame_runs_total")
     until(lambda: started.value("tame_runs_total") > runs + 5)
     heal(small_disk)
-    until(lambda: started.value("bosun_spool_persistent") == 1)
+    until(lambda: started.value("sink_spool_persistent") == 1)
     os.kill(started.collector("bosun/main")["worker_pid"], signal.SIGKILL)
     waiting = list(Path(small_disk, "spool").glob("*.batch"))
     assert waiting
@@ -260,7 +260,7 @@ def test_a_clock_that_is_set_loses_nothing(agent, receiver, tmp_path, step):
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     started = agent(TOML.format(url=receiver.url, more='spool_age = "1h"'), **faked)
-    until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
+    until(lambda: (started.value("sink_queued_points") or 0) >= 10)
     clock.write_text(step.replace("3600", "3000"))
     runs = started.value("tame_runs_total")
     until(lambda: started.value("tame_runs_total") > runs + 5)
@@ -291,7 +291,7 @@ def test_what_is_damaged_is_counted_and_the_rest_is_sent(agent, receiver, tmp_pa
     hurt[1].write_bytes(hurt[1].read_bytes()[:-5])
     (tmp_path / "spool" / "notes.txt").write_text("mine")
     receiver.mood = "ok"
-    until(lambda: started.value("bosun_dropped_points_total", reason="damaged") == lost > 0)
+    until(lambda: started.value("sink_dropped_points_total", reason="damaged") == lost > 0)
     expected = set(range(1, int(started.value("tame_runs_total", name="good")) + 1)) - runs
     until(lambda: expected <= set(sent(receiver)))
     assert not runs & set(sent(receiver))

@@ -1,12 +1,11 @@
 """What is sent when, and what each answer means: without a network, and with a clock that is set by hand."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_spool import ROOMY, points
 
+from rscollector.sinks.ages import boottime
 from rscollector.sinks.sender import Answer, Pace, Sender, Verdict, verdict
 from rscollector.sinks.spool import Spool
 
@@ -19,7 +18,7 @@ FAST = Pace(1e9, 1e9)
         (200, Verdict.TAKEN), (204, Verdict.TAKEN),
         (400, Verdict.BAD), (422, Verdict.BAD),
         (413, Verdict.LARGE),
-        (408, Verdict.LATER), (425, Verdict.LATER), (429, Verdict.LATER),
+        (408, Verdict.NOT_NOW), (425, Verdict.NOT_NOW), (429, Verdict.NOT_NOW),
         (500, Verdict.LATER), (502, Verdict.LATER), (503, Verdict.LATER), (504, Verdict.LATER),
         (301, Verdict.ALARM), (401, Verdict.ALARM), (403, Verdict.ALARM), (404, Verdict.ALARM), (405, Verdict.ALARM),
         (100, Verdict.ALARM), (299, Verdict.ALARM),
@@ -38,13 +37,21 @@ class Line:
         self.answers = []
         self.usual = Answer(Verdict.TAKEN)
         self.bad = set()
+        self.large = set()
+        self.hurt = set()
         self.most = 10**9
         self.requests = []
         self.taken = []
         self.place = tmp_path
         self.spool = Spool(tmp_path, ROOMY)
         self.sender = Sender(
-            self.spool, self.post, batch=batch, pace=pace, clock=lambda: self.now, draw=lambda: 1.0
+            self.spool,
+            self.post,
+            batch=batch,
+            pace=pace,
+            clock=lambda: self.now,
+            draw=lambda: 1.0,
+            series_of=lambda line: line.partition(b',"value":')[0],
         )
 
     def post(self, lines):
@@ -53,7 +60,9 @@ class Line:
         answer = self.answers.pop(0) if self.answers else self.usual
         if answer.verdict is Verdict.TAKEN and self.bad & set(lines):
             return Answer(Verdict.BAD, "400 bad")
-        if answer.verdict is Verdict.TAKEN and len(lines) > self.most:
+        if answer.verdict is Verdict.TAKEN and self.hurt & set(lines):
+            return Answer(Verdict.LATER, "500 NullPointerException")
+        if answer.verdict is Verdict.TAKEN and (len(lines) > self.most or self.large & set(lines)):
             return Answer(Verdict.LARGE, "413 large")
         if answer.verdict is Verdict.TAKEN:
             self.taken += lines
@@ -217,16 +226,15 @@ def test_a_series_that_is_refused_again_and_again_is_not_asked_about_each_time(l
 
 def test_old_points_that_are_refused_say_nothing_about_new_ones(tmp_path):
     """A receiver may take nothing that is older than what it keeps."""
-    long_ago = Spool(tmp_path, ROOMY, lambda: time.time() - 86400)
     old = [b'{"metric":"m","value":%d}' % number for number in range(10)]
-    long_ago.put(old)
+    Spool(tmp_path, ROOMY).put([*old, *points(1)], boottime() - 3600)
     line = Line(tmp_path)
     line.bad = set(old)
-    line.run()
+    line.run(7200)
     assert line.sender.rejected == {"bad": 10}
     line.sender.put([b'{"metric":"m","value":10}'])
     line.run()
-    assert line.taken == [b'{"metric":"m","value":10}']
+    assert line.taken == [*points(1), b'{"metric":"m","value":10}']
 
 
 def test_a_receiver_that_takes_less_at_once_gets_less(line):
@@ -235,10 +243,11 @@ def test_a_receiver_that_takes_less_at_once_gets_less(line):
     line.sender.put(points(40))
     line.run()
     assert sorted(line.taken) == sorted(points(40))
-    line.most = 0
-    line.sender.put(points(1))
+    line.large = {points(50)[45]}
+    line.sender.put(points(10, 40))
     line.run()
     assert line.sender.rejected == {"large": 1}
+    assert sorted(line.taken) == sorted(set(points(50)) - line.large)
 
 
 @given(st.data())
@@ -259,7 +268,153 @@ def test_whatever_the_answers_are_every_point_ends_once(tmp_path_factory, data):
         if data.draw(st.booleans()):
             line.sender.step()
     line.run(3600)
-    assert sorted(line.taken) == sorted(set(points(count)) - line.bad)
+    line.sender.put(points(1, 1000))  # which tells that it is not the receiver who says no to all
+    line.run(3600)
+    assert sorted(line.taken) == sorted(set(points(count)) - line.bad | set(points(1, 1000)))
     assert line.sender.rejected["bad"] == len(line.bad)
     assert line.spool.points == 0
     assert line.spool.lost.total() == 0
+
+
+def test_a_receiver_that_refuses_everything_has_judged_nothing(line):
+    """It speaks TLS, or is a proxy with another path: nothing is put aside, and it is asked ever more rarely."""
+    line.usual = Answer(Verdict.BAD, "400 The plain HTTP request was sent to HTTPS port")
+    for number in range(40):
+        line.sender.put(points(50, number * 50))
+        line.run(60)
+    line.run(36000)
+    assert line.sender.rejected.total() == 0
+    assert line.sender.failing.verdict is Verdict.ALARM
+    assert "HTTPS port (to everything)" in line.sender.failing.sentence
+    assert len(line.requests) < 2 * 38400 / 60
+    line.usual = Answer(Verdict.TAKEN)
+    line.run(36000)
+    assert sorted(line.taken) == sorted(points(2000))
+    assert (line.sender.rejected.total(), line.sender.failing, line.sender.trouble) == (0, None, "")
+
+
+def test_a_point_that_is_refused_while_nothing_else_waits_is_kept(line):
+    """Nobody knows whether it is the point; with the first that is taken, one knows."""
+    line.bad = set(points(1))
+    line.sender.put(points(1))
+    line.run(3600)
+    assert (line.spool.points, line.sender.rejected.total()) == (1, 0)
+    line.sender.put(points(1, 1))
+    line.run(1200)
+    assert (line.spool.points, line.sender.rejected, line.taken) == (0, {"bad": 1}, points(1, 1))
+
+
+@pytest.mark.parametrize("moods", [("bad", "taken", "bad"), ("later", "bad", "taken")])
+def test_a_receiver_that_is_ill_again_condemns_nothing(line, moods):
+    """A proxy that refuses all, lets some through, and refuses all again."""
+    answers = {
+        "bad": Answer(Verdict.BAD, "400"),
+        "taken": Answer(Verdict.TAKEN),
+        "later": Answer(Verdict.LATER, "503"),
+    }
+    for number, mood in enumerate(moods * 20):
+        line.usual = answers[mood]
+        line.sender.put(points(5, number * 5))
+        line.run(200)
+    line.usual = answers["taken"]
+    line.run(3600)
+    assert sorted(line.taken) == sorted(points(len(moods) * 100))
+    assert line.sender.rejected.total() <= 2
+
+
+@pytest.mark.parametrize("place", [0, 17, 39])
+def test_a_point_that_makes_the_receiver_stumble_is_stepped_over(line, place):
+    """For ever a 500: those before and behind it are sent, it is kept, tried ever more rarely, and told."""
+    line.hurt = {points(40)[place]}
+    line.sender.put(points(40))
+    for number in range(20):
+        line.sender.put(points(3, 100 + number * 3))
+        line.run(15)
+    assert sorted(line.taken) == sorted(set(points(40) + points(60, 100)) - line.hurt)
+    assert (line.spool.points, line.sender.rejected.total()) == (1, 0)
+    assert line.sender.stepped_over == (1, "500 NullPointerException")
+    assert line.sender.failing is None
+    before = len(line.requests)
+    line.run(3600)
+    assert len(line.requests) - before <= 20
+    line.hurt = set()
+    line.run(1200)
+    assert points(40)[place] in line.taken
+    assert line.sender.stepped_over == (0, "")
+
+
+def test_many_points_that_make_the_receiver_stumble_stop_nobody(line):
+    """More of them than there may be batches of which nothing is proved."""
+    line.hurt = {points(1, 100 * number)[0] for number in range(60)}
+    for number in range(60):
+        line.sender.put(points(10, 100 * number))
+        line.run(15)
+    line.run(36000)
+    assert len(line.taken) == 60 * 9
+    assert line.spool.points == 60
+
+
+def test_a_batch_that_cannot_be_read_now_stops_nobody(tmp_path, monkeypatch):
+    """It is kept, told, and sent when it can be."""
+    before = Spool(tmp_path, ROOMY)
+    for number in range(60):
+        before.put(points(10, 10 * number))
+    line = Line(tmp_path)
+    real = line.spool.read
+    names = {batch.name for batch in list(line.spool)[:50]}
+
+    def read(batch):
+        if batch.name in names:
+            raise OSError(5, "Input/output error", batch.name)
+        return real(batch)
+
+    monkeypatch.setattr(line.spool, "read", read)
+    line.run(10)
+    assert sorted(line.taken) == sorted(points(100, 500))
+    points_over, why = line.sender.stepped_over
+    assert (points_over, line.spool.lost.total()) == (500, 0)
+    assert why.endswith(".batch: Input/output error")
+    names.clear()
+    line.run(3600)
+    assert sorted(line.taken) == sorted(points(600))
+
+
+def test_the_backlog_is_sent_on_also_where_there_is_always_something_fresh(tmp_path):
+    """At its pace: what is fresh takes the rest of what the receiver can do."""
+    before = Spool(tmp_path, ROOMY)
+    for number in range(100):
+        before.put(points(10, number * 10))
+    line = Line(tmp_path, pace=Pace(20, 1e9))
+    for number in range(200):
+        line.sender.put(points(10, 10_000 + number * 10))
+        line.sender.step()
+        line.now += 0.5
+    old = [point for point in line.taken if point in set(points(1000))]
+    assert 900 < len(old) <= 1000
+
+
+def test_a_request_is_a_slice_of_what_was_handed_over_at_once(line):
+    """One file of many points, and each request says how much of it is left."""
+    line.sender.put(points(95))
+    assert len(list(line.place.glob("*.batch"))) == 1
+    for _ in range(4):
+        line.sender.step()
+    (left,) = line.place.glob("*.batch")
+    assert left.name.endswith("-000001.40-55.batch")
+    assert [len(request) for request in line.requests] == [10] * 4
+    again = Line(line.place)
+    again.run(1)
+    assert again.taken == points(55, 40)
+
+
+def test_a_series_that_makes_the_receiver_stumble_costs_little(line):
+    """It is in all that is handed over: after the second of its points it is put aside, and tried now and then."""
+    stumbling = [b'{"metric":"stumbling","value":%d}' % number for number in range(400)]
+    line.hurt = set(stumbling)
+    for number in range(400):
+        line.sender.put([*points(9, number * 9), stumbling[number]])
+        line.run(15)
+    assert sorted(line.taken) == sorted(points(400 * 9))
+    assert line.sender.rejected["later"] + line.spool.points == 400
+    assert line.spool.points < 100
+    assert len(line.requests) < 1500

@@ -11,7 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rscollector.sinks.spool import REJECTED, Batch, Bounds, Loss, Spool, batches, checked
+from rscollector.sinks.batches import Batch, batches
+from rscollector.sinks.rejected import REJECTED
+from rscollector.sinks.spool import Bounds, Loss, Spool
 
 ROOMY = Bounds(size=1 << 30, age=1e9, free=0, memory=1 << 20)
 
@@ -31,6 +33,22 @@ def points(count, start=0):
     return [b'{"metric":"m%d","value":1}' % number for number in range(start, start + count)]
 
 
+def newest(spool):
+    """Return the batch that was kept last."""
+    return list(spool)[-1]
+
+
+def kept(spool, count, start=0):
+    """Keep so many points, and return the batch."""
+    spool.put(points(count, start))
+    return newest(spool)
+
+
+def sent(spool, batch):
+    """Have a batch acknowledged."""
+    assert spool.sent(batch, batch.points) is None
+
+
 def content(spool):
     """Return all points that wait, in order."""
     return [line for batch in list(spool) for line in spool.read(batch) or ()]
@@ -44,7 +62,7 @@ def test_what_was_kept_is_there_for_the_next_process(tmp_path):
     again = Spool(tmp_path, ROOMY)
     assert content(again) == points(50)
     assert (again.points, again.size, len(again)) == (first.points, first.size, 5)
-    again.remove(next(iter(again)))
+    sent(again, next(iter(again)))
     assert content(Spool(tmp_path, ROOMY)) == points(40, 10)
 
 
@@ -63,7 +81,8 @@ def test_a_file_is_the_promise_and_a_tmp_is_none(tmp_path):
         lambda data: data[:-7],
         lambda data: data[:20],
         lambda data: data[:-3] + b"x" + data[-2:],
-        lambda data: data.replace(b"rscollector 1", b"rscollector 9"),
+        lambda data: data.replace(b"rscollector 2", b"rscollector 9"),
+        lambda data: data.replace(b" 0\n", b" 1\n", 1),
         lambda data: b"\xff" * 100,
         lambda data: data + b"more\n",
     ],
@@ -71,7 +90,7 @@ def test_a_file_is_the_promise_and_a_tmp_is_none(tmp_path):
 def test_a_damaged_file_costs_its_own_points_and_is_kept_to_be_looked_at(tmp_path, damage):
     """Empty, cut off, changed, of another version, foreign bytes, longer than it was."""
     spool = Spool(tmp_path, ROOMY)
-    hurt = spool.put(points(3))
+    hurt = kept(spool, 3)
     spool.put(points(2, 3))
     path = tmp_path / hurt.name
     path.write_bytes(damage(path.read_bytes()))
@@ -100,9 +119,10 @@ def test_foreign_files_are_left_alone(tmp_path):
 def test_a_file_that_an_operator_has_removed_is_counted(tmp_path):
     """It is no failure, and the others are sent."""
     spool = Spool(tmp_path, ROOMY)
-    gone = spool.put(points(3))
+    spool.put(points(3))
     spool.put(points(2, 3))
-    (tmp_path / gone.name).unlink()
+    spool = Spool(tmp_path, ROOMY)
+    (tmp_path / next(iter(spool)).name).unlink()
     assert content(spool) == points(2, 3)
     assert spool.lost == {Loss.REMOVED: 3}
 
@@ -110,14 +130,14 @@ def test_a_file_that_an_operator_has_removed_is_counted(tmp_path):
 def test_the_oldest_goes_when_it_is_too_much_or_too_old(tmp_path):
     """And each point of it is counted."""
     clock = Clock()
-    spool = Spool(tmp_path, ROOMY._replace(size=1000, age=60), clock)
+    spool = Spool(tmp_path, ROOMY._replace(size=1000, age=60), boottime=clock)
     for number in range(20):
         spool.put(points(2, number * 2))
         clock.now += 1
     assert spool.size <= 1000
-    kept = content(spool)
-    assert kept == points(40)[-len(kept) :]
-    assert spool.lost == {Loss.BYTES: 40 - len(kept)}
+    left = content(spool)
+    assert left == points(40)[-len(left) :]
+    assert spool.lost == {Loss.BYTES: 40 - len(left)}
     clock.now += 59
     spool.keep_bounds()
     assert spool.lost[Loss.AGE] > 0
@@ -145,12 +165,16 @@ def test_the_clock_may_be_set(tmp_path):
 def test_a_batch_is_split_where_it_stands(tmp_path):
     """Its halves come next, and are as durable as it was."""
     spool = Spool(tmp_path, ROOMY)
-    first = spool.put(points(5))
+    first = kept(spool, 5)
     spool.put(points(2, 5))
-    halves = spool.split(first, spool.read(first))
-    assert [batch.points for batch in halves] == [2, 3]
+    assert spool.split(first, 2)
+    assert [batch.points for batch in spool] == [2, 3, 2]
     assert content(spool) == points(7)
-    assert sorted(content(Spool(tmp_path, ROOMY))) == points(7)
+    again = Spool(tmp_path, ROOMY)
+    assert content(again) == points(7)
+    assert again.split(list(again)[1], 1)
+    sent(again, list(again)[1])
+    assert content(Spool(tmp_path, ROOMY)) == points(2) + points(4, 3)
 
 
 def test_a_point_that_is_put_aside_is_json_with_its_reason(tmp_path):
@@ -159,14 +183,14 @@ def test_a_point_that_is_put_aside_is_json_with_its_reason(tmp_path):
     for line in points(2):
         spool.put_aside([(line, 'said "no"\nand no')])
     (file,) = (tmp_path / REJECTED).iterdir()
-    assert file.name == "1795208400000.json"
+    assert file.name == "1795208406000.json"
     aside = [json.loads(line) for line in file.read_text().splitlines()]
     assert aside == [{"reason": 'said "no"\nand no', "point": json.loads(line)} for line in points(2)]
 
 
 def test_what_is_put_aside_is_bounded(tmp_path, monkeypatch):
     """The oldest of it goes."""
-    monkeypatch.setattr("rscollector.sinks.spool._MOST_REJECTED", 1000)
+    monkeypatch.setattr("rscollector.sinks.rejected._MOST", 1000)
     clock = Clock()
     spool = Spool(tmp_path, ROOMY, clock)
     for number in range(50):
@@ -199,7 +223,7 @@ def test_a_full_disk_costs_nothing_as_long_as_there_is_memory(small_disk):
     spool.put(points(10, 10))
     assert not spool.persistent
     assert content(spool) == points(20)
-    spool.remove(next(iter(spool)))
+    sent(spool, next(iter(spool)))
     assert content(spool) == points(10, 10)
     filler.unlink()
     spool.put(points(10, 20))
@@ -222,7 +246,7 @@ def test_small_batches_become_large_ones_where_they_stand(tmp_path):
     assert (spool.points, spool.size) == (700, sum(path.stat().st_size for path in tmp_path.glob("*.batch")))
     again = Spool(tmp_path, ROOMY)
     assert content(again) == points(700)
-    assert again.put(points(1)).number == 101
+    assert kept(again, 1).number == 101
 
 
 def test_what_was_made_into_one_is_not_there_twice_after_a_kill(tmp_path):
@@ -242,8 +266,11 @@ def test_what_was_made_into_one_is_not_there_twice_after_a_kill(tmp_path):
 def test_what_was_sent_in_between_is_no_part_of_a_large_batch(tmp_path):
     """Nor is a damaged one, which costs its own points only."""
     spool = Spool(tmp_path, ROOMY)
-    made = [spool.put(points(5, number * 5)) for number in range(30)]
-    spool.remove(made[7])
+    for number in range(30):
+        spool.put(points(5, number * 5))
+    spool = Spool(tmp_path, ROOMY)
+    made = list(spool)
+    sent(spool, made[7])
     (tmp_path / made[12].name).write_bytes(b"damaged")
     for _ in range(30):
         spool.coalesce(25)
@@ -265,7 +292,7 @@ def test_a_read_only_disk_is_read_and_not_written(small_disk):
         spool.put(points(10, 10))
         assert not spool.persistent
         assert content(spool) == points(20)
-        spool.remove(next(iter(spool)))
+        sent(spool, next(iter(spool)))
         assert content(spool) == points(10, 10)
     finally:
         subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
@@ -319,11 +346,15 @@ def test_kills_while_it_is_written_lose_nothing(tmp_path, kills):
 
 def test_names_are_read_as_they_are_written():
     """A name says when, which and how many."""
-    batch = Batch(1795208406123, 7, 500, 12)
-    assert batch.name == "1795208406123-000007-500.batch"
-    assert Batch.of(batch.name, 12) == batch
-    assert Batch.of("1795208406123-1000007-500.batch", 1).number == 1000007
-    assert checked(b"") is None
+    for batch, name in (
+        (Batch(7, 0, 500, 1795208406123, size=12), "1795208406123-000007-500.batch"),
+        (Batch(7, 250, 250, 1795208406123, size=12), "1795208406123-000007.250-250.batch"),
+        (Batch(7, 1, 499, 1795208406123, 41, size=12), "1795208406123-000007+41.1-499.batch"),
+        (Batch(1000007, 0, 1, 1795208406123, size=12), "1795208406123-1000007-1.batch"),
+    ):
+        assert batch.name == name
+        assert Batch.of(name, 12) == batch
+    assert Batch.of("1795208406123-000007-500.tmp") is None
 
 
 class AnySpool(RuleBasedStateMachine):
@@ -351,16 +382,27 @@ class AnySpool(RuleBasedStateMachine):
         """Have one of the batches acknowledged."""
         if index < len(self.spool):
             batch = list(self.spool)[index]
-            for line in self.spool.read(batch):
-                self.expected.remove(line)
-            self.spool.remove(batch)
+            self._sent(batch, batch.points)
 
-    @rule()
-    def split(self):
-        """Halve the oldest batch."""
-        first = next(iter(self.spool), None)
-        if first and first.points > 1:
-            self.spool.split(first, self.spool.read(first))
+    @rule(index=st.integers(0, 20), count=st.integers(1, 20))
+    def take_some(self, index, count):
+        """Have the first points of a batch acknowledged."""
+        if index < len(self.spool):
+            batch = list(self.spool)[index]
+            self._sent(batch, min(count, batch.points))
+
+    def _sent(self, batch, count):
+        for line in self.spool.read(batch)[:count]:
+            self.expected.remove(line)
+        left = self.spool.sent(batch, count)
+        assert (left.points if left else 0) == batch.points - count
+
+    @rule(index=st.integers(0, 20), count=st.integers(1, 20))
+    def split(self, index, count):
+        """Tear one of the batches in two."""
+        if index < len(self.spool):
+            batch = list(self.spool)[index]
+            assert self.spool.split(batch, count) == (count < batch.points)
 
     @rule(most=st.integers(1, 60))
     def coalesce(self, most):
@@ -374,10 +416,8 @@ class AnySpool(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost(self):
-        """What waits is what was put and not taken, by the time of its putting; the sums are right."""
-        assert sorted(content(self.spool)) == sorted(self.expected)
-        made = [batch.made for batch in self.spool]
-        assert made == sorted(made)
+        """What waits is what was put and not taken, in that order; the sums are right."""
+        assert content(self.spool) == self.expected
         assert self.spool.points == len(self.expected)
         assert self.spool.size == sum(batch.size for batch in batches(self.directory))
         assert self.spool.lost.total() == 0

@@ -62,9 +62,9 @@ def test_victoria_metrics_has_every_run_also_those_of_its_absence(agent, victori
     until(lambda: len(victoria.values("tame.runs.total") or ()) >= 5)
     until(lambda: "the receiver takes no metadata" in str(started.collector("bosun/main")["notes"]))
     victoria.stop()
-    until(lambda: (started.value("bosun_queued_points") or 0) >= 10)
+    until(lambda: (started.value("sink_queued_points") or 0) >= 10)
     victoria.start()
     runs = int(started.value("tame_runs_total", name="good"))
     until(lambda: len(victoria.values("tame.runs.total") or ()) >= runs)
     assert victoria.values("tame.runs.total")[:runs] == list(range(1, runs + 1))
-    assert started.value("bosun_rejected_points_total", reason="bad") == 0
+    assert started.value("sink_rejected_points_total", reason="bad") == 0
