@@ -59,9 +59,9 @@ def load(type_: str, place: str = "") -> type[Collector[Any]]:
         raise Misconfigured(f"the plugin {type_!r} ({place}) cannot be imported: {why}") from error
     if not (isinstance(found, type) and issubclass(found, Collector)):
         raise Misconfigured(f"the plugin {type_!r} ({place}) is no Collector")
-    strangers = ["no metrics"]
+    strangers, own = ["no metrics"], (f"{type_}_", "sink_") if feed_of(found) else (f"{type_}_",)
     with fence():
-        strangers = [each.name for each in found.metrics if not each.name.startswith(type_ + "_")]
+        strangers = [each.name for each in found.metrics if not each.name.startswith(own)]
     for name in strangers:
         raise Misconfigured(f"the plugin {type_!r} declares {name}, which is not one of its names")
     return found

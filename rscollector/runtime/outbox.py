@@ -178,9 +178,7 @@ class Outbox:
             self._suspects.append(suspect)
             return ""
         self._suspects.extend(_Suspect(chunk, self._taken) for chunk in failed)
-        return (
-            f"{what}, are set aside, and given one run at a time: the sink has failed at them twice: {fault}"
-        )
+        return f"{what}, are set aside and given run by run: the sink has failed at them twice: {fault}"
 
     def _drop(self, chunk: Chunk, why: Lost) -> None:
         self.dropped[why] += chunk.points

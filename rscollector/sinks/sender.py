@@ -5,10 +5,10 @@ batches, and what the receiver has taken is forgotten there. So a kill at any ti
 most what was in flight is sent twice.
 
 A batch that is refused is *suspect*: it is tried alone, in smaller and smaller slices, and in turn with
-others. Only what is taken meanwhile tells whether the batch is to blame or the receiver. Who takes others
-and refuses a point that is alone has said no to that point: it is put aside where the answer was that it is
-bad, and stepped over, for longer and longer, where it was another. Who takes nothing has judged nothing:
-that is an alarm, and all is kept.
+others; when these are refused as well, with one point from anywhere. Only what is taken meanwhile tells
+whether the batch is to blame or the receiver. Who takes others and refuses a point that is alone has said
+no to that point: it is put aside where the answer was that it is bad, and stepped over, for longer and
+longer, where it was another. Who takes nothing has judged nothing: that is an alarm, and all is kept.
 
 A series that is refused again and again (a receiver that takes no metric that it does not know) would cost
 ten requests for each of its points: after the second one its points are put aside without asking, and one is
@@ -37,7 +37,8 @@ _TRIED_AGAIN = 600.0
 _RECENT = 300.0
 _MOST_REFUSED = 10_000
 _MOST_SUSPECTS = 16  # of which nothing is proved
-_REFUSES_ALL = 12  # answers in a row that call a batch bad: more than halving one takes
+_REFUSES_ALL = 8  # points that are refused alone, and nothing is taken meanwhile
+_RECENTLY = 60.0
 _GROWTH = 16  # a request may be larger by this part of it after each that was taken
 
 
@@ -99,10 +100,11 @@ class Pace(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """Points from the front of a batch."""
+    """Points of a batch, from its front, or from the place `start` in it."""
 
     batch: Batch
     lines: list[bytes]
+    start: int = 0
 
 
 @dataclass(slots=True)
@@ -156,8 +158,10 @@ class Sender:
         self._is_freshs_turn = True
         self._suspects: dict[tuple[int, int], _Suspect] = {}
         self._is_suspects_turn = False
-        self._doubted = 0  # what was sent when something was refused that was not suspect
-        self._called_bad = 0
+        self._are_others_refused = False
+        self._doubted = 0  # what had been sent when nothing was taken
+        self._taken_at = -_RECENTLY
+        self._refused_in_vain = 0  # single points, since something was taken
         self._refused: dict[bytes, _Refused] = {}
         self._failures = 0
         self._not_before = self._backlog_from = clock()
@@ -190,7 +194,7 @@ class Sender:
             slices, wait = self._choose()
         if not slices:
             return wait
-        answer = self._post([line for _, lines in slices for line in lines])
+        answer = self._post([line for each in slices for line in each.lines])
         with self.lock:
             self._take(answer, slices)
         return 0.0
@@ -220,6 +224,8 @@ class Sender:
         return [], _IDLE
 
     def _of_others(self) -> tuple[list[Slice], float]:
+        if self._are_others_refused and (probe := self._probe()):
+            return probe, 0.0
         wait = max(0.0, self._backlog_from - self._clock())
         fresh = self._spool.since(self._fresh_after)
         backlog = (batch for batch in self._spool if batch.number <= self._fresh_after)
@@ -230,6 +236,19 @@ class Sender:
                 self._is_freshs_turn = chosen[0].number <= self._fresh_after
                 return self._read(chosen, self._ceiling), 0.0
         return [], wait if wait and self.draining else _IDLE
+
+    def _probe(self) -> list[Slice]:
+        """Return a point from anywhere, of which it is not known that it is refused; [] if there is none."""
+        batches = [batch for batch in self._spool if batch.points > 1 or batch[:2] not in self._suspects]
+        if not batches:
+            return []
+        batch = batches[min(int(self._draw() * len(batches)), len(batches) - 1)]
+        is_suspect = batch[:2] in self._suspects  # its first point is being tried
+        start = is_suspect + int(self._draw() * (batch.points - is_suspect))
+        start = min(start, batch.points - 1)
+        return [
+            Slice(batch, each.lines[start : start + 1], start) for each in self._read([batch], batch.points)
+        ]
 
     def _read(self, batches: Iterable[Batch], most: int) -> list[Slice]:
         """Return what is to be sent of batches: all, but of one alone at most so many points."""
@@ -250,48 +269,59 @@ class Sender:
 
     def _pay(self, slices: list[Slice]) -> None:
         """Let the backlog wait for as long as its pace demands after these points."""
-        points = sum(len(lines) for _, lines in slices)
-        size = sum(len(line) + 1 for _, lines in slices for line in lines)
+        points = sum(len(each.lines) for each in slices)
+        size = sum(len(line) + 1 for each in slices for line in each.lines)
         cost = max(points / self.pace.points, size / self.pace.bytes)
         self._backlog_from = max(self._backlog_from, self._clock() - 1) + cost  # a second may be saved up
 
     # --- what an answer means ---
 
     def _take(self, answer: Answer, slices: list[Slice]) -> None:
-        suspect = self._suspects.get(slices[0].batch[:2])
-        self._is_suspects_turn = suspect is None
         self.trouble = answer.sentence
+        first = slices[0]
+        suspect = None if first.start else self._suspects.get(first.batch[:2])
         if answer.verdict is Verdict.TAKEN:
+            self._is_suspects_turn, self._are_others_refused = suspect is None, False
             self._taken(slices)
             return
+        self._are_others_refused = self._are_others_refused or suspect is None
+        points = sum(len(each.lines) for each in slices)
         of_the_points = answer.verdict in _OF_THE_POINTS
-        self._called_bad = self._called_bad + 1 if of_the_points else 0
+        # While others are refused as well, a batch is halved to its end: before that nothing can be proved.
+        self._is_suspects_turn = suspect is None or (
+            of_the_points and points > 1 and self._are_others_refused
+        )
         if answer.verdict is Verdict.LARGE:
-            self._ceiling = max(1, sum(len(lines) for _, lines in slices) // 2)
-        blamed = False
-        if suspect is None:
-            self._doubted = self.sent
-            for batch, lines in slices:
+            self._ceiling = max(1, points // 2)
+        self._refused_in_vain += of_the_points and points == 1
+        is_its_own = False  # and not the receiver's
+        if suspect:
+            self._refused_alone(suspect, first, answer)
+            is_its_own = suspect.is_proved and answer.verdict is not Verdict.NOT_NOW
+        elif not first.start:
+            for batch, lines, _ in slices:
                 self._suspect(batch, _Suspect(self.sent, max(1, len(lines) // 2), answer.sentence))
-        else:
-            blamed = self.sent > max(suspect.sent, self._doubted) and answer.verdict is not Verdict.NOT_NOW
-            self._refused_alone(suspect, slices[0], answer, blamed=blamed)
-        if self._called_bad >= _REFUSES_ALL:
+        if of_the_points and self._refused_in_vain >= _REFUSES_ALL:
             self._fail(answer._replace(verdict=Verdict.ALARM, sentence=f"{answer.sentence} (to everything)"))
-        elif not of_the_points and not blamed:
+        elif not of_the_points and not is_its_own:
             self._fail(answer)
 
     def _taken(self, slices: list[Slice]) -> None:
-        if self.failing:  # what was refused meanwhile may be as good as this
-            for key, suspect in self._suspects.items():
-                if not suspect.is_proved:
-                    self._suspects[key] = _Suspect(self.sent, suspect.size, suspect.why)
+        for suspect in self._suspects.values():  # now it can be told whose fault it is
+            if not suspect.is_proved:
+                suspect.until = 0
         self.failing = None
-        self._failures = self._called_bad = 0
+        self._failures = self._refused_in_vain = 0
+        self._taken_at = self._clock()
         self._ceiling = min(self._most, self._ceiling + -(-self._ceiling // _GROWTH))
-        for batch, lines in slices:
+        for batch, lines, start in slices:
             self.sent += len(lines)
-            self._go_on(batch, len(lines))
+            if not start:
+                self._go_on(batch, len(lines))
+            elif self._spool.split(batch, start) and (
+                rest := self._spool.at((batch.number, batch.offset + start))
+            ):
+                self._go_on(rest, len(lines))
 
     def _go_on(self, batch: Batch, points: int) -> None:
         """Forget the first points of a batch; what is left of a suspect one is tried in larger slices."""
@@ -305,25 +335,28 @@ class Sender:
         if sum(not each.is_proved for each in self._suspects.values()) < _MOST_SUSPECTS:
             self._suspects[batch[:2]] = suspect
 
-    def _refused_alone(self, suspect: _Suspect, refused: Slice, answer: Answer, *, blamed: bool) -> None:
+    def _refused_alone(self, suspect: _Suspect, refused: Slice, answer: Answer) -> None:
         """Try less of a suspect batch; when it is one point, put that aside or step over it."""
-        batch, lines = refused
+        batch, lines, _ = refused
+        is_judged = answer.verdict is not Verdict.NOT_NOW and self._clock() - self._taken_at < _RECENTLY
+        blamed = is_judged and self.sent > max(suspect.sent, self._doubted)
+        suspect.is_proved = suspect.is_proved or blamed
         suspect.why = answer.sentence
         suspect.size = max(1, len(lines) // 2)
-        suspect.is_proved = suspect.is_proved or blamed
         if len(lines) > 1 or answer.verdict is Verdict.NOT_NOW:
             return
         if blamed and answer.verdict in _OF_THE_POINTS:
             self._condemn(batch, lines[0], answer)
             return
-        suspect.sent = self.sent
         suspect.alone += 1
-        if blamed and suspect.alone == _STUMBLES:
+        if blamed and suspect.alone >= _STUMBLES:
             self._remember(batch, lines[0], answer)
-        if blamed or answer.verdict in _OF_THE_POINTS:  # else all wait
+        if suspect.is_proved:
+            suspect.sent = self.sent
+            self._spool.split(batch, 1)  # those behind it need not wait for it
+        if suspect.is_proved or answer.verdict in _OF_THE_POINTS:  # else all wait
             wait = min(_LONGEST_STEP, _FIRST_WAIT * 2.0 ** min(suspect.alone, 16))
             suspect.until = self._clock() + wait + min(answer.retry_after, _LONGEST_RETRY_AFTER)
-        self._spool.split(batch, 1)  # those behind it need not wait for it
 
     def _condemn(self, batch: Batch, line: bytes, answer: Answer) -> None:
         self.rejected[answer.verdict.value] += 1

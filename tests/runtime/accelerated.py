@@ -118,7 +118,7 @@ class World:
         elif self.trouble == "crash":
             self._loop.call_later(ANSWER, self.supervisor.lost, key, Loss("was killed by SIGSEGV"))
         elif self.trouble:
-            failed = Failed(seq, FailureKind(self.trouble), "it is down", "")
+            failed = Failed(seq, 0, FailureKind(self.trouble), "it is down", "")
             self._loop.call_later(ANSWER, self.supervisor.failed, key, failed)
         else:
             self._loop.call_later(ANSWER, well)

@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 
 from rscollector.config.types import Common, Feed, Spec
 from rscollector.exposition.validate import Accepted
+from rscollector.model.errors import FailureKind
 from rscollector.model.metrics import Kind, Metric, Sample
+from rscollector.model.schedule import Due
 from rscollector.runtime import bodies
 from rscollector.runtime import outbox as room
 from rscollector.runtime.deliveries import Deliveries
-from rscollector.runtime.outbox import Chunk, Outbox
+from rscollector.runtime.outbox import Chunk, Lost, Outbox, now
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.wire.layouts import Layout
-from rscollector.wire.messages import Forget, Opened, Page, Run, decoded, encoded
+from rscollector.wire.lines import Garbage
+from rscollector.wire.messages import Failed, Forget, Opened, Page, Run, decoded, encoded
 from rscollector.wire.messages import Layout as Told
 from rscollector.worker.parcels import Parcels
 
@@ -29,9 +32,9 @@ def layout(number, metric=NUMBER):
     return Layout(number, "main", [(metric, [tuple(str(number) for _ in metric.labels)])])
 
 
-def chunk(of, value, points=1):
+def chunk(of, value, points=1, size=1):
     """Return a run with one value."""
-    return Chunk(points, of, encoded(Run(1_795_208_406, of.number, [value])))
+    return Chunk(points, of, encoded(Run(1_795_208_406, 1.0, of.number, [value])), size, now())
 
 
 def messages(parcel):
@@ -52,7 +55,7 @@ def test_a_layout_is_told_once_ahead_of_the_first_run_that_has_it():
     outbox.put(chunk(first, 10))
     outbox.put(chunk(first, 11))
     assert kinds(outbox.next()) == [("told", 1), 10, 11]
-    outbox.confirm()
+    outbox.answered(2)
     outbox.put(chunk(first, 12))
     assert kinds(outbox.next()) == [12]
 
@@ -64,10 +67,115 @@ def test_what_was_not_confirmed_is_given_again():
     outbox.next()
     outbox.put(chunk(first, 11))
     outbox.begin()
-    assert kinds(outbox.next()) == [("told", 1), 10, 11]
+    assert kinds(outbox.next()) == [("told", 1), 10]
     assert outbox.waiting == 2
-    outbox.confirm()
-    assert (outbox.waiting, outbox.dropped, kinds(outbox.next())) == (0, 0, [])
+    outbox.answered(0)
+    assert kinds(outbox.next(everything=True)) == [10, 11]
+    outbox.answered(1)
+    assert kinds(outbox.next()) == [11]
+    outbox.answered(1)
+    assert (outbox.waiting, outbox.size, outbox.dropped.total(), kinds(outbox.next())) == (0, 0, 0, [])
+
+
+def test_only_what_was_asked_about_can_be_taken():
+    """An answer to no question says nothing, and none takes more than was given."""
+    outbox = Outbox()
+    outbox.put(chunk(layout(1), 10))
+    outbox.answered(1)
+    assert outbox.waiting == 1
+    outbox.next()
+    for odd in (2, -1):
+        with pytest.raises(Garbage, match="taken of 1 runs"):
+            outbox.answered(odd)
+        outbox.next()
+    assert outbox.waiting == 1
+
+
+def test_what_cannot_be_taken_now_waits_however_often_that_is():
+    """A full disk is no fault of what waits."""
+    outbox, first = Outbox(), layout(1)
+    for value in (1, 2):
+        outbox.put(chunk(first, value))
+    for _ in range(10):
+        outbox.next()
+        assert outbox.answered(0) == ""
+    assert kinds(outbox.next()) == [1, 2]
+
+
+def test_a_run_at_which_the_sink_fails_stops_nobody_and_is_given_up_when_that_is_proved():
+    """Twice with others, then alone; and others are taken meanwhile."""
+    outbox, first = Outbox(), layout(1)
+    for value in range(5):
+        outbox.put(chunk(first, value))
+    given, told, such = [], [], "such as x_n of 'main'"
+    for number in range(12):
+        outbox.put(chunk(first, 100 + number))
+        values = [each for each in kinds(outbox.next()) if isinstance(each, int)]
+        given.append(values)
+        fails = 2 in values
+        told.append(outbox.answered(0 if fails else len(values), "it crashed" if fails else ""))
+    assert outbox.dropped == {Lost.FAILED: 1}
+    assert outbox.waiting == 12 + 5 - 1 - sum(len(each) for each in given if 2 not in each)
+    assert [each for each in told if each] == [
+        f"6 points, {such}, are set aside and given run by run: the sink has failed at them twice: it crashed",
+        f"1 points, {such}, are lost: the sink fails at them again and again, and takes others: it crashed",
+    ]
+    assert given.count([2]) == 2
+
+
+def test_while_a_sink_fails_at_everything_nothing_is_given_up():
+    """Then it is the sink."""
+    outbox, first = Outbox(), layout(1)
+    for value in range(5):
+        outbox.put(chunk(first, value))
+    for _ in range(50):
+        outbox.next()
+        outbox.answered(0, "it crashed")
+    assert (outbox.waiting, outbox.dropped.total()) == (5, 0)
+    assert sorted(each for each in kinds(outbox.next(everything=True)) if isinstance(each, int)) == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
+
+
+@given(st.lists(st.sampled_from(["put", "ask", "all", "fail", "refuse", "die"]), max_size=60))
+def test_whatever_a_sink_does_each_run_is_taken_once_or_counted(events):
+    """And what is counted as waiting is there."""
+    outbox, first, kept, put, given = Outbox(), layout(1), [], 0, []
+    for event in [*events, *["ask"] * 200]:
+        if event == "put":
+            outbox.put(chunk(first, put))
+            put += 1
+        elif event in ("ask", "all"):
+            given = [each for each in kinds(outbox.next(everything=event == "all")) if isinstance(each, int)]
+            kept += given
+            outbox.answered(len(given))
+        elif event == "die":
+            outbox.next()
+            outbox.begin()
+        else:
+            outbox.next()
+            outbox.answered(0, "it crashed" if event == "fail" else "")
+        assert outbox.waiting == put - len(kept) - outbox.dropped.total()
+    assert sorted(kept) == sorted(set(kept))
+    assert len(kept) + outbox.dropped.total() == put
+    assert (outbox.waiting, outbox.size, outbox.age) == (0, 0, 0.0)
+
+
+def test_the_age_of_the_oldest_is_told_and_what_was_lost():
+    """Also while it is in flight."""
+    outbox = Outbox()
+    assert (outbox.age, outbox.sentence()) == (0.0, "")
+    outbox.put(chunk(layout(1), 1)._replace(at=now() - 60))
+    for _ in range(2):
+        assert 60 <= outbox.age < 70
+        assert outbox.sentence() == "1 points wait for it in the agent"
+        outbox.next()
+    outbox.dropped[Lost.ROOM] = 7
+    assert outbox.sentence() == "1 points wait for it in the agent; 7 were lost in the agent (room)"
 
 
 def test_a_layout_that_no_run_can_have_any_more_is_forgotten():
@@ -77,8 +185,8 @@ def test_a_layout_that_no_run_can_have_any_more_is_forgotten():
     outbox.next()
     outbox.put(chunk(new, 20))
     del old
-    assert kinds(outbox.next()) == [("told", 2), 10, 20]
-    outbox.confirm()
+    assert kinds(outbox.next(everything=True)) == [("told", 2), 10, 20]
+    outbox.answered(2)
     assert kinds(outbox.next()) == [("forget", [1])]
     assert kinds(outbox.next()) == []
 
@@ -89,7 +197,9 @@ def test_what_was_told_before_the_sink_was_opened_anew_is_not_forgotten_there():
     outbox.put(chunk(old, 10))
     outbox.next()
     outbox.begin()
-    outbox.confirm()
+    outbox.next()
+    outbox.answered(1)
+    outbox.begin()
     del old
     assert kinds(outbox.next()) == []
 
@@ -104,15 +214,15 @@ def test_a_layout_that_the_worker_does_not_know_is_told_again():
 
 
 def test_the_oldest_that_is_not_in_flight_makes_room(monkeypatch):
-    """What is too much is counted in points, and what a worker may have kept already is not dropped."""
+    """The bound is one in bytes, what is lost is counted in points, and what a worker may have taken is kept."""
     monkeypatch.setattr(room, "_MOST_WAITING", 10)
     outbox, first = Outbox(), layout(1)
-    outbox.put(chunk(first, 1, points=4))
+    outbox.put(chunk(first, 1, points=40, size=4))
     outbox.next()
     for value in (2, 3, 4):
-        outbox.put(chunk(first, value, points=3))
-    assert (outbox.waiting, outbox.dropped) == (10, 3)
-    assert kinds(outbox.next()) == [1, 3, 4]
+        outbox.put(chunk(first, value, points=30, size=3))
+    assert (outbox.waiting, outbox.size, outbox.dropped) == (100, 10, {Lost.ROOM: 30})
+    assert kinds(outbox.next(everything=True)) == [1, 3, 4]
     assert not outbox.more
 
 
@@ -121,8 +231,8 @@ def test_a_question_takes_some_and_a_close_takes_everything(monkeypatch):
     monkeypatch.setattr(room, "_MOST_AT_ONCE", 5)
     outbox, first = Outbox(), layout(1)
     for value in range(6):
-        outbox.put(chunk(first, value, points=2))
-    assert kinds(outbox.next()) == [("told", 1), 0, 1, 2]
+        outbox.put(chunk(first, value, size=2))
+    assert kinds(outbox.next()) == [("told", 1), 0, 1]
     assert outbox.more
     assert kinds(outbox.next(everything=True)) == [0, 1, 2, 3, 4, 5]
 
@@ -133,7 +243,8 @@ def test_a_sink_reads_what_was_put_whatever_is_lost_on_the_way(events):
     way = Way()
     for event in events:
         getattr(way, event)()
-    way.ask()
+    while len(way.kept) < len(way.given):
+        way.ask()
     assert way.kept == way.given
 
 
@@ -166,9 +277,10 @@ class Way:
         self._arrived(self.outbox.next())
         self._arrived(self.outbox.layouts(self.parcels.unknown()))
         assert self.parcels.unknown() == []
-        self.kept += [sample for run in self.parcels.runs() for sample in run.samples]
+        runs = self.parcels.runs()
+        self.kept += [sample for run in runs for sample in run.samples]
         self.parcels.clear()
-        self.outbox.confirm()
+        self.outbox.answered(len(runs))
 
     def lost(self):
         """A question that is withdrawn before it is sent."""
@@ -289,26 +401,25 @@ def test_a_busy_sink_is_asked_again_and_one_that_has_all_is_not():
             while len(owner.asked) < 2:
                 await asyncio.sleep(0.05)
         deliveries.parcel("bosun/main")
-        deliveries.confirm("bosun/main")
+        deliveries.answered("bosun/main", 1)
         await asyncio.sleep(1.2)
         return owner.asked
 
     assert with_deliveries(act, owner) == ["bosun/main", "bosun/main"]
 
 
-def test_a_sink_that_has_not_got_all_is_asked_again(monkeypatch):
-    """What did not fit into one question is given with the next one."""
+def test_a_sink_that_has_not_got_all_is_asked_again_at_once(monkeypatch):
+    """What did not fit into one question is given with the next one; nothing is gathered for it."""
     monkeypatch.setattr(room, "_MOST_AT_ONCE", 1)
     owner = Owner()
 
     async def act(deliveries):
         deliveries.hand_on("x/main", accepted(1))
         deliveries.hand_on("x/main", accepted(2))
+        deliveries.nudge_all()
         deliveries.parcel("bosun/main")
-        deliveries.confirm("bosun/main")
-        async with asyncio.timeout(20):
-            while not owner.asked:
-                await asyncio.sleep(0.05)
+        deliveries.answered("bosun/main", 1)
+        await asyncio.sleep(0.5)
 
     with_deliveries(act, owner)
     assert owner.asked == ["bosun/main"]
@@ -350,7 +461,7 @@ def test_layouts_of_a_collector_that_is_gone_are_forgotten():
         deliveries.hand_on("x/main", accepted(1))
         deliveries.hand_on_own("x/main", [Sample(OTHER, ("up", ""), 1)])
         deliveries.parcel("bosun/main")
-        deliveries.confirm("bosun/main")
+        deliveries.answered("bosun/main", 2)
         deliveries.forget("x/main", None)
         return kinds(deliveries.parcel("bosun/main"))
 
@@ -414,24 +525,93 @@ def test_what_a_sink_tells_of_itself_is_not_worth_a_question(feed, asked):
     assert asyncio.run(main()) == asked
 
 
-def test_only_the_answer_that_is_waited_for_says_that_a_sink_keeps_what_it_was_given():
-    """A late one is about a question that was given up."""
+@pytest.mark.parametrize(
+    ("ends", "waits"),
+    [
+        (lambda its: its.collected("bosun/main", bodies.Run(2, (), (), 0.1, taken=1)), 0),
+        (lambda its: its.collected("bosun/main", bodies.Run(2, (), (), 0.1)), 1),
+        (lambda its: its.failed("bosun/main", Failed(2, 1, FailureKind.UNAVAILABLE, "full", "")), 0),
+        (lambda its: its.failed("bosun/main", Failed(2, 0, FailureKind.UNAVAILABLE, "full", "")), 1),
+        (lambda its: its.closed("bosun/main", 1), 0),
+        (lambda its: its.closed("bosun/main", 0), 1),
+        (lambda its: its.lost("bosun/main", bodies.Loss("was killed")), 1),
+    ],
+)
+def test_only_what_an_answer_says_was_taken_is_forgotten(ends, waits):
+    """Whatever the answer is: the sink may have kept it and failed later, or closed without it."""
 
     async def main():
-        supervisor, waiting = Supervisor("host", 100), []
+        supervisor = Supervisor("host", 100)
+        supervisor.bodies = World(supervisor, "misconfigured")
         supervisor.add(spec("bosun", Feed.RUNS))
         outbox = supervisor.deliveries.outbox("bosun/main")
         supervisor.deliveries.hand_on("x/main", accepted(1))
         supervisor.opened("bosun/main", Opened(1, Feed.RUNS), [NUMBER])
         supervisor.deliveries.parcel("bosun/main")
-        for seq in (1, 2):
-            supervisor.collected("bosun/main", bodies.Run(seq, (), (), 0.1))
-            waiting.append(outbox.waiting)
-        supervisor.bodies.kill_all()
-        await asyncio.sleep(0.05)
-        return waiting
+        ends(supervisor)
+        return outbox.waiting
 
-    assert asyncio.run(main()) == [1, 0]
+    assert asyncio.run(main()) == waits
+
+
+@pytest.mark.parametrize(
+    ("fails", "is_charged"),
+    [
+        (lambda its: its.failed("bosun/main", Failed(0, 0, FailureKind.BUG, "KeyError", "")), True),
+        (lambda its: its.failed("bosun/main", Failed(0, 0, FailureKind.MISCONFIGURED, "x", "")), False),
+        (lambda its: its.lost("bosun/main", bodies.Loss("was killed by SIGSEGV")), True),
+        (lambda its: its.lost("bosun/main", bodies.Loss("a neighbour", charged=False)), False),
+    ],
+)
+def test_what_a_sink_does_at_a_batch_is_the_batch_s_account_only_where_it_may_be(fails, is_charged, caplog):
+    """A bug, a crash and a hang may be; what it says that it cannot do now is not."""
+
+    async def main():
+        supervisor = Supervisor("host", 100)
+        supervisor.bodies = World(supervisor, "misconfigured")
+        supervisor.add(spec("bosun", Feed.RUNS))
+        supervisor.deliveries.hand_on("x/main", accepted(1))
+        for _ in range(2):
+            supervisor.deliveries.parcel("bosun/main")
+            fails(supervisor)
+
+    asyncio.run(main())
+    assert ("are set aside" in caplog.text) == is_charged
+
+
+def test_points_that_are_lost_with_a_sink_are_told(caplog):
+    """One that is configured no more, and one that the agent's end leaves behind."""
+
+    def act(deliveries):
+        deliveries.hand_on("x/main", accepted(1))
+        deliveries.tell_what_is_lost()
+        deliveries.forget("bosun/main", None)
+
+    with_deliveries(act)
+    sentence = "bosun/main: 1 points are lost: it has not taken them before its end"
+    assert [record.message for record in caplog.records] == [sentence, sentence]
+
+
+@pytest.mark.parametrize("is_tick", [True, False])
+def test_what_a_sink_tells_of_itself_is_handed_on_at_its_own_ticks(is_tick):
+    """And not whenever it is given something."""
+
+    async def main():
+        supervisor = Supervisor("host", 100)
+        supervisor.bodies = World(supervisor, "misconfigured")
+        supervisor.add(spec("bosun", Feed.RUNS))
+        supervisor.own = lambda _: [Sample(OTHER, ("a", "b"), 7)]
+        supervisor.opened("bosun/main", Opened(1, Feed.RUNS), [NUMBER])
+        if is_tick:
+            supervisor._tick(Due("bosun/main", 0.0, 0))
+        supervisor.deliveries.parcel("bosun/main", everything=True)
+        supervisor.collected("bosun/main", bodies.Run(2, [("x_n", ("a",), 1)], (), 0.1))
+        skipped = supervisor.instances["bosun/main"].skipped
+        return skipped, kinds(supervisor.deliveries.parcel("bosun/main", everything=True))
+
+    skipped, told = asyncio.run(main())
+    assert skipped == 0
+    assert (1 in told) == is_tick
 
 
 @pytest.mark.parametrize("feed", [Feed.RUNS, Feed.PAGE])
@@ -473,7 +653,7 @@ def test_what_a_sink_takes_while_it_is_to_end_is_not_given_to_it_again():
         supervisor.opened("bosun/main", Opened(1, Feed.RUNS), [NUMBER])
         supervisor.deliveries.hand_on("x/main", accepted(2))
         supervisor.end("bosun/main")
-        supervisor.collected("bosun/main", bodies.Run(2, [], (), 0.1))
+        supervisor.collected("bosun/main", bodies.Run(2, [], (), 0.1, taken=1))
         first, rest = given
         return kinds(first), kinds(rest())
 
