@@ -53,7 +53,6 @@ class Pushgateway(PageSink[PushgatewaySettings]):
         labels = {"job": self.settings.job, **grouping}
         self._url = self.settings.url.rstrip("/") + "/metrics" + "".join(map(_part, labels.items()))
         self._page = b""
-        self._taken: int | None = None
 
     def show(self, _context: Context, page: bytes) -> None:
         """Take the newest page."""
@@ -61,14 +60,9 @@ class Pushgateway(PageSink[PushgatewaySettings]):
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Push the page."""
-        try:
-            self._ask("PUT", context.budget(), self._page)
-            self._taken = len(self._page)
-        except (Unavailable, Misconfigured) as error:
-            context.degraded(error)  # what it tells of itself is shown all the same
+        self._ask("PUT", context.budget(), self._page)
         yield from telemetry.requests_of(self._client, _TYPE)
-        if self._taken is not None:
-            yield telemetry.PAGE(self._taken, type=_TYPE)
+        yield telemetry.PAGE(len(self._page), type=_TYPE)
 
     def close(self) -> None:
         """Push the last page, or delete the group."""

@@ -184,6 +184,13 @@ class Sender:
         found = [(batch.points, suspect.why) for batch, suspect in batches if batch]
         return sum(points for points, _ in found), found[-1][1] if found else ""
 
+    @property
+    def oldest(self) -> float | None:
+        """The age in seconds of the oldest that is not stepped over, None while there is none."""
+        over = {key for key, suspect in self._suspects.items() if suspect.is_proved and suspect.alone}
+        waiting = next((batch for batch in self._spool if batch[:2] not in over), None)
+        return None if waiting is None else self._spool.age(waiting) or 0.0
+
     def step(self) -> float:
         """Send a request, if one may be sent now; return for how many seconds nothing is to be done."""
         with self.lock:
@@ -257,8 +264,10 @@ class Sender:
             try:
                 lines = self._spool.read(batch)
             except OSError as error:
-                until = self._clock() + _LONGEST_WAIT
-                unread = _Suspect(self.sent, most, because(error), until, alone=1, is_proved=True)
+                before = self._suspects.get(batch[:2])
+                alone = before.alone + 1 if before else 1
+                until = self._clock() + min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(alone, 16))
+                unread = _Suspect(self.sent, most, because(error), until, alone, is_proved=True)
                 self._suspects[batch[:2]] = unread
                 continue
             if lines:

@@ -170,11 +170,12 @@ class Spool:
         """
         if (found := self._current(batch)) is None:
             return None
-        remembered = self._lines.get(found.number)
-        if remembered and (lines := remembered.of(found)) is not None:
-            return lines
         path = self._directory / found.name
+        remembered = self._lines.get(found.number)
+        lines = remembered.of(found) if remembered else None
         try:
+            if lines is not None and (found.held or path.lstat().st_size == found.size):
+                return lines
             read = content(path)
         except FileNotFoundError:
             if _identity(self._directory) != self._identity:

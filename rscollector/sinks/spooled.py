@@ -224,8 +224,8 @@ class SpooledSink(Sink[S]):
         spool, sender, kind = self._spool, self._sender, self.type
         yield telemetry.QUEUED(spool.points, type=kind)
         yield telemetry.QUEUED_BYTES(spool.size, type=kind)
-        if spool.oldest is not None:
-            yield telemetry.OLDEST(spool.oldest, type=kind)
+        if sender.oldest is not None:
+            yield telemetry.OLDEST(sender.oldest, type=kind)
         yield telemetry.DRAINING(int(sender.draining), type=kind)
         yield telemetry.STEPPED_OVER(sender.stepped_over[0], type=kind)
         yield telemetry.PERSISTENT(int(spool.persistent), type=kind)

@@ -21,7 +21,7 @@ QUEUED = _gauge("queued_points", "Points that wait to be sent.")
 QUEUED_BYTES = _gauge("queued_bytes", "Size of the points that wait.", "bytes")
 OLDEST = _gauge(
     "oldest_unsent_age_seconds",
-    "Time since the oldest point that waits was collected; absent while none does.",
+    "Time since the oldest point that waits was collected; absent while none does, but those stepped over.",
     "seconds",
 )
 DRAINING = _gauge("draining", "Whether a backlog is being sent on beside what is fresh.")

@@ -36,6 +36,11 @@ def _collector(series):
     return collector
 
 
+def with_samples(count):
+    """Return the samples of a run."""
+    return list(_collector(count).collect(FakeContext()))
+
+
 def _commit():
     collector, telling, reading = _collector(1000), Telling(), Reading()
     store = Store(10_000)
@@ -49,7 +54,7 @@ def _commit():
 
     for _ in range(ROUNDS):
         made = timed("collecting", lambda: list(collector.collect(FakeContext())))
-        lines = timed("wire, worker", _told, telling, made)
+        lines = timed("wire, worker", told, telling, made)
         got = timed("wire, agent", reading.rows, lines)
         accepted = timed("validation (part of the commit)", validate, got, DECLARED, {}, 1000)
         assert accepted.samples == 1000
@@ -63,7 +68,8 @@ def _commit():
     yield Row("1,000 samples: first commit, all series new", took["commit"][0], "ms")
 
 
-def _told(telling, made):
+def told(telling, made):
+    """Return the lines that tell a run."""
     return list(telling.run(1, telling.number, made))
 
 
@@ -121,12 +127,12 @@ async def _sides():
 
     for number in range(6):
         made = list(collector.collect(FakeContext()))
-        lines = timed("wire, worker", _told, telling, made)
+        lines = timed("wire, worker", told, telling, made)
         got = timed("wire, agent, from the worker", reading.rows, lines)
         accepted = validate(got, DECLARED, {}, MANY)
         timed("wire, agent, to a sink", deliveries.hand_on, "load/a", accepted)
         (run,) = timed("wire, sink", give, deliveries.parcel("bosun/main"))
-        deliveries.confirm("bosun/main")
+        deliveries.answered("bosun/main", 1)
         assert len(run.samples) == MANY
         if number == 0:
             took.clear()  # that told the layout

@@ -1,7 +1,10 @@
-"""Points from the spool to the receiver, beside a bare loop of requests.post; memory while a million points wait."""
+"""Points on their way to a receiver: each part beside a bare loop, all together in an agent, and memory."""
 
+import asyncio
 import gzip
+import json
 import os
+import statistics
 import tempfile
 import time
 from contextlib import contextmanager
@@ -10,18 +13,42 @@ from pathlib import Path
 import bench
 import requests
 from bench import Row
+from commit import DECLARED, Reading, told, with_samples
+from commit import Sink as SinkOfRuns
 from harness import free_port, until
 
 from rscollector.api import Context, Kind, Metric, Rate, Taken
+from rscollector.exposition.validate import validate
+from rscollector.runtime.deliveries import Deliveries
 from rscollector.sinks.bosun import Bosun, Drain
 from rscollector.sinks.opentsdb import body
 from rscollector.sinks.spool import Bounds, Spool
+from rscollector.wire.messages import decoded
+from rscollector.worker.parcels import Parcels
+from rscollector.worker.telling import Telling
 
 POINTS = 500_000
 AT_ONCE = 1000
 BATCH = 500
 WAITING = 1_000_000
 ROUNDS = 3
+MANY = 20_000
+FLOWS = 30  # seconds
+FLOW = """
+[agent]
+host = "db1"
+interval = "1s"
+timeout = "900ms"
+max_series_total = {most}
+max_series = {most}
+[web]
+listen = []
+[sink.bosun.main]
+url = "{url}"
+spool = "{place}"
+spool_free = 0
+timeout = "10s"
+"""
 VALUE = Metric("load_value", Kind.GAUGE, "A value.", labels=("queue", "number"))
 FAST = Drain(points=Rate("100000000/s"), bytes=Rate("100G/s"))
 TOML = """
@@ -38,8 +65,11 @@ spool_free = 0
 
 
 def rows():
-    """Have points sent on, with and without taking them in, then let a million wait."""
+    """Have points sent on: the CPU of each part, the flow through an agent, the spool's share, and memory."""
     with _receiver() as url:
+        yield from _cpu(url)
+        yield from _flow(url, collectors=20, series=1000)
+        yield from _flow(url, collectors=1, series=20_000)
         found = [_round(url) for _ in range(ROUNDS)]
     sending, taking, alone, kept_open = (max(each) for each in zip(*found, strict=True))
     beside = f"requests.post, a connection each: {alone:,.0f}/s"
@@ -70,6 +100,110 @@ def rows():
     text = f"memory: more while {WAITING:,} points wait"
     yield Row(f"{text}, {BATCH} in a file", waiting - idle, "MB", aim=10)
     yield Row(f"{text}, kept twelve at a time", one_by_one - idle, "MB", aim=10)
+
+
+def _cpu(url):
+    """Yield the CPU time of each part of the way of a run, beside encoding and posting its points and no more."""
+    took = asyncio.run(_parts(url))
+    bare = statistics.median(took.pop("bare"))
+    parts = {what: statistics.median(seconds) * 1e6 / MANY for what, seconds in took.items()}
+    for what, each in parts.items():
+        yield Row(f"push, CPU for a point: {what}", each, "µs")
+    whole, alone = sum(parts.values()), bare * 1e6 / MANY
+    what = "push, CPU for a point: from collected to acknowledged, all processes, without the page"
+    yield Row(what, whole, "µs", f"encoded and posted: {bench.shown(alone)} µs", whole / alone, 1.5)
+
+
+async def _parts(url):
+    telling, reading, took = Telling(), Reading(), {}
+    deliveries, parcels = Deliveries(None), Parcels()
+    deliveries.add(SinkOfRuns)
+
+    def timed(what, function, *arguments):
+        began = time.process_time()
+        result = function(*arguments)
+        took.setdefault(what, []).append(time.process_time() - began)
+        return result
+
+    def arrived(parcel):
+        for line in parcel.splitlines():
+            parcels.arrived(decoded(line))
+        found = parcels.runs()
+        parcels.clear()
+        return found
+
+    def sent(sink):
+        while sink._spool.points:
+            sink._sender.step()
+
+    with tempfile.TemporaryDirectory() as place, _sink(url, Path(place)) as sink:
+        _without_its_thread(sink)
+        for number in range(ROUNDS + 1):
+            made = with_samples(MANY)
+            lines = timed("told by its collector's process", told, telling, made)
+            got = timed("read by the agent", reading.rows, lines)
+            accepted = timed("validated", validate, got, DECLARED, {}, MANY)
+            timed("told to the sink's process", deliveries.hand_on, "load/a", accepted)
+            runs = timed("read there", arrived, deliveries.parcel("bosun/main"))
+            deliveries.answered("bosun/main", len(runs))
+            timed("encoded and kept in the spool", sink.take, sink.context, runs)
+            timed("compressed, sent and acknowledged", sent, sink)
+            timed("bare", _bare, url, made)
+            if number == 0:
+                took.clear()  # that told the layout
+    return took
+
+
+def _without_its_thread(sink):
+    sink._stop.set()
+    sink._wake.set()
+    sink._thread.join()
+
+
+def _bare(url, made):
+    """Encode and post points, as a script would."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    session = requests.Session()
+    for start in range(0, len(made), BATCH):
+        points = [
+            {
+                "metric": metric.name,
+                "timestamp": 1_795_208_406,
+                "value": value,
+                "tags": {**dict(zip(metric.labels, values, strict=True)), "host": "db1", "name": "a"},
+            }
+            for metric, values, value in made[start : start + BATCH]
+        ]
+        data = gzip.compress(json.dumps(points).encode(), 1)
+        session.post(f"{url}/api/put", data, headers=headers, timeout=10).raise_for_status()
+
+
+def _flow(url, *, collectors, series):
+    """Yield what an agent sends on in each second, and how old the oldest point gets that waits."""
+    with tempfile.TemporaryDirectory() as place:
+        toml = FLOW.format(url=url, place=place, most=2 * collectors * series)
+        toml += "".join(f"[collector.load.l{each}]\nseries = {series}\n" for each in range(collectors))
+        with bench.agent(toml) as agent:
+            until(lambda: agent.value("sink_sent_points_total"))
+            bench.settled(5)
+            began, before = time.monotonic(), _sent(agent)
+            oldest = lag = 0.0
+            while time.monotonic() - began < FLOWS:
+                found = agent.metrics("rscollector_sink_waiting_age") | agent.metrics("sink_oldest_unsent")
+                oldest = max(oldest, sum(found.values()))
+                lag = max(lag, agent.value("rscollector_loop_lag_seconds"))
+                time.sleep(0.2)
+            rate = (_sent(agent) - before) / (time.monotonic() - began)
+            lost = sum(agent.metrics("rscollector_sink_dropped_points_total").values())
+    what = f"push, {collectors} × {series:,} series each second"
+    yield Row(f"{what}: sent", rate, "points/s", f"collected: {collectors * series:,}")
+    yield Row(f"{what}: dropped", lost, "points", aim=0)
+    yield Row(f"{what}: age of the oldest that waits, at most", oldest, "s", aim=2)
+    yield Row(f"{what}: lateness of the agent's timers, at most", lag * 1e3, "ms")
+
+
+def _sent(agent):
+    return agent.value("sink_sent_points_total")
 
 
 @contextmanager

@@ -241,14 +241,14 @@ def test_a_collector_that_is_removed_in_the_middle_is_gone_in_time(agent):
         ('{"op":"gone","seq":2}\n', 1, "'gone' where a message was expected"),
         ('{"op":"failed","seq":2,"kind":"x"}\n', 1, "'failed' with the fields 'seq, kind'"),
         (
-            '{"op":"failed","seq":2,"kind":"x","reason":"","traceback":""}\n',
+            '{"op":"failed","seq":2,"taken":0,"kind":"x","reason":"","traceback":""}\n',
             1,
             "'failed' with 'x' as its kind",
         ),
         ('{"op":"values","seq":2,"values":[1]}\n', 5000, "more than the 4000 rows that were asked for"),
         ('{"op":"rows","seq":2,"rows":[1]}\n', 5000, "more than the 4000 rows that were asked for"),
         (
-            '{"op":"values","seq":2,"values":[1]}\n{"op":"done","seq":2,"layout":0,"memory":1,"notes":[],"degraded":"","reason":""}\n',
+            '{"op":"values","seq":2,"values":[1]}\n{"op":"done","seq":2,"taken":0,"layout":0,"memory":1,"notes":[],"degraded":"","reason":""}\n',
             1,
             "1 values for a layout of 0 rows",
         ),
@@ -413,7 +413,7 @@ def test_a_worker_of_another_version_is_not_understood_and_the_agent_says_so(age
     started = agent(AGENT + collectors, PYTHONPATH=f"{tmp_path}{os.pathsep}{plugins}")
     until(lambda: started.state("rogue/bad") == "removed")
     assert started.collector("rogue/bad")["reason"].startswith(
-        "the worker speaks version 7 of the wire, the agent version 1: the package was upgraded; "
+        "the worker speaks version 7 of the wire, the agent version 2: the package was upgraded; "
         "restart the agent (systemctl restart rscollector); removed, next attempt in "
     )
     until(lambda: started.state("tame/good") == "removed" == started.state("tame/other"))

@@ -168,7 +168,7 @@ def test_a_loss_is_told_once_and_not_of_one_that_is_forgotten(lived):
 
 def test_a_close_cannot_fail(lived):
     """A worker that says so is killed: else the collector would be in `killing` for ever."""
-    failed = '{"op":"failed","seq":7,"kind":"bug","reason":"","traceback":""}\n'
+    failed = '{"op":"failed","seq":7,"taken":0,"kind":"bug","reason":"","traceback":""}\n'
 
     async def act(bodies, keeper):
         bodies.release(A, 7, 2.0)
@@ -220,7 +220,7 @@ def test_neighbours_of_one_that_is_killed_lose_their_bodies_at_once_and_once(liv
 
 def done(seq, layout=0, memory=1):
     """Return the end of an answer as a worker says it."""
-    return f'{{"op":"done","seq":{seq},"layout":{layout},"memory":{memory},"notes":[],"degraded":"","reason":""}}\n'
+    return f'{{"op":"done","seq":{seq},"taken":0,"layout":{layout},"memory":{memory},"notes":[],"degraded":"","reason":""}}\n'
 
 
 def test_an_answer_to_another_question_is_no_answer(lived):

@@ -90,7 +90,7 @@ def test_the_page_is_pushed_at_each_tick_and_at_the_end(agent, gateway):
     ((labels, _),) = gateway.samples()
     assert labels == {"job": "rscollector", "instance": "db1", "name": "good"}
     assert gateway.samples("rscollector_collector_up")
-    until(lambda: started.value("pushgateway_pushes_total", name="main") >= 3)
+    until(lambda: started.value("sink_requests_total", status="2xx") >= 3)
     runs = started.value("tame_runs_total", name="good")
     assert started.stop() == 0
     assert gateway.samples()[0][1] >= runs

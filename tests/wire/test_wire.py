@@ -61,11 +61,11 @@ def test_lines_arrive_whole_however_the_stream_is_cut(sent, cuts):
         (b'{"op":"bye"}\n', "'bye' where a message was expected"),
         (b'{"op":"closed"}\n', "'closed' with the fields ''"),
         (b'{"op":"closed","seq":1,"more":2}\n', "'closed' with the fields 'seq, more'"),
-        (b'{"op":"closed","seq":true}\n', "'closed' with True as its seq"),
-        (b'{"op":"closed","seq":1.5}\n', "'closed' with 1.5 as its seq"),
+        (b'{"op":"closed","seq":true,"taken":0}\n', "'closed' with True as its seq"),
+        (b'{"op":"closed","seq":1.5,"taken":0}\n', "'closed' with 1.5 as its seq"),
         (b'{"op":"values","seq":1,"values":{}}\n', "'values' with {} as its values"),
         (
-            b'{"op":"failed","seq":1,"kind":"hang","reason":"","traceback":""}\n',
+            b'{"op":"failed","seq":1,"taken":0,"kind":"hang","reason":"","traceback":""}\n',
             "'failed' with 'hang' as its kind",
         ),
     ],
@@ -84,9 +84,9 @@ MESSAGES = [
     ),
     Opened(1, Feed.RUNS),
     Collect(2, "x/a", 0.5, 4000, 7),
-    Run(1795208406, 7, [1, 2.5, "up"]),
-    Done(2, 7, 1 << 24, ["a note"], "unavailable", "down"),
-    Failed(2, FailureKind.BUG, "a reason", "a traceback"),
+    Run(1795208406, 4711.5, 7, [1, 2.5, "up"]),
+    Done(2, 3, 7, 1 << 24, ["a note"], "unavailable", "down"),
+    Failed(2, 0, FailureKind.BUG, "a reason", "a traceback"),
     Hello(VERSION),
 ]
 

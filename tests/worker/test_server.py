@@ -217,7 +217,7 @@ def test_no_series_are_a_layout_too(agent):
 def run(layout, value, metric=VALUE):
     """Return a layout as it is told, and a run that has it."""
     groups = [(metric, [tuple("x" for _ in metric.labels)])]
-    return Layout(layout, "main", groups).told(), Run(1_795_208_406, layout, [value])
+    return Layout(layout, "main", groups).told(), Run(1_795_208_406, 1.0, layout, [value])
 
 
 def taken():
@@ -229,9 +229,9 @@ def test_a_sink_takes_what_goes_ahead_of_the_question(agent):
     """Runs are read in their layouts; two declarations of one name are two metrics."""
     agent.open(FakeSink)
     (one, first), (two, second) = run(1, 10), run(2, 20, OTHER)
-    assert isinstance(agent.collect(2, 0, one, two, first, second)[-1], Done)
+    assert agent.collect(2, 0, one, two, first, second)[-1].taken == 2
     assert taken() == [[(VALUE, ("x",), 10)], [(OTHER, ("x", "x"), 20)]]
-    assert isinstance(agent.collect(3, 0)[-1], Done)
+    assert agent.collect(3, 0)[-1].taken == 0
     assert len(taken()) == 2
 
 
@@ -264,11 +264,19 @@ def test_a_sink_that_is_opened_anew_begins_with_nothing(agent):
     assert taken() == [[(VALUE, ("x",), 10)]]
 
 
+@pytest.mark.parametrize(("wrong", "count"), [("take", 0), ("collect", 1)])
+def test_a_failure_says_what_was_taken_before_it(agent, wrong, count):
+    """A sink may keep what it is given and fail at its own samples: then that does not come again."""
+    agent.open(FakeSink, wrong=wrong)
+    failed = agent.collect(2, 0, *run(1, 10))[-1]
+    assert (type(failed), failed.taken) == (Failed, count)
+
+
 def test_a_close_first_gives_what_is_left(agent):
     """A sink that ends keeps what it is given last, and is closed after that."""
     agent.open(FakeSink)
     one, first = run(1, 10)
-    assert agent.ask(Close(2, "fake/a", 2.0), one, first) == [Closed(2)]
+    assert agent.ask(Close(2, "fake/a", 2.0), one, first) == [Closed(2, 1)]
     assert taken() == [[(VALUE, ("x",), 10)]]
     assert Fake.done[-1] == "closed"
 
@@ -277,9 +285,9 @@ def test_a_close_ends_the_sink_that_cannot_keep_what_is_left(agent):
     """Whatever its `take` raises, it is closed, once."""
     agent.open(FakeSink, wrong="take")
     one, first = run(1, 10)
-    assert agent.ask(Close(2, "fake/a", 2.0), one, first) == [Closed(2)]
+    assert agent.ask(Close(2, "fake/a", 2.0), one, first) == [Closed(2, 0)]
     assert Fake.done == ["closed"]
-    assert agent.ask(Close(3, "fake/a", 2.0)) == [Closed(3)]
+    assert agent.ask(Close(3, "fake/a", 2.0)) == [Closed(3, 0)]
     assert Fake.done == ["closed"]
 
 
