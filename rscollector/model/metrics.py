@@ -97,6 +97,10 @@ class Metric:
         for problem in self._problems():
             raise ValueError(f"metric {self.name!r}: {problem}")
 
+    def __hash__(self) -> int:
+        """Hash the name only: a metric is looked up for each sample, and two of one name are rare."""
+        return hash(self.name)
+
     def _problems(self) -> Iterator[str]:
         if not _NAME.fullmatch(self.name):
             yield "a name has lower-case letters, digits and underscores"

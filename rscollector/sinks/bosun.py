@@ -5,15 +5,15 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rscollector.api import Context, Secret, Taken, setting
+from rscollector.api import Context, Metric, Secret, Taken, setting
 from rscollector.sinks.dialect import is_translated, rs_collector
 from rscollector.sinks.http import NoReply
 from rscollector.sinks.metadata import Metadata
-from rscollector.sinks.opentsdb import Points, Refusal, body
+from rscollector.sinks.opentsdb import Points, Refusal, Samples, body
 from rscollector.sinks.sender import Answer, Verdict, verdict
 from rscollector.sinks.spooled import Drain, SpooledSettings, SpooledSink
 
@@ -58,7 +58,7 @@ class Bosun(SpooledSink[BosunSettings]):
 
     def encode(self, runs: list[Taken]) -> list[bytes]:
         """Return the points of runs, as JSON."""
-        metrics = {metric for run in runs for metric, *_ in run.samples}
+        metrics = {metric for run in runs for metric in _metrics(run.samples)}
         with self._of_metadata:
             self._metadata.know(metric for metric in metrics if not (self._old and is_translated(metric)))
         return [line for run in runs for line in self._points.lines(run.second, run.name, run.samples)]
@@ -107,3 +107,8 @@ class Bosun(SpooledSink[BosunSettings]):
         if means is Verdict.BAD and _TOO_LARGE in reply.sentence:
             means = Verdict.LARGE
         return Answer(means, reply.sentence, reply.retry_after)
+
+
+def _metrics(samples: Samples) -> Iterable[Metric]:
+    columns = getattr(samples, "columns", None)
+    return columns.metrics if columns else (metric for metric, *_ in samples)

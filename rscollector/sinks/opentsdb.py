@@ -36,6 +36,9 @@ class Points:
     """Makes points out of samples. `refused` counts those that cannot be sent.
 
     `translate` turns the samples of a run into points' names, tags and numbers; without it they have ours.
+
+    A point's text up to its number is its *head*. Mostly only the numbers change, so heads are kept: those
+    of a layout together, for runs that say which layout they have.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class Points:
         self._tags = tags
         self._translate = translate
         self._heads: dict[Any, list[bytes | Refusal]] = {}
+        self._layouts: dict[int, tuple[Any, list[list[bytes | Refusal]]]] = {}
+        self._rows = 0
 
     def lines(self, second: int, name: str, samples: Samples) -> Iterator[bytes]:
         """Yield the points of an instance's samples, each as JSON."""
@@ -67,12 +72,31 @@ class Points:
                 yield head + repr(number).encode("ascii") + tail
 
     def _ours(self, name: str, samples: Samples) -> Iterator[tuple[bytes | Refusal, float]]:
-        for metric, values, value in samples:
-            heads = self._heads.get((metric, name, values))
-            if heads is None:
-                series = metric.bosun_series(values, value)
-                heads = self._remember((metric, name, values), name, series)
-            yield from zip(heads, metric.numbers(value), strict=True)
+        columns = getattr(samples, "columns", None)
+        kept = self._layouts.get(id(columns))
+        if kept is None or kept[0] is not columns:
+            rows = [self._of(name, *sample) for sample in samples]
+            self._keep(columns, rows)
+        else:
+            rows = kept[1]
+        for heads, (metric, _, value) in zip(rows, samples, strict=True):
+            if len(heads) == 1:
+                yield heads[0], value if type(value) is float else metric.numbers(value)[0]
+            else:
+                yield from zip(heads, metric.numbers(value), strict=True)
+
+    def _keep(self, columns: Any, rows: list[list[bytes | Refusal]]) -> None:
+        """Keep the heads of a layout; a bounded number, of the layouts that were used last."""
+        if columns is not None:
+            self._rows += len(rows)
+            if self._rows > _REMEMBERED:
+                self._layouts.clear()
+                self._rows = len(rows)
+            self._layouts[id(columns)] = columns, rows
+
+    def _of(self, name: str, metric: Metric, values: tuple[str, ...], value: Value) -> list[bytes | Refusal]:
+        heads = self._heads.get((metric, name, values))
+        return heads or self._remember((metric, name, values), name, metric.bosun_series(values, value))
 
     def _translated(self, name: str, samples: Samples) -> Iterator[tuple[bytes | Refusal, float]]:
         for each in self._translate(samples) if self._translate else ():

@@ -68,6 +68,16 @@ class Samples:
         self._columns = columns
         self._values = values
 
+    @property
+    def columns(self) -> Columns:
+        """The layout: the same object for all runs that have it."""
+        return self._columns
+
+    @property
+    def values(self) -> Sequence[Any]:
+        """The values, in the layout's order."""
+        return self._values
+
     def __len__(self) -> int:
         return len(self._values)
 

@@ -116,7 +116,7 @@ def _cpu(url):
 
 async def _parts(url):
     telling, reading, took = Telling(), Reading(), {}
-    deliveries, parcels = Deliveries(None), Parcels()
+    deliveries, parcels, known = Deliveries(None), Parcels(), {}
     deliveries.add(SinkOfRuns)
 
     def timed(what, function, *arguments):
@@ -142,7 +142,8 @@ async def _parts(url):
             made = with_samples(MANY)
             lines = timed("told by its collector's process", told, telling, made)
             got = timed("read by the agent", reading.rows, lines)
-            accepted = timed("validated", validate, got, DECLARED, {}, MANY)
+            accepted = timed("validated", validate, got, DECLARED, known, MANY)
+            known = {metric.name: found for metric, found in accepted.rows.items()}
             timed("told to the sink's process", deliveries.hand_on, "load/a", accepted)
             runs = timed("read there", arrived, deliveries.parcel("bosun/main"))
             deliveries.answered("bosun/main", len(runs))
