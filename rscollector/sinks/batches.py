@@ -217,15 +217,15 @@ def sized(batch: Batch, lines: list[bytes], stamp: Stamp) -> Batch:
 
 
 def because(error: OSError) -> str:
-    """Say why something failed; whose a file is, where that may be why."""
-    path = error.filename or ""
+    """Say why something failed; and whose a file is, where that may be why."""
+    path = str(error.filename or "")
     said = f"{path}: {error.strerror}".removeprefix(": ")
-    with suppress(OSError, KeyError):
-        if error.errno in (errno.EACCES, errno.EPERM) and path:
-            there = next(each for each in (Path(path), *Path(path).parents) if each.exists())
-            owner, me = there.stat().st_uid, os.geteuid()
-            if owner != me:
-                return f"{said}; {there} belongs to {_user(owner)}, and the agent runs as {_user(me)}"
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        return said
+    for each in (Path(path), *Path(path).parents):
+        with suppress(OSError):  # what cannot be seen either
+            owner, me = each.stat().st_uid, os.geteuid()
+            return said if owner == me else f"{said}; {each} belongs to {_user(owner)}, we are {_user(me)}"
     return said
 
 

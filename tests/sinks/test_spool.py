@@ -1,17 +1,25 @@
 """The spool under what happens to directories: nothing that was kept is lost but what the bounds say."""
 
+import errno
 import json
 import os
+import pwd
+import shutil
+import signal
+import stat
 import subprocess
 import sys
+import zlib
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rscollector.sinks.batches import Batch, batches
+from rscollector.sinks.batches import Batch, ages, batches, because
 from rscollector.sinks.rejected import REJECTED
 from rscollector.sinks.spool import Bounds, Loss, Spool
 
@@ -355,6 +363,303 @@ def test_names_are_read_as_they_are_written():
         assert batch.name == name
         assert Batch.of(name, 12) == batch
     assert Batch.of("1795208406123-000007-500.tmp") is None
+
+
+OLD = {
+    "1795208406123-000007-2.batch": b'rscollector 1 %08x\n{"metric":"m0","value":1}\n{"metric":"m1","value":1}\n',
+    "1795208406999-000008+3-1.batch": b'rscollector 1 %08x\n{"metric":"m2","value":1}\n',
+    "1795208406999-000009-1.batch": b'rscollector 1 %08x\n{"metric":"m9","value":1}\n',
+}
+
+
+def test_a_spool_of_0_1_0_is_read_as_it_is(tmp_path):
+    """Its files say nothing of a boot: their age begins when they are met, and goes on over restarts."""
+    for name, data in OLD.items():
+        head, _, rest = data.partition(b"\n")
+        (tmp_path / name).write_bytes(head % zlib.crc32(rest) + b"\n" + rest)
+    clock = Clock(1000.0)
+    spool = Spool(tmp_path, ROOMY._replace(age=1000), boottime=clock, boot="one")
+    assert content(spool) == points(3)
+    assert spool.oldest == 0
+    spool.put(points(1, 3))
+    clock.now += 300
+    spool.keep_bounds()
+    clock.now = 5.0
+    again = Spool(tmp_path, ROOMY._replace(age=1000), boottime=clock, boot="two")
+    assert content(again) == points(4)
+    assert again.oldest == 300
+    assert newest(again).number == 12
+    clock.now += 701
+    again.keep_bounds()
+    assert (content(again), again.lost) == ([], {Loss.AGE: 4})
+
+
+def test_a_wall_clock_that_jumps_makes_nothing_old(tmp_path):
+    """A year ahead for a tick, and back: nothing goes, nothing stays for ever, and ages are true."""
+    wall, boot = Clock(), Clock(1000.0)
+    spool = Spool(tmp_path, ROOMY._replace(age=3600), wall, boot)
+    spool.put(points(1))
+    wall.now += 365 * 86400
+    spool.put(points(1, 1))
+    wall.now -= 365 * 86400
+    spool.put(points(1, 2))
+    boot.now += 3599
+    spool.keep_bounds()
+    assert (content(spool), spool.oldest) == (points(3), 3599)
+    assert content(Spool(tmp_path, ROOMY, wall, boot)) == points(3)
+    boot.now += 2
+    spool.keep_bounds()
+    assert spool.lost == {Loss.AGE: 3}
+
+
+def test_age_counts_from_the_collection(tmp_path):
+    """The time in the agent's memory included."""
+    boot = Clock(1000.0)
+    spool = Spool(tmp_path, ROOMY, boottime=boot)
+    spool.put(points(1), 940.0)
+    assert spool.oldest == 60
+    assert [age for _, age in ages(tmp_path)] != []
+    assert Spool(tmp_path, ROOMY, boottime=boot).oldest == 60
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.EACCES, errno.ENOMEM, errno.EINTR]
+)
+def test_what_cannot_be_read_now_is_kept(tmp_path, monkeypatch, number):
+    """Only a wrong checksum is damage."""
+    Spool(tmp_path, ROOMY).put(points(5))
+    spool = Spool(tmp_path, ROOMY)
+    (batch,) = spool
+    with monkeypatch.context() as hurt:
+        real = os.open
+
+        def fail(path, *arguments, **named):
+            if str(path).endswith(".batch"):
+                raise OSError(number, os.strerror(number), str(path))
+            return real(path, *arguments, **named)
+
+        hurt.setattr(os, "open", fail)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            spool.read(batch)
+        assert spool.age(batch) is None
+        spool.bounds = spool.bounds._replace(age=0)
+        spool.keep_bounds()
+        spool.bounds = ROOMY
+    assert content(spool) == points(5)
+    assert spool.lost.total() == 0
+    assert list((tmp_path / REJECTED).iterdir()) == []
+
+
+def test_a_spool_on_a_disk_that_is_not_there_any_more_has_lost_nothing(tmp_path):
+    """It was unmounted: that its files are gone is no removal of them."""
+    place, away = tmp_path / "spool", tmp_path / "away"
+    Spool(place, ROOMY).put(points(5))
+    spool = Spool(place, ROOMY)
+    place.rename(away)
+    place.mkdir()
+    with pytest.raises(OSError, match="another directory now"):
+        content(spool)
+    place.rmdir()
+    with pytest.raises(OSError, match="No such file"):
+        content(spool)
+    away.rename(place)
+    assert content(spool) == points(5)
+    assert spool.lost.total() == 0
+
+
+def test_whatever_is_named_like_a_batch_and_is_none_blocks_nothing(tmp_path):
+    """A pipe, a link, a directory, a sparse giant, and temporary files of others: left alone, and not counted."""
+    name = "1795208406123-{:06}-500.{}".format
+    os.mkfifo(tmp_path / name(1, "batch"))
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / name(2, "batch")).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / name(3, "batch")).mkdir()
+    with (tmp_path / name(900, "batch")).open("wb") as file:
+        file.truncate(2 << 30)
+    for foreign in ("mine.tmp", "editor.tmp"):
+        (tmp_path / foreign).write_text("mine")
+    (tmp_path / name(4, "tmp")).mkdir()
+    before = {path.name for path in tmp_path.iterdir()}
+    spool = Spool(tmp_path, ROOMY._replace(size=1 << 20))
+    spool.put(points(3))
+    assert newest(spool).number == 901
+    assert content(Spool(tmp_path, ROOMY._replace(size=1 << 20))) == points(3)
+    assert before <= {path.name for path in tmp_path.iterdir()}
+    assert spool.lost.total() == 0
+
+
+def test_the_bound_of_what_is_put_aside_holds_whatever_lies_there(tmp_path, monkeypatch):
+    """Directories, files of others, damaged batches: ours go, theirs stay."""
+    monkeypatch.setattr("rscollector.sinks.rejected._MOST", 2000)
+    spool = Spool(tmp_path, ROOMY, Clock())
+    theirs = tmp_path / REJECTED / "0000000000001.json"
+    theirs.mkdir()
+    (tmp_path / REJECTED / "notes").write_bytes(b"x" * 5000)
+    for number in range(100):
+        spool.put(points(20, number))
+        path = tmp_path / newest(spool).name
+        path.write_bytes(path.read_bytes() + b"more")
+        spool.read(newest(spool))
+        spool.put_aside([(b'{"point":%d}' % number, "no")])
+    ours = [path for path in (tmp_path / REJECTED).iterdir() if path.name not in ("notes", theirs.name)]
+    assert sum(path.stat().st_size for path in ours) <= 2000
+    assert spool.lost == {Loss.DAMAGED: 2000}
+    assert theirs.is_dir()
+    assert (tmp_path / REJECTED / "notes").exists()
+
+
+def test_much_that_is_put_aside_at_once_is_bounded_too(tmp_path, monkeypatch):
+    """A minute of it may be more than all that is allowed."""
+    monkeypatch.setattr("rscollector.sinks.rejected._MOST", 20_000)
+    monkeypatch.setattr("rscollector.sinks.rejected._MOST_IN_A_FILE", 5000)
+    clock = Clock()
+    spool = Spool(tmp_path, ROOMY, clock)
+    for number in range(2000):
+        spool.put_aside([(b'{"point":%d}' % number, "no")])
+        clock.now += 0.001
+    files = sorted((tmp_path / REJECTED).iterdir())
+    assert sum(file.stat().st_size for file in files) <= 20_000
+    assert b'"point":1999' in files[-1].read_bytes()
+
+
+def test_a_file_that_another_user_owns_is_a_sentence():
+    """Somebody has run something as root: whose it is, and who cannot read it."""
+    error = PermissionError(errno.EACCES, "Permission denied", "/proc/1/mem")
+    assert because(error) == "/proc/1/mem: Permission denied"
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody").pw_name
+        script = "from rscollector.sinks.batches import because; import errno;"
+        script += f"print(because(PermissionError({errno.EACCES}, 'Permission denied', '/root/x/y')))"
+        done = subprocess.run(
+            ["/usr/bin/python3", "-c", script], user=nobody, cwd="/", capture_output=True, text=True,
+            env={"PYTHONPATH": str(Path(__file__).parents[2])}, check=False,
+        )  # fmt: skip
+        assert (
+            done.stdout == ("/root/x/y: Permission denied; /root belongs to root, we are nobody\n")
+            or "Permission denied" in done.stderr
+        )
+
+
+class Journal:
+    """What a disk has after a loss of power: names as of the last fsync of the directory, synced contents."""
+
+    def __init__(self, place, monkeypatch):
+        self.place = place
+        self.synced = {}  # by inode
+        self.survives = [{}]
+        for module, name in ((os, "fdatasync"), (os, "fsync")):
+            monkeypatch.setattr(module, name, partial(self._sync, getattr(module, name)))
+
+    def _sync(self, real, descriptor):
+        real(descriptor)
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            files = [path for path in self.place.iterdir() if path.is_file()]
+            names = {path.name: self.synced.get(path.stat().st_ino, b"") for path in files}
+            self.survives.append(names)
+        else:
+            self.synced[found.st_ino] = Path(f"/proc/self/fd/{descriptor}").read_bytes()
+
+    def after_a_loss_of_power(self, place):
+        """Return the spool of the next boot."""
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        for name, data in self.survives[-1].items():
+            (place / name).write_bytes(data)
+        return Spool(place, ROOMY, boot="next")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["put", "sent", "split", "coalesce"]), st.integers(0, 9)), max_size=40)
+)
+def test_a_loss_of_power_loses_nothing_that_was_promised(tmp_path_factory, operations):
+    """Whenever it comes: what was kept and not taken is there, perhaps with some of what was taken."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        place = tmp_path_factory.mktemp("spool")
+        journal = Journal(place, monkeypatch)
+        spool, expected, put, taken = Spool(place, ROOMY), [], 0, []
+        for what, number in operations:
+            batch = list(spool)[number % len(spool)] if len(spool) else None
+            if what == "put":
+                spool.put(points(number + 1, put))
+                expected += points(number + 1, put)
+                put += number + 1
+            elif what == "coalesce":
+                spool.coalesce(20)
+            elif batch and what == "split":
+                spool.split(batch, number)
+            elif batch:
+                count = min(number + 1, batch.points)
+                for line in spool.read(batch)[:count]:
+                    expected.remove(line)
+                    taken.append(line)
+                spool.sent(batch, count)
+            found = content(journal.after_a_loss_of_power(place.with_suffix(".next")))
+            assert set(expected) <= set(found) <= set(expected) | set(taken)
+            assert len(found) == len(set(found)), "twice"
+
+
+def _killed_at(step, act, place):
+    """Do something in a process that is killed before or after a system call; return whether it came so far."""
+    pid = os.fork()
+    if pid == 0:
+        count = 0
+
+        def hooked(real):
+            def call(*arguments, **named):
+                nonlocal count
+                for there in (lambda: None, lambda: real(*arguments, **named)):
+                    result = there()
+                    count += 1
+                    if count == step:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                return result
+
+            return call
+
+        spool = Spool(place, ROOMY)
+        for owner, name in (
+            (os, "fdatasync"),
+            (os, "fsync"),
+            (Path, "rename"),
+            (Path, "unlink"),
+            (Path, "open"),
+        ):
+            setattr(owner, name, hooked(getattr(owner, name)))
+        act(spool)
+        os._exit(7)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("act", "may_be_gone"),
+    [
+        (lambda spool: spool.put(points(3, 100)), []),
+        (lambda spool: spool.coalesce(20), []),
+        (lambda spool: spool.split(list(spool)[1], 1), []),
+        (lambda spool: spool.split(next(iter(spool)), 2) and spool.split(list(spool)[1], 1), []),
+        (lambda spool: spool.sent(next(iter(spool)), 2), points(2)),
+        (lambda spool: spool.sent(next(iter(spool)), 3), points(3)),
+    ],
+    ids=["put", "coalesce", "split", "split twice", "slice", "remove"],
+)
+def test_a_kill_before_or_after_each_system_call_loses_and_doubles_nothing(tmp_path, act, may_be_gone):
+    """The next process finds what was promised, once, and nothing half."""
+    for step in count(1):
+        place = tmp_path / str(step)
+        spool = Spool(place, ROOMY)
+        for number in range(12):
+            spool.put(points(3, number * 3))
+        came_so_far = _killed_at(step, act, place)
+        again = Spool(place, ROOMY)
+        found = content(again)
+        assert len(found) == len(set(found))
+        assert set(points(36)) - set(may_be_gone) <= set(found) <= set(points(36)) | set(points(3, 100))
+        assert again.lost.total() == 0
+        assert not list(place.glob("*.tmp"))
+        if not came_so_far:
+            break
+    assert step > 2
 
 
 class AnySpool(RuleBasedStateMachine):
