@@ -128,8 +128,9 @@ class Client:
     def cut(self) -> None:
         """Cut the connection: who waits for an answer waits no longer."""
         for connection in list(self._adapter.connections):
-            with suppress(OSError, TypeError):  # it is not there yet, or not any more
-                socket.socket.shutdown(getattr(connection.sock, "socket", connection.sock), socket.SHUT_RDWR)
+            with suppress(OSError, TypeError):  # it is not connected yet, or not any more
+                sock = connection.connected
+                socket.socket.shutdown(getattr(sock, "socket", sock), socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection."""
@@ -185,9 +186,12 @@ class _Adapter(HTTPAdapter):
 def _watch(manager: Any, connections: "WeakSet[Any]") -> None:
     def watched(pool: Any) -> Any:
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
+            connected: Any = None  # `sock` is None again when an answer without a length begins
+
             def connect(self) -> None:
                 connections.add(self)
                 super().connect()
+                self.connected = self.sock
 
         return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 

@@ -1,0 +1,163 @@
+"""The common half of sinks with a spool: one sender on a spool, an end in the time that is given, true sentences."""
+
+import fcntl
+import os
+import time
+
+import pytest
+from receiver import Receiver
+from test_http import for_ever, sends, server
+
+from rscollector.api import Context, Duration, Kind, Metric, Misconfigured, Rate, Taken
+from rscollector.sinks.bosun import Bosun, Drain
+
+NUMBER = Metric("number", Kind.GAUGE, "A number.", labels=("of",))
+FAST = Drain(points=Rate("1000000/s"), bytes=Rate("1G/s"))
+
+
+def context(tmp_path, timeout=10.0):
+    """Return what a sink is told with a call."""
+    told = Context("main", timeout=timeout, interval=15, agent=os.getpid())
+    told.host, told.state = "db1", tmp_path / "bosun" / "main"
+    return told
+
+
+def opened(tmp_path, url, **settings):
+    """Return an open sink."""
+    sink = Bosun(Bosun.Settings(url=url, spool_free=0, drain=FAST, **settings))
+    sink.open(context(tmp_path))
+    return sink
+
+
+def run(*values):
+    """Return a run with so many numbers."""
+    return Taken(1_795_208_406, "main", [(NUMBER, (str(each),), each) for each in values])
+
+
+def is_locked(tmp_path):
+    """Tell whether somebody has the spool."""
+    with (tmp_path / "bosun" / "main" / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def told(sink, tmp_path):
+    """Return what a sink tells of itself, and what it has to say."""
+    with_notes = context(tmp_path)
+    samples = {
+        (each.metric.name.removeprefix("sink_"), *each.values[1:]): each.value
+        for each in sink.collect(with_notes)
+    }
+    return samples, with_notes
+
+
+@pytest.mark.parametrize("given", [5.0, 1.0])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        for_ever(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        sends(last=60),
+        for_ever(b"x", b"HTTP/1.1 500 Oops\r\n\r\n"),
+    ],
+    ids=["100 for ever", "silence", "a body for ever"],
+)
+def test_a_sink_ends_in_its_time_and_leaves_no_second_sender(tmp_path, answer, given):
+    """Whatever the receiver does with the request that is under way; and the next one can begin."""
+    with server(answer) as url:
+        sink = opened(tmp_path, url, request_timeout=Duration("60s"))
+        sink.take(context(tmp_path, given), [run(1, 2)])
+        time.sleep(0.5)
+        began = time.monotonic()
+        sink.close()
+        assert time.monotonic() - began < given + 3
+        assert not sink._thread.is_alive()
+        assert not is_locked(tmp_path)
+        again = opened(tmp_path, url)
+        assert told(again, tmp_path)[0][("queued_points",)] == 2
+        again.take(context(tmp_path, 0.1), [])
+        again.close()
+
+
+def test_while_a_sender_lives_the_spool_is_its_own(tmp_path, monkeypatch):
+    """Its lock is held until it has ended, and the sentence says so."""
+    receiver = Receiver()
+    try:
+        sink = opened(tmp_path, receiver.url)
+        monkeypatch.setattr(sink._thread, "is_alive", lambda: True)
+        sink.close()
+        assert is_locked(tmp_path)
+        second = Bosun(Bosun.Settings(url=receiver.url, spool_free=0))
+        with pytest.raises(Misconfigured, match="this spool is in use, by another process or by a request"):
+            second.open(context(tmp_path, 1.5))
+    finally:
+        receiver.close()
+
+
+def test_a_page_for_people_is_no_success(tmp_path):
+    """A proxy wants somebody to log in: 200, and nothing was stored."""
+    page = b"<html>Please log in</html>"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: Text/HTML; charset=utf-8\r\nContent-Length: %d\r\n\r\n" % len(
+        page
+    )
+    with server(sends(head + page)) as url:
+        sink = opened(tmp_path, url)
+        sink.take(context(tmp_path), [run(1, 2)])
+        time.sleep(0.5)
+        samples, said = told(sink, tmp_path)
+        assert samples[("queued_points",)] == 2
+        assert samples[("sent_points_total",)] == 0
+        assert "Please log in</html> (a page for people" in str(said.degradation)
+        sink.close()
+
+
+def test_what_no_point_can_be_made_of_is_no_lost_point(tmp_path):
+    """Infinity is by design in some metrics; all the others are sent."""
+    receiver = Receiver()
+    try:
+        sink = opened(tmp_path, receiver.url)
+        samples = [
+            (NUMBER, (str(value),), value) for value in (1.0, float("inf"), float("-inf"), float("nan"))
+        ]
+        sink.take(context(tmp_path), [Taken(1_795_208_406, "main", samples)])
+        sink.close()
+        samples = {each.metric.name: each for each in sink._told() if each.values[1:] == ("number",)}
+        assert samples["sink_unsendable_points_total"].value == 3
+        assert sum(receiver.points.values()) == 1
+        assert not any(each.value for each in sink._told() if each.metric.name == "sink_dropped_points_total")
+    finally:
+        receiver.close()
+
+
+def test_an_outage_and_a_loss_are_in_the_reason(tmp_path):
+    """Since when, from whom, how much waits, how much is lost and why: what one wants to know at night."""
+    absent = Receiver()
+    absent.close()
+    sink = opened(tmp_path, absent.url, spool_size=400)
+    for number in range(5):
+        sink.take(context(tmp_path), [run(*range(number * 5, number * 5 + 5))])
+    time.sleep(0.5)
+    samples, said = told(sink, tmp_path)
+    lost = samples[("dropped_points_total", "bytes")]
+    assert lost > 0
+    reason = str(said.degradation)
+    assert reason.startswith(
+        f"{absent.url}/api/put: nobody answers: Connection refused; nothing has been taken since "
+    )
+    assert reason.endswith(f" UTC; {25 - lost} points wait; lost: {lost} (bytes)")
+    sink.take(context(tmp_path, 0.1), [])
+    sink.close()
+
+
+def test_the_age_counts_from_the_collection(tmp_path):
+    """What has waited in the agent is as old as it is."""
+    absent = Receiver()
+    absent.close()
+    sink = opened(tmp_path, absent.url)
+    collected = time.clock_gettime(time.CLOCK_BOOTTIME) - 100
+    sink.take(context(tmp_path), [run(1)._replace(at=collected), run(2)._replace(at=collected + 50)])
+    assert told(sink, tmp_path)[0][("oldest_unsent_age_seconds",)] == pytest.approx(100, abs=30)
+    sink.take(context(tmp_path, 0.1), [])
+    sink.close()
