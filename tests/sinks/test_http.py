@@ -32,10 +32,9 @@ def server(answer):
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def one(connection):
-            with connection:
-                with suppress(OSError):
-                    read(connection)
-                    answer(connection)
+            with connection, suppress(OSError):
+                read(connection)
+                answer(connection)
 
         def accept():
             while True:
