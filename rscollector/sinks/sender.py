@@ -122,6 +122,11 @@ class _Suspect:
     alone: int = 0
     is_proved: bool = False
 
+    @property
+    def is_stepped_over(self) -> bool:
+        """Whether it is its own fault that it waits."""
+        return self.is_proved and self.alone > 0
+
 
 class Sender:
     """Sends what is in the spool. `step` does one request; `lock` is held whenever the spool is touched.
@@ -180,14 +185,16 @@ class Sender:
     @property
     def stepped_over(self) -> tuple[int, str]:
         """How many points are stepped over, refused or unreadable, and what was said of the last."""
-        batches = [(self._spool.at(key), suspect) for key, suspect in self._suspects.items() if suspect.alone]
-        found = [(batch.points, suspect.why) for batch, suspect in batches if batch]
+        batches = [
+            (self._spool.at(key), each.why) for key, each in self._suspects.items() if each.is_stepped_over
+        ]
+        found = [(batch.points, why) for batch, why in batches if batch]
         return sum(points for points, _ in found), found[-1][1] if found else ""
 
     @property
     def oldest(self) -> float | None:
         """The age in seconds of the oldest that is not stepped over, None while there is none."""
-        over = {key for key, suspect in self._suspects.items() if suspect.is_proved and suspect.alone}
+        over = {key for key, suspect in self._suspects.items() if suspect.is_stepped_over}
         waiting = next((batch for batch in self._spool if batch[:2] not in over), None)
         return None if waiting is None else self._spool.age(waiting) or 0.0
 

@@ -39,7 +39,8 @@ class Receiver:
     answering), "half" (in the middle of its answer), "short" (after its status), "slow" (an answer after two seconds), "strange" (what it says
     is no HTTP). A body longer than `limit` is 413, one that is longer than `chunk` on the wire what OpenTSDB says
     to it. `demands` are headers without which nobody is let in; `unknown` are the metrics that it does not take,
-    `in_vain` counts points that it was sent and did not take.
+    `in_vain` counts points that it was sent and did not take; with the metric and the value in `stumbles_at` it
+    answers 500.
     """
 
     def __init__(self, port=0, tls=None):
@@ -49,6 +50,7 @@ class Receiver:
         self.demands = {}
         self.unknown = frozenset()
         self.in_vain = 0
+        self.stumbles_at = None
         self.paths = []
         self.connections = 0
         self.points = Counter()
@@ -141,6 +143,8 @@ class Receiver:
             return 413
         points = json.loads(data)
         self.requests.append(len(points))
+        if any((point["metric"], point["value"]) == self.stumbles_at for point in points):
+            return 500
         bad = 0
         for point in points:
             if fault(point) or point["metric"] in self.unknown:

@@ -26,7 +26,7 @@ def test_every_sample_arrives_once_with_its_tags(sending, receiver):
     assert started.value("sink_spool_persistent") == 1
 
 
-@pytest.mark.parametrize("mood", [500, 503, 429, 401, 404, "silent", "strange"])
+@pytest.mark.parametrize("mood", [400, 500, 503, 429, 401, 404, "silent", "strange"])
 def test_what_the_receiver_does_not_take_is_kept_and_sent_when_it_does(sending, receiver, rscollector, mood):
     """Nothing is lost, the reason is told, and ticks go on."""
     receiver.mood = mood
@@ -80,6 +80,22 @@ def test_one_bad_point_in_a_batch_is_put_aside_and_the_others_are_taken(sending,
     assert aside["point"]["tags"]["name"] == "poison"
     assert "/api/put: 400 Bad Request" in aside["reason"]
     assert started.value("sink_dropped_points_total", reason="damaged") == 0
+
+
+def test_a_point_that_draws_an_error_for_ever_is_stepped_over(sending, receiver):
+    """OpenTSDB stumbles over some; the others arrive, it is kept and told, and the sink is up."""
+    receiver.stumbles_at = ("tame.runs.total", 7)
+    started = sending()
+    until(lambda: len(sent(receiver)) > 12)
+    until(lambda: (started.value("sink_stepped_over_points") or 0) == 1)
+    until(
+        lambda: (
+            "1 points are stepped over, and tried again: " in str(started.collector("bosun/main")["notes"])
+        )
+    )
+    assert 7 not in sent(receiver)
+    until(lambda: started.collector("bosun/main")["up"])
+    assert started.value("sink_rejected_points_total", reason="bad") == 0
 
 
 def test_characters_that_opentsdb_does_not_know_are_replaced(sending, receiver):
