@@ -126,6 +126,8 @@ class Supervisor:
 
     def _tick(self, due: Due) -> None:
         instance, now = self.instances[due.key], self._loop.time()
+        if instance.machine.stopping:
+            return  # sinks have been given what is told last
         instance.missed += due.missed
         instance.lateness = now - due.slot
         # What the agent tells is given to sinks also where a collector has nothing to tell now.

@@ -260,28 +260,27 @@ class Sender:
         is_suspect = batch[:2] in self._suspects  # its first point is being tried
         start = is_suspect + int(self._draw() * (batch.points - is_suspect))
         start = min(start, batch.points - 1)
-        return [
-            Slice(batch, each.lines[start : start + 1], start) for each in self._read([batch], batch.points)
-        ]
+        lines = self._lines(batch)
+        return [Slice(batch, lines[start : start + 1], start)] if lines else []
 
     def _read(self, batches: Iterable[Batch], most: int) -> list[Slice]:
         """Return what is to be sent of batches: all, but of one alone at most so many points."""
-        slices = []
-        for batch in batches:
-            try:
-                lines = self._spool.read(batch)
-            except OSError as error:
-                before = self._suspects.get(batch[:2])
-                alone = before.alone + 1 if before else 1
-                until = self._clock() + min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(alone, 16))
-                unread = _Suspect(self.sent, most, because(error), until, alone, is_proved=True)
-                self._suspects[batch[:2]] = unread
-                continue
-            if lines:
-                slices.append(Slice(batch, lines[:most]))
+        slices = [Slice(batch, lines[:most]) for batch in batches if (lines := self._lines(batch))]
         if slices and slices[0].batch.number <= self._fresh_after:
             self._pay(slices)
         return slices
+
+    def _lines(self, batch: Batch) -> list[bytes] | None:
+        """Return a batch's points; one that cannot be read now is stepped over."""
+        try:
+            return self._spool.read(batch)
+        except OSError as error:
+            before = self._suspects.get(batch[:2])
+            alone = before.alone + 1 if before else 1
+            until = self._clock() + min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(alone, 16))
+            unread = _Suspect(self.sent, self._ceiling, because(error), until, alone, is_proved=True)
+            self._suspects[batch[:2]] = unread
+            return None
 
     def _pay(self, slices: list[Slice]) -> None:
         """Let the backlog wait for as long as its pace demands after these points."""

@@ -217,7 +217,7 @@ class SpooledSink(Sink[S]):
         """Say how much waits, and how much was lost or put aside, and why."""
         lost = [f"{count} ({loss.value})" for loss, count in self._spool.lost.items() if count]
         aside = [f"{count} ({why})" for why, count in self._sender.rejected.items() if count]
-        told = f"{self._spool.points} points wait; lost: {', '.join(lost) or 'none'}"
+        told = f"{self._spool.points} points wait; lost so far: {', '.join(lost) or 'none'}"
         return f"{told}; put aside: {', '.join(aside)}" if aside else told
 
     def _told(self) -> Iterator[Sample]:

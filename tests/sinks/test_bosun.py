@@ -37,7 +37,7 @@ def test_what_the_receiver_does_not_take_is_kept_and_sent_when_it_does(sending, 
     assert not started.value("rscollector_collector_up", type="bosun")
     reason = started.collector("bosun/main")["reason"]
     assert re.search(
-        rf"^{receiver.url}/api/put: .+; nothing has been taken since .+ UTC; \d+ points wait; lost: none$",
+        rf"^{receiver.url}/api/put: .+; nothing has been taken since .+ UTC; \d+ points wait; lost so far: none$",
         reason,
     )
     assert f"bosun/main: {receiver.url}/api/put: " in started.log
@@ -113,6 +113,7 @@ def test_a_stop_sends_what_is_left(sending, receiver):
     runs = int(started.value("tame_runs_total", name="good"))
     assert started.stop() == 0
     assert sent(receiver)[:runs] == list(range(1, runs + 1))
+    assert "are lost" not in started.log
 
 
 def test_what_a_killed_agent_has_left_is_sent_by_the_next(sending, receiver, tmp_path):

@@ -146,7 +146,7 @@ def test_an_outage_and_a_loss_are_in_the_reason(tmp_path):
     assert reason.startswith(
         f"{absent.url}/api/put: nobody answers: Connection refused; nothing has been taken since "
     )
-    assert reason.endswith(f" UTC; {25 - lost} points wait; lost: {lost} (bytes)")
+    assert reason.endswith(f" UTC; {25 - lost} points wait; lost so far: {lost} (bytes)")
     sink.take(context(tmp_path, 0.1), [])
     sink.close()
 
