@@ -34,7 +34,7 @@ class _Waiting(NamedTuple):
     sink: str
     path: Path
     made: float
-    age: float
+    age: float | None
     points: int
     size: int
     batch: Any
@@ -117,7 +117,7 @@ def _is_meant(waiting: _Waiting, given: argparse.Namespace, older: float | None)
     return (
         (not given.ids or waiting.id in given.ids)
         and (not given.sink or waiting.sink == given.sink)
-        and (older is None or waiting.age > older)
+        and (older is None or (waiting.age is not None and waiting.age > older))
     )
 
 
@@ -127,7 +127,7 @@ def _list(chosen: list[_Waiting]) -> int:
         _say(
             each,
             made=made,
-            age_seconds=round(each.age, 3),
+            age_seconds=None if each.age is None else round(each.age, 3),
             points=each.points,
             bytes=each.size,
         )
@@ -161,15 +161,18 @@ def _show(chosen: list[_Waiting]) -> int:
 
 
 def _drop(chosen: list[_Waiting]) -> int:
-    from rscollector.sinks.batches import because
+    from rscollector.sinks.batches import batches, because
 
     wrong = 0
     for each in chosen:
         try:
-            each.path.unlink()
-            _say(each, dropped=True, points=each.points)
+            left = [batch for batch in batches(each.path.parent) if batch.number == each.batch.number]
+            for batch in left:  # some of it may have been sent meanwhile, then it is called otherwise
+                if batch.offset >= each.batch.offset and batch.end <= each.batch.end:
+                    (each.path.parent / batch.name).unlink()
+                    _say(each, dropped=True, points=batch.points)
         except FileNotFoundError:
-            continue
+            continue  # it was sent
         except OSError as error:
             complain(because(error))
             wrong = 1

@@ -57,9 +57,10 @@ class Deliveries:
         if wanted is Feed.RUNS:
             self._outboxes.setdefault(key, Outbox())
             self._of_the_page.discard(key)
-        elif wanted is Feed.PAGE:
+            return
+        self._outboxes.pop(key, None)
+        if wanted is Feed.PAGE:
             self._of_the_page.add(key)
-            self._outboxes.pop(key, None)
 
     def forget(self, key: str, successor: Spec | None) -> None:
         """Keep nothing for a sink any more, unless for its successor; forget a collector's layouts."""

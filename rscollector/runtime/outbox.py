@@ -53,11 +53,14 @@ class Chunk(NamedTuple):
     at: float
 
 
-class _Suspect(NamedTuple):
-    """A chunk of a batch at which the sink has failed, when it had taken so many chunks."""
+class _SetAside(NamedTuple):
+    """A chunk of a batch at which the sink has failed.
+
+    `taken` is how many chunks it had taken when it failed at this one alone, None before that.
+    """
 
     chunk: Chunk
-    taken: int
+    taken: int | None = None
 
 
 class Outbox:
@@ -68,10 +71,11 @@ class Outbox:
         self.waiting = 0
         self.size = 0
         self._chunks: deque[Chunk] = deque()
-        self._suspects: deque[_Suspect] = deque()
-        self._on_trial: _Suspect | None = None
+        self._set_aside: deque[_SetAside] = deque()
+        self._on_trial: _SetAside | None = None
         self._trial_is_next = False
         self._in_flight: list[Chunk] = []
+        self._is_everything = False
         self._is_asked = False
         self._failures = 0
         self._taken = 0
@@ -84,7 +88,7 @@ class Outbox:
         self.waiting += chunk.points
         self.size += chunk.size
         while self.size > _MOST_WAITING and self.more:
-            gone = self._suspects.popleft().chunk if self._suspects else self._chunks.popleft()
+            gone = self._set_aside.popleft().chunk if self._set_aside else self._chunks.popleft()
             self._drop(gone, Lost.ROOM)
 
     def begin(self) -> None:
@@ -92,17 +96,19 @@ class Outbox:
         self._is_asked = False
         self._told.clear()
         self._gone.clear()
+        self._put_back()
 
     def next(self, *, everything: bool = False) -> bytes:
         """Return what is to be given now: the lines that go ahead of the question."""
         if not self._in_flight:
             self._choose()
         if everything:
-            self._in_flight += [suspect.chunk for suspect in self._suspects]
+            self._in_flight += [each.chunk for each in self._set_aside]
             self._in_flight += self._chunks
-            self._suspects.clear()
+            self._set_aside.clear()
             self._chunks.clear()
             self._on_trial = None
+            self._is_everything = True
         self._is_asked = True
         gone, self._gone = self._gone, []
         forget = [encoded(Forget(gone))] if gone else []
@@ -128,6 +134,7 @@ class Outbox:
             self._leave(chunk)
         del self._in_flight[:taken]
         self._taken += taken
+        self._put_back()
         if self._in_flight:
             return self._failed(fault) if fault else ""
         self._trial_is_next = self._on_trial is None
@@ -137,13 +144,13 @@ class Outbox:
     @property
     def more(self) -> bool:
         """Whether something waits that is not in flight."""
-        return bool(self._chunks or self._suspects)
+        return bool(self._chunks or self._set_aside)
 
     @property
     def age(self) -> float:
         """The age of the oldest that waits, in seconds; 0 while nothing does."""
         first = [each[0] for each in (self._in_flight, self._chunks) if each]
-        first += [suspect.chunk for suspect in self._suspects]
+        first += [each.chunk for each in self._set_aside]
         return max((now() - chunk.at for chunk in first), default=0.0)
 
     def sentence(self) -> str:
@@ -153,8 +160,8 @@ class Outbox:
         return "; ".join(filter(None, [waits, *lost]))
 
     def _choose(self) -> None:
-        if self._suspects and (self._trial_is_next or not self._chunks):
-            self._on_trial = self._suspects.popleft()
+        if self._set_aside and (self._trial_is_next or not self._chunks):
+            self._on_trial = self._set_aside.popleft()
             self._in_flight = [self._on_trial.chunk]
             return
         size = 0
@@ -162,22 +169,31 @@ class Outbox:
             size += self._chunks[0].size
             self._in_flight.append(self._chunks.popleft())
 
+    def _put_back(self) -> None:
+        """Have what was given at an end, and was not taken, wait as before: it is too much for a question."""
+        if self._is_everything:
+            self._chunks.extendleft(reversed(self._in_flight))
+            self._in_flight = []
+        self._is_everything = False
+
     def _failed(self, fault: str) -> str:
         """Set aside what is in flight when that was its last try, or give it up."""
         self._failures += 1
-        if self._failures < _TRIES:
+        suspect, self._on_trial = self._on_trial, None
+        if suspect is None and self._failures < _TRIES:
             return ""
         failed, self._in_flight, self._failures = self._in_flight, [], 0
-        suspect, self._on_trial = self._on_trial, None
+        self._trial_is_next = False
         points = sum(chunk.points for chunk in failed)
         what = f"{points} points, such as {failed[0].layout.groups[0][0].name} of {failed[0].layout.name!r}"
-        if suspect and self._taken > suspect.taken:
+        if suspect and suspect.taken is not None and self._taken > suspect.taken:
             self._drop(suspect.chunk, Lost.FAILED)
             return f"{what}, are lost: the sink fails at them again and again, and takes others: {fault}"
         if suspect:
-            self._suspects.append(suspect)
+            taken = self._taken if suspect.taken is None else suspect.taken
+            self._set_aside.append(suspect._replace(taken=taken))
             return ""
-        self._suspects.extend(_Suspect(chunk, self._taken) for chunk in failed)
+        self._set_aside.extend(map(_SetAside, failed))
         return f"{what}, are set aside and given run by run: the sink has failed at them twice: {fault}"
 
     def _drop(self, chunk: Chunk, why: Lost) -> None:

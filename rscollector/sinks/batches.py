@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 from rscollector.sinks.ages import UNKNOWN, Ages, Stamp
 
-_NAME = re.compile(r"(\d{13})-(\d{6,18})(?:\+(\d{1,9}))?(?:\.(\d{1,9}))?-(\d{1,9})\.(batch|tmp)")
+_NAME = re.compile(r"(\d{13})-(\d{6,15})(?:\+(\d{1,9}))?(?:\.(\d{1,9}))?-(\d{1,9})\.(batch|tmp)")
 _HEAD = re.compile(
-    rb"rscollector (?:1 ([0-9a-f]{8})|2 ([0-9a-f]{8}) ([\w-]{1,40}) (\d{1,12}\.\d{3}) (\d{1,9}))\n"
+    rb"rscollector (?:1 ([0-9a-f]{8})|2 ([0-9a-f]{8}) ([\w-]{0,40}) (\d{1,12}\.\d{3}) (\d{1,9}))\n"
 )
 HEAD_SIZE = 128  # at most
 LARGEST = 64 << 20
@@ -35,7 +35,8 @@ class Batch(NamedTuple):
     """What waits of a batch: `points` from the place `offset` on, in a file of `size` bytes.
 
     `made` is in milliseconds since 1970. One that was made of others has `more`, how many numbers after its
-    own are in it. One that is only in memory is `held`.
+    own are in it. One that is only in memory is `held`; `file` is the name of its file where that could not
+    be changed when some of it was sent.
     """
 
     number: int
@@ -45,10 +46,13 @@ class Batch(NamedTuple):
     more: int = 0
     size: int = 0
     held: bool = False
+    file: str = ""
 
     @property
     def name(self) -> str:
         """The name of its file."""
+        if self.file:
+            return self.file
         more = f"+{self.more}" if self.more else ""
         offset = f".{self.offset}" if self.offset else ""
         return f"{self.made:013d}-{self.number:06d}{more}{offset}-{self.points}.batch"
@@ -92,12 +96,20 @@ def batches(place: Path) -> list[Batch]:
     return listed(place).waiting
 
 
-def ages(place: Path) -> list[tuple[Batch, float]]:
-    """Return the batches in a directory, the oldest first, and their ages in seconds. Raises OSError."""
-    found, told = [], Ages(place / "ages.json")
+def ages(place: Path) -> list[tuple[Batch, float | None]]:
+    """Return the batches in a directory, the oldest first, and their ages in seconds. Raises OSError.
+
+    The age is None of one that cannot be read.
+    """
+    told = Ages(place / "ages.json")
+    found: list[tuple[Batch, float | None]] = []
     for batch in batches(place):
-        with suppress(OSError):  # it was sent meanwhile
+        try:
             found.append((batch, told.age(stamp_in(place / batch.name))))
+        except FileNotFoundError:
+            continue  # it was sent meanwhile
+        except OSError:
+            found.append((batch, None))
     return found
 
 
@@ -107,18 +119,19 @@ def content(path: Path) -> Content | None:
 
 
 class Listed(NamedTuple):
-    """What is in a directory: batches in order, those that are there twice, and what is only named so."""
+    """What is in a directory: batches in order, those that are there twice or clash, and what is none."""
 
     waiting: list[Batch]
     twice: list[Batch]
+    clashing: list[Batch]
     foreign: list[Batch]
 
 
 def listed(place: Path) -> Listed:
     """Return what is in a spool's directory. Raises OSError.
 
-    A kill may have left a batch and what it was made of, or what was made of it: the larger one is whole,
-    since it was written before, or removed after.
+    A kill may have left a batch and what it was made of, or what was made of it: then one has all points of
+    the other. Others that have the same number are from elsewhere.
     """
     ours: list[Batch] = []
     foreign: list[Batch] = []
@@ -128,16 +141,34 @@ def listed(place: Path) -> Listed:
                 if batch := Batch.of(entry.name, entry.stat(follow_symlinks=False).st_size):
                     is_ours = is_plain(entry) and batch.size <= LARGEST
                     (ours if is_ours else foreign).append(batch)
-    kept: list[Batch] = []
-    twice: list[Batch] = []
+    found = Listed([], [], [], foreign)
     covering: Batch | None = None
     for batch in sorted(ours, key=lambda each: (each.number, -each.last, each.offset, -each.points)):
-        if covering and _covers(covering, batch) and _is_whole(place / covering.name, covering):
-            twice.append(batch)
-        else:
-            kept.append(batch)
+        if covering is None or not _overlap(covering, batch):
+            found.waiting.append(batch)
             covering = batch
-    return Listed(kept, twice, foreign)
+        elif _has_all(place, covering, batch):
+            found.twice.append(batch)
+        else:
+            found.clashing.append(batch)
+    return found
+
+
+def _overlap(large: Batch, small: Batch) -> bool:
+    if (large.number, large.more) != (small.number, small.more):
+        return small.number <= large.last
+    return small.offset < large.end
+
+
+def _has_all(place: Path, large: Batch, small: Batch) -> bool:
+    """Tell whether all points of a batch are in another one too, by what is in their files."""
+    with suppress(OSError):
+        contents = [content(place / batch.name) for batch in (large, small)]
+        lines = [each.of(batch) for each, batch in zip(contents, (large, small), strict=True) if each]
+        return (
+            len(lines) == len(contents) and None not in lines and set(lines[1] or ()) <= set(lines[0] or ())
+        )
+    return False
 
 
 def remove_unfinished(place: Path) -> None:
@@ -147,19 +178,6 @@ def remove_unfinished(place: Path) -> None:
             if entry.name.endswith(".tmp") and _NAME.fullmatch(entry.name) and is_plain(entry):
                 with suppress(OSError):  # on a disk that is read-only now
                     (place / entry.name).unlink()
-
-
-def _covers(large: Batch, small: Batch) -> bool:
-    if small.last < large.last or small.number > large.number:
-        return small.last <= large.last
-    return large.offset <= small.offset and small.end <= large.end
-
-
-def _is_whole(path: Path, batch: Batch) -> bool:
-    with suppress(OSError):
-        found = content(path)
-        return found is not None and found.of(batch) is not None
-    return False
 
 
 def is_plain(entry: "os.DirEntry[str]") -> bool:

@@ -34,6 +34,7 @@ class Dialect(StrEnum):
 class BosunSettings(SpooledSettings):
     """Where points are sent, and how many may wait."""
 
+    url: str = setting("The receiver, such as https://bosun.example:8070; /api/put is added.")
     token: Secret | None = setting("A token, sent as X-Access-Token.", default=None)
     dialect: Dialect = setting(
         "Names and encodings of points: our own, or those that rs-collector had.", default=Dialect.OURS
@@ -96,7 +97,7 @@ class Bosun(SpooledSink[BosunSettings]):
         try:
             reply = self.client.ask("POST", url, data, timeout, **headers)
         except NoReply as error:
-            return Answer(Verdict.LATER, f"{url}: {error}")
+            return Answer(Verdict.NOT_NOW, f"{url}: {error}")
         means = verdict(reply.status)
         if means is Verdict.TAKEN and reply.media == _PAGE_OF_A_PERSON:
             return Answer(

@@ -7,6 +7,7 @@ off, is garbled, or never comes to an end.
 import math
 import re
 import socket
+import ssl
 import threading
 import time
 import zlib
@@ -29,9 +30,11 @@ from rscollector.api import Misconfigured, Secret, setting
 BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 BOUNDS = (*BUCKETS, math.inf)
 _CONNECT = 10.0
+_CUT_AGAIN = 0.5
 _LONGEST_ANSWER = 2000
 _LONGEST_SENTENCE = 200
 _GZIP = b"\x1f\x8b"
+_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,21 +112,27 @@ class Client:
     def ask(self, method: str, url: str, data: bytes, timeout: float, **headers: str) -> Reply:
         """Send a request and return the answer. Raises NoReply, at the latest after `timeout` seconds."""
         began = time.monotonic()
-        cut = threading.Timer(timeout, self.cut)
-        cut.daemon = True
-        cut.start()
+        ended = threading.Event()
         try:
+            threading.Thread(target=self._cut_unless, args=(ended, timeout), daemon=True).start()
             reply = self._asked(method, url, data, timeout, headers)
             self.requests[f"{reply.status // 100}xx"] += 1
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            self.requests["error"] += 1
+        except (requests.RequestException, HTTPError, OSError, ValueError, RuntimeError) as error:
+            self.requests["error"] += 1  # RuntimeError: no thread can be started
             late = time.monotonic() - began >= timeout
             raise NoReply(f"no answer within {timeout:g} s" if late else _reason(error)) from error
         else:
             return reply
         finally:
-            cut.cancel()
+            ended.set()
             self._took(time.monotonic() - began)
+
+    def _cut_unless(self, ended: threading.Event, timeout: float) -> None:
+        """Cut a request that has not ended in time; one that only then has a connection is cut as well."""
+        wait = timeout
+        while not ended.wait(wait):
+            self.cut()
+            wait = _CUT_AGAIN
 
     def cut(self) -> None:
         """Cut the connection: who waits for an answer waits no longer."""
@@ -153,6 +162,8 @@ class Client:
             with suppress(requests.RequestException, HTTPError, OSError, ValueError):
                 # Read in any case: only then is the connection used again.
                 said = answer.raw.read(_LONGEST_ANSWER, decode_content=False)
+            if answer.status_code >= _ERROR:
+                self._adapter.close()  # its name may be another host's by now
             sentence = f"{answer.status_code} {answer.reason}: {_text(said)}".rstrip(": ")
             return Reply(
                 answer.status_code,
@@ -232,4 +243,5 @@ def _reason(error: Exception) -> str:
         inner = deeper  # the TypeError is how urllib3 1.26 finds out what http.client can do
     if "EOF occurred" in str(inner) or isinstance(inner, (ConnectionResetError, BrokenPipeError)):
         return "the receiver closes the connection; with TLS, it may want a client's certificate"
-    return f"nobody answers: {_printable(str(getattr(inner, 'strerror', None) or inner))}"
+    said = _printable(str(getattr(inner, "strerror", None) or inner))
+    return f"no TLS: {said}" if isinstance(inner, ssl.SSLError) else f"nobody answers: {said}"

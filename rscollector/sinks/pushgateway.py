@@ -28,6 +28,7 @@ _TYPE = "pushgateway"
 class PushgatewaySettings(HttpSettings):
     """Where the page is pushed, and under which labels."""
 
+    url: str = setting("The Pushgateway, such as http://pushgateway.example:9091.")
     job: str = setting("The label job of everything that is pushed.", default="rscollector")
     grouping: dict[str, str] = setting(
         "Further labels of the group; by default instance, with this host's name.", default_factory=dict

@@ -28,12 +28,19 @@ class Rejected:
         self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._file: Path | None = None
 
-    def put(self, points: Sequence[tuple[bytes, str]], now: float) -> None:
-        """Put points aside, each with the reason; `now` is Unix time. What fails is no harm."""
-        with suppress(OSError), self._current(int(now * 1000)).open("ab") as file:
-            for line, reason in points:
-                file.write(b'{"reason":%s,"point":%s}\n' % (json.dumps(reason[:200]).encode("ascii"), line))
+    def put(self, points: Sequence[tuple[bytes, str]], now: float) -> bool:
+        """Put points aside, each with the reason; `now` is Unix time. Return whether that could be done."""
+        lines = [
+            b'{"reason":%s,"point":%s}\n' % (json.dumps(reason[:200]).encode("ascii"), line)
+            for line, reason in points
+        ]
+        try:
+            with self._current(int(now * 1000)).open("ab") as file:
+                file.writelines(lines)
+        except OSError:
+            return False
         self._keep_bound()
+        return True
 
     def take_in(self, damaged: Path) -> None:
         """Move a batch's file here, for somebody to look at."""

@@ -32,13 +32,13 @@ _LONGEST_STEP = 600.0
 _IDLE = 1.0
 _LONGEST_RETRY_AFTER = 600.0
 _REFUSALS = 2
-_STUMBLES = 3  # how often a point has to draw an error, alone, for its series to be one that is refused
+_PROOFS = 2  # how often a point has to be refused alone, with others taken before each time
+_SEARCHED = 12  # refusals in a row without a wait, in health: more than halving a batch takes
 _TRIED_AGAIN = 600.0
-_RECENT = 300.0
+_COLLECTED_RECENTLY = 300.0
 _MOST_REFUSED = 10_000
-_MOST_SUSPECTS = 16  # of which nothing is proved
 _REFUSES_ALL = 8  # points that are refused alone, and nothing is taken meanwhile
-_RECENTLY = 60.0
+_TAKEN_RECENTLY = 60.0
 _GROWTH = 16  # a request may be larger by this part of it after each that was taken
 
 
@@ -49,11 +49,8 @@ class Verdict(Enum):
     BAD = "bad"  # something in it: halve it, until it is alone
     LARGE = "large"  # halve it
     LATER = "later"  # try again, after a while
-    NOT_NOW = "not now"  # it is asked too much, says the receiver: try again, after a while
+    NOT_NOW = "not now"  # it is asked too much, or nobody answers: try again, after a while
     ALARM = "alarm"  # somebody has to change something here; try again, after a while
-
-
-_OF_THE_POINTS = (Verdict.BAD, Verdict.LARGE)
 
 
 _OF_THE_POINTS = (Verdict.BAD, Verdict.LARGE)
@@ -111,14 +108,16 @@ class Slice(NamedTuple):
 class _Suspect:
     """A batch that was refused, when so many points had been sent. Of it the next slice is of `size` points.
 
-    It is not tried before `until`; `alone` counts how often its first point was refused alone, or could not
-    be read, and `why` is what was said. It `is_proved` when others were taken meanwhile.
+    It is not tried before `until`; `tries` counts how often its first point was refused alone, `alone` how
+    often that was while others were taken, or how often it could not be read; `why` is what was said. It
+    `is_proved` when others were taken meanwhile.
     """
 
-    sent: int
+    sent_then: int
     size: int
     why: str
     until: float = 0
+    tries: int = 0
     alone: int = 0
     is_proved: bool = False
 
@@ -165,8 +164,9 @@ class Sender:
         self._is_suspects_turn = False
         self._are_others_refused = False
         self._doubted = 0  # what had been sent when nothing was taken
-        self._taken_at = -_RECENTLY
-        self._refused_in_vain = 0  # single points, since something was taken
+        self._taken_at = -_TAKEN_RECENTLY
+        self._in_vain = 0  # requests, since something was taken
+        self._refused_in_vain = 0  # single points of them that were called bad
         self._refused: dict[bytes, _Refused] = {}
         self._failures = 0
         self._not_before = self._backlog_from = clock()
@@ -179,7 +179,7 @@ class Sender:
     @property
     def draining(self) -> bool:
         """Whether there is a backlog beside what is fresh."""
-        first = next(iter(self._spool), None)
+        first = self._first()
         return first is not None and first.number <= self._fresh_after
 
     @property
@@ -194,16 +194,19 @@ class Sender:
     @property
     def oldest(self) -> float | None:
         """The age in seconds of the oldest that is not stepped over, None while there is none."""
+        first = self._first()
+        return None if first is None else self._spool.age(first) or 0.0
+
+    def _first(self) -> Batch | None:
         over = {key for key, suspect in self._suspects.items() if suspect.is_stepped_over}
-        waiting = next((batch for batch in self._spool if batch[:2] not in over), None)
-        return None if waiting is None else self._spool.age(waiting) or 0.0
+        return next((batch for batch in self._spool if batch[:2] not in over), None)
 
     def step(self) -> float:
         """Send a request, if one may be sent now; return for how many seconds nothing is to be done."""
         with self.lock:
             wait = self._not_before - self._clock()
             if wait > 0:
-                self._spool.coalesce(self._most)
+                self._spool.coalesce(self._most, besides=self._suspects)
                 return wait
             slices, wait = self._choose()
         if not slices:
@@ -278,7 +281,7 @@ class Sender:
             before = self._suspects.get(batch[:2])
             alone = before.alone + 1 if before else 1
             until = self._clock() + min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(alone, 16))
-            unread = _Suspect(self.sent, self._ceiling, because(error), until, alone, is_proved=True)
+            unread = _Suspect(self.sent, self._ceiling, because(error), until, alone=alone, is_proved=True)
             self._suspects[batch[:2]] = unread
             return None
 
@@ -303,30 +306,36 @@ class Sender:
         points = sum(len(each.lines) for each in slices)
         of_the_points = answer.verdict in _OF_THE_POINTS
         # While others are refused as well, a batch is halved to its end: before that nothing can be proved.
-        self._is_suspects_turn = suspect is None or (
-            of_the_points and points > 1 and self._are_others_refused
-        )
+        self._is_suspects_turn = suspect is None or (points > 1 and self._are_others_refused)
         if answer.verdict is Verdict.LARGE:
             self._ceiling = max(1, points // 2)
         self._refused_in_vain += of_the_points and points == 1
+        self._in_vain += 1
         is_its_own = False  # and not the receiver's
         if suspect:
             self._refused_alone(suspect, first, answer)
-            is_its_own = suspect.is_proved and answer.verdict is not Verdict.NOT_NOW
+            is_its_own = suspect.is_proved
         elif not first.start:
             for batch, lines, _ in slices:
-                self._suspect(batch, _Suspect(self.sent, max(1, len(lines) // 2), answer.sentence))
+                suspect = _Suspect(self.sent, max(1, len(lines) // 2), answer.sentence)
+                self._suspects[batch[:2]] = suspect
         if of_the_points and self._refused_in_vain >= _REFUSES_ALL:
             self._fail(answer._replace(verdict=Verdict.ALARM, sentence=f"{answer.sentence} (to everything)"))
-        elif not of_the_points and not is_its_own:
+        elif not of_the_points and not is_its_own and not self._may_search(answer):
             self._fail(answer)
+
+    def _may_search(self, answer: Answer) -> bool:
+        """Tell whether an error may be one point's: it is looked for at once, and in an outage all wait."""
+        is_well = not self.failing and self._clock() - self._taken_at < _TAKEN_RECENTLY
+        is_error = answer.verdict is Verdict.LATER and not answer.retry_after
+        return is_well and is_error and self._in_vain < _SEARCHED
 
     def _taken(self, slices: list[Slice]) -> None:
         for suspect in self._suspects.values():  # now it can be told whose fault it is
-            if not suspect.is_proved:
+            if not suspect.is_proved or suspect.alone < _PROOFS:
                 suspect.until = 0
         self.failing = None
-        self._failures = self._refused_in_vain = 0
+        self._failures = self._refused_in_vain = self._in_vain = 0
         self._taken_at = self._clock()
         self._ceiling = min(self._most, self._ceiling + -(-self._ceiling // _GROWTH))
         for batch, lines, start in slices:
@@ -341,43 +350,47 @@ class Sender:
     def _go_on(self, batch: Batch, points: int) -> None:
         """Forget the first points of a batch; what is left of a suspect one is tried in larger slices."""
         suspect = self._suspects.pop(batch[:2], None)
-        left = self._spool.sent(batch, points)
-        if left and suspect:
-            self._suspects[left[:2]] = _Suspect(suspect.sent, suspect.size * 2, suspect.why)
-
-    def _suspect(self, batch: Batch, suspect: _Suspect) -> None:
-        """Suspect a batch, unless too many are of which nothing is proved: in an outage all would be."""
-        if sum(not each.is_proved for each in self._suspects.values()) < _MOST_SUSPECTS:
-            self._suspects[batch[:2]] = suspect
+        left = self._spool.acknowledge(batch, points)
+        if left and suspect and suspect.size < self._ceiling:
+            self._suspects[left[:2]] = _Suspect(suspect.sent_then, suspect.size * 2, suspect.why)
 
     def _refused_alone(self, suspect: _Suspect, refused: Slice, answer: Answer) -> None:
-        """Try less of a suspect batch; when it is one point, put that aside or step over it."""
+        """Try less of a suspect batch; put a point aside, or step over it, when that is proved."""
         batch, lines, _ = refused
-        is_judged = answer.verdict is not Verdict.NOT_NOW and self._clock() - self._taken_at < _RECENTLY
-        blamed = is_judged and self.sent > max(suspect.sent, self._doubted)
-        suspect.is_proved = suspect.is_proved or blamed
         suspect.why = answer.sentence
         suspect.size = max(1, len(lines) // 2)
-        if len(lines) > 1 or answer.verdict is Verdict.NOT_NOW:
+        is_judged = self._is_judged(suspect)
+        suspect.is_proved = suspect.is_proved or is_judged
+        if len(lines) > 1:
             return
-        if blamed and answer.verdict in _OF_THE_POINTS:
-            self._condemn(batch, lines[0], answer)
-            return
-        suspect.alone += 1
-        if blamed and suspect.alone >= _STUMBLES:
-            self._remember(batch, lines[0], answer)
+        if is_judged:
+            suspect.alone += 1
+            suspect.sent_then = self.sent  # before it is judged again, something else has to be taken
+            if suspect.alone >= _PROOFS and answer.verdict in _OF_THE_POINTS:
+                self._condemn(batch, lines[0], answer)
+                return
+            if suspect.alone >= _PROOFS and answer.verdict is not Verdict.NOT_NOW:
+                self._remember(batch, lines[0], answer)
         if suspect.is_proved:
-            suspect.sent = self.sent
             self._spool.split(batch, 1)  # those behind it need not wait for it
         if suspect.is_proved or answer.verdict in _OF_THE_POINTS:  # else all wait
-            wait = min(_LONGEST_STEP, _FIRST_WAIT * 2.0 ** min(suspect.alone, 16))
+            suspect.tries += 1
+            times = suspect.alone if suspect.is_proved else suspect.tries
+            wait = min(_LONGEST_STEP, _FIRST_WAIT * 2.0 ** min(times, 16))
             suspect.until = self._clock() + wait + min(answer.retry_after, _LONGEST_RETRY_AFTER)
 
+    def _is_judged(self, suspect: _Suspect) -> bool:
+        """Tell whether others were taken since a batch was refused, in health: then this is its own fault."""
+        is_well = self._clock() - self._taken_at < _TAKEN_RECENTLY
+        return is_well and self.sent > max(suspect.sent_then, self._doubted)
+
     def _condemn(self, batch: Batch, line: bytes, answer: Answer) -> None:
+        if not self._spool.put_aside([(line, answer.sentence)]):
+            self._suspects[batch[:2]].until = self._clock() + _LONGEST_WAIT  # it stays where it is
+            return
         self.rejected[answer.verdict.value] += 1
         if answer.verdict is Verdict.BAD:
             self._remember(batch, line, answer)
-        self._spool.put_aside([(line, answer.sentence)])
         self._go_on(batch, 1)
 
     def _fail(self, answer: Answer) -> None:
@@ -400,27 +413,30 @@ class Sender:
             return lines
         now = self._clock()
         hopeful, hopeless = [], []
+        verdicts: Counter[str] = Counter()
         for line in lines:
             refused = self._refused.get(self._series_of(line))
             if refused and refused.times >= _REFUSALS and refused.until > now:
                 hopeless.append((line, refused.answer.sentence))
-                self.rejected[refused.answer.verdict.value] += 1
+                verdicts[refused.answer.verdict.value] += 1
             else:
                 hopeful.append(line)
-        self._spool.put_aside(hopeless)
+        if not self._spool.put_aside(hopeless):
+            return lines
+        self.rejected += verdicts
         return hopeful
 
     def _remember(self, batch: Batch, line: bytes, answer: Answer) -> None:
         """Remember that a point of its series was refused, if it was collected just now."""
         age = self._spool.age(batch)
-        if age is None or age > _RECENT:
+        if age is None or age > _COLLECTED_RECENTLY:
             return
         if len(self._refused) >= _MOST_REFUSED:
             self._refused.clear()
         series = self._series_of(line)
-        before = self._refused.get(series)
-        times = before.times + 1 if before else 1
-        self._refused[series] = _Refused(times, self._clock() + _TRIED_AGAIN, answer)
+        before, now = self._refused.get(series), self._clock()
+        times = before.times + 1 if before and now < before.until + _TRIED_AGAIN else 1
+        self._refused[series] = _Refused(times, now + _TRIED_AGAIN, answer)
 
 
 class _Refused(NamedTuple):

@@ -24,7 +24,7 @@ import os
 import time
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -47,6 +47,7 @@ from rscollector.sinks.rejected import Rejected
 from rscollector.sinks.remembered import Remembered
 
 _LARGEST = 16 << 20  # bytes of a file that is written here
+_HIGHEST = 10**13  # number; who has made a file with a higher one did not count
 _FEW = 4  # batches that are not worth being written again
 
 
@@ -103,22 +104,27 @@ class Spool:
         self._ages = Ages(place / "ages.json", boottime, boot)
         remove_unfinished(place)
         found = listed(place)
+        numbers = [batch.last for each in found for batch in each]
+        self._number = max((number for number in numbers if number < _HIGHEST), default=0)
         for batch in found.twice:
             self._unlink(batch)
         for batch in found.waiting:
             self._append(batch)
-        self._number = max((batch.last for each in found for batch in each), default=0)
+        for batch in found.clashing:
+            self._renumber(batch)
+
+    def _renumber(self, batch: Batch) -> None:
+        """Take in a batch whose number another one has: it is of another spool or disk."""
+        self._number += 1
+        renumbered = batch._replace(number=self._number, more=0)
+        if self._rename(batch, renumbered):
+            self._append(renumbered)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def __iter__(self) -> Iterator[Batch]:
         return iter(self._waiting)
-
-    @property
-    def oldest(self) -> float | None:
-        """The age of the oldest batch in seconds, None while nothing waits."""
-        return self.age(self._waiting[0]) or 0.0 if self._waiting else None
 
     @property
     def last(self) -> int:
@@ -189,7 +195,7 @@ class Spool:
         self._forget(found, Loss.DAMAGED)
         return None
 
-    def sent(self, batch: Batch, points: int) -> Batch | None:
+    def acknowledge(self, batch: Batch, points: int) -> Batch | None:
         """Forget so many points at the front of a batch; return what is left of it, if anything."""
         found = self._current(batch)
         if found is None:
@@ -198,35 +204,49 @@ class Spool:
             self._forget(found)
             self._unlink(found)
             return None
-        left = found._replace(offset=found.offset + points, points=found.points - points)
-        if not found.held:
-            with suppress(OSError):  # after a restart these are sent again, and the name tells it
-                (self._directory / found.name).rename(self._directory / left.name)
+        left = found._replace(offset=found.offset + points, points=found.points - points, file="")
+        if found.held:
+            left = sized(left, (self.read(found) or [])[points:], self._stamp(found))
+        elif not self._rename(found, left):
+            left = left._replace(file=found.name)
         self._swap([found], [left])
         return left
 
+    def _rename(self, batch: Batch, left: Batch) -> bool:
+        """Have a file's name tell what is left; if it cannot, more is sent again after a restart."""
+        try:
+            (self._directory / batch.name).rename(self._directory / left.name)
+        except OSError:
+            return False
+        return True
+
     def split(self, batch: Batch, points: int) -> bool:
         """Tear a batch in two where it stands, the first with so many points; return whether it was."""
-        found, lines = self._current(batch), self.read(batch)
-        if found is None or lines is None or not 0 < points < found.points or found.held:
+        try:
+            found, lines = self._current(batch), self.read(batch)
+        except OSError:
+            return False
+        if found is None or lines is None or not 0 < points < found.points:
             return False
         stamp = self._stamp(found)
         halves = [
-            (sized(found._replace(offset=found.offset + start, points=len(part)), part, stamp), part)
+            (sized(found._replace(offset=found.offset + start, points=len(part), file=""), part, stamp), part)
             for start, part in ((0, lines[:points]), (points, lines[points:]))
         ]
-        if not self._write(halves):
-            return False
-        self._unlink(found)
+        if not found.held:
+            if not self._write(halves):
+                return False
+            self._unlink(found)
         self._swap([found], [half for half, _ in halves])
         return True
 
-    def coalesce(self, most: int) -> None:
+    def coalesce(self, most: int, besides: Container[tuple[int, int]] = ()) -> None:
         """Make one batch of the oldest small ones, as soon as they are as many points as a request may have.
 
-        Nothing must be in flight meanwhile: what was read before is called otherwise afterwards.
+        Those that begin at one of the places `besides` stay as they are. Nothing must be in flight
+        meanwhile: what was read before is called otherwise afterwards.
         """
-        group = self._group(most)
+        group = self._group(most, besides)
         for _ in group:
             self._small.popleft()
         if len(group) < _FEW:
@@ -248,7 +268,7 @@ class Spool:
             self._unlink(batch)
         self._swap(group, [large])
 
-    def _group(self, most: int) -> list[Batch]:
+    def _group(self, most: int, besides: Container[tuple[int, int]]) -> list[Batch]:
         """Return small batches that follow each other, none as long as there may be more of them."""
         group: list[Batch] = []
         points = 0
@@ -257,15 +277,20 @@ class Spool:
         for batch in self._small:
             points += batch.points
             follows = not group or batch.number == group[-1].number + 1
-            if points > most or not follows or not self._current(batch):
+            is_whole = self._current(batch) and not self._is_torn(batch) and batch[:2] not in besides
+            if points > most or not follows or not is_whole:
                 return group or [batch]
             group.append(batch)
         return []
 
-    def put_aside(self, points: Sequence[tuple[bytes, str]]) -> None:
-        """Put points aside that the receiver will not take, each with the reason."""
-        if points:
-            self._rejected.put(points, self._clock())
+    def _is_torn(self, batch: Batch) -> bool:
+        """Tell whether other parts of what was handed over with a batch wait as well."""
+        after = bisect_left(self._waiting, batch[:2]) + 1
+        return after < len(self._waiting) and self._waiting[after].number == batch.number
+
+    def put_aside(self, points: Sequence[tuple[bytes, str]]) -> bool:
+        """Put points aside that the receiver will not take, each with the reason; return whether it could."""
+        return not points or self._rejected.put(points, self._clock())
 
     def keep_bounds(self) -> None:
         """Let go of what is too old or too much, the oldest first; write what had to stay in memory."""
@@ -292,7 +317,8 @@ class Spool:
         while held and self._write([(held[0], self.read(held[0]) or [])]):
             batch = held.popleft()
             self._swap([batch], [batch._replace(held=False)])
-            self._lines.release(batch.number, batch.size)
+            if not any(other.number == batch.number for other in held):
+                self._lines.release(batch.number, batch.size)
         self.persistent = not held
         while self._memory > self.bounds.memory and len(held) > 1:
             self._drop(held.popleft(), Loss.MEMORY)

@@ -10,6 +10,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +35,7 @@ from rscollector.sinks.http import Client, HttpSettings
 from rscollector.sinks.sender import Answer, Pace, Sender, Verdict
 from rscollector.sinks.spool import Bounds, Loss, Spool, directory
 
-_IDLE = 0.05
+_PAUSE = 0.05
 _CUT = 0.5  # seconds that a request may take to end when its connection is cut
 
 
@@ -132,10 +133,16 @@ class SpooledSink(Sink[S]):
             int(settings.spool_free),
             int(settings.spool_memory),
         )
+        with ExitStack() as undo:
+            undo.callback(os.close, self._lock)
+            self._begin(place, bounds)
+            undo.pop_all()  # from here on the thread has the lock
+
+    def _begin(self, place: Path, bounds: Bounds) -> None:
+        settings = self.settings
         try:
             self._spool = Spool(place, bounds)
         except OSError as error:
-            os.close(self._lock)
             raise Misconfigured(f"the spool cannot be used: {because(error)}") from error
         self._sender = Sender(
             self._spool,
@@ -146,8 +153,9 @@ class SpooledSink(Sink[S]):
             clock=time.monotonic,
         )
         self._stop, self._wake = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._send, name="sender", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._send, name="sender", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def take(self, context: Context, runs: Iterable[Taken]) -> None:
         """Keep points in the spool."""
@@ -160,7 +168,7 @@ class SpooledSink(Sink[S]):
     def collect(self, context: Context) -> Iterator[Sample]:
         """Tell what waits and what was sent."""
         self._context = context
-        if not self._thread.is_alive():  # by a fault of ours, whose traceback is in the log
+        if not self._is_sending():  # by a fault of ours, whose traceback is in the log
             raise RuntimeError("the thread that sends has ended")
         with self._sender.lock:
             self._spool.keep_bounds()
@@ -171,7 +179,7 @@ class SpooledSink(Sink[S]):
             since = datetime.fromtimestamp(time.time() - (time.monotonic() - failing.since), UTC)
             sentence = f"{failing.sentence}; nothing has been taken since {since:%Y-%m-%d %H:%M:%S} UTC"
             context.degraded(kind(f"{sentence}; {waiting}"))
-        elif self._spool.lost.total():
+        elif self._spool.lost.total() or self._sender.rejected.total():
             context.note(waiting)
         if stepped_over:
             context.note(f"{stepped_over} points are stepped over, and tried again: {why}")
@@ -189,29 +197,34 @@ class SpooledSink(Sink[S]):
         if not hasattr(self, "_thread"):
             return
         until = time.monotonic() + min(SINK_SENDS, self._context.remaining() - 2 * _CUT)
-        while self._spool.points and not self._sender.trouble and time.monotonic() < until:
-            time.sleep(_IDLE)
+        while self._spool.points and not self.is_refused and time.monotonic() < until and self._is_sending():
+            time.sleep(_PAUSE)
         self._stop.set()
         self._wake.set()
         self._thread.join(max(0.0, until - time.monotonic()))
-        if self._thread.is_alive():
+        if self._is_sending():
             self.client.cut()
             self._thread.join(_CUT)
-        if not self._thread.is_alive():  # else the lock ends with the process, and with it the request
-            self.client.close()
-            os.close(self._lock)
 
     @property
     def is_refused(self) -> bool:
         """Whether the receiver has not taken what it was sent last."""
         return bool(self._sender.trouble)
 
+    def _is_sending(self) -> bool:
+        return self._thread.is_alive()
+
     def _send(self) -> None:
-        while not self._stop.is_set():
-            if wait := self._sender.step():
-                self.rest()
-                self._wake.wait(max(_IDLE, wait))
-                self._wake.clear()
+        """Send until it is to stop. Whoever sends has the lock, however long a request takes to end."""
+        try:
+            while not self._stop.is_set():
+                if wait := self._sender.step():
+                    self.rest()
+                    self._wake.wait(max(_PAUSE, wait))
+                    self._wake.clear()
+        finally:
+            self.client.close()
+            os.close(self._lock)
 
     def _waiting(self) -> str:
         """Say how much waits, and how much was lost or put aside, and why."""
@@ -230,8 +243,8 @@ class SpooledSink(Sink[S]):
         yield telemetry.STEPPED_OVER(sender.stepped_over[0], type=kind)
         yield telemetry.PERSISTENT(int(spool.persistent), type=kind)
         yield telemetry.SENT(sender.sent, type=kind)
-        for verdict in (Verdict.BAD.value, Verdict.LARGE.value):
-            yield telemetry.REJECTED(sender.rejected[verdict], type=kind, reason=verdict)
+        for verdict in (Verdict.BAD, Verdict.LARGE, Verdict.LATER, Verdict.ALARM):
+            yield telemetry.REJECTED(sender.rejected[verdict.value], type=kind, reason=verdict.value)
         for loss in Loss:
             yield telemetry.DROPPED(spool.lost[loss], type=kind, reason=loss.value)
         for why, count in self.unsendable():
@@ -261,6 +274,6 @@ def _locked(place: Path, context: Context) -> int:
                 raise Misconfigured(
                     f"{place}: this spool is in use, by another process or by a request that does not end"
                 ) from None
-            time.sleep(_IDLE)
+            time.sleep(_PAUSE)
         else:
             return lock

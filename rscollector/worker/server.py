@@ -20,6 +20,7 @@ from rscollector.config import registry
 from rscollector.config.build import Builder
 from rscollector.config.state_files import state_file
 from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
+from rscollector.model.stopping import SINK_CLOSES
 from rscollector.wire import LONGEST_NOTE, MOST_NOTES, VERSION
 from rscollector.wire.declarations import declaration
 from rscollector.wire.lines import batches
@@ -83,8 +84,11 @@ class Server:
                     self._parcels.arrived(message)
 
     def end(self) -> None:
-        """Close what is still open: the agent is gone, and a sink has something to keep."""
-        for instance in list(self._held):
+        """Close what is still open: the agent is gone, and a sink keeps what has arrived."""
+        for instance, held in list(self._held.items()):
+            with fence():
+                if not self._parcels.unknown():
+                    self._give(held, self._context(held, SINK_CLOSES))
             with fence():
                 self._give_back(instance)
 

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import socket
+import threading
 import time
 
 import pytest
@@ -82,18 +84,27 @@ def test_a_sink_ends_in_its_time_and_leaves_no_second_sender(tmp_path, answer, g
 
 
 def test_while_a_sender_lives_the_spool_is_its_own(tmp_path, monkeypatch):
-    """Its lock is held until it has ended, and the sentence says so."""
-    receiver = Receiver()
-    try:
-        sink = opened(tmp_path, receiver.url)
-        monkeypatch.setattr(sink._thread, "is_alive", lambda: True)
+    """A name that is being resolved cannot be cut off; the sentence says so, and when it ends the next may begin."""
+    hanging, resolved = threading.Event(), threading.Event()
+
+    def getaddrinfo(*_arguments, **_named):
+        hanging.set()
+        resolved.wait(60)
+        raise OSError("nobody knows")
+
+    with monkeypatch.context() as resolver:
+        resolver.setattr(socket, "getaddrinfo", getaddrinfo)
+        sink = opened(tmp_path, "http://receiver.example")
+        sink.take(context(tmp_path, 0.1), [run(1)])
+        assert hanging.wait(20)
         sink.close()
         assert is_locked(tmp_path)
-        second = Bosun(Bosun.Settings(url=receiver.url, spool_free=0))
+        second = Bosun(Bosun.Settings(url="http://receiver.example", spool_free=0))
         with pytest.raises(Misconfigured, match="this spool is in use, by another process or by a request"):
             second.open(context(tmp_path, 1.5))
-    finally:
-        receiver.close()
+        resolved.set()
+        sink._thread.join(20)
+        assert not is_locked(tmp_path)
 
 
 def test_a_page_for_people_is_no_success(tmp_path):
