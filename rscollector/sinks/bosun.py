@@ -97,7 +97,7 @@ class Bosun(SpooledSink[BosunSettings]):
         try:
             reply = self.client.ask("POST", url, data, timeout, **headers)
         except NoReply as error:
-            return Answer(Verdict.NOT_NOW, f"{url}: {error}")
+            return Answer(Verdict.SILENCE, f"{url}: {error}")
         means = verdict(reply.status)
         if means is Verdict.TAKEN and reply.media == _PAGE_OF_A_PERSON:
             return Answer(

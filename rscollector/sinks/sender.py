@@ -29,6 +29,7 @@ from rscollector.sinks.spool import Spool
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 _LONGEST_STEP = 600.0
+_STEP = 1.0  # between two points that are stepped over and tried again
 _IDLE = 1.0
 _LONGEST_RETRY_AFTER = 600.0
 _REFUSALS = 2
@@ -49,7 +50,8 @@ class Verdict(Enum):
     BAD = "bad"  # something in it: halve it, until it is alone
     LARGE = "large"  # halve it
     LATER = "later"  # try again, after a while
-    NOT_NOW = "not now"  # it is asked too much, or nobody answers: try again, after a while
+    NOT_NOW = "not now"  # it is asked too much: try again, after a while
+    SILENCE = "silence"  # nobody answers: try again, after a while
     ALARM = "alarm"  # somebody has to change something here; try again, after a while
 
 
@@ -161,6 +163,7 @@ class Sender:
         self._fresh_after = spool.last  # the number of the last batch that is backlog
         self._is_freshs_turn = True
         self._suspects: dict[tuple[int, int], _Suspect] = {}
+        self._step_from = 0.0
         self._is_suspects_turn = False
         self._are_others_refused = False
         self._doubted = 0  # what had been sent when nothing was taken
@@ -220,8 +223,6 @@ class Sender:
 
     def _choose(self) -> tuple[list[Slice], float]:
         """Return what is to be sent now, or for how long nothing is."""
-        for key in [key for key in self._suspects if not self._spool.at(key)]:
-            del self._suspects[key]
         turns = [self._of_others, self._of_suspects]
         waits = []
         for turn in reversed(turns) if self._is_suspects_turn else turns:
@@ -233,11 +234,15 @@ class Sender:
 
     def _of_suspects(self) -> tuple[list[Slice], float]:
         now = self._clock()
-        for key, suspect in sorted(self._suspects.items(), key=lambda each: each[1].until):
-            if suspect.until > now:
-                return [], suspect.until - now
-            batch = self._spool.at(key)
-            return self._read([batch] if batch else [], min(suspect.size, self._ceiling)), 0.0
+        while self._suspects:
+            key, suspect = min(self._suspects.items(), key=lambda each: each[1].until)
+            wait = max(suspect.until, self._step_from if suspect.alone >= _PROOFS else 0) - now
+            if wait > 0:
+                return [], wait
+            if batch := self._spool.at(key):
+                self._step_from = now + _STEP if suspect.alone >= _PROOFS else self._step_from
+                return self._read([batch], min(suspect.size, self._ceiling)), 0.0
+            del self._suspects[key]  # a bound, or somebody, has removed it
         return [], _IDLE
 
     def _of_others(self) -> tuple[list[Slice], float]:
@@ -327,7 +332,7 @@ class Sender:
     def _may_search(self, answer: Answer) -> bool:
         """Tell whether an error may be one point's: it is looked for at once, and in an outage all wait."""
         is_well = not self.failing and self._clock() - self._taken_at < _TAKEN_RECENTLY
-        is_error = answer.verdict is Verdict.LATER and not answer.retry_after
+        is_error = answer.verdict in (Verdict.LATER, Verdict.NOT_NOW) and not answer.retry_after
         return is_well and is_error and self._in_vain < _SEARCHED
 
     def _taken(self, slices: list[Slice]) -> None:
@@ -340,6 +345,8 @@ class Sender:
         self._ceiling = min(self._most, self._ceiling + -(-self._ceiling // _GROWTH))
         for batch, lines, start in slices:
             self.sent += len(lines)
+            for line in lines if self._refused else ():
+                self._refused.pop(self._series_of(line), None)  # so it is no series that is refused
             if not start:
                 self._go_on(batch, len(lines))
             elif self._spool.split(batch, start) and (
@@ -369,7 +376,7 @@ class Sender:
             if suspect.alone >= _PROOFS and answer.verdict in _OF_THE_POINTS:
                 self._condemn(batch, lines[0], answer)
                 return
-            if suspect.alone >= _PROOFS and answer.verdict is not Verdict.NOT_NOW:
+            if suspect.alone >= _PROOFS and answer.verdict in (Verdict.LATER, Verdict.ALARM):
                 self._remember(batch, lines[0], answer)
         if suspect.is_proved:
             self._spool.split(batch, 1)  # those behind it need not wait for it
