@@ -76,6 +76,8 @@ class Server:
         self._wire.sendall(encoded(Hello(VERSION)))
         with self._wire.makefile("rb") as lines:
             for line in lines:
+                if not line.endswith(b"\n"):
+                    break  # the agent was killed while it wrote
                 message = decoded(line)
                 if isinstance(message, Question):
                     for answer in self._answer(message):

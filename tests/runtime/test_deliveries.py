@@ -144,6 +144,22 @@ def test_while_a_sink_fails_at_everything_nothing_is_given_up():
     ]
 
 
+@pytest.mark.parametrize("ends", [lambda box: box.begin(), lambda box: box.answered(0, "it crashed")])
+def test_what_was_given_at_an_end_and_not_taken_waits_as_before(ends, monkeypatch):
+    """Else the next question had no bound, and the newest made room."""
+    monkeypatch.setattr(room, "_MOST_AT_ONCE", 2)
+    monkeypatch.setattr(room, "_MOST_WAITING", 10)
+    outbox, first = Outbox(), layout(1)
+    for value in range(8):
+        outbox.put(chunk(first, value))
+    outbox.next(everything=True)
+    ends(outbox)
+    for value in range(8, 12):
+        outbox.put(chunk(first, value))
+    assert outbox.dropped == {Lost.ROOM: 2}
+    assert [each for each in kinds(outbox.next()) if isinstance(each, int)] == [2, 3]
+
+
 @given(st.lists(st.sampled_from(["put", "ask", "all", "fail", "refuse", "die"]), max_size=60))
 def test_whatever_a_sink_does_each_run_is_taken_once_or_counted(events):
     """And what is counted as waiting is there."""
@@ -615,6 +631,21 @@ def test_what_a_sink_tells_of_itself_is_handed_on_at_its_own_ticks(is_tick):
     skipped, told = asyncio.run(main())
     assert skipped == 0
     assert (1 in told) == is_tick
+
+
+def test_who_wants_to_be_given_nothing_is_not_asked_for_ever():
+    """A plugin of another kind was installed under the name of a sink."""
+    owner = Owner()
+
+    async def act(deliveries):
+        deliveries.hand_on("x/main", accepted(1))
+        deliveries.feed("bosun/main", Feed.NOTHING)
+        deliveries.answered("bosun/main", 0)
+        await asyncio.sleep(0.2)
+        return deliveries.parcel("bosun/main")
+
+    assert with_deliveries(act, owner) == b""
+    assert owner.asked == []
 
 
 @pytest.mark.parametrize("feed", [Feed.RUNS, Feed.PAGE])

@@ -190,6 +190,37 @@ def test_a_connection_serves_many_requests():
     assert sum(client.durations.values()) == 5
 
 
+def test_after_an_error_the_name_is_asked_again():
+    """The host behind it may be another one: a connection that is kept would ask the old one for ever."""
+    connections = []
+
+    def answer(connection):
+        connections.append(connection)
+        connection.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
+        time.sleep(5)
+
+    with server(answer) as url:
+        client = Client(HttpSettings(url=url))
+        for _ in range(3):
+            assert client.ask("POST", url, b"", 5).status == 503
+    assert len(connections) == 3
+
+
+def test_a_request_that_has_no_connection_in_time_is_cut_when_it_has_one(monkeypatch):
+    """Its name was resolved too late; what answers then says nothing for ever."""
+    real = socket.getaddrinfo
+
+    def late(*arguments, **named):
+        time.sleep(1.5)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", late)
+    began = time.monotonic()
+    with pytest.raises(NoReply, match=r"no answer within 0\.3 s"):
+        asked(for_ever(b"HTTP/1.1 100 Continue\r\n\r\n"), 0.3)
+    assert time.monotonic() - began < 20
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [

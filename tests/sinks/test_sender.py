@@ -41,6 +41,7 @@ class Line:
         self.bad = set()
         self.large = set()
         self.hurt = set()
+        self.stumble = Answer(Verdict.LATER, "500 NullPointerException")
         self.most = 10**9
         self.requests = []
         self.taken = []
@@ -63,7 +64,7 @@ class Line:
         if answer.verdict is Verdict.TAKEN and self.bad & set(lines):
             return Answer(Verdict.BAD, "400 bad")
         if answer.verdict is Verdict.TAKEN and self.hurt & set(lines):
-            return Answer(Verdict.LATER, "500 NullPointerException")
+            return self.stumble
         if answer.verdict is Verdict.TAKEN and (len(lines) > self.most or self.large & set(lines)):
             return Answer(Verdict.LARGE, "413 large")
         if answer.verdict is Verdict.TAKEN:
@@ -426,3 +427,119 @@ def test_a_series_that_makes_the_receiver_stumble_costs_little(line):
     assert line.sender.rejected["later"] + line.spool.points == 400
     assert line.spool.points < 100
     assert len(line.requests) < 1500
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(Verdict.NOT_NOW, "429 series limit"), Answer(Verdict.LATER, "500")]
+)
+def test_one_series_that_draws_an_answer_each_second_keeps_nobody_waiting(line, answer):
+    """A limit on series, a bug of the receiver: each hand-over has a point of it, and all others arrive."""
+    odd = {b'{"metric":"odd","value":%d}' % number for number in range(300)}
+    line.hurt, line.stumble = odd, answer
+    for number, each in enumerate(sorted(odd)):
+        line.sender.put([*points(5, number * 9), each, *points(4, number * 9 + 5)])
+        line.run(1)
+    line.run(5)
+    assert set(line.taken) == set(points(300 * 9))
+    assert line.spool.points + line.sender.rejected.total() == 300
+    assert line.sender.failing is None
+    before = len(line.requests)
+    line.run(600)
+    assert len(line.requests) - before <= 610, "not more than one in a second is tried again"
+
+
+def test_a_receiver_that_says_yes_and_no_in_turn_condemns_nothing(line):
+    """A balancer with one member that is wrong: no point is bad."""
+    answers = [Answer(Verdict.BAD, "400"), Answer(Verdict.TAKEN)]
+    for number in range(100):
+        line.answers += answers * 3
+        line.sender.put(points(10, number * 10))
+        line.run(1)
+    line.answers = []
+    line.run(600)
+    assert sorted(line.taken) == sorted(points(1000))
+    assert line.sender.rejected.total() == 0
+
+
+def test_what_was_taken_before_proves_nothing(line):
+    """The receiver was well, and refuses all since: whether it goes on at once, later, or after an outage."""
+    bad, later, taken = Answer(Verdict.BAD, "400"), Answer(Verdict.LATER, "503"), Answer(Verdict.TAKEN)
+    for number, mood in enumerate([taken, bad, bad, taken, bad, later, bad, later, taken, bad] * 3):
+        line.usual = mood
+        line.sender.put(points(7, number * 7))
+        line.run(90)
+    line.usual = taken
+    line.run(3600)
+    assert sorted(line.taken) == sorted(points(30 * 7))
+    assert line.sender.rejected.total() == 0
+
+
+def test_a_suspect_is_tried_also_while_there_is_always_something_fresh(line):
+    """It does not wait for a pause."""
+    line.bad = {points(1)[0]}
+    line.sender.put(points(1))
+    for number in range(1, 40):
+        line.sender.put(points(10, number * 10))
+        line.sender.step()
+        line.now += 0.5
+    assert line.sender.rejected == {"bad": 1}
+
+
+def test_a_series_of_which_a_point_is_taken_is_refused_no_more(line):
+    """Two of its points were bad, long ago or just now; that says nothing of the next."""
+    series = [b'{"metric":"m","value":%d}' % number for number in range(20)]
+    line.bad = {series[0], series[2], series[4]}
+    for each in series[:6]:
+        line.sender.put([each, *points(3)])
+        line.run(15)
+    assert line.sender.rejected == {"bad": 3}
+    line.bad = {series[6], series[7]}
+    line.sender.put([series[6], *points(3)])
+    line.run(15)
+    line.now += 86400
+    line.sender.put([series[7], *points(3)])
+    line.run(15)
+    line.sender.put([series[8], *points(3)])
+    line.run(15)
+    assert series[8] in line.taken
+
+
+def test_what_cannot_be_put_aside_stays(line, monkeypatch):
+    """The disk is full: a point that is refused is not forgotten before it is written down."""
+    monkeypatch.setattr(line.spool, "put_aside", lambda points: not points)
+    line.bad = {points(10)[4]}
+    for number in range(0, 100, 10):
+        line.sender.put(points(10, number))
+        line.run(15)
+    assert (line.spool.points, line.sender.rejected.total()) == (1, 0)
+    monkeypatch.undo()
+    for number in range(100, 200, 10):
+        line.sender.put(points(10, number))
+        line.run(15)
+    assert (line.spool.points, line.sender.rejected) == (0, {"bad": 1})
+
+
+def test_a_probe_costs_what_it_sends(tmp_path):
+    """The backlog does not wait for points that were not sent."""
+    before = Spool(tmp_path, ROOMY)
+    for number in range(4):
+        before.put(points(5000, number * 5000))
+    line = Line(tmp_path, pace=Pace(100, 1e9), batch=500)
+    line.usual = Answer(Verdict.BAD, "400")
+    line.run(3600)
+    line.usual = Answer(Verdict.TAKEN)
+    line.run(400)
+    assert len(line.taken) == 20_000
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_a_backlog_that_was_suspect_keeps_to_its_pace(tmp_path, is_held):
+    """Also one that is in memory only, and a large one."""
+    Spool(tmp_path, ROOMY).put(points(5000))
+    line = Line(tmp_path, pace=Pace(20, 1e9))
+    if is_held:
+        line.spool.bounds = line.spool.bounds._replace(free=1 << 60)
+        line.sender.put(points(5000, 5000))
+    line.answers = [Answer(Verdict.LATER, "503")]
+    line.run(100)
+    assert 1000 < len(line.taken) < 2600

@@ -545,6 +545,140 @@ def test_a_file_that_another_user_owns_is_a_sentence():
         )
 
 
+def test_a_batch_that_was_torn_is_no_part_of_a_large_one(tmp_path):
+    """What is left of it would be taken for a copy of that by the next process."""
+    spool = Spool(tmp_path, ROOMY)
+    spool.put(points(100))
+    spool.put(points(10, 100))
+    assert spool.split(next(iter(spool)), 1)
+    again = Spool(tmp_path, ROOMY)
+    for number in range(10):
+        again.put(points(2, 110 + number * 2))
+        again.coalesce(28)
+    assert content(again) == points(130)
+    assert content(Spool(tmp_path, ROOMY)) == points(130)
+
+
+@pytest.mark.parametrize(
+    "act", [lambda spool: spool.coalesce(6), lambda spool: spool.split(next(iter(spool)), 1)]
+)
+def test_what_is_made_of_a_spool_of_0_1_0_is_read_by_the_next_process(tmp_path, act):
+    """Nothing is known of its boot, and that is written down too."""
+    for number in range(10):
+        rest = b"\n".join(points(2, number * 2)) + b"\n"
+        (tmp_path / f"1795208406123-{number:06}-2.batch").write_bytes(
+            b"rscollector 1 %08x\n" % zlib.crc32(rest) + rest
+        )
+    act(Spool(tmp_path, ROOMY))
+    again = Spool(tmp_path, ROOMY)
+    assert content(again) == points(20)
+    assert again.lost.total() == 0
+
+
+def test_a_name_that_cannot_be_changed_loses_nothing(tmp_path, monkeypatch):
+    """The disk is read-only now: what is sent is not sent again by this process, and what is left is."""
+    Spool(tmp_path, ROOMY).put(points(10))
+    spool = Spool(tmp_path, ROOMY)
+    (batch,) = spool
+    with monkeypatch.context() as read_only:
+        read_only.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(OSError(errno.EROFS, "read-only")))
+        left = spool.acknowledge(batch, 3)
+        left = spool.acknowledge(left, 3)
+        spool._lines.pop(left.number)
+        assert content(spool) == points(4, 6)
+    left = spool.acknowledge(left, 1)
+    assert [path.name for path in tmp_path.glob("*.batch")] == [left.name]
+    assert left.name.endswith(".7-3.batch")
+    assert content(spool) == points(3, 7)
+    assert spool.acknowledge(left, 3) is None
+    assert list(tmp_path.glob("*.batch")) == []
+    assert spool.lost.total() == 0
+
+
+def test_a_batch_in_memory_is_torn_and_sent_as_one_on_the_disk(tmp_path):
+    """And when the disk takes it, it is what is left of it."""
+    spool = Spool(tmp_path, ROOMY._replace(free=1 << 60))
+    spool.put(points(10))
+    (batch,) = spool
+    left = spool.acknowledge(batch, 2)
+    assert left.size < batch.size
+    assert spool.split(left, 3)
+    assert [each.points for each in spool] == [3, 5]
+    assert spool.acknowledge(next(iter(spool)), 1).points == 2
+    assert content(spool) == points(7, 3)
+    assert list(tmp_path.glob("*.batch")) == []
+    spool.bounds = ROOMY
+    spool.keep_bounds()
+    assert spool.persistent
+    assert spool.size == sum(path.stat().st_size for path in tmp_path.glob("*.batch"))
+    assert content(spool) == content(Spool(tmp_path, ROOMY)) == points(7, 3)
+
+
+def test_batches_of_another_spool_with_the_same_numbers_are_taken_in(tmp_path):
+    """Somebody has copied them here, or the disk was mounted after the agent's start."""
+    for name, start in (("one", 0), ("two", 1000)):
+        spool = Spool(tmp_path / name, ROOMY, Clock(1_795_208_406.0 + start))
+        for number in range(30):
+            spool.put(points(3, start + number * 3))
+            spool.coalesce(20)
+    for path in (tmp_path / "two").glob("*.batch"):
+        shutil.copy(path, tmp_path / "one")
+    both = Spool(tmp_path / "one", ROOMY)
+    assert sorted(content(both)) == sorted(points(90) + points(90, 1000))
+    assert content(Spool(tmp_path / "one", ROOMY)) == content(both)
+
+
+def test_a_number_beyond_all_numbers_is_nobody_s(tmp_path):
+    """Who makes a directory with such a name keeps nobody from being found again."""
+    for number in ("9" * 15, "9" * 18, "9" * 13):
+        (tmp_path / f"1795208406123-{number}-1.batch").mkdir()
+    Spool(tmp_path, ROOMY).put(points(5))
+    assert content(Spool(tmp_path, ROOMY)) == points(5)
+
+
+@pytest.mark.parametrize(
+    ("hurt", "why"),
+    [(lambda path: path.unlink(), Loss.REMOVED), (lambda path: path.write_bytes(b"cut o"), Loss.DAMAGED)],
+)
+def test_what_is_remembered_is_what_is_on_the_disk(tmp_path, hurt, why):
+    """An operator who removes a batch does not want it to be sent from memory."""
+    spool = Spool(tmp_path, ROOMY)
+    spool.put(points(5))
+    hurt(tmp_path / newest(spool).name)
+    assert content(spool) == []
+    assert spool.lost == {why: 5}
+
+
+def test_a_large_batch_that_is_damaged_is_no_copy_of_small_ones(tmp_path):
+    """Then these are kept."""
+    spool = Spool(tmp_path, ROOMY)
+    for number in range(10):
+        spool.put(points(3, number * 3))
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.batch")}
+    spool.coalesce(20)
+    large = next(path for path in tmp_path.glob("*.batch") if "+" in path.name)
+    large.write_bytes(large.read_bytes()[:-2])
+    for name, data in before.items():
+        (tmp_path / name).write_bytes(data)
+    assert sorted(content(Spool(tmp_path, ROOMY))) == sorted(points(30))
+
+
+def test_the_bound_leaves_the_newest_batch_and_what_cannot_be_done_is_said(tmp_path, monkeypatch):
+    """A batch that is larger than all that may wait is sent all the same."""
+    spool = Spool(tmp_path, ROOMY._replace(size=10))
+    spool.put(points(50))
+    spool.put(points(50, 50))
+    assert content(spool) == points(50, 50)
+    (batch,) = Spool(tmp_path, ROOMY)
+    again = Spool(tmp_path, ROOMY)
+    with monkeypatch.context() as unreadable:
+        failing = OSError(errno.EIO, "Input/output error")
+        unreadable.setattr(os, "open", lambda *_, **__: (_ for _ in ()).throw(failing))
+        assert not again.split(batch, 1)
+    shutil.rmtree(tmp_path / REJECTED)
+    assert not again.put_aside([(b"{}", "no")])
+
+
 class Journal:
     """What a disk has after a loss of power: names as of the last fsync of the directory, synced contents."""
 

@@ -162,6 +162,39 @@ def test_an_outage_and_a_loss_are_in_the_reason(tmp_path):
     sink.close()
 
 
+def test_what_is_put_aside_is_counted_by_what_the_receiver_said_and_told(tmp_path):
+    """Also while the sink is well: somebody may wonder where these points are."""
+    receiver = Receiver()
+    try:
+        sink = opened(tmp_path, receiver.url)
+        for verdict in ("bad", "large", "later", "alarm"):
+            sink._sender.rejected[verdict] = 7
+        samples, said = told(sink, tmp_path)
+        assert [samples[("rejected_points_total", each)] for each in ("bad", "large", "later", "alarm")] == [
+            7
+        ] * 4
+        assert said.notes == [
+            "0 points wait; lost so far: none; put aside: 7 (bad), 7 (large), 7 (later), 7 (alarm)"
+        ]
+        sink.close()
+    finally:
+        receiver.close()
+
+
+def test_a_sink_that_could_not_begin_leaves_the_spool_to_the_next(tmp_path, monkeypatch):
+    """No thread can be started, or the spool is no directory of ours."""
+    with monkeypatch.context() as hurt:
+        hurt.setattr(threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError("no thread")))
+        with pytest.raises(RuntimeError):
+            opened(tmp_path, "http://receiver.example")
+    assert not is_locked(tmp_path)
+    (tmp_path / "bosun" / "main" / "rejected").rmdir()
+    (tmp_path / "bosun" / "main" / "rejected").write_text("in the way")
+    with pytest.raises(Misconfigured, match=r"the spool cannot be used: .*rejected: File exists"):
+        opened(tmp_path, "http://receiver.example")
+    assert not is_locked(tmp_path)
+
+
 def test_the_age_counts_from_the_collection(tmp_path):
     """What has waited in the agent is as old as it is."""
     absent = Receiver()

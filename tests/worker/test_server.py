@@ -127,6 +127,7 @@ def serving():
     thread.start()
     try:
         agent = Agent(ours, stack)
+        agent.server = server
         yield agent
         agent._lines.close()
     finally:
@@ -270,6 +271,28 @@ def test_a_failure_says_what_was_taken_before_it(agent, wrong, count):
     agent.open(FakeSink, wrong=wrong)
     failed = agent.collect(2, 0, *run(1, 10))[-1]
     assert (type(failed), failed.taken) == (Failed, count)
+
+
+def test_what_was_taken_is_counted_for_each_question_anew(agent):
+    """A failure says nothing of what the question before it gave."""
+    agent.open(FakeSink)
+    one, first = run(1, 10)
+    assert agent.collect(2, 0, one, first)[-1].taken == 1
+    agent.open(FakeSink, seq=3, wrong="take")
+    failed = agent.collect(4, 0, one, first)[-1]
+    assert (type(failed), failed.taken) == (Failed, 0)
+
+
+def test_what_has_arrived_when_the_agent_is_killed_is_kept():
+    """Between what goes ahead of a question and the question itself; what is not whole is not there."""
+    Fake.done = FakeSink.done = []
+    with serving() as started:
+        started.open(FakeSink)
+        one, first = run(1, 10)
+        started._wire.sendall(encoded(one) + encoded(first) + encoded(first)[:-5])
+    started.server.end()
+    assert taken() == [[(VALUE, ("x",), 10)]]
+    assert Fake.done[-1] == "closed"
 
 
 def test_a_close_first_gives_what_is_left(agent):
