@@ -93,7 +93,9 @@ class Bosun(SpooledSink[BosunSettings]):
         url, timeout = self._url + path, float(self.settings.request_timeout)
         headers = {"Content-Type": "application/json", **headers}
         if self.settings.token:
-            headers["X-Access-Token"] = self.settings.token.reveal()
+            headers["X-Access-Token"] = (
+                self.settings.token.reveal().encode().decode("latin-1")
+            )  # UTF-8, as it is
         try:
             reply = self.client.ask("POST", url, data, timeout, **headers)
         except NoReply as error:

@@ -23,6 +23,7 @@ from weakref import WeakSet
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
 from rscollector.api import Misconfigured, Secret, setting
@@ -101,7 +102,9 @@ class Client:
         self._session = requests.Session()
         self._session.trust_env = settings.proxy
         if settings.user:
-            self._session.auth = (settings.user, settings.password.reveal() if settings.password else "")
+            password = settings.password.reveal() if settings.password else ""
+            # As text they would be sent in Latin-1, or not at all.
+            self._session.auth = HTTPBasicAuth(settings.user.encode(), password.encode())
         found = self._session.merge_environment_settings(settings.url, {}, True, None, None)
         self._proxies = found["proxies"]
         self._verify: Any = (

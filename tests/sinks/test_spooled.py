@@ -5,12 +5,13 @@ import os
 import socket
 import threading
 import time
+from base64 import b64decode
 
 import pytest
 from receiver import Receiver
 from test_http import for_ever, sends, server
 
-from rscollector.api import Context, Duration, Kind, Metric, Misconfigured, Rate, Taken
+from rscollector.api import Context, Duration, Kind, Metric, Misconfigured, Rate, Secret, Taken
 from rscollector.sinks.bosun import Bosun, Drain
 
 NUMBER = Metric("number", Kind.GAUGE, "A number.", labels=("of",))
@@ -105,6 +106,23 @@ def test_while_a_sender_lives_the_spool_is_its_own(tmp_path, monkeypatch):
         resolved.set()
         sink._thread.join(20)
         assert not is_locked(tmp_path)
+
+
+def test_names_passwords_and_tokens_are_sent_as_utf_8(tmp_path):
+    """Whatever letters they have."""
+    receiver = Receiver()
+    try:
+        sink = opened(
+            tmp_path, receiver.url, user="käthe", password=Secret("pässwörd€"), token=Secret("tökén")
+        )
+        sink.take(context(tmp_path), [run(1)])
+        sink.close()
+        sent = receiver.headers[0]
+        assert b64decode(sent["Authorization"].removeprefix("Basic ")).decode() == "käthe:pässwörd€"
+        assert sent["X-Access-Token"].encode("latin-1").decode() == "tökén"
+        assert sum(receiver.points.values()) == 1
+    finally:
+        receiver.close()
 
 
 def test_a_page_for_people_is_no_success(tmp_path):
