@@ -69,10 +69,14 @@ def validate(rows: Iterable[Any], declared: Mapping[str, Metric], known: Known, 
     new: list[tuple[Metric, Values, Value]] = []
     seen: set[tuple[str, Values]] = set()
     for row in rows:
-        metric, values, value = _checked(row, declared, seen, accepted)
+        metric, values, value, is_known = _checked(row, declared, known, accepted)
         if metric is None:
             continue
-        if values in known.get(metric.name, ()) and accepted.series + metric.width <= limit:
+        if (metric.name, values) in seen:
+            accepted.drop(Drop.DUPLICATE, _show(metric.name, values))
+            continue
+        seen.add((metric.name, values))
+        if is_known and accepted.series + metric.width <= limit:
             accepted.take(metric, values, value)
         else:
             new.append((metric, values, value))
@@ -84,28 +88,37 @@ def validate(rows: Iterable[Any], declared: Mapping[str, Metric], known: Known, 
     return accepted
 
 
+_NOTHING: tuple[None, Values, Value, bool] = (None, (), 0, False)
+
+
 def _checked(
-    row: Any, declared: Mapping[str, Metric], seen: set[tuple[str, Values]], accepted: Accepted
-) -> tuple[Metric | None, Values, Value]:
-    nothing = (None, (), 0)
+    row: Any, declared: Mapping[str, Metric], known: Known, accepted: Accepted
+) -> tuple[Metric | None, Values, Value, bool]:
+    """Return a row's metric, labels and value, and whether the series is known; no metric if it is wrong."""
     if not (isinstance(row, list | tuple) and len(row) == 3 and isinstance(row[0], str)):
         accepted.drop(Drop.INVALID, repr(row))
-        return nothing
+        return _NOTHING
     name, values, value = row
     metric = declared.get(name)
     if metric is None:
         accepted.drop(Drop.UNDECLARED, name)
-        return nothing
-    problem = metric.problem(values, value)
+        return _NOTHING
+    is_known = _is_known(values, known.get(name, ()))  # then the labels were checked when it was new
+    problem = metric.value_problem(value) if is_known else metric.problem(values, value)
     if problem:
         accepted.drop(Drop.INVALID, f"{name}: {problem}")
-        return nothing
+        return _NOTHING
+    if is_known:
+        return metric, tuple(values), value, True
     mended = tuple(map(repaired, values))
-    if (name, mended) in seen:
-        accepted.drop(Drop.DUPLICATE, _show(name, mended))
-        return nothing
-    seen.add((name, mended))
-    return metric, mended, value
+    return metric, mended, value, mended in known.get(name, ())
+
+
+def _is_known(values: object, known: Container[Values]) -> bool:
+    try:
+        return isinstance(values, list | tuple) and tuple(values) in known
+    except TypeError:  # one of them is no text
+        return False
 
 
 def _show(name: str, values: Values) -> str:

@@ -175,6 +175,10 @@ class Metric:
             return "label values are texts"
         if len(values) != len(self.labels):
             return f"{len(values)} label values for the labels {self.labels}"
+        return self.value_problem(value)
+
+    def value_problem(self, value: object) -> str:
+        """Return what makes this no value of this metric, "" if nothing does."""
         if self.kind is Kind.STATESET:
             return "" if value in self.states else f"{value!r} is none of its states"
         if self.kind in _DISTRIBUTED:

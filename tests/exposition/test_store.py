@@ -69,6 +69,15 @@ def test_no_row_however_odd_raises(rows):
     assert accepted.samples + sum(accepted.dropped.values()) == len(rows)
 
 
+def test_a_known_series_is_looked_at_as_well():
+    """Its labels were right; its value may be none, and what only looks like its labels is none of it."""
+    known = {"x_n": {("7",): 1, ("8",): 1}}
+    rows = [("x_n", ["7"], "seven"), ("x_n", "7", 1), ("x_n", ([],), 1), ("x_n", None, 1), ("x_n", ["8"], 8)]
+    accepted = checked([*rows, ("x_n", ("8",), 9)], known)
+    assert accepted.rows == {X: {("8",): 8}}
+    assert accepted.dropped == Counter({Drop.INVALID: 4, Drop.DUPLICATE: 1})
+
+
 def test_labels_that_become_equal_by_repair_are_duplicates():
     """Two label values that cannot be told apart on the page are one series."""
     accepted = checked([("x_n", ("\udc80",), 1), ("x_n", ("\udc81",), 2)])
