@@ -290,3 +290,10 @@ def test_a_stateset_that_would_have_a_series_twice_is_refused(fields, problem):
     """Its states are distinct, and its labels leave Bosun's tag alone."""
     with pytest.raises(ValueError, match=problem):
         Metric("x", Kind.STATESET, "A state.", **fields)
+
+
+def test_two_declarations_of_one_name_are_two_metrics():
+    """A plugin that was upgraded: they are told apart also as keys."""
+    one = Metric("x_n", Kind.GAUGE, "A number.")
+    other = Metric("x_n", Kind.GAUGE, "A number.", labels=("of",))
+    assert {one: 1, other: 2, Metric("x_n", Kind.GAUGE, "A number."): 3} == {one: 3, other: 2}
