@@ -436,12 +436,18 @@ def test_one_series_that_draws_an_answer_each_second_keeps_nobody_waiting(line, 
     """A limit on series, a bug of the receiver: each hand-over has a point of it, and all others arrive."""
     odd = {b'{"metric":"odd","value":%d}' % number for number in range(300)}
     line.hurt, line.stumble = odd, answer
+    failing = 0
     for number, each in enumerate(sorted(odd)):
         line.sender.put([*points(5, number * 9), each, *points(4, number * 9 + 5)])
         line.run(1)
+        failing += line.sender.failing is not None
     line.run(5)
     assert set(line.taken) == set(points(300 * 9))
+    assert failing < 15
     assert line.spool.points + line.sender.rejected.total() == 300
+    assert (line.sender.rejected.total() > 200) == (answer.verdict is Verdict.LATER), (
+        "a limit is no judgement"
+    )
     assert line.sender.failing is None
     before = len(line.requests)
     line.run(600)
@@ -543,3 +549,32 @@ def test_a_backlog_that_was_suspect_keeps_to_its_pace(tmp_path, is_held):
     line.answers = [Answer(Verdict.LATER, "503")]
     line.run(100)
     assert 1000 < len(line.taken) < 2600
+
+
+def test_between_two_refusals_of_a_point_others_are_taken(line):
+    """Else it is the receiver that says no again."""
+    line.bad = {points(1)[0]}
+    line.sender.put(points(2))
+    line.run(1200)
+    assert line.sender.rejected.total() == 0
+    assert line.taken == points(1, 1)
+    assert line.sender.stepped_over[0] == 1
+    line.sender.put(points(1, 2))
+    line.run(1200)
+    assert line.sender.rejected == {"bad": 1}
+
+
+def test_in_an_outage_nothing_is_stepped_over(line):
+    """A batch was refused, others were taken, and then nobody is: that says nothing of the batch any more."""
+    down = Answer(Verdict.LATER, "503", 5)
+    line.answers = [Answer(Verdict.BAD, "400"), Answer(Verdict.TAKEN), down, down, down, down, down, down]
+    for number in range(2):
+        line.sender.put(points(1, number))
+    for _ in range(2):
+        line.sender.step()
+    line.sender.put(points(1, 2))
+    line.run(40)
+    assert line.sender.failing
+    assert line.sender.stepped_over == (0, "")
+    line.run(600)
+    assert sorted(line.taken) == points(3)

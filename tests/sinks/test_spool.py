@@ -493,6 +493,29 @@ def test_whatever_is_named_like_a_batch_and_is_none_blocks_nothing(tmp_path):
     assert spool.lost.total() == 0
 
 
+@pytest.mark.parametrize("become", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), os.mkdir])
+def test_what_becomes_something_else_hangs_nobody(tmp_path, become):
+    """Between the listing and the reading."""
+    Spool(tmp_path, ROOMY).put(points(1))
+    spool = Spool(tmp_path, ROOMY)
+    path = tmp_path / newest(spool).name
+    path.unlink()
+    become(path)
+    with pytest.raises(OSError, match=r"plain file|symbolic links|directory"):
+        content(spool)
+    assert spool.lost.total() == 0
+
+
+def test_how_long_a_spool_waited_is_known_after_a_restart_of_the_host(tmp_path):
+    """What it was told once a minute."""
+    clock = Clock(1000.0)
+    spool = Spool(tmp_path, ROOMY, boottime=clock, boot="one")
+    spool.put(points(1))
+    clock.now += 90
+    spool.keep_bounds()
+    assert oldest(Spool(tmp_path, ROOMY, boottime=Clock(3.0), boot="two")) == 90
+
+
 def test_the_bound_of_what_is_put_aside_holds_whatever_lies_there(tmp_path, monkeypatch):
     """Directories, files of others, damaged batches: ours go, theirs stay."""
     monkeypatch.setattr("rscollector.sinks.rejected._MOST", 2000)
