@@ -124,6 +124,7 @@ def test_a_run_at_which_the_sink_fails_stops_nobody_and_is_given_up_when_that_is
     assert given.count([2]) == 2
     first_alone = given.index([2])
     assert any(2 not in each for each in given[first_alone : given.index([2], first_alone + 1)])
+    assert min(given[first_alone + 1]) >= 100, "others are next"
 
 
 def test_while_a_sink_fails_at_everything_nothing_is_given_up():
@@ -144,6 +145,17 @@ def test_while_a_sink_fails_at_everything_nothing_is_given_up():
     ]
 
 
+def test_a_sink_that_dies_while_it_is_opened_says_nothing_of_what_waits():
+    """It was not asked about that yet."""
+    outbox, first = Outbox(), layout(1)
+    outbox.put(chunk(first, 1))
+    for _ in range(5):
+        outbox.next()
+        outbox.begin()
+        assert outbox.answered(0, "it crashed") == ""
+    assert kinds(outbox.next()) == [("told", 1), 1]
+
+
 @pytest.mark.parametrize("ends", [lambda box: box.begin(), lambda box: box.answered(0, "it crashed")])
 def test_what_was_given_at_an_end_and_not_taken_waits_as_before(ends, monkeypatch):
     """Else the next question had no bound, and the newest made room."""
@@ -160,7 +172,7 @@ def test_what_was_given_at_an_end_and_not_taken_waits_as_before(ends, monkeypatc
     assert [each for each in kinds(outbox.next()) if isinstance(each, int)] == [2, 3]
 
 
-@given(st.lists(st.sampled_from(["put", "ask", "all", "fail", "refuse", "die"]), max_size=60))
+@given(st.lists(st.sampled_from(["put", "ask", "all", "fail", "refuse", "die", "end"]), max_size=60))
 def test_whatever_a_sink_does_each_run_is_taken_once_or_counted(events):
     """And what is counted as waiting is there."""
     outbox, first, kept, put, given = Outbox(), layout(1), [], 0, []
@@ -175,6 +187,9 @@ def test_whatever_a_sink_does_each_run_is_taken_once_or_counted(events):
         elif event == "die":
             outbox.next()
             outbox.begin()
+        elif event == "end":
+            outbox.next(everything=True)
+            outbox.answered(0, "it crashed")
         else:
             outbox.next()
             outbox.answered(0, "it crashed" if event == "fail" else "")
@@ -609,6 +624,22 @@ def test_points_that_are_lost_with_a_sink_are_told(caplog):
     with_deliveries(act)
     sentence = "bosun/main: 1 points are lost: it has not taken them before its end"
     assert [record.message for record in caplog.records] == [sentence, sentence]
+
+
+def test_of_what_is_to_end_nothing_is_told_any_more():
+    """Sinks end first, and are given what is told last: what came after it would be lost."""
+
+    async def main():
+        supervisor = Supervisor("host", 100)
+        supervisor.bodies = World(supervisor)
+        supervisor.own = lambda _: [Sample(NUMBER, ("a",), 7)]
+        supervisor.add(spec("bosun", Feed.RUNS))
+        supervisor.add(spec("x"))
+        supervisor.end("x/main")
+        supervisor._tick(Due("x/main", 0.0, 0))
+        return supervisor.deliveries.outbox("bosun/main").waiting
+
+    assert asyncio.run(main()) == 0
 
 
 @pytest.mark.parametrize("is_tick", [True, False])
