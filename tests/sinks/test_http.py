@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -75,8 +75,8 @@ def for_ever(part, first=b""):
 
 def asked(answer, timeout=5.0):
     """Return the reply to a request."""
-    with server(answer) as url:
-        return Client(HttpSettings(url=url)).ask("POST", f"{url}/api/put", b"[]", timeout)
+    with server(answer) as url, closing(Client(HttpSettings(url=url))) as client:
+        return client.ask("POST", f"{url}/api/put", b"[]", timeout)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_what_is_no_answer_ends_in_time(answer, says):
 
 def test_a_request_is_cut_off_from_another_thread():
     """Whoever closes a sink need not wait for its receiver."""
-    with server(for_ever(b"HTTP/1.1 100 Continue\r\n\r\n")) as url:
-        client, told = Client(HttpSettings(url=url)), []
+    answer, told = for_ever(b"HTTP/1.1 100 Continue\r\n\r\n"), []
+    with server(answer) as url, closing(Client(HttpSettings(url=url))) as client:
 
         def ask():
             try:
@@ -181,8 +181,7 @@ def test_a_connection_serves_many_requests():
             connection.sendall(b"HTTP/1.1 400 Bad\r\nContent-Length: 5\r\n\r\nwrong")
             read(connection)
 
-    with server(answer) as url:
-        client = Client(HttpSettings(url=url))
+    with server(answer) as url, closing(Client(HttpSettings(url=url))) as client:
         for _ in range(5):
             assert client.ask("POST", url, b"", 5).status == 400
     assert len(connections) == 1
@@ -199,8 +198,7 @@ def test_after_an_error_the_name_is_asked_again():
         connection.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
         time.sleep(5)
 
-    with server(answer) as url:
-        client = Client(HttpSettings(url=url))
+    with server(answer) as url, closing(Client(HttpSettings(url=url))) as client:
         for _ in range(3):
             assert client.ask("POST", url, b"", 5).status == 503
     assert len(connections) == 3
