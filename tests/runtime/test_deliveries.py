@@ -145,6 +145,23 @@ def test_while_a_sink_fails_at_everything_nothing_is_given_up():
     ]
 
 
+def test_a_trial_that_an_end_has_interrupted_is_none_any_more():
+    """What was given alone is then given with all others."""
+    outbox, first = Outbox(), layout(1)
+    for value in (1, 2):
+        outbox.put(chunk(first, value))
+    for _ in range(2):
+        outbox.next()
+        outbox.answered(0, "it crashed")
+    outbox.next()
+    outbox.begin()
+    outbox.next(everything=True)
+    outbox.begin()
+    outbox.next()
+    assert outbox.answered(0, "it crashed") == ""
+    assert kinds(outbox.next()) == [1, 2]
+
+
 def test_a_sink_that_dies_while_it_is_opened_says_nothing_of_what_waits():
     """It was not asked about that yet."""
     outbox, first = Outbox(), layout(1)
