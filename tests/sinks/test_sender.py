@@ -578,3 +578,17 @@ def test_in_an_outage_nothing_is_stepped_over(line):
     assert line.sender.stepped_over == (0, "")
     line.run(600)
     assert sorted(line.taken) == points(3)
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(Verdict.NOT_NOW, "429 series limit"), Answer(Verdict.LATER, "500")]
+)
+def test_the_one_that_draws_an_error_is_searched_for_at_once(tmp_path, answer):
+    """Among two hundred each second: with a wait after each refusal one would never come to an end of it."""
+    line = Line(tmp_path, pace=Pace(1000, 1e6), batch=500)
+    line.stumble = answer
+    line.hurt = {b'{"metric":"odd","value":%d}' % number for number in range(60)}
+    for number, odd in enumerate(sorted(line.hurt)):
+        line.sender.put([*points(3, number * 199), odd, *points(196, number * 199 + 3)])
+        line.run(1)
+    assert len(line.taken) > 58 * 199
