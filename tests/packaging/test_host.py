@@ -102,7 +102,7 @@ def test_a_stop_takes_seconds_and_leaves_no_process(boot, installed):
     host = boot(installed)
     watched(host)
     configure(host, BEHIND)
-    until(lambda: "sink_queued_points" in host.fetch(), 30)
+    until(lambda: re.search(r"^sink_queued_points\{[^}]*\} [1-9]", host.fetch(), re.MULTILINE), 60)
     assert seconds(lambda: host.run("systemctl", "stop", "rscollector")) < 15
     assert host.show("Result") == "success"
     assert host.run("pgrep", "-u", "rscollector", check=False).stdout == ""
