@@ -78,11 +78,10 @@ class Batch(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What is in a file: lines, the place of the first one, and when the oldest was collected."""
+    """What is in a file: lines, and the place of the first one."""
 
     lines: list[bytes]
     offset: int
-    stamp: Stamp
 
     def of(self, batch: Batch) -> list[bytes] | None:
         """Return the points that wait in a batch, None if they are not here."""
@@ -204,7 +203,7 @@ def _parsed(data: bytes) -> Content | None:
         start, told, offset = head.end(2), head[2], int(head[5])
     if zlib.crc32(memoryview(data)[start:]) != int(told, 16):
         return None
-    return Content(data[head.end() :].splitlines(), offset, _stamp(head))
+    return Content(data[head.end() :].splitlines(), offset)
 
 
 def stamp_in(path: Path) -> Stamp:

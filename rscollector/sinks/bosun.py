@@ -14,8 +14,8 @@ from rscollector.sinks.dialect import is_translated, rs_collector
 from rscollector.sinks.http import NoReply
 from rscollector.sinks.metadata import Metadata
 from rscollector.sinks.opentsdb import Points, Refusal, Samples, body
-from rscollector.sinks.sender import Answer, Verdict, verdict
 from rscollector.sinks.spooled import Drain, SpooledSettings, SpooledSink
+from rscollector.sinks.verdicts import Answer, Verdict, verdict
 
 __all__ = ["Bosun", "BosunSettings", "Dialect", "Drain"]
 

@@ -97,7 +97,7 @@ class Client:
         self.requests = Counter({f"{digit}xx": 0 for digit in range(2, 6)} | {"error": 0})
         self.durations: Counter[float] = Counter()
         self.waited = 0.0
-        self.headers = {"User-Agent": "rscollector", "Accept-Encoding": "identity"}
+        self._headers = {"User-Agent": "rscollector", "Accept-Encoding": "identity"}
         self._adapter = _Adapter()
         self._session = requests.Session()
         self._session.trust_env = settings.proxy
@@ -151,7 +151,7 @@ class Client:
     def _asked(self, method: str, url: str, data: bytes, timeout: float, headers: dict[str, str]) -> Reply:
         # The adapter, and not the session: that one follows redirects and reads their bodies to the end.
         request = self._session.prepare_request(
-            requests.Request(method, url, {**self.headers, **headers}, data=data)
+            requests.Request(method, url, {**self._headers, **headers}, data=data)
         )
         with self._adapter.send(
             request,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rscollector.api import Kind, Metric
-from rscollector.sinks.sender import Answer, Verdict
+from rscollector.sinks.verdicts import Answer, Verdict
 
 _DAY = 86400.0
 _RETRY = 300.0

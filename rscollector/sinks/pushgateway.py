@@ -19,7 +19,7 @@ from rscollector.api import (
 )
 from rscollector.sinks import telemetry
 from rscollector.sinks.http import Client, HttpSettings, NoReply
-from rscollector.sinks.sender import Verdict, verdict
+from rscollector.sinks.verdicts import Verdict, verdict
 
 _TYPE = "pushgateway"
 

@@ -9,10 +9,6 @@ others; when these are refused as well, with one point from anywhere. Only what 
 whether the batch is to blame or the receiver. Who takes others and refuses a point that is alone has said
 no to that point: it is put aside where the answer was that it is bad, and stepped over, for longer and
 longer, where it was another. Who takes nothing has judged nothing: that is an alarm, and all is kept.
-
-A series that is refused again and again (a receiver that takes no metric that it does not know) would cost
-ten requests for each of its points: after the second one its points are put aside without asking, and one is
-tried again after some minutes. Only what was just collected counts: a receiver may refuse what is old.
 """
 
 import random
@@ -20,11 +16,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple
 
 from rscollector.sinks.batches import Batch, because
+from rscollector.sinks.refused import RefusedSeries
 from rscollector.sinks.spool import Spool
+from rscollector.sinks.verdicts import OF_THE_POINTS, Answer, Verdict
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
@@ -32,55 +29,12 @@ _LONGEST_STEP = 600.0
 _STEP = 1.0  # between two points that are stepped over and tried again
 _IDLE = 1.0
 _LONGEST_RETRY_AFTER = 600.0
-_REFUSALS = 2
 _PROOFS = 2  # how often a point has to be refused alone, with others taken before each time
 _SEARCHED = 12  # refusals in a row without a wait, in health: more than halving a batch takes
-_TRIED_AGAIN = 600.0
-_COLLECTED_RECENTLY = 300.0
-_MOST_REFUSED = 10_000
 _REFUSES_ALL = 8  # points that are refused alone, and nothing is taken meanwhile
 _TAKEN_RECENTLY = 60.0
+_COLLECTED_RECENTLY = 300.0
 _GROWTH = 16  # a request may be larger by this part of it after each that was taken
-
-
-class Verdict(Enum):
-    """What is to be done after an answer."""
-
-    TAKEN = "taken"
-    BAD = "bad"  # something in it: halve it, until it is alone
-    LARGE = "large"  # halve it
-    LATER = "later"  # try again, after a while
-    NOT_NOW = "not now"  # it is asked too much: try again, after a while
-    SILENCE = "silence"  # nobody answers: try again, after a while
-    ALARM = "alarm"  # somebody has to change something here; try again, after a while
-
-
-_OF_THE_POINTS = (Verdict.BAD, Verdict.LARGE)
-
-
-def verdict(status: int) -> Verdict:
-    """Say what a status code means for the points that were sent."""
-    match status:
-        case 200 | 201 | 202 | 204:
-            return Verdict.TAKEN  # OpenTSDB says 204, others what they like
-        case 400 | 422:
-            return Verdict.BAD  # OpenTSDB has stored the good ones among them
-        case 413:
-            return Verdict.LARGE
-        case 408 | 425 | 429:
-            return Verdict.NOT_NOW
-        case _ if 500 <= status <= 599:
-            return Verdict.LATER
-        case _:
-            return Verdict.ALARM  # 401, 403: the password; 404, 405, 3xx: the address
-
-
-class Answer(NamedTuple):
-    """What came back; `sentence` says why nothing did, or why it is no use, `retry_after` is in seconds."""
-
-    verdict: Verdict
-    sentence: str = ""
-    retry_after: float = 0
 
 
 class Failing(NamedTuple):
@@ -149,7 +103,7 @@ class Sender:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.lock = threading.Lock()
-        self.pace = pace
+        self._pace = pace
         self.sent = 0
         self.rejected: Counter[str] = Counter()
         self.trouble = ""
@@ -157,7 +111,6 @@ class Sender:
         self._spool = spool
         self._post = post
         self._most = self._ceiling = batch  # points of a request: for good, and since one was too large
-        self._series_of = series_of
         self._clock = clock
         self._draw = draw
         self._fresh_after = spool.last  # the number of the last batch that is backlog
@@ -170,7 +123,7 @@ class Sender:
         self._taken_at = -_TAKEN_RECENTLY
         self._in_vain = 0  # requests, since something was taken
         self._refused_in_vain = 0  # single points of them that were called bad
-        self._refused: dict[bytes, _Refused] = {}
+        self._refused = RefusedSeries(series_of, clock)
         self._failures = 0
         self._not_before = self._backlog_from = clock()
 
@@ -178,6 +131,14 @@ class Sender:
         """Keep points, and send them next; `at` as with `Spool.put`."""
         with self.lock:
             self._spool.put(self._hopeful(lines), at)
+
+    def _hopeful(self, lines: list[bytes]) -> list[bytes]:
+        """Put aside what is of series that are refused; return the others."""
+        hopeful, hopeless = self._refused.sorted_out(lines)
+        if not self._spool.put_aside([(line, answer.sentence) for line, answer in hopeless]):
+            return lines
+        self.rejected.update(answer.verdict.value for _, answer in hopeless)
+        return hopeful
 
     @property
     def draining(self) -> bool:
@@ -294,7 +255,7 @@ class Sender:
         """Let the backlog wait for as long as its pace demands after these points."""
         points = sum(len(each.lines) for each in slices)
         size = sum(len(line) + 1 for each in slices for line in each.lines)
-        cost = max(points / self.pace.points, size / self.pace.bytes)
+        cost = max(points / self._pace.points, size / self._pace.bytes)
         self._backlog_from = max(self._backlog_from, self._clock() - 1) + cost  # a second may be saved up
 
     # --- what an answer means ---
@@ -309,7 +270,7 @@ class Sender:
             return
         self._are_others_refused = self._are_others_refused or suspect is None
         points = sum(len(each.lines) for each in slices)
-        of_the_points = answer.verdict in _OF_THE_POINTS
+        of_the_points = answer.verdict in OF_THE_POINTS
         # While others are refused as well, a batch is halved to its end: before that nothing can be proved.
         self._is_suspects_turn = suspect is None or (points > 1 and self._are_others_refused)
         if answer.verdict is Verdict.LARGE:
@@ -345,8 +306,7 @@ class Sender:
         self._ceiling = min(self._most, self._ceiling + -(-self._ceiling // _GROWTH))
         for batch, lines, start in slices:
             self.sent += len(lines)
-            for line in lines if self._refused else ():
-                self._refused.pop(self._series_of(line), None)  # so it is no series that is refused
+            self._refused.taken(lines)
             if not start:
                 self._go_on(batch, len(lines))
             elif self._spool.split(batch, start) and (
@@ -373,14 +333,14 @@ class Sender:
         if is_judged:
             suspect.alone += 1
             suspect.sent_then = self.sent  # before it is judged again, something else has to be taken
-            if suspect.alone >= _PROOFS and answer.verdict in _OF_THE_POINTS:
+            if suspect.alone >= _PROOFS and answer.verdict in OF_THE_POINTS:
                 self._condemn(batch, lines[0], answer)
                 return
             if suspect.alone >= _PROOFS and answer.verdict in (Verdict.LATER, Verdict.ALARM):
                 self._remember(batch, lines[0], answer)
         if suspect.is_proved:
             self._spool.split(batch, 1)  # those behind it need not wait for it
-        if suspect.is_proved or answer.verdict in _OF_THE_POINTS:  # else all wait
+        if suspect.is_proved or answer.verdict in OF_THE_POINTS:  # else all wait
             suspect.tries += 1
             times = suspect.alone if suspect.is_proved else suspect.tries
             wait = min(_LONGEST_STEP, _FIRST_WAIT * 2.0 ** min(times, 16))
@@ -400,6 +360,12 @@ class Sender:
             self._remember(batch, line, answer)
         self._go_on(batch, 1)
 
+    def _remember(self, batch: Batch, line: bytes, answer: Answer) -> None:
+        """Remember that a point of its series was refused, if it was collected just now."""
+        age = self._spool.age(batch)
+        if age is not None and age <= _COLLECTED_RECENTLY:
+            self._refused.add(line, answer)
+
     def _fail(self, answer: Answer) -> None:
         """Wait, since nothing is taken."""
         since = self.failing.since if self.failing else self._clock()
@@ -411,47 +377,6 @@ class Sender:
         self._not_before = (
             self._clock() + self._draw() * ceiling + min(answer.retry_after, _LONGEST_RETRY_AFTER)
         )
-
-    # --- series that are refused ---
-
-    def _hopeful(self, lines: list[bytes]) -> list[bytes]:
-        """Put aside what is of series that are refused; return the others."""
-        if not self._refused:
-            return lines
-        now = self._clock()
-        hopeful, hopeless = [], []
-        verdicts: Counter[str] = Counter()
-        for line in lines:
-            refused = self._refused.get(self._series_of(line))
-            if refused and refused.times >= _REFUSALS and refused.until > now:
-                hopeless.append((line, refused.answer.sentence))
-                verdicts[refused.answer.verdict.value] += 1
-            else:
-                hopeful.append(line)
-        if not self._spool.put_aside(hopeless):
-            return lines
-        self.rejected += verdicts
-        return hopeful
-
-    def _remember(self, batch: Batch, line: bytes, answer: Answer) -> None:
-        """Remember that a point of its series was refused, if it was collected just now."""
-        age = self._spool.age(batch)
-        if age is None or age > _COLLECTED_RECENTLY:
-            return
-        if len(self._refused) >= _MOST_REFUSED:
-            self._refused.clear()
-        series = self._series_of(line)
-        before, now = self._refused.get(series), self._clock()
-        times = before.times + 1 if before and now < before.until + _TRIED_AGAIN else 1
-        self._refused[series] = _Refused(times, now + _TRIED_AGAIN, answer)
-
-
-class _Refused(NamedTuple):
-    """How many points of a series were refused, until when none is tried again, and what was answered."""
-
-    times: int
-    until: float
-    answer: Answer
 
 
 def _as_many_as(points: int, batches: Iterable[Batch]) -> list[Batch]:

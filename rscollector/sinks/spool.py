@@ -166,7 +166,7 @@ class Spool:
         self._stamps[batch.number] = stamp
         batch = sized(batch, lines, stamp)
         self.persistent = self._write([(batch, lines)])
-        self._lines.put(batch.number, Content(lines, 0, stamp), batch.size, held=not self.persistent)
+        self._lines.put(batch.number, Content(lines, 0), batch.size, held=not self.persistent)
         self._append(batch._replace(held=not self.persistent))
 
     def read(self, batch: Batch) -> list[bytes] | None:

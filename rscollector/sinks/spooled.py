@@ -32,8 +32,9 @@ from rscollector.api import (
 from rscollector.sinks import telemetry
 from rscollector.sinks.batches import because
 from rscollector.sinks.http import Client, HttpSettings
-from rscollector.sinks.sender import Answer, Pace, Sender, Verdict
+from rscollector.sinks.sender import Pace, Sender
 from rscollector.sinks.spool import Bounds, Loss, Spool, directory
+from rscollector.sinks.verdicts import Answer, Verdict
 
 _PAUSE = 0.05
 _CUT = 0.5  # seconds that a request may take to end when its connection is cut

@@ -4,7 +4,7 @@ import pytest
 
 from rscollector.api import Kind, Metric
 from rscollector.sinks.metadata import Metadata
-from rscollector.sinks.sender import Answer, Verdict
+from rscollector.sinks.verdicts import Answer, Verdict
 
 RUNS = Metric("runs_total", Kind.COUNTER, "Runs.")
 TIME = Metric("time_seconds", Kind.HISTOGRAM, "Time.", unit="seconds", buckets=(1.0,))

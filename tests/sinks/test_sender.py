@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from test_spool import ROOMY, points
 
 from rscollector.sinks.ages import boottime
-from rscollector.sinks.sender import Answer, Pace, Sender, Verdict, verdict
+from rscollector.sinks.sender import Pace, Sender
 from rscollector.sinks.spool import Spool
+from rscollector.sinks.verdicts import Answer, Verdict, verdict
 
 FAST = Pace(1e9, 1e9)
 

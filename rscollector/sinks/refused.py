@@ -1,0 +1,60 @@
+"""Series of which the receiver takes no point.
+
+A series that is refused again and again (a receiver that takes no metric that it does not know) would cost
+ten requests for each of its points: after the second one its points are put aside without asking, and one is
+tried again after some minutes. Only what was just collected counts: a receiver may refuse what is old.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rscollector.sinks.verdicts import Answer
+
+_REFUSALS = 2
+_TRIED_AGAIN = 600.0
+_MOST = 10_000
+
+
+class _Refused(NamedTuple):
+    """How many points of a series were refused, until when none is tried again, and what was answered."""
+
+    times: int
+    until: float
+    answer: Answer
+
+
+class RefusedSeries:
+    """What is remembered, a bounded number. `series_of` takes from a point what its series have in common."""
+
+    def __init__(self, series_of: Callable[[bytes], bytes], clock: Callable[[], float]) -> None:
+        self._series_of = series_of
+        self._clock = clock
+        self._refused: dict[bytes, _Refused] = {}
+
+    def add(self, line: bytes, answer: Answer) -> None:
+        """Remember that a point was refused."""
+        if len(self._refused) >= _MOST:
+            self._refused.clear()
+        series = self._series_of(line)
+        before, now = self._refused.get(series), self._clock()
+        times = before.times + 1 if before and now < before.until + _TRIED_AGAIN else 1
+        self._refused[series] = _Refused(times, now + _TRIED_AGAIN, answer)
+
+    def taken(self, lines: list[bytes]) -> None:
+        """Forget the series of points that were taken."""
+        for line in lines if self._refused else ():
+            self._refused.pop(self._series_of(line), None)
+
+    def sorted_out(self, lines: list[bytes]) -> tuple[list[bytes], list[tuple[bytes, Answer]]]:
+        """Return the points that are to be sent, and those that are not, with the answer that is expected."""
+        hopeless: list[tuple[bytes, Answer]] = []
+        if not self._refused:
+            return lines, hopeless
+        hopeful, now = [], self._clock()
+        for line in lines:
+            refused = self._refused.get(self._series_of(line))
+            if refused and refused.times >= _REFUSALS and refused.until > now:
+                hopeless.append((line, refused.answer))
+            else:
+                hopeful.append(line)
+        return hopeful, hopeless
