@@ -13,7 +13,7 @@ import time
 import zlib
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -98,6 +98,8 @@ class Client:
         self.durations: Counter[float] = Counter()
         self.waited = 0.0
         self._headers = {"User-Agent": "rscollector", "Accept-Encoding": "identity"}
+        values = (getattr(settings, field.name) for field in fields(settings))
+        self._secrets = [value.reveal() for value in values if isinstance(value, Secret) and value.reveal()]
         self._adapter = _Adapter()
         self._session = requests.Session()
         self._session.trust_env = settings.proxy
@@ -171,9 +173,15 @@ class Client:
             return Reply(
                 answer.status_code,
                 answer.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-                f"{url}: {_printable(sentence)}",
+                f"{url}: {_printable(self._masked(sentence))}",
                 retry_after(answer.headers.get("Retry-After", "")),
             )
+
+    def _masked(self, text: str) -> str:
+        """Return a text without our secrets: a receiver may say what it was sent, and that is kept."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
     def _took(self, seconds: float) -> None:
         self.waited += seconds

@@ -34,13 +34,15 @@ WAITING = 1_000_000
 ROUNDS = 3
 MANY = 20_000
 FLOWS = 30  # seconds
-FLOW = """
+VALUE = Metric("load_value", Kind.GAUGE, "A value.", labels=("queue", "number"))
+FAST = Drain(points=Rate("100000000/s"), bytes=Rate("100G/s"))
+TOML = """
 [agent]
 host = "db1"
-interval = "1s"
+interval = "{interval}"
 timeout = "900ms"
-max_series_total = {most}
-max_series = {most}
+max_series_total = 100_000
+max_series = 100_000
 [web]
 listen = []
 [sink.bosun.main]
@@ -48,19 +50,6 @@ url = "{url}"
 spool = "{place}"
 spool_free = 0
 timeout = "10s"
-"""
-VALUE = Metric("load_value", Kind.GAUGE, "A value.", labels=("queue", "number"))
-FAST = Drain(points=Rate("100000000/s"), bytes=Rate("100G/s"))
-TOML = """
-[agent]
-host = "db1"
-interval = "15s"
-[web]
-listen = []
-[sink.bosun.main]
-url = "{url}"
-spool = "{place}"
-spool_free = 0
 """
 
 
@@ -182,7 +171,7 @@ def _bare(url, made):
 def _flow(url, *, collectors, series):
     """Yield what an agent sends on in each second, and how old the oldest point gets that waits."""
     with tempfile.TemporaryDirectory() as place:
-        toml = FLOW.format(url=url, place=place, most=2 * collectors * series)
+        toml = TOML.format(url=url, place=place, interval="1s")
         toml += "".join(f"[collector.load.l{each}]\nseries = {series}\n" for each in range(collectors))
         with bench.agent(toml) as agent:
             until(lambda: agent.value("sink_sent_points_total"))
@@ -271,7 +260,9 @@ def _memory(size):
     with tempfile.TemporaryDirectory() as place:
         if size:
             _fill(Path(place), size)
-        with bench.agent(TOML.format(url=f"http://127.0.0.1:{free_port()}", place=place)) as agent:
+        with bench.agent(
+            TOML.format(url=f"http://127.0.0.1:{free_port()}", place=place, interval="15s")
+        ) as agent:
             until(lambda: (agent.value("sink_queued_points") or 0) >= (WAITING if size else 0))
             bench.settled(5)
             return bench.proportional_memory([agent.collector("bosun/main")["worker_pid"]])

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from rscollector.api import Misconfigured
+from rscollector.api import Misconfigured, Secret
 from rscollector.sinks.http import Client, HttpSettings, NoReply, retry_after
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -187,6 +187,14 @@ def test_a_connection_serves_many_requests():
     assert len(connections) == 1
     assert client.requests["4xx"] == 5
     assert sum(client.durations.values()) == 5
+
+
+def test_a_receiver_that_says_what_it_was_sent_tells_no_secret():
+    """What it says is in the reason, and in what is put aside."""
+    answer = sends(b'HTTP/1.1 400 Bad\r\nContent-Length: 22\r\n\r\nno such user: hu"sh me')
+    settings = HttpSettings(url="http://receiver", user="me", password=Secret('hu"sh'))
+    with server(answer) as url, closing(Client(settings)) as client:
+        assert client.ask("POST", url, b"", 5).sentence == f"{url}: 400 Bad: no such user: *** me"
 
 
 def test_after_an_error_the_name_is_asked_again():
