@@ -167,7 +167,8 @@ def _check_files(settings: Any) -> None:
 def _arguments(settings: Any, seconds: float) -> dict[str, Any]:
     given: dict[str, Any] = {
         "user": settings.user,
-        "password": settings.password.reveal() if settings.password else "",
+        # As text it would be sent in Latin-1, or not at all.
+        "password": settings.password.reveal().encode() if settings.password else b"",
         "connect_timeout": seconds,
         "read_timeout": seconds,
         "write_timeout": seconds,

@@ -49,42 +49,50 @@ def collect(given: argparse.Namespace) -> int:
     from rscollector.config import registry
     from rscollector.config.environment import leave_the_rest
     from rscollector.model.errors import Misconfigured, fence
+    from rscollector.model.masks import Masks
 
     type_, _, name = given.what.partition("/")
+    masks = Masks()
     try:
         plugin = registry.load(type_)
-        settings, timeout = _settings(given, plugin, name)
+        settings, timeout = _settings(given, plugin, name, masks)
     except (Misconfigured, ValueError) as error:
-        complain(f"{given.what}: {error}")
+        complain(f"{given.what}: {masks.masked(str(error))}")
         return 2
     leave_the_rest()  # as in a worker: what works here works there
     collected = None
     with fence() as caught:
         collected = _within(timeout, plugin, settings, name or "main")
     if caught:
-        return _failed(given.what, timeout, caught[0])
+        return _failed(given.what, timeout, caught[0], masks)
+    collected = collected.shown(masks.masked)
     if given.explain:
         code = _explain(given.what, collected)
     else:
         code = _print(given.format, plugin, f"{type_}/{name or 'main'}", collected)
-    return _failed(given.what, timeout, collected.degraded) if collected.degraded else code
+    return _failed(given.what, timeout, collected.degraded, masks) if collected.degraded else code
 
 
-def _failed(what: str, timeout: float, error: Exception) -> int:
+def _failed(what: str, timeout: float, error: Exception, masks: Any) -> int:
     from rscollector.model.errors import FailureKind, kind_of
+    from rscollector.model.texts import block, one_line
 
     kind = kind_of(error)
     if isinstance(error, _Late):
         complain(f"{what}: no answer for {timeout:g} s ({error.where})")
     else:
         if kind is FailureKind.BUG:
-            traceback.print_exception(error)
-        complain(f"{what}: {kind.value}: {error}")
+            trace = masks.masked("".join(traceback.format_exception(error)))
+            print("\n".join(block(trace)), file=sys.stderr)
+        complain(f"{what}: {kind.value}: {one_line(masks.masked(str(error)))}")
     return 1
 
 
-def _settings(given: argparse.Namespace, plugin: Any, name: str) -> tuple[Any, float]:
-    """Return the settings and the timeout: the configured ones, changed by the options."""
+def _settings(given: argparse.Namespace, plugin: Any, name: str, masks: Any) -> tuple[Any, float]:
+    """Return the settings and the timeout: the configured ones, changed by the options.
+
+    Whatever secret is read is masked from then on.
+    """
     from rscollector.config.load import load
     from rscollector.config.secrets import read
     from rscollector.runtime.foreground import settings_of
@@ -103,7 +111,13 @@ def _settings(given: argparse.Namespace, plugin: Any, name: str) -> tuple[Any, f
             raise ValueError(f"the configuration has no such collector; it has: {', '.join(specs) or 'none'}")
     for assignment in given.set:
         table |= _assigned(assignment)
-    return settings_of(plugin, table, read), given.timeout or timeout
+
+    def secret(place: object) -> Any:
+        found = read(place)
+        masks.add(found.reveal())
+        return found
+
+    return settings_of(plugin, table, secret), given.timeout or timeout
 
 
 def _assigned(text: str) -> dict[str, Any]:

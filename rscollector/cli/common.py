@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from rscollector.model.texts import printable
+
 CONFIG_HELP = "the configuration file (default: /etc/rscollector/rscollector.toml, else a built-in one)"
 _CODES = {"good": "32", "warn": "33", "bad": "31", "bold": "1"}
 
@@ -42,8 +44,8 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 
 def complain(sentence: str) -> None:
-    """Tell what is wrong, on standard error."""
-    print(f"{paint('rscollector:', 'bad', sys.stderr)} {sentence}", file=sys.stderr)
+    """Tell what is wrong, on standard error; it may be of several lines."""
+    print(f"{paint('rscollector:', 'bad', sys.stderr)} {printable(sentence)}", file=sys.stderr)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> str:

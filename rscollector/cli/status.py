@@ -9,9 +9,11 @@ from typing import Any
 
 from rscollector.cli.common import Commands, add_command, complain, paint, table
 from rscollector.model.settings import humanized
+from rscollector.model.texts import printable
 from rscollector.runtime.control import FOREIGN, candidates, is_foreign
 
 _TIMEOUT = 5.0
+_LONGEST = 64 << 20
 _MORE = """\
 Exit status 0: every collector is up; 1: one is not, or no agent answers.
 """
@@ -76,9 +78,18 @@ def ask(path: Path) -> Any:
     connection = _UnixConnection(path)
     try:
         connection.request("GET", "/api/v1/status")
-        return json.loads(connection.getresponse().read())
+        return _printable(json.loads(connection.getresponse().read(_LONGEST)))
     finally:
         connection.close()
+
+
+def _printable(value: Any) -> Any:
+    """Return what an agent, perhaps one of another version, says so that it does nothing to a terminal."""
+    if isinstance(value, dict):
+        return {_printable(key): _printable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return list(map(_printable, value))
+    return printable(value) if isinstance(value, str) else value
 
 
 def _shown(answer: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""The configuration process: `python -m rscollector.config ANSWER [FILE]` reads, answers with JSON and ends.
+"""The configuration process: `python -m rscollector.config ANSWER ENVIRONMENT [FILE]` reads, answers, ends.
 
 The agent starts it at its own start and for every reload, so that neither a file system that hangs nor a
 plugin that fails to import can hurt the agent. The answer holds secrets: it goes into the socket whose
-descriptor is ANSWER, and what is printed to standard output and error is for the log.
+descriptor is ANSWER, and what is printed to standard output and error is for the log. ENVIRONMENT is the
+descriptor of the agent's environment, in JSON as well.
 """
 
 import json
@@ -16,8 +17,10 @@ from rscollector.config.load import load
 
 def main(arguments: list[str]) -> None:
     """Load the configuration and answer."""
-    descriptor, *files = arguments
+    descriptor, environment, *files = arguments
     os.set_inheritable(int(descriptor), False)
+    with os.fdopen(int(environment), "rb") as told:
+        os.environ.update(json.load(told))
     loaded = load(Path(files[0]) if files else None)
     config = loaded.config.to_json() if loaded.config else None
     answer = json.dumps({"config": config, "mistakes": loaded.mistakes})

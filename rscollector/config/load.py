@@ -10,6 +10,7 @@ children of that (`plugins`), and so are secrets looked at.
 """
 
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from rscollector.config.files import Files, read
 from rscollector.config.secrets import unread
 from rscollector.config.specs import Specs
 from rscollector.config.types import AgentSection, Common, Config, WebSection
-from rscollector.model.metrics import repaired
+from rscollector.model.texts import NOTE, one_line
 
 SECTIONS = ("agent", "web", "collector", "sink")
 
@@ -39,8 +40,12 @@ def load(path: Path | None) -> Loaded:
     builder = Builder(unread)
     config, specs = _config(files, builder)
     mistakes = sorted([*files.mistakes, *map(files.sentence, builder.faults)], key=_file_and_line)
-    problems, hints = (tuple(map(files.sentence, each)) for each in (specs.problems, specs.hints))
-    return Loaded(None if mistakes else config, tuple(mistakes), problems, hints)
+    problems, hints = (map(files.sentence, each) for each in (specs.problems, specs.hints))
+    return Loaded(None if mistakes else config, _shown(mistakes), _shown(problems), _shown(hints))
+
+
+def _shown(sentences: Iterable[str]) -> tuple[str, ...]:
+    return tuple(one_line(sentence, NOTE) for sentence in sentences)
 
 
 def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:
@@ -60,7 +65,7 @@ def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:
         max_series_total=agent.max_series_total,
         listen=tuple(str(each) for each in web.listen),
         specs=specs.build(),
-        files=tuple(map(repaired, files.names)),
+        files=_shown(files.names),
     )
     return config, specs
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from rscollector.model.metrics import Metric, Value, repaired
+from rscollector.model.metrics import Metric, Value
+from rscollector.model.texts import one_line, printable
 
 ROWS_PER_SERIES = 4
+_EXAMPLE = 200
 
 Values = tuple[str, ...]
 Known = Mapping[str, Container[Values]]
@@ -52,7 +54,7 @@ class Accepted:
     def drop(self, reason: Drop, what: str) -> None:
         """Count a sample that is not shown."""
         self.dropped[reason] += 1
-        self.examples.setdefault(reason, what[:200])
+        self._example(reason, what)
 
     def refuse(self, metric: Metric, reason: Drop, what: str) -> None:
         """Take back all samples of a metric."""
@@ -60,7 +62,11 @@ class Accepted:
         self.samples -= len(rows)
         self.series -= len(rows) * metric.width
         self.dropped[reason] += len(rows)
-        self.examples.setdefault(reason, what[:200])
+        self._example(reason, what)
+
+    def _example(self, reason: Drop, what: str) -> None:
+        if reason not in self.examples:
+            self.examples[reason] = one_line(what, _EXAMPLE)
 
 
 def validate(rows: Iterable[Any], declared: Mapping[str, Metric], known: Known, limit: int) -> Accepted:
@@ -110,7 +116,7 @@ def _checked(
         return _NOTHING
     if is_known:
         return metric, tuple(values), value, True
-    mended = tuple(map(repaired, values))
+    mended = tuple(map(printable, values))
     return metric, mended, value, mended in known.get(name, ())
 
 

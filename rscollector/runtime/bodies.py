@@ -14,12 +14,11 @@ from typing import Any, NamedTuple, Protocol
 from rscollector.config.types import Spec
 from rscollector.exposition.validate import ROWS_PER_SERIES
 from rscollector.model.errors import FailureKind
-from rscollector.model.metrics import Metric, repaired
+from rscollector.model.metrics import Metric
 from rscollector.runtime.births import Births
 from rscollector.runtime.capacity import Capacity
 from rscollector.runtime.renewals import Renewals
 from rscollector.runtime.worker_process import Death, Heard, Last, Question, WorkerProcess
-from rscollector.wire import LONGEST_NOTE, MOST_NOTES
 from rscollector.wire.layouts import Columns, Samples, rows
 from rscollector.wire.lines import Garbage
 from rscollector.wire.messages import Close, Closed, Collect, Done, Failed, Open, Opened
@@ -210,6 +209,11 @@ class Bodies:
         body = self._bodies.get(key)
         return body.worker.pid if body and body.worker else None
 
+    def masked(self, key: str, text: str) -> str:
+        """Return a text of a collector without the secrets that its worker has read."""
+        worker = self._bodies[key].worker
+        return worker.masks.masked(text) if worker else text
+
     def lines_dropped(self) -> int:
         """Return how many lines workers have printed that were not logged."""
         return self._lines_dropped + sum(worker.dropped_lines for worker in self._residents)
@@ -393,12 +397,11 @@ def _run(body: _Body, done: Done, heard: Heard, now: float) -> Run:
     if heard.rows or done.layout != body.layout:
         body.layout, body.columns = done.layout, rows(heard.rows)
     samples = body.columns.with_values(heard.values)
-    notes = tuple(repaired(str(each)[:LONGEST_NOTE]) for each in done.notes[:MOST_NOTES])
     if done.degraded and done.degraded not in set(FailureKind):
         raise Garbage(f"{done.degraded!r:.40} where a kind of failure was expected")
     degraded = FailureKind(done.degraded) if done.degraded else None
     took = now - body.asked_at
-    return Run(done.seq, samples, notes, took, degraded, repaired(done.reason), done.taken)
+    return Run(done.seq, samples, tuple(done.notes), took, degraded, done.reason, done.taken)
 
 
 def _shared(culprit: str | None) -> str:

@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Self
@@ -24,6 +24,7 @@ from typing import ClassVar, Self
 import rscollector
 from rscollector.api.programs import signal_name
 from rscollector.config.environment import listed
+from rscollector.model.texts import one_line
 
 # A worker needs the same packages as the agent, wherever they are: in a checkout, a virtual environment or
 # the private directory of the Debian package. Its current directory must not be among the places.
@@ -86,7 +87,7 @@ def _children() -> set[int]:
 
 def _name(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
+        return one_line(Path(f"/proc/{pid}/comm").read_text("utf-8", "replace"))
     except OSError:
         return "?"
 
@@ -114,11 +115,10 @@ class Child:
         on_exit: Callable[[int], None],
         *,
         fds: Sequence[int] = (),
-        more: Mapping[str, str] | None = None,
     ) -> Self:
-        """Start a program whose standard output and error go to `output`. Raises OSError.
+        """Start a program whose standard output and error go to `output`, in our listed environment.
 
-        It is given our listed environment, and `more` variables.
+        Raises OSError.
         """
         process = subprocess.Popen(
             command,
@@ -126,7 +126,7 @@ class Child:
             stdout=output.fileno(),
             stderr=output.fileno(),
             pass_fds=fds,
-            env={**(more or {}), **environment()},
+            env=environment(),
             cwd="/",
             process_group=0,
         )

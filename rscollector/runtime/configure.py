@@ -6,13 +6,14 @@ import logging
 import os
 import secrets
 import socket
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rscollector.config.digests import KEY
 from rscollector.config.types import Config
-from rscollector.model.metrics import repaired
+from rscollector.model.texts import LINE, NOTE, one_line
 from rscollector.runtime.children import Child, how, python
 from rscollector.runtime.output import Output
 
@@ -22,6 +23,7 @@ _TIMEOUT = 20.0
 _OUR_KEY = secrets.token_hex(16)
 _MOST = 16 * 1024 * 1024
 _CHUNK = 256 * 1024
+_MOST_MISTAKES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ async def read_configuration(path: Path | None) -> Read:
             ours.shutdown(socket.SHUT_RD)
 
     def said(line: str) -> None:
-        printed[:] = [line]
-        log.info("configuration: %s", repaired(line))
+        printed[:] = [one_line(line, LINE)]
+        log.info("configuration: %s", *printed)
 
     try:
         with ExitStack() as undo:
@@ -57,10 +59,10 @@ async def read_configuration(path: Path | None) -> Read:
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
             with theirs, output.theirs:
-                command = python("rscollector.config", str(theirs.fileno()), *([str(path)] if path else []))
-                # Secrets may be in our environment, and what is told of those in files needs a key.
-                more = {**os.environ, KEY: _OUR_KEY}
-                child = Child.start(command, output.theirs, on_exit, fds=[theirs.fileno()], more=more)
+                fds = (theirs.fileno(), _environment(undo))
+                command = python("rscollector.config", *map(str, fds), *([str(path)] if path else []))
+                child = Child.start(command, output.theirs, on_exit, fds=fds)
+            os.close(fds[1])
             undo.pop_all()
     except OSError as error:
         return Read(None, (f"the configuration cannot be read: no process can be started: {error.strerror}",))
@@ -75,6 +77,19 @@ async def read_configuration(path: Path | None) -> Read:
     return _parsed(answer, code, printed)
 
 
+def _environment(undo: ExitStack) -> int:
+    """Return a descriptor of what that process is to have as its environment.
+
+    Secrets may be in ours, and what is told of those in files needs a key; but what a process is started with
+    stands in /proc as long as it lives.
+    """
+    descriptor = os.memfd_create("environment")
+    undo.callback(os.close, descriptor)
+    os.write(descriptor, json.dumps({**os.environ, KEY: _OUR_KEY}).encode("ascii"))
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
 async def _all_of(ours: socket.socket) -> bytes:
     reader, writer = await asyncio.open_connection(sock=ours)
     output = b""
@@ -86,11 +101,17 @@ async def _all_of(ours: socket.socket) -> bytes:
     return output
 
 
+def _shown(mistakes: list[str]) -> Iterator[str]:
+    yield from (one_line(mistake, NOTE) for mistake in mistakes[:_MOST_MISTAKES])
+    if len(mistakes) > _MOST_MISTAKES:
+        yield f"and {len(mistakes) - _MOST_MISTAKES} more: `rscollector check` names them all"
+
+
 def _parsed(output: bytes, code: int, printed: list[str]) -> Read:
     try:
         answer = json.loads(output)
         config = Config.from_json(answer["config"]) if answer["config"] else None
-        return Read(config, tuple(map(repaired, answer["mistakes"])))
+        return Read(config, tuple(_shown(answer["mistakes"])))
     except (ValueError, KeyError, TypeError):
         last = "".join(f": {line[:300]}" for line in printed)
         return Read(None, (f"the process that reads the configuration {how(code)}{last}",))

@@ -1,8 +1,8 @@
 """Run a collector once, in this process: for `rscollector collect`, for debuggers and for tests."""
 
 import os
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Self
 
 from rscollector.api import Collector, Context, Sample
 from rscollector.config.build import Builder
@@ -10,6 +10,7 @@ from rscollector.exposition.render import Format
 from rscollector.exposition.store import Store, page
 from rscollector.exposition.validate import Accepted
 from rscollector.model.errors import CollectError
+from rscollector.model.texts import NOTE, one_line
 
 
 def settings_of(plugin: type[Collector[Any]], table: Mapping[str, Any], secret: Any) -> Any:
@@ -32,6 +33,11 @@ class Collected(NamedTuple):
     notes: list[str]
     sentences: list[str]
     degraded: CollectError | None
+
+    def shown(self, masked: Callable[[str], str]) -> Self:
+        """Return it with notes and sentences as they may be printed."""
+        notes, sentences = ([one_line(masked(each), NOTE) for each in texts] for texts in self[1:3])
+        return self._replace(notes=notes, sentences=sentences)
 
 
 def collect_once(plugin: type[Collector[Any]], settings: Any, context: Context) -> Collected:

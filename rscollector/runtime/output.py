@@ -5,7 +5,8 @@ import socket
 from collections.abc import Callable
 
 _CHUNK = 64 * 1024
-_LONGEST = 2000
+LONGEST = 16 * 1024
+"""How much of a line is read, in bytes."""
 
 
 class Output:
@@ -46,7 +47,7 @@ class Output:
             self._loop.remove_reader(self._ours)
         *lines, rest = (self._rest + data).split(b"\n")
         self._take(lines)
-        self._rest = rest[:_LONGEST]
+        self._rest = rest[:LONGEST]
 
     def _take(self, lines: list[bytes]) -> None:
         now = self._loop.time()
@@ -56,4 +57,4 @@ class Output:
         self._left -= len(said)
         self.dropped += len(lines) - len(said)
         for line in said:
-            self._said(line[:_LONGEST].decode("utf-8", "replace"))
+            self._said(line[:LONGEST].decode("utf-8", "replace"))

@@ -1,14 +1,13 @@
 """What is logged about collectors: one line when something changed that an operator would want to know."""
 
 import logging
+from collections.abc import Callable
 
 from rscollector.exposition.validate import Accepted
 from rscollector.model.lifecycle import Machine, State
 from rscollector.runtime.instance import Instance
 
 log = logging.getLogger("rscollector")
-
-_LINES = 40
 
 
 def change(instance: Instance, before: Machine, now: float, series: int) -> None:
@@ -33,17 +32,18 @@ def _collected(instance: Instance, before: Machine, series: int) -> None:
         log.info("%s: collecting%s, %d series", instance.key, again, series)
 
 
-def dropped(instance: Instance, accepted: Accepted) -> None:
+def dropped(instance: Instance, accepted: Accepted, masked: Callable[[str], str]) -> None:
     """Log the reasons for which samples were not shown, each with an example, the first time."""
     for reason, example in accepted.examples.items():
         if instance.first_time(reason):
             count = accepted.dropped[reason]
-            log.warning("%s: %d samples dropped (%s), such as %s", instance.key, count, reason, example)
+            what = masked(example)
+            log.warning("%s: %d samples dropped (%s), such as %s", instance.key, count, reason, what)
 
 
 def block(level: int, key: str, text: str) -> None:
-    """Log the end of a stack or traceback, line by line."""
-    for line in text.splitlines()[-_LINES:]:
+    """Log a stack or traceback, line by line."""
+    for line in text.splitlines():
         log.log(level, "%s:   %s", key, line)
 
 

@@ -41,7 +41,7 @@ from rscollector.model.events import (
     Trouble,
 )
 from rscollector.model.lifecycle import Machine, State
-from rscollector.model.metrics import Metric, Sample, repaired
+from rscollector.model.metrics import Metric, Sample
 from rscollector.model.schedule import Due
 from rscollector.model.settings import humanized
 from rscollector.runtime import reports
@@ -207,7 +207,7 @@ class Supervisor:
         if not instance.machine.degraded:
             instance.succeeded(self._loop.time(), time.time())
         self.samples += accepted.samples
-        reports.dropped(instance, accepted)
+        reports.dropped(instance, accepted, partial(self.bodies.masked, spec.key))
         if not self.deliveries.outbox(spec.key):
             self.deliveries.hand_on(spec.key, accepted)
             if accepted.samples:
@@ -250,11 +250,11 @@ class Supervisor:
 
     def failed(self, key: str, answer: messages.Failed) -> None:
         """Take a failure, and log the traceback of a bug the first time."""
-        instance, reason = self.instances[key], repaired(answer.reason)
+        instance, reason = self.instances[key], answer.reason
         self.deliveries.answered(key, answer.taken, reason if answer.kind is FailureKind.BUG else "")
         self._dispatch(instance, Failed(self._loop.time(), answer.seq, answer.kind, reason, random.random()))  # noqa: S311
         if answer.traceback and instance.first_time(reason):
-            reports.block(logging.ERROR, key, repaired(answer.traceback))
+            reports.block(logging.ERROR, key, answer.traceback)
 
     def closed(self, key: str, taken: int) -> None:
         """Take note of what a sink has taken before it was closed."""

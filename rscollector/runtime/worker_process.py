@@ -12,15 +12,17 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, Self
 
 from rscollector.model.errors import FailureKind
+from rscollector.model.masks import Masks
 from rscollector.model.metrics import Metric
 from rscollector.model.stopping import WORKER_ENDS
+from rscollector.model.texts import LINE, NOTE, REASON, block, one_line
 from rscollector.runtime.children import Child, how, python
-from rscollector.runtime.output import Output
-from rscollector.wire import VERSION, messages
+from rscollector.runtime.output import LONGEST, Output
+from rscollector.wire import MOST_NOTES, VERSION, messages
 from rscollector.wire.declarations import declared
 from rscollector.wire.lines import MAX_ANSWER, Garbage, Lines
 from rscollector.wire.messages import Close, Closed, Collect, Done, Failed, Open, Opened, decoded, encoded
@@ -96,7 +98,8 @@ class Owner(Protocol):
 class WorkerProcess(asyncio.Protocol):
     """One worker. Made by `start`; `death` is how it ended, once its process has been reaped.
 
-    It `is_fresh` until its first collector has collected.
+    It `is_fresh` until its first collector has collected. `masks` has the secrets that it has read: what
+    comes from it is masked, made one line and bounded here, before anybody keeps it.
     """
 
     def __init__(self, name: str, owner: Owner) -> None:
@@ -114,6 +117,7 @@ class WorkerProcess(asyncio.Protocol):
         self._culprit: str | None = None
         self._dying = ""
         self._state = ""
+        self.masks = Masks()
         self._end: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
         self._output: Output
@@ -125,7 +129,7 @@ class WorkerProcess(asyncio.Protocol):
         """Start a process, which may outlive this one. Raises OSError when that cannot be done."""
         self = cls(name, owner)
         with ExitStack() as undo:
-            self._output = Output(lambda line: owner.said(self, line))
+            self._output = Output(self._said)
             undo.callback(self._output.close)
             self._stack = os.memfd_create("stack")
             undo.callback(os.close, self._stack)
@@ -250,6 +254,10 @@ class WorkerProcess(asyncio.Protocol):
                 self._bound(question, self._heard.values)
             case messages.Metrics(metrics=metrics):
                 self._heard.metrics.extend(map(declared, metrics))
+            case messages.Hide(texts=texts):
+                for text in texts:
+                    self.masks.add(str(text))
+                self._transport.write(encoded(question.message))
             case messages.Unknown(layouts=layouts) if not self._asked_again:
                 self._asked_again = True
                 told = self._owner.layouts(question.instance, layouts)
@@ -268,8 +276,25 @@ class WorkerProcess(asyncio.Protocol):
 
     def _finish(self, question: Question, last: Last) -> None:
         self._current = None
-        self._owner.answered(self, question, last, self._heard)
+        self._owner.answered(self, question, self._shown(last), self._heard)
         self._next()
+
+    def _shown(self, last: Last) -> Last:
+        """Have the sentences of an answer fit to be kept and shown."""
+        match last:
+            case Failed(reason=reason, traceback=trace):
+                trace = "\n".join(block(self.masks.masked(trace)))
+                return replace(last, reason=self._sentence(reason), traceback=trace)
+            case Done(notes=notes, reason=reason):
+                notes = [self._sentence(str(note), NOTE) for note in notes[:MOST_NOTES]]
+                return replace(last, notes=notes, reason=self._sentence(reason))
+        return last
+
+    def _sentence(self, text: str, most: int = REASON) -> str:
+        return one_line(self.masks.masked(text), most)
+
+    def _said(self, line: str) -> None:
+        self._owner.said(self, one_line(self.masks.masked(line, cut=len(line) >= LONGEST), LINE))
 
     # --- the end ---
 
@@ -277,9 +302,9 @@ class WorkerProcess(asyncio.Protocol):
         stack = os.pread(self._stack, _STACK_BYTES, 0).decode("utf-8", "replace")
         self.death = Death(
             culprit=self._culprit or (self._current.instance if self._current else None),
-            reason=f"the worker {self._dying or how(code)}",
-            where=place(stack) or _STATES.get(self._state, ""),
-            stack=readable(stack),
+            reason=self._sentence(f"the worker {self._dying or how(code)}"),
+            where=self._sentence(place(stack)) or _STATES.get(self._state, ""),
+            stack="\n".join(block(self.masks.masked(readable(stack)))),
         )
         self._dying = self._dying or "exited"
         if self._end:

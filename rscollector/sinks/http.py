@@ -27,6 +27,8 @@ from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
 from rscollector.api import Misconfigured, Secret, setting
+from rscollector.model.masks import Masks
+from rscollector.model.texts import one_line
 
 BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 BOUNDS = (*BUCKETS, math.inf)
@@ -98,8 +100,10 @@ class Client:
         self.durations: Counter[float] = Counter()
         self.waited = 0.0
         self._headers = {"User-Agent": "rscollector", "Accept-Encoding": "identity"}
-        values = (getattr(settings, field.name) for field in fields(settings))
-        self._secrets = [value.reveal() for value in values if isinstance(value, Secret) and value.reveal()]
+        self._masks = Masks()
+        for field in fields(settings):
+            if isinstance(value := getattr(settings, field.name), Secret):
+                self._masks.add(value.reveal())
         self._adapter = _Adapter()
         self._session = requests.Session()
         self._session.trust_env = settings.proxy
@@ -125,7 +129,8 @@ class Client:
         except (requests.RequestException, HTTPError, OSError, ValueError, RuntimeError) as error:
             self.requests["error"] += 1  # RuntimeError: no thread can be started
             late = time.monotonic() - began >= timeout
-            raise NoReply(f"no answer within {timeout:g} s" if late else _reason(error)) from error
+            why = f"no answer within {timeout:g} s" if late else self._shown(_reason(error))
+            raise NoReply(why) from error
         else:
             return reply
         finally:
@@ -173,15 +178,13 @@ class Client:
             return Reply(
                 answer.status_code,
                 answer.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-                f"{url}: {_printable(self._masked(sentence))}",
+                f"{url}: {self._shown(sentence)}",
                 retry_after(answer.headers.get("Retry-After", "")),
             )
 
-    def _masked(self, text: str) -> str:
-        """Return a text without our secrets: a receiver may say what it was sent, and that is kept."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+    def _shown(self, text: str) -> str:
+        """Return what a receiver or a library says, without our secrets: it is kept on disk."""
+        return one_line(self._masks.masked(text, cut=len(text) >= _LONGEST_ANSWER), _LONGEST_SENTENCE)
 
     def _took(self, seconds: float) -> None:
         self.waited += seconds
@@ -241,12 +244,6 @@ def _text(said: bytes) -> str:
     return said.decode("utf-8", "replace")
 
 
-def _printable(text: str) -> str:
-    """Return one line of bounded length, without control characters."""
-    line = " ".join(text.split())
-    return "".join(each if each.isprintable() else "?" for each in line)[:_LONGEST_SENTENCE]
-
-
 def _reason(error: Exception) -> str:
     """Say why nothing came back, from the innermost of the exceptions."""
     inner: BaseException = error
@@ -254,5 +251,5 @@ def _reason(error: Exception) -> str:
         inner = deeper  # the TypeError is how urllib3 1.26 finds out what http.client can do
     if "EOF occurred" in str(inner) or isinstance(inner, (ConnectionResetError, BrokenPipeError)):
         return "the receiver closes the connection; with TLS, it may want a client's certificate"
-    said = _printable(str(getattr(inner, "strerror", None) or inner))
+    said = str(getattr(inner, "strerror", None) or inner)
     return f"no TLS: {said}" if isinstance(inner, ssl.SSLError) else f"nobody answers: {said}"

@@ -6,6 +6,7 @@
                      rows     seq rows                a new layout, in as many lines as it takes
                      values   seq values              the values, in the order of the layout, likewise
                      done     seq taken layout memory notes degraded reason
+                     hide     seq texts               these are secrets: mask them from now on, and ask again
                      unknown  seq layouts             these layouts are: tell them, and ask again
                      failed   seq taken kind reason traceback
                      closed   seq taken
@@ -28,6 +29,9 @@ array. A question to collect names the layout that the agent still has, and the 
 where it has another. A sink's worker is told of a layout ahead of the first run that has it, and says which
 it does not know.
 
+*Secrets are told before they can be seen.* The agent masks whatever comes from a worker, be it an answer or
+what a library prints when it crashes; so it knows the secrets before the plugin that has asked for them runs.
+
 *An answer says what was taken*: of the runs that went ahead of a question the first so many, and whatever
 is not taken is given again.
 
@@ -35,6 +39,5 @@ Pure: bytes in, values out. The agent and the worker import this room, and it kn
 """
 
 MOST_NOTES = 10
-LONGEST_NOTE = 1000
-VERSION = 2
+VERSION = 3
 """Raised when a message changes, so that a worker of another version of the package is not misunderstood."""

@@ -160,6 +160,14 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Hide:
+    """These texts are secrets: mask them in all that this worker says, and ask again."""
+
+    seq: int
+    texts: list[Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """It could not be opened, or did not collect; `taken` as with Done."""
 
@@ -180,7 +188,7 @@ class Closed:
 
 Question = Open | Collect | Close
 Parcel = Layout | Run | Forget | Page
-Answer = Hello | Metrics | Opened | Rows | Values | Done | Unknown | Failed | Closed
+Answer = Hello | Metrics | Opened | Rows | Values | Done | Unknown | Hide | Failed | Closed
 _TYPES = (*Question.__args__, *Parcel.__args__, *Answer.__args__)
 _BY_OP = {each.__name__.lower(): each for each in _TYPES}
 _FIELDS = {each: get_type_hints(each) for each in _TYPES}

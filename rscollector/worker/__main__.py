@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rscollector.api.programs import die_with_parent
-from rscollector.worker.secrets import Masking, Secrets
+from rscollector.wire.priorities import Priorities
 from rscollector.worker.server import Server
 
 
@@ -32,11 +32,10 @@ def main(arguments: list[str]) -> int:
     for inherited in (int(wire), int(stack)):
         os.set_inheritable(inherited, False)
     faulthandler.enable(int(stack))
-    secrets = Secrets()
     handler = logging.StreamHandler()
-    handler.setFormatter(Masking(secrets))
+    handler.setFormatter(Priorities("%(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.INFO)
-    server = Server(socket.socket(fileno=int(wire)), int(stack), int(agent), secrets)
+    server = Server(socket.socket(fileno=int(wire)), int(stack), int(agent))
     try:
         server.serve()
     except ConnectionError:

@@ -1,42 +1,34 @@
-"""The secrets that this process was given, and texts without them."""
+"""The secrets that this process has read, until the agent, which masks them, has been told of each."""
 
-import logging
 from collections.abc import Mapping
 
 from rscollector.config import secrets
+from rscollector.model.masks import pieces
 from rscollector.model.settings import Secret
-from rscollector.wire.priorities import Priorities
 
-_SHORTEST = 4  # masking every "a" would hide the message and not the secret
+_AT_ONCE = 5000  # characters: however they are escaped, they fit into a line of the wire
 
 
 class Secrets:
-    """Remembers secrets and takes them out of whatever is told to others."""
+    """Reads secrets, and knows which of them the agent has not been told."""
 
     def __init__(self) -> None:
-        self._texts: set[str] = set()
+        self._told: set[str] = set()
+        self._untold: dict[str, None] = {}
 
     def read(self, table: object, variables: Mapping[str, str]) -> Secret:
-        """Read a secret from its place, and mask it from now on; raises as `config.secrets.read` does."""
+        """Read a secret from its place; raises as `config.secrets.read` does."""
         secret = secrets.read(table, variables)
-        if len(secret.reveal()) >= _SHORTEST:
-            self._texts.add(secret.reveal())
+        self._untold |= dict.fromkeys(each for each in pieces(secret.reveal()) if each not in self._told)
         return secret
 
-    def masked(self, text: str) -> str:
-        """Return a text without the secrets."""
-        for secret in sorted(self._texts, key=len, reverse=True):  # one may be the beginning of another
-            text = text.replace(secret, "***")
-        return text
-
-
-class Masking(Priorities):
-    """Takes the secrets out of what collectors and drivers log."""
-
-    def __init__(self, secrets: Secrets) -> None:
-        super().__init__("%(name)s: %(message)s")
-        self._secrets = secrets
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record's lines."""
-        return self._secrets.masked(super().format(record))
+    def untold(self) -> list[str]:
+        """Return some of what is to be told, which is then told; nothing when all is."""
+        telling: list[str] = []
+        for piece in list(self._untold):
+            if telling and sum(map(len, telling)) + len(piece) > _AT_ONCE:
+                break
+            telling.append(piece)
+            del self._untold[piece]
+        self._told.update(telling)
+        return telling

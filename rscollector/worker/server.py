@@ -21,7 +21,7 @@ from rscollector.config.build import Builder
 from rscollector.config.state_files import state_file
 from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
 from rscollector.model.stopping import SINK_CLOSES
-from rscollector.wire import LONGEST_NOTE, MOST_NOTES, VERSION
+from rscollector.wire import MOST_NOTES, VERSION
 from rscollector.wire.declarations import declaration
 from rscollector.wire.lines import batches
 from rscollector.wire.messages import (
@@ -31,6 +31,7 @@ from rscollector.wire.messages import (
     Done,
     Failed,
     Hello,
+    Hide,
     Metrics,
     Open,
     Opened,
@@ -46,7 +47,8 @@ from rscollector.worker.telling import Telling
 
 _STACK_AT = 0.9
 _TRACEBACK = 8000
-_REASON = 500
+_SENTENCE = 4000
+"""How much of a traceback and of a sentence is told; the agent masks them, and shows less."""
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -62,11 +64,11 @@ class _Held:
 class Server:
     """The collectors of this process, and the wire to the agent."""
 
-    def __init__(self, wire: socket.socket, stack: int, agent: int, secrets: Secrets) -> None:
+    def __init__(self, wire: socket.socket, stack: int, agent: int) -> None:
         self._wire = wire
         self._stack = stack
         self._agent = agent
-        self._secrets = secrets
+        self._secrets = Secrets()
         self._held: dict[str, _Held] = {}
         self._parcels = Parcels()
         self._taken = 0
@@ -123,7 +125,13 @@ class Server:
     def _open(self, question: Open) -> Iterator[bytes]:
         plugin = registry.load(question.type, question.plugin)
         builder = Builder(partial(self._secrets.read, variables=question.variables))
-        settings = builder.table(plugin.Settings, question.settings, ())
+        with fence() as caught:  # what is wrong may be told with the secret in it
+            settings = builder.table(plugin.Settings, question.settings, ())
+        if untold := self._secrets.untold():
+            yield encoded(Hide(question.seq, untold))
+            return
+        for error in caught:
+            raise error
         if wrong := [*builder.faults, *builder.problems]:
             raise Misconfigured(
                 "; ".join(": ".join(filter(None, (".".join(path), why))) for path, why in wrong)
@@ -141,9 +149,9 @@ class Server:
         self._give(held, context)
         samples = [_sample(each) for each in islice(held.collector.collect(context), question.rows)]
         yield from held.telling.run(question.seq, question.layout, samples)
-        notes = [self._secrets.masked(str(note))[:LONGEST_NOTE] for note in context.notes[:MOST_NOTES]]
+        notes = [str(note)[:_SENTENCE] for note in context.notes[:MOST_NOTES]]
         wrong = context.degradation
-        kind, reason = (wrong.kind, self._secrets.masked(str(wrong))[:_REASON]) if wrong else ("", "")
+        kind, reason = (wrong.kind, str(wrong)[:_SENTENCE]) if wrong else ("", "")
         memory = _resident_memory()
         yield encoded(Done(question.seq, self._taken, held.telling.number, memory, notes, kind, reason))
 
@@ -188,8 +196,13 @@ class Server:
         reason, trace = str(error) or type(error).__name__, ""
         if kind is FailureKind.BUG:
             reason = f"{type(error).__name__}: {reason}{_place(error)}"
-            trace = self._secrets.masked("".join(traceback.format_exception(error)))[-_TRACEBACK:]
-        return Failed(seq, self._taken, kind, self._secrets.masked(reason)[:_REASON], trace)
+            trace = _end_of("".join(traceback.format_exception(error)))
+        return Failed(seq, self._taken, kind, reason[:_SENTENCE], trace)
+
+
+def _end_of(trace: str) -> str:
+    """Return the last whole lines of a traceback: of a line that is cut, a secret could not be masked."""
+    return trace if len(trace) <= _TRACEBACK else trace[-_TRACEBACK:].partition("\n")[2]
 
 
 def _sample(sample: object) -> Sample:

@@ -1,12 +1,18 @@
 """How the runs of a collector are told to the agent: the layout when it is new there, and the values."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 
 from rscollector.api import Metric, Sample
+from rscollector.model.metrics import MOST_OF_LABELS
 from rscollector.wire.layouts import plain
 from rscollector.wire.lines import batches, slices
 from rscollector.wire.messages import Rows, Values, part
+
+
+def _bounded(values: Iterable[object]) -> list[object]:
+    """Cut label values that are too long: the agent will refuse them, and need not have them whole."""
+    return [each[: MOST_OF_LABELS + 1] if isinstance(each, str) else each for each in values]
 
 
 class Telling:
@@ -23,7 +29,7 @@ class Telling:
         if not self.number or known != self.number or (metrics, labels) != (self._metrics, self._labels):
             self.number, self._metrics, self._labels = self.number + 1, metrics, labels
             for array in batches(
-                [metric.name, values] for metric, values in zip(metrics, labels, strict=True)
+                [metric.name, _bounded(values)] for metric, values in zip(metrics, labels, strict=True)
             ):
                 yield part(Rows, seq, array)
         for array in slices(list(map(itemgetter(2), samples)), plain):

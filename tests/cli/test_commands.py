@@ -192,14 +192,14 @@ def test_collect_uses_the_configuration_of_a_named_collector(rscollector, tmp_pa
 
 
 def test_collect_is_given_the_secrets(rscollector, tmp_path):
-    """A secret of the configuration, and one whose place --set names, reach the collector."""
+    """A secret of the configuration, and one whose place --set names, reach the collector, and are masked."""
     config = tmp_path / "rscollector.toml"
     config.write_text('[collector.rogue.a]\ndo = "misconfigured"\npassword = { env = "HIDDEN" }\n')
     done = rscollector("collect", "rogue/a", "-c", config, HIDDEN="swordfish")
-    assert done.stderr == "rscollector: rogue/a: misconfigured: the password 'swordfish' is wrong\n"
+    assert done.stderr == "rscollector: rogue/a: misconfigured: the password '***' is wrong\n"
     place = 'password={ env = "HIDDEN" }'
     again = rscollector("collect", "rogue", "--set", "do=misconfigured", "--set", place, HIDDEN="swordfish")
-    assert again.stderr == "rscollector: rogue: misconfigured: the password 'swordfish' is wrong\n"
+    assert again.stderr == "rscollector: rogue: misconfigured: the password '***' is wrong\n"
 
 
 def test_collect_names_a_wrong_setting(rscollector):

@@ -12,7 +12,8 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from rscollector.exposition.render import Format, negotiate
 from rscollector.exposition.store import Store, page
-from rscollector.model.metrics import Distribution, Kind, Metric, repaired
+from rscollector.model.metrics import Distribution, Kind, Metric
+from rscollector.model.texts import printable
 
 SUFFIX = {Kind.COUNTER: "_total", Kind.INFO: "_info"}
 HISTOGRAMS = (Kind.HISTOGRAM, Kind.GAUGE_HISTOGRAM)
@@ -44,7 +45,7 @@ def declarations(draw, letter):
     return Metric(
         "_".join(filter(None, ("x", letter, unit))) + SUFFIX.get(kind, ""),
         kind,
-        draw(texts.map(repaired)) + ".",
+        draw(texts.map(printable)) + ".",
         unit=unit,
         labels=tuple(draw(st.lists(st.sampled_from(("queue", "result", "zone")), unique=True))),
         states=("away", "down", "up") if kind is Kind.STATESET else (),
@@ -62,7 +63,7 @@ def collected(draw):
         rows = instances[key] = []
         for metric in metrics:
             labels = st.tuples(*[texts] * len(metric.labels))
-            several = draw(st.lists(labels, max_size=3, unique_by=lambda each: tuple(map(repaired, each))))
+            several = draw(st.lists(labels, max_size=3, unique_by=lambda each: tuple(map(printable, each))))
             rows += [(metric.name, each, draw(values[metric.kind])) for each in several]
     return {metric.name: metric for metric in metrics}, instances
 
@@ -90,7 +91,7 @@ def library_family(metric, instances):
     family = FAMILIES[metric.kind](metric.family, metric.help, labels=names, **unit)
     for key in sorted(instances):
         for name, labels, value in instances[key]:
-            given_labels = (*map(repaired, labels), key.partition("/")[2])
+            given_labels = (*map(printable, labels), key.partition("/")[2])
             if name != metric.name:
                 continue
             if metric.kind is Kind.INFO:

@@ -13,7 +13,8 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from rscollector.exposition.render import Format, add_row, empty_family, negotiate
 from rscollector.exposition.store import Store, page
-from rscollector.model.metrics import Distribution, Kind, Metric, repaired
+from rscollector.model.metrics import Distribution, Kind, Metric
+from rscollector.model.texts import printable
 
 BUCKETS = (0.5, 1.0, 10.0)
 METRICS = [
@@ -47,7 +48,7 @@ def rows_of(draw):
     rows = []
     for metric in draw(st.lists(st.sampled_from(METRICS), unique=True)):
         labels = st.tuples(*[texts] * len(metric.labels))
-        several = draw(st.lists(labels, max_size=3, unique_by=lambda each: tuple(map(repaired, each))))
+        several = draw(st.lists(labels, max_size=3, unique_by=lambda each: tuple(map(printable, each))))
         rows += [(metric.name, each, draw(values[metric.kind])) for each in several]
     return rows
 
@@ -73,7 +74,7 @@ class Registry:
             for key in sorted(instances):
                 for name, labels, value in instances[key]:
                     if name == metric.name:
-                        row = (tuple(map(repaired, labels)), value)
+                        row = (tuple(map(printable, labels)), value)
                         add_row(family, metric, row, {"name": key.partition("/")[2]})
             if family.samples:
                 self.families.append(family)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rscollector.model.metrics import Distribution, Kind, Metric, Series, repaired
+from rscollector.model.metrics import Distribution, Kind, Metric, Series
 
 GAUGE = Metric("x_size_bytes", Kind.GAUGE, "A size.", unit="bytes", labels=("queue",))
 COUNTER = Metric("x_runs_total", Kind.COUNTER, "Runs.")
@@ -115,6 +115,7 @@ def test_a_wrong_declaration_is_refused(fields, problem):
     ("metric", "values", "value", "problem"),
     [
         (GAUGE, ("a", "b"), 1, "2 label values for the labels ('queue',)"),
+        (GAUGE, ("a" * 2049,), 1, "label values of more than 2048 characters together"),
         (GAUGE, (1,), 1, "label values are texts"),
         (GAUGE, "a", 1, "label values are texts"),
         (GAUGE, ("a",), True, "True is no number"),
@@ -201,17 +202,6 @@ def test_a_distribution_counts_each_observation_once(bounds, observations):
 def test_a_metric_sorts_into_its_own_buckets():
     """`metric.distribution` is `Distribution.of` with the declared bounds."""
     assert HISTOGRAM.distribution([1.0, 3.0, 7.5]) == Distribution((1, 1, 1), 11.5)
-
-
-@given(st.text(alphabet=st.characters()))
-def test_a_repaired_text_can_always_be_encoded(text):
-    """Whatever text a collector makes, the page can be written; what was right is not changed."""
-    mended = repaired(text)
-    mended.encode("utf-8")
-    assert len(mended) == len(text)
-    assert all(
-        before == after or "\ud800" <= before <= "\udfff" for before, after in zip(text, mended, strict=True)
-    )
 
 
 words = st.lists(st.sampled_from(["alpha", "beta", "gamma", "delta"]), unique=True).map(tuple)

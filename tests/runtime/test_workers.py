@@ -16,7 +16,6 @@ from rogues import AGENT, TAME, rogue, runs
 from rscollector.runtime.control import is_foreign
 from rscollector.runtime.worker_process import WorkerProcess
 from rscollector.web.listeners import CannotListen, Connections, listen_unix
-from rscollector.worker.secrets import Secrets
 
 TRACER = """
 import ctypes, sys, time
@@ -117,14 +116,6 @@ def test_secrets_are_masked_in_logged_tracebacks(agent):
     started = agent(AGENT + bad, PASSWORD="hunter2")
     until(lambda: "could not convert string to float: '***'" in started.log)
     assert "hunter2" not in started.log
-
-
-def test_a_secret_that_begins_with_another_is_masked_whole():
-    """Of two secrets the longer one is replaced first."""
-    secrets = Secrets()
-    for secret in ("abcd", "abcdefgh", "abcdef"):
-        secrets.read({"env": "X"}, {"X": secret})
-    assert secrets.masked("with abcdefgh, abcdef and abcd") == "with ***, *** and ***"
 
 
 def test_children_that_were_there_before_the_agent_are_left_alone(agent):

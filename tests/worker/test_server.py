@@ -36,7 +36,6 @@ from rscollector.wire.messages import (
     decoded,
     encoded,
 )
-from rscollector.worker.secrets import Secrets
 from rscollector.worker.server import Server
 
 VALUE = Metric("fake_value", Kind.GAUGE, "A value.", labels=("of",))
@@ -122,7 +121,7 @@ def serving():
     ours, theirs = socket.socketpair()
     ours.settimeout(30)
     stack = os.memfd_create("stack")
-    server = Server(theirs, stack, os.getpid(), Secrets())
+    server = Server(theirs, stack, os.getpid())
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:
