@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,10 @@ MONGOD = Path(sysconfig.get_path("purelib"), "fiftyone", "db", "bin")  # a wheel
 os.environ["PATH"] += f"{os.pathsep}{MONGOD}"
 
 
+_FRESH = 1.05  # a page is put together once a second at most
+_polling = threading.local()
+
+
 def until(condition, timeout=60.0):
     """Wait until a condition holds and return its value; fails when it never does.
 
@@ -27,7 +32,11 @@ def until(condition, timeout=60.0):
     deadline = time.monotonic() + timeout
     pause = 0.01
     while True:
-        value = condition()
+        _polling.now = True
+        try:
+            value = condition()
+        finally:
+            _polling.now = False
         if value:
             return value
         assert time.monotonic() < deadline, f"waited {timeout} s for {condition}"
@@ -75,6 +84,7 @@ class RunningAgent:
         self.config.write_text(toml)
         self.socket = directory / "run" / "control.sock"
         self.log_file = directory / "log"
+        self._asked_at = -_FRESH
         env = {**os.environ, "RUNTIME_DIRECTORY": str(self.socket.parent), "PYTHONPATH": str(plugins)}
         env["STATE_DIRECTORY"] = str(directory / "state")
         command = [*prefix, interpreter, "-m", "rscollector.cli.main", "run", "-v", "-c", str(self.config)]
@@ -89,7 +99,15 @@ class RunningAgent:
         return self.log_file.read_text()
 
     def get(self, path, **headers):
-        """Return status, headers and body of a request to the control socket."""
+        """Return status, headers and body of a request to the control socket.
+
+        A page is as it is now, and not as it was when it was asked for before; while we wait until something
+        holds, that does not matter.
+        """
+        if path == "/metrics":
+            if not getattr(_polling, "now", False):
+                time.sleep(max(0.0, self._asked_at + _FRESH - time.monotonic()))
+            self._asked_at = time.monotonic()
         connection = _Unix(self.socket)
         try:
             connection.request("GET", path, headers=headers)

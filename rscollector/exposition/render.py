@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 
 from prometheus_client import Metric as Family
-from prometheus_client.exposition import choose_encoder, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.utils import floatToGoString
 
@@ -92,13 +92,6 @@ class Body:
 def _lines_of(body: bytes) -> tuple[str, ...]:
     lines = body.decode().removesuffix("\n").split("\n")
     return tuple(line[: line.rindex(" ") + 1] for line in lines)
-
-
-def negotiate(accept: str) -> tuple[Format, str]:
-    """Choose format and content type for an Accept header, as prometheus_client does."""
-    _, content_type = choose_encoder(accept)
-    wanted = content_type.partition(";")[0].strip()
-    return (Format.OPENMETRICS if wanted == Format.OPENMETRICS else Format.TEXT), content_type
 
 
 def empty_family(metric: Metric) -> Family:

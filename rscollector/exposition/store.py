@@ -27,11 +27,10 @@ class _Shown:
 
 
 class Store:
-    """The samples to be shown, at most `max_series` of them. `generation` changes when a page changes."""
+    """The samples to be shown, at most `max_series` of them."""
 
     def __init__(self, max_series: int) -> None:
         self.max_series = max_series
-        self.generation = 0
         self._shown: dict[str, _Shown] = {}
         self._families: dict[str, dict[str, Body]] = {}
 
@@ -48,21 +47,19 @@ class Store:
         accepted = validate(rows, declared, known, min(limit, room))
         self._refuse_conflicts(key, accepted)
         bodies = _rendered(key, accepted, before.bodies)
-        if any(body is not before.bodies.get(name) for name, body in bodies.items()) or (
-            bodies.keys() != before.bodies.keys()
-        ):
-            self.generation += 1
-            self._take_out(key)
-            for name, body in bodies.items():
-                self._families.setdefault(name, {})[key] = body
+        self.drop(key)
+        for name, body in bodies.items():
+            self._families.setdefault(name, {})[key] = body
         self._shown[key] = _Shown(accepted.series, expires, bodies)
         return accepted
 
     def drop(self, key: str) -> None:
         """Show nothing of an instance any more; one that is not there is no error."""
-        if key in self._shown:
-            self.generation += bool(self._shown[key].bodies)
-            self._take_out(key)
+        shown = self._shown.pop(key, None)
+        for name in shown.bodies if shown else ():
+            del self._families[name][key]
+            if not self._families[name]:
+                del self._families[name]
 
     def drop_all(self) -> None:
         """Show nothing of any instance: what they knew is from before a suspend."""
@@ -93,13 +90,6 @@ class Store:
             for sections in zip(*bodies, strict=True):
                 yield sections[0].header
                 yield from (section.body for section in sections)
-
-    def _take_out(self, key: str) -> None:
-        shown = self._shown.pop(key, None)
-        for name in shown.bodies if shown else ():
-            del self._families[name][key]
-            if not self._families[name]:
-                del self._families[name]
 
     def _refuse_conflicts(self, key: str, accepted: Accepted) -> None:
         """Refuse what would give a family two types or units on one page, which no scraper reads.

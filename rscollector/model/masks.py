@@ -55,7 +55,7 @@ def pieces(secret: str) -> Iterator[str]:
 
 def _forms(piece: str) -> Iterator[str]:
     """Yield the forms in which others write a text."""
-    data = piece.encode("utf-8", "surrogateescape")
+    data = piece.encode("utf-8", "surrogatepass")
     yield piece
     yield " ".join(piece.split())
     for encoded in (quote(data, safe=""), quote(data), quote_plus(data)):

@@ -142,8 +142,8 @@ class Listen:
         self.port = int(port)
 
     def covers(self, other: "Listen") -> bool:
-        """Tell whether who listens here leaves no place to listen there: "[::]" is IPv4's addresses too."""
-        wide = self.host == "::" or (self.host == "0.0.0.0" and ":" not in other.host)  # noqa: S104
+        """Tell whether who listens here leaves no place to listen there; "all" are those of one family."""
+        wide = self.host == ("::" if ":" in other.host else "0.0.0.0")  # noqa: S104
         return self.port == other.port != 0 and (wide or self.host == other.host)
 
     def __eq__(self, other: object) -> bool:

@@ -12,13 +12,14 @@ the agent is gone within ten seconds whatever hangs.
 import asyncio
 import logging
 import signal
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from rscollector.config.types import Config
 from rscollector.model.settings import humanized
-from rscollector.model.stopping import AGENT_STOPS, WEB_ENDS
+from rscollector.model.stopping import AGENT_STOPS
 from rscollector.runtime.capacity import capacity
 from rscollector.runtime.children import Strays
 from rscollector.runtime.configure import read_configuration
@@ -33,8 +34,8 @@ from rscollector.runtime.systemd import Notifier
 from rscollector.runtime.telemetry import Telemetry
 from rscollector.runtime.vitals import Vitals
 from rscollector.web.app import application
-from rscollector.web.listeners import CannotListen, Connections, Listener, listen, listen_unix
-from rscollector.web.server import run as serve
+from rscollector.web.listeners import CannotListen, listen, listen_unix
+from rscollector.web.server import Connections, Server
 
 log = logging.getLogger("rscollector")
 
@@ -86,15 +87,15 @@ class Agent:
         else:
             await self._watch(strays, configuring.result())
 
-    async def _configure(self) -> list[Listener]:
+    async def _configure(self) -> list[socket.socket]:
         read = await read_configuration(self._path)
         if read.config is None:
             raise CannotStart(*read.mistakes, mistakes=True)
         self._vitals.config = read.config
         self._vitals.reloaded_at = time.time()
         try:
-            listeners = listen(read.config.listen, self._connections)
-            listeners.append(listen_unix(socket_path(), self._connections))
+            listeners = listen(read.config.listen)
+            listeners.append(listen_unix(socket_path()))
         except CannotListen as error:
             raise CannotStart(str(error)) from error
         if is_foreign(socket_path()):
@@ -102,7 +103,7 @@ class Agent:
         _greet(read.config)
         return listeners
 
-    async def _watch(self, strays: Strays, listeners: list[Listener]) -> None:
+    async def _watch(self, strays: Strays, listeners: list[socket.socket]) -> None:
         """Put the parts together and run them until the end."""
         config, vitals = self._vitals.config, self._vitals
         self._supervisor = Supervisor(config.host, config.max_series_total, self._capacity)
@@ -111,8 +112,7 @@ class Agent:
         face = AgentFace(self._supervisor, self._telemetry, vitals, self._heartbeat)
         self._supervisor.own = self._telemetry.samples
         self._supervisor.deliveries.page = face.text
-        web_stop = asyncio.Event()
-        web = asyncio.create_task(serve(application(face), listeners, web_stop))
+        web = Server(application(face), listeners, self._connections)
         for spec in sorted(config.specs, key=lambda each: not each.sink):  # sinks are born first
             self._supervisor.add(spec)
         reloads = asyncio.create_task(self._reload_when_asked())
@@ -120,9 +120,9 @@ class Agent:
         vitals.busy = ""
         self._systemd.ready()
         stop = asyncio.create_task(self._stop.wait())
-        done, _ = await asyncio.wait({stop, web, reloads}, return_when=_FIRST)
+        done, _ = await asyncio.wait({stop, reloads}, return_when=_FIRST)
         reloads.cancel()
-        await self._end(web, web_stop)
+        await self._end(web)
         for task in done - {stop}:  # by a fault of ours: better to be started again than to go on without it
             task.result()
 
@@ -142,17 +142,14 @@ class Agent:
             self._telemetry.every_second(self._loop.time())
             self._systemd.ready()
 
-    async def _end(self, web: "asyncio.Task[None]", web_stop: asyncio.Event) -> None:
+    async def _end(self, web: Server) -> None:
         self._vitals.busy = "is stopping"
         self._systemd.stopping()
         log.info("stopping")
         if not await self._supervisor.stop(AGENT_STOPS):
             log.warning("not all workers ended in %s; they are killed", humanized(AGENT_STOPS))
         self._supervisor.bodies.kill_all()
-        web_stop.set()
-        self._connections.cut_all()  # hypercorn would wait for a client that does not read
-        await asyncio.wait([web], timeout=WEB_ENDS)
-        web.cancel()
+        web.close()
         socket_path().unlink(missing_ok=True)
         self._systemd.close()
         log.info("stopped")

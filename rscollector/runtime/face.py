@@ -24,16 +24,14 @@ class AgentFace:
         self._vitals = vitals
         self._heartbeat = heartbeat
 
-    def page(self, wanted: Format) -> tuple[object, Iterable[bytes]]:
+    def page(self, wanted: Format) -> Iterable[bytes]:
         """Return the page of all metrics, in chunks."""
-        telemetry, store = self._telemetry, self._supervisor.store
-        telemetry.render_some()
-        generation = telemetry.generation, store.generation
-        return generation, chain(telemetry.chunks(wanted), store.chunks(wanted), [EOF[wanted]])
+        self._telemetry.render_some()
+        return chain(self._telemetry.chunks(wanted), self._supervisor.store.chunks(wanted), [EOF[wanted]])
 
     def text(self) -> str:
         """Return the page of all metrics in Prometheus' text format."""
-        return b"".join(self.page(Format.TEXT)[1]).decode("utf-8")
+        return b"".join(self.page(Format.TEXT)).decode("utf-8")
 
     def status(self) -> dict[str, Any]:
         """Return what `rscollector status` shows."""

@@ -129,16 +129,10 @@ class Telemetry:
         self._store = Store(sys.maxsize)
         self._process = ProcessCollector(registry=None)
         self._process_chunks: dict[Format, bytes] = {}
-        self._seconds = 0
         self._read = 0
         self._to_render: dict[str, None] = {}
         self._rendered: set[str] = set()
         self._more: asyncio.TimerHandle | None = None
-
-    @property
-    def generation(self) -> tuple[int, int]:
-        """What changes when the page's part about the agent does."""
-        return self._seconds, self._store.generation
 
     def chunks(self, wanted: Format) -> Iterator[bytes]:
         """Yield the page's part about the agent."""
@@ -152,7 +146,6 @@ class Telemetry:
 
     def every_second(self, now: float) -> None:
         """Render what is about the agent, and what has changed about collectors."""
-        self._seconds += 1
         self._commit("", self._own(now))
         families = list(self._process.collect())
         for wanted in Format:

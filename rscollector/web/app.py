@@ -1,36 +1,42 @@
 """The application: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
 
-It runs in the agent's loop and must not stop it: bodies go out in parts of about 64 KiB, so that for a client
-that reads slowly one part is copied and not a page; compression runs in a thread (see `compressed`). How long
-a client may take is the listeners' matter.
+It runs in the agent's loop and must not stop it: pages are made once for all who ask (see `pages`), what
+takes long with them runs in a thread. What a client may cost beside that is the server's matter.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import signal
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from typing import Any, Protocol
 
 from jinja2 import Environment
-from prometheus_client.exposition import gzip_accepted
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from rscollector.exposition.render import Format, negotiate
+from rscollector.exposition.render import Format
 from rscollector.model.settings import humanized
 from rscollector.web.compressed import Compressor, pieces
+from rscollector.web.negotiate import gzip_wanted, negotiate
+from rscollector.web.pages import PageResponse, Pages, Parts
 
 PART = 64 * 1024
-_TURN = 8
+_MOST_PAGES = 4  # the newest of each format, compressed and not
+_MOST_OTHERS = 4
+_FRESH = 1.0
+_FRESH_STATUS = 0.1  # people who have just changed something ask for it
 
 
 class Face(Protocol):
     """What the application shows; the agent implements it."""
 
-    def page(self, wanted: Format) -> tuple[object, Iterable[bytes]]:
-        """Return a page's generation (anything that changes with the page) and the page, in chunks."""
+    def page(self, wanted: Format) -> Iterable[bytes]:
+        """Return a page, in chunks."""
 
     def status(self) -> dict[str, Any]:
         """Return the agent's status, plain values."""
@@ -42,77 +48,79 @@ class Face(Protocol):
         """Return why the agent is not ready, "" when it is."""
 
 
-class Parts(Response):
-    """A response whose body goes out in parts, each after the client has taken the one before."""
-
-    def __init__(self, parts: Sequence[bytes], headers: Mapping[str, str]) -> None:
-        self._parts = parts
-        super().__init__(headers={**headers, "content-length": str(sum(map(len, parts)))})
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the response."""
-        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        await send(start)
-        for number, part in enumerate(self._parts, 1):
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-            if number % _TURN == 0:  # a client that keeps up would else keep the loop until it has all
-                await asyncio.sleep(0)
-        await send({"type": "http.response.body", "body": b""})
-
-
 def application(face: Face) -> ASGIApp:
     """Return the application."""
-    compressor = Compressor()
-    template = _template("index.html")
-
-    async def metrics(request: Request) -> Response:
-        wanted, content_type = negotiate(request.headers.get("accept", ""))
-        generation, chunks = face.page(wanted)
-        parts = list(pieces(chunks, PART))
-        headers = {"content-type": content_type, "vary": "Accept, Accept-Encoding"}
-        if gzip_accepted(request.headers.get("accept-encoding", "")):
-            parts = list(pieces(await compressor.compress(wanted, generation, parts), PART))
-            headers["content-encoding"] = "gzip"
-        return Parts(parts, headers)
-
-    async def index(_: Request) -> Response:
-        return HTMLResponse(template.render(status=face.status()))
-
-    async def status(_: Request) -> Response:
-        return JSONResponse(face.status())
-
-    async def healthy(_: Request) -> Response:
-        return _verdict(face.unhealthy(), "healthy")
-
-    async def ready(_: Request) -> Response:
-        return _verdict(face.unready(), "ready")
-
+    handlers = _Handlers(face)
     routes = {
-        "/": index,
-        "/metrics": metrics,
-        "/api/v1/status": status,
-        "/-/healthy": healthy,
-        "/-/ready": ready,
+        "/": handlers.index,
+        "/metrics": handlers.metrics,
+        "/api/v1/status": handlers.status,
+        "/-/healthy": handlers.healthy,
+        "/-/ready": handlers.ready,
     }
-    return _closing(Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()]))
+    app = Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
+    # It would send a client of /metrics/ to whatever host that has named.
+    app.router.redirect_slashes = False
+    return app
 
 
-def _closing(inner: ASGIApp) -> ASGIApp:
-    """Have the connection closed after each response.
+class _Handlers:
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self._metrics = Pages(_MOST_PAGES)
+        self._others = Pages(_MOST_OTHERS)
+        self._thread = ThreadPoolExecutor(1, "pages", _leave_signals_to_the_main_thread)
+        self._compressor = Compressor()
+        self._template = _template("index.html")
 
-    A scraper comes back after longer than any idle connection is kept, and hypercorn keeps the descriptor of
-    a connection that its client has closed until the idle time is over.
-    """
+    async def metrics(self, request: Request) -> Response:
+        wanted, content_type = negotiate(request.headers.get("accept", ""))
+        headers = {"content-type": content_type, "vary": "Accept, Accept-Encoding"}
+        zipped = gzip_wanted(request.headers.get("accept-encoding", ""))
+        if zipped:
+            headers["content-encoding"] = "gzip"
 
-    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start" and scope["http_version"] == "1.1":
-                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
-            await send(message)
+        async def make() -> Parts:
+            parts = list(pieces(self._face.page(wanted), PART))
+            if not zipped:
+                return parts
+            return list(pieces(await self._aside(self._compressor.compress, wanted, parts), PART))
 
-        await inner(scope, receive, sending if scope["type"] == "http" else send)
+        return PageResponse(await self._metrics.get((wanted, zipped), _FRESH, make), headers)
 
-    return outer
+    async def index(self, _: Request) -> Response:
+        page = await self._others.get("index", _FRESH, lambda: self._rendered(self._as_html))
+        return PageResponse(page, {"content-type": "text/html; charset=utf-8"})
+
+    async def status(self, _: Request) -> Response:
+        page = await self._others.get("status", _FRESH_STATUS, lambda: self._rendered(_as_json))
+        return PageResponse(page, {"content-type": "application/json"})
+
+    async def healthy(self, _: Request) -> Response:
+        return _verdict(self._face.unhealthy(), "healthy")
+
+    async def ready(self, _: Request) -> Response:
+        return _verdict(self._face.unready(), "ready")
+
+    async def _rendered(self, write: Callable[[dict[str, Any]], str]) -> Parts:
+        text = await self._aside(write, self._face.status())
+        return [text.encode("utf-8")]
+
+    def _as_html(self, status: dict[str, Any]) -> str:
+        return self._template.render(status=status)  # type: ignore[no-any-return]
+
+    async def _aside(self, function: Callable[..., Any], *given: Any) -> Any:
+        """Call a function in the thread; the loop goes on meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *given)
+
+
+def _leave_signals_to_the_main_thread() -> None:
+    """One that came here while that ends, and does not want it any more, would end the process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def _as_json(status: dict[str, Any]) -> str:
+    return json.dumps(status, ensure_ascii=False, separators=(",", ":"))
 
 
 def _verdict(trouble: str, good: str) -> Response:

@@ -2,15 +2,12 @@
 
 A gzip file is a header, blocks, and a trailer with checksum and length. Blocks that end with a full flush do
 not depend on each other, so a page's compressed form is made of those of its pieces: what has not changed
-since the last scrape is not compressed again. (8 MB cost 19 ms to compress and 3 ms to check.) All of it runs
-in a thread; those who ask at once for the same page wait for one result.
+since the last scrape is not compressed again. (8 MB cost 19 ms to compress and 3 ms to check.)
 """
 
-import asyncio
 import struct
 import zlib
-from collections.abc import Awaitable, Hashable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 _HEADER = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # RFC 1952: deflate, no time, fastest, unknown system
 _LAST_BLOCK = b"\x03\0"
@@ -39,20 +36,10 @@ class Compressor:
     """Compresses pages; it keeps the compressed pieces of the newest page of each kind."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(1, "gzip")
-        self._newest: dict[Hashable, tuple[object, Awaitable[list[bytes]]]] = {}
         self._known: dict[Hashable, dict[bytes, bytes]] = {}
 
-    async def compress(self, kind: Hashable, generation: object, page: Sequence[bytes]) -> list[bytes]:
-        """Return a page's compressed form in pieces; a page of the same generation is the same."""
-        newest = self._newest.get(kind)
-        if newest is None or newest[0] != generation:
-            loop = asyncio.get_running_loop()
-            newest = generation, loop.run_in_executor(self._threads, self._compress, kind, page)
-            self._newest[kind] = newest
-        return await asyncio.shield(newest[1])
-
-    def _compress(self, kind: Hashable, page: Sequence[bytes]) -> list[bytes]:
+    def compress(self, kind: Hashable, page: Sequence[bytes]) -> list[bytes]:
+        """Return a page's compressed form in pieces. One thread at a time."""
         before = self._known.get(kind, {})
         known = self._known[kind] = {piece: before.get(piece) or _blocks(piece) for piece in page}
         checksum = 0

@@ -1,41 +1,315 @@
-"""hypercorn in the agent's loop: it serves our application on our listeners until it is told to stop."""
+"""HTTP/1.1 in the agent's loop: an application on our listeners, one request for each connection.
+
+Strangers may connect, say anything and read nothing. What each of them can take is bounded: connections in
+number, a request's head in bytes and seconds, a connection in seconds, what waits for a client that does not
+read in bytes, here and in the kernel. asyncio knows the sockets, h11 the protocol, the application (ASGI) the
+pages; here are the bounds.
+
+A connection is closed after its response: a scraper comes back after longer than any idle connection would be
+kept. Nothing that follows the first request's head is looked at: no page takes a body, and no request can be
+smuggled behind another.
+"""
 
 import asyncio
+import errno
+import http
 import logging
-from collections.abc import Sequence
-from typing import Any
+import re
+import socket
+from collections.abc import Awaitable, Sequence
+from email.utils import formatdate
+from typing import Any, cast
+from urllib.parse import unquote
 
-from hypercorn.asyncio import serve
-from hypercorn.config import Config, Sockets
+import h11
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Scope
 
-from rscollector.web.listeners import Listener
+from rscollector.model.errors import fence
+from rscollector.model.texts import one_line
 
-IDLE = 5.0  # seconds in which a request's headers have to come
+log = logging.getLogger("rscollector.web")
 
-
-class _OurSockets(Config):
-    """hypercorn's configuration, with sockets that are listening already."""
-
-    listeners: Sequence[Listener] = ()
-
-    def create_sockets(self) -> Sockets:
-        """Return our listeners."""
-        return Sockets([], list(self.listeners), [])
-
-
-def _config(listeners: Sequence[Listener]) -> Config:
-    config = _OurSockets()
-    config.listeners = listeners
-    config.errorlog = logging.getLogger("rscollector.web")
-    config.errorlog.setLevel(logging.WARNING)
-    config.accesslog = None
-    config.keep_alive_timeout = IDLE
-    config.graceful_timeout = 1.0
-    config.include_server_header = False
-    config.alpn_protocols = ["http/1.1"]
-    return config
+HEAD = 5.0
+"""Seconds in which a request's head has to come."""
+LIFETIME = 15.0
+"""Seconds after which a connection is over, whatever its client reads."""
+_LINGER = 1.0  # for what the client still sends: if we closed at once, it might lose the answer
+_LONGEST_HEAD = 16 * 1024
+_MOST_HEADERS = 64  # each costs 200 bytes, for as long as its request is answered
+_READ = 4 * 1024
+_PART = 16 * 1024  # asyncio may keep a copy of it for each client that does not read
+_TURN = 8
+_SEND_BUFFER = 64 * 1024  # which the kernel doubles; without it, it would take megabytes for each of them
+_AT_ONCE = 16  # connections that are accepted in one turn of the loop
+_SHORT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_WAIT = 0.1
+_TLS_HANDSHAKE = 0x16
+_ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
-async def run(application: Any, listeners: Sequence[Listener], stop: asyncio.Event) -> None:
-    """Serve until `stop` is set."""
-    await serve(application, _config(listeners), shutdown_trigger=stop.wait)
+class Connections:
+    """The open connections of all listeners, the oldest first, at most `most` of them."""
+
+    def __init__(self, most: int = 1024) -> None:
+        self.most = most
+        self.evicted = 0
+        self._open: dict[_Connection, None] = {}
+        self._ending: set[_Connection] = set()  # those that had to go and have a descriptor still
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def are_full(self) -> bool:
+        """Tell whether no more may be accepted."""
+        return len(self._open) + len(self._ending) >= self.most
+
+    def evict(self) -> None:
+        """Have the oldest go, if none is about to: an honest scrape takes milliseconds, and is hardly it."""
+        if self._open and not self._ending:
+            self.evicted += 1
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            self._ending.add(oldest)
+            oldest.abort()
+
+    def add(self, connection: "_Connection") -> None:
+        """Take note of a new connection."""
+        self._open[connection] = None
+
+    def discard(self, connection: "_Connection") -> None:
+        """Forget one that has no descriptor any more."""
+        self._open.pop(connection, None)
+        self._ending.discard(connection)
+
+    def abort_all(self) -> None:
+        """End every connection."""
+        for connection in list(self._open):
+            connection.abort()
+
+
+class Server:
+    """Serves an application on listening sockets, in the running loop, from now on until it is closed."""
+
+    def __init__(
+        self, application: ASGIApp, listeners: Sequence[socket.socket], connections: Connections
+    ) -> None:
+        self._application = application
+        self._listeners = listeners
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._buffer = bytearray(_READ)
+        self._tasks: set[asyncio.Task[None]] = set()
+        for listener in listeners:
+            self._accept_from(listener)
+
+    def close(self) -> None:
+        """Accept no more, and end every connection."""
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+            listener.close()
+        self._connections.abort_all()
+
+    def _accept_from(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Accept those who wait, some in each turn of the loop, so that all others have theirs."""
+        if self._connections.are_full():
+            self._connections.evict()
+        for _ in range(_AT_ONCE):
+            if self._connections.are_full():
+                return  # if somebody still waits, this is called again
+            try:
+                client, _address = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _SHORT_OF:
+                    raise
+                # A listener that is always ready and never accepted from would take the whole loop.
+                self._loop.remove_reader(listener)
+                self._loop.call_later(_WAIT, self._accept_from, listener)
+                self._connections.evict()
+                return
+            self._begin(client)
+
+    def _begin(self, client: socket.socket) -> None:
+        client.setblocking(False)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        if client.family != socket.AF_UNIX:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else parts wait for each other
+        connection = _Connection(self._application, self._connections, memoryview(self._buffer))
+        self._connections.add(connection)
+        task = self._loop.create_task(self._connect(connection, client))
+        self._tasks.add(task)  # the loop itself would not keep it
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, connection: "_Connection", client: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, client)
+        except OSError:
+            self._connections.discard(connection)
+            client.close()
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """A connection: the head of a request, then its response, then its end."""
+
+    def __init__(self, application: ASGIApp, connections: Connections, buffer: memoryview) -> None:
+        self._application = application
+        self._connections = connections
+        self._buffer = buffer  # all connections read into the same, and what was read is used at once
+        self._loop = asyncio.get_running_loop()
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
+        self._transport: asyncio.Transport
+        self._is_connected = self._is_aborted = False
+        self._has_begun = False
+        self._has_no_body = False
+        self._task: asyncio.Task[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._late = self._loop.call_later(HEAD, self.abort)
+        self._end = self._loop.call_later(LIFETIME, self.abort)
+
+    def abort(self) -> None:
+        """End it now, whatever it has not sent yet."""
+        self._is_aborted = True
+        if self._is_connected:
+            self._transport.abort()
+
+    # --- asyncio.BufferedProtocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for a request."""
+        self._transport, self._is_connected = cast(asyncio.Transport, transport), True
+        self._transport.set_write_buffer_limits(0)
+        if self._is_aborted:
+            self._transport.abort()
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Return where to read into."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take a part of a request's head; what comes behind it is read and forgotten."""
+        if self._task:
+            return
+        is_tls = not self._has_begun and self._buffer[0] == _TLS_HANDSHAKE
+        self._has_begun = True
+        if is_tls:
+            self._respond(self._refuse(400, "this port speaks HTTP, not HTTPS"))
+            return
+        try:
+            self._http.receive_data(bytes(self._buffer[:nbytes]))
+            event = self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            self._respond(self._refuse(error.error_status_hint, one_line(str(error), 200)))
+            return
+        if isinstance(event, h11.Request):
+            self._respond(self._answer(event))
+
+    def eof_received(self) -> bool:
+        """Close it: nothing is read while a response is sent, so no request will come, or all is sent."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read."""
+        self._writable.set()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Forget it."""
+        self._connections.discard(self)
+        self._late.cancel()
+        self._end.cancel()
+        if self._task:
+            self._task.cancel()
+
+    # --- the response ---
+
+    def _respond(self, response: Awaitable[None]) -> None:
+        self._late.cancel()
+        self._transport.pause_reading()
+        self._task = self._loop.create_task(self._responded(response))
+
+    async def _responded(self, response: Awaitable[None]) -> None:
+        try:
+            with fence() as caught:
+                await response
+        except asyncio.CancelledError:  # its page is held no longer, or the client is gone
+            self.abort()
+            raise
+        if caught:
+            log.error("a request failed by a fault of ours", exc_info=caught[0])
+            self.abort()
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        # The client may be sending still; were it refused, it might never read the answer.
+        self._end.cancel()
+        self._end = self._loop.call_later(_LINGER, self.abort)
+        self._transport.resume_reading()
+
+    def _answer(self, request: h11.Request) -> Awaitable[None]:
+        """Return what answers a request; of the request itself only what the application wants is kept."""
+        if request.http_version not in (b"1.0", b"1.1"):
+            return self._refuse(505, "this server speaks HTTP/1.1")
+        if len(request.headers) > _MOST_HEADERS:
+            return self._refuse(431, f"more than {_MOST_HEADERS} headers")
+        self._has_no_body = request.method == b"HEAD"
+        return self._application(_scope(request), _no_body, self._send)
+
+    async def _refuse(self, status: int, sentence: str) -> None:
+        await PlainTextResponse(f"{sentence}\n", status)({"type": "http"}, _no_body, self._send)
+
+    async def _send(self, message: Message) -> None:
+        """Send what the application says: a part goes out when the client has taken the one before."""
+        if message["type"] == "http.response.start":
+            response = h11.Response(
+                status_code=message["status"],
+                reason=http.HTTPStatus(message["status"]).phrase,
+                headers=[*message["headers"], (b"date", formatdate(usegmt=True)), (b"connection", b"close")],
+            )
+            self._transport.write(self._http.send(response) or b"")
+            return
+        body: Any = memoryview(b"" if self._has_no_body else message.get("body", b""))
+        for number, at in enumerate(range(0, len(body), _PART), 1):
+            for data in self._http.send_with_data_passthrough(h11.Data(data=body[at : at + _PART])) or ():
+                self._transport.write(data)
+            await self._writable.wait()
+            if number % _TURN == 0:  # a client that keeps up would else keep the loop until it has all
+                await asyncio.sleep(0)
+        if not message.get("more_body", False):
+            self._transport.write(self._http.send(h11.EndOfMessage()) or b"")
+
+
+async def _no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def _scope(request: h11.Request) -> Scope:
+    """Return a request as ASGI has it. A target may be a whole address, as proxies write it."""
+    target = request.target
+    if absolute := _ABSOLUTE.match(target):
+        target = target[absolute.end() :]
+        target = target if target.startswith(b"/") else b"/" + target
+    path, _, query = target.partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": request.http_version.decode("ascii"),
+        "method": request.method.decode("ascii"),
+        "scheme": "http",
+        "path": unquote(path.decode("ascii")),
+        "raw_path": path,
+        "query_string": query,
+        "root_path": "",
+        "headers": list(request.headers),
+        "client": None,
+        "server": None,
+    }

@@ -35,9 +35,7 @@ def machine():
         line.split(": ")[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     )
     cores = Path("/proc/cpuinfo").read_text().count("processor\t")
-    libraries = ", ".join(
-        f"{each} {version(each)}" for each in ("prometheus_client", "hypercorn", "starlette")
-    )
+    libraries = ", ".join(f"{each} {version(each)}" for each in ("prometheus_client", "h11", "starlette"))
     today = dt.datetime.now(dt.UTC).date()
     return f"{today}, {cores} cores of {model}, Linux {platform.release()}, Python {platform.python_version()}, {libraries}."
 

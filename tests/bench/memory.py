@@ -7,9 +7,7 @@ import bench
 from bench import Row
 from harness import free_port, until
 
-FLOOR_AGENT = (
-    "asyncio logging hypercorn.asyncio starlette.applications starlette.responses jinja2 prometheus_client"
-)
+FLOOR_AGENT = "asyncio logging h11 starlette.applications starlette.responses jinja2 prometheus_client"
 FLOOR_WORKER = "json logging faulthandler subprocess psutil netifaces"
 DEFAULT = """
 [web]

@@ -282,7 +282,7 @@ def test_help_and_status_import_no_server():
     """`--help` answers quickly because it imports neither the agent nor a library for HTTP or metrics."""
     code = (
         "import sys; from rscollector.cli.main import parser; parser(); "
-        "print(sorted({m.split('.')[0] for m in sys.modules} & {'hypercorn', 'starlette', 'prometheus_client', 'jinja2', 'psutil', 'netifaces'}))"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'h11', 'starlette', 'prometheus_client', 'jinja2', 'psutil', 'netifaces'}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True

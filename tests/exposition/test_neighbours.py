@@ -86,44 +86,6 @@ def test_a_lowered_limit_refuses_the_new_and_then_the_rest():
     assert (accepted.series, accepted.dropped[Drop.LIMIT], store.series()) == (2, 3, 7)
 
 
-STEPS = {
-    "commit": lambda store: store.commit("x/a", [("x_n", ("1",), 1)], DECLARED, limit=9, expires=5),
-    "change": lambda store: store.commit("x/a", [("x_n", ("1",), 2)], DECLARED, limit=9, expires=5),
-    "empty": lambda store: store.commit("x/b", [], DECLARED, limit=9, expires=5),
-    "drop": lambda store: store.drop("x/a"),
-    "drop nothing": lambda store: store.drop("x/none"),
-    "expire": lambda store: store.expire(5),
-    "expire nothing": lambda store: store.expire(4),
-    "drop all": lambda store: store.drop_all(),
-}
-
-
-def history(names):
-    """Return for each step whether the page and whether the generation changed."""
-    store, changes = Store(100), []
-    for name in names:
-        before = store.generation, [list(store.chunks(each)) for each in Format]
-        STEPS[name](store)
-        after = store.generation, [list(store.chunks(each)) for each in Format]
-        changes.append((before[1] != after[1], before[0] != after[0]))
-    return changes
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(sorted(STEPS)), max_size=8))
-def test_no_page_changes_without_its_generation(names):
-    """A compressed page that is kept by generation is never an old one."""
-    assert [names[at] for at, change in enumerate(history(names)) if change == (True, False)] == []
-
-
-@pytest.mark.parametrize(
-    "names", [("commit", "commit"), ("drop all",), ("empty",), ("drop nothing",), ("expire nothing",)]
-)
-def test_no_generation_changes_without_its_page(names):
-    """A page that is the same as before is not compressed again."""
-    assert history(names)[-1] == (False, False)
-
-
 @pytest.mark.parametrize(
     "text", ["a\rb", "a\r# b", "\r#", "a\r\n# b", "\n# HELP x", "a\u2028# b", "a\x0b# b"]
 )

@@ -1,17 +1,16 @@
 """Pages: byte by byte what prometheus_client makes of the same data, and readable by its parsers."""
 
 import subprocess
-from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import parser
-from prometheus_client.exposition import choose_encoder, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
-from rscollector.exposition.render import Format, add_row, empty_family, negotiate
+from rscollector.exposition.render import Format, add_row, empty_family
 from rscollector.exposition.store import Store, page
 from rscollector.model.metrics import Distribution, Kind, Metric
 from rscollector.model.texts import printable
@@ -152,23 +151,3 @@ def test_promtool_has_nothing_to_say():
     )
     complaints = [line for line in done.stderr.decode().splitlines() if "x_build" not in line]
     assert (done.stdout, complaints) == (b"", [])
-
-
-@pytest.mark.parametrize(
-    "accept",
-    [
-        "",
-        "*/*",
-        "text/html,application/xhtml+xml,*/*;q=0.8",
-        "text/plain;version=0.0.4",
-        "application/openmetrics-text",
-        "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
-    ],
-)
-def test_the_format_is_negotiated_as_the_library_does_it(accept):
-    """The content type is the library's own, and the format is the one that it names."""
-    encoder, content_type = choose_encoder(accept)
-    inner = encoder.func if isinstance(encoder, partial) else encoder
-    assert negotiate(accept) == ({v: k for k, v in ENCODERS.items()}[inner], content_type)

@@ -129,17 +129,3 @@ def test_what_is_dropped_or_too_old_is_not_on_the_page():
     assert shown(store) == [20]
     store.drop_all()
     assert (shown(store), store.series()) == ([], 0)
-
-
-def test_the_generation_changes_with_the_page_and_not_without():
-    """Whoever keeps something made of a page knows when it is old."""
-    store = Store(100)
-    seen = [store.generation]
-    store.commit("x/a", numbered(1), DECLARED, limit=10, expires=10)
-    seen.append(store.generation)
-    store.drop("x/none")
-    store.expire(5)
-    assert store.generation == seen[-1]
-    store.drop("x/a")
-    seen.append(store.generation)
-    assert len(set(seen)) == 3

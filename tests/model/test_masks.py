@@ -103,7 +103,7 @@ def test_very_many_secrets_are_not_remembered_for_ever():
     assert masks.masked("token-001999-token") == "***"
 
 
-@given(st.text(alphabet=st.characters(), max_size=30), st.text(max_size=30))
+@given(st.text(alphabet=st.characters(exclude_characters="*\0"), max_size=30), st.text(max_size=30))
 def test_masking_never_fails_and_leaves_no_secret(secret, text):
     """Whatever characters there are in it."""
     masks = Masks()

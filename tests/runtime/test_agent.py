@@ -586,7 +586,7 @@ def test_under_the_journal_each_line_has_its_priority(agent):
 
 def test_signals_that_everybody_is_sent_do_not_end_workers(agent):
     """A service manager may send them to all processes: the agent alone decides."""
-    started = agent(AGENT + rogue("fine"))
+    started = agent(AGENT + rogue("fine", timeout='"20s"'))
     until(lambda: started.collector("rogue/bad")["up"])
     (worker,) = started.family()
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT, signal.SIGTERM):

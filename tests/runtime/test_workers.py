@@ -15,7 +15,7 @@ from rogues import AGENT, TAME, rogue, runs
 
 from rscollector.runtime.control import is_foreign
 from rscollector.runtime.worker_process import WorkerProcess
-from rscollector.web.listeners import CannotListen, Connections, listen_unix
+from rscollector.web.listeners import CannotListen, listen_unix
 
 TRACER = """
 import ctypes, sys, time
@@ -170,4 +170,4 @@ def test_an_agent_with_a_full_backlog_is_not_taken_for_a_dead_one(tmp_path):
                 client.setblocking(False)
                 client.connect(str(path))
         with pytest.raises(CannotListen, match="another rscollector answers"):
-            listen_unix(path, Connections())
+            listen_unix(path)

@@ -1,6 +1,5 @@
 """Pages that are compressed piece by piece: whole, and none of it twice."""
 
-import asyncio
 import gzip
 import zlib
 
@@ -39,13 +38,9 @@ def test_pieces_are_not_small_for_long(chunks, size):
 def test_any_page_decompresses_to_itself(pages):
     """One after the other, with pieces kept from those before, in one member that every client reads."""
 
-    async def compressed():
-        compressor = Compressor()
-        return [
-            b"".join(await compressor.compress("text", number, page)) for number, page in enumerate(pages)
-        ]
-
-    for page, got in zip(pages, asyncio.run(compressed()), strict=True):
+    compressor = Compressor()
+    for page in pages:
+        got = b"".join(compressor.compress("text", page))
         one = zlib.decompressobj(wbits=31)
         assert one.decompress(got) == b"".join(page)
         assert (one.eof, one.unused_data) == (True, b"")
@@ -54,12 +49,8 @@ def test_any_page_decompresses_to_itself(pages):
 
 def test_what_has_not_changed_is_not_compressed_again():
     """The compressed form of an unchanged piece is the very object of the last page."""
-
-    async def twice():
-        compressor = Compressor()
-        first = await compressor.compress("text", 1, [b"a" * 1000, b"b" * 1000])
-        return first, await compressor.compress("text", 2, [b"a" * 1000, b"c" * 1000])
-
-    (_, a, b, *_), (_, again, c, *_) = asyncio.run(twice())
+    compressor = Compressor()
+    _, a, b, *_ = compressor.compress("text", [b"a" * 1000, b"b" * 1000])
+    _, again, c, *_ = compressor.compress("text", [b"a" * 1000, b"c" * 1000])
     assert again is a
     assert c is not b

@@ -1,80 +1,50 @@
-"""Connections and their ends."""
+"""Listening sockets, and what is said when one cannot be had."""
 
-import asyncio
 import errno
 import socket
+from contextlib import ExitStack
 
 import pytest
+from harness import free_port
 
 from rscollector.web import listeners
-from rscollector.web.listeners import CannotListen, Connections, listen
+from rscollector.web.listeners import CannotListen, listen
 
 
-def test_a_connection_that_is_closed_has_no_end_to_come():
-    """Its number may be another connection's by then, which is none of the old one's business."""
-
-    async def main():
-        connections = Connections()
-        (listener,) = listen(["127.0.0.1:0"], connections)
-        with listener, socket.create_connection(listener.getsockname()):
-            listener.setblocking(True)
+@pytest.mark.parametrize("order", [1, -1])
+def test_all_addresses_of_both_families_can_be_listened_on(order):
+    """`:10070` is IPv4, and `[::]:10070` beside it is IPv6: each in its own socket."""
+    port = free_port()
+    with ExitStack() as stack:
+        made = [stack.enter_context(each) for each in listen([f":{port}", f"[::]:{port}"][::order])]
+        for address in ("127.0.0.1", "::1"):
+            stack.enter_context(socket.create_connection((address, port), timeout=5))
+        families = []
+        for listener in made:
             accepted, _ = listener.accept()
-            assert len(connections) == 1
-            assert not accepted.end.cancelled()
-            accepted.close()
-        return len(connections), accepted.end.cancelled()
-
-    assert asyncio.run(main()) == (0, True)
+            stack.enter_context(accepted)
+            families.append(listener.family)
+        assert sorted(families) == [socket.AF_INET, socket.AF_INET6]
 
 
-def test_a_connection_that_had_to_go_counts_until_its_descriptor_is_free():
-    """Else a crowd that comes at once would take the descriptors of all others."""
-
-    async def main():
-        connections, clients = Connections(2), []
-        (listener,) = listen(["127.0.0.1:0"], connections)
-        with listener:
-            clients += [socket.create_connection(listener.getsockname()) for _ in range(4)]
-            accepted = [listener.accept()[0] for _ in range(2)]
-            for _ in range(3):
-                with pytest.raises(BlockingIOError):
-                    listener.accept()
-            assert (len(connections), connections.evicted) == (1, 1)
-            accepted[0].close()
-            accepted.append(listener.accept()[0])
-            assert (len(connections), connections.evicted) == (2, 1)
-            for each in (*accepted, *accepted, *clients):
-                each.close()
-            assert not connections.is_full()
-
-    asyncio.run(main())
-
-
-def test_without_anybody_who_waits_nobody_has_to_go():
-    """The event loop asks once more than there are connections."""
-
-    async def main():
-        connections = Connections(1)
-        (listener,) = listen(["127.0.0.1:0"], connections)
-        with listener, socket.create_connection(listener.getsockname()):
-            accepted, _ = listener.accept()
-            with pytest.raises(BlockingIOError):
-                listener.accept()
-            assert connections.evicted == 0
-            accepted.close()
-
-    asyncio.run(main())
+def test_alone_the_address_of_both_families_is_both():
+    """`[::]:10070` without another of its port takes IPv4 too, as everywhere."""
+    port = free_port()
+    with ExitStack() as stack:
+        (listener,) = (stack.enter_context(each) for each in listen([f"[::]:{port}"]))
+        for address in ("127.0.0.1", "::1"):
+            stack.enter_context(socket.create_connection((address, port), timeout=5))
+            stack.enter_context(listener.accept()[0])
 
 
 def test_addresses_that_the_kernel_does_not_know_are_refused_in_a_sentence(monkeypatch):
     """Such as IPv6 where it is switched off."""
 
-    class NoSuch(listeners.Listener):
-        def __init__(self, *_):
-            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+    def no_such(*_):
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
 
-    monkeypatch.setattr(listeners, "Listener", NoSuch)
+    monkeypatch.setattr(listeners.socket, "socket", no_such)
     with pytest.raises(
         CannotListen, match=r"cannot listen on \[::1\]:1: this kernel, or .* has no such addresses"
     ):
-        listen(["[::1]:1"], Connections())
+        listen(["[::1]:1"])

@@ -1,0 +1,98 @@
+"""Which of the formats and codings that there are a client wants most (RFC 9110, 12.5). Pure.
+
+A client that can read nothing of what there is gets what fits best: a scraper does more with a page that it
+did not ask for than with 406.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rscollector.exposition.render import Format
+
+
+class _Range(NamedTuple):
+    """A part of such a header: a name, its parameters, and how much that is wanted, 0 for not at all."""
+
+    name: str
+    parameters: dict[str, str]
+    quality: float
+
+
+class _Offer(NamedTuple):
+    """A format in one of the versions that it has."""
+
+    format: Format
+    version: str
+
+    @property
+    def content_type(self) -> str:
+        return f"{self.format.value}; version={self.version}; charset=utf-8"
+
+
+_OFFERS = (
+    _Offer(Format.TEXT, "0.0.4"),
+    _Offer(Format.OPENMETRICS, "1.0.0"),
+    _Offer(Format.OPENMETRICS, "0.0.1"),  # the same page, for those who know its draft only
+)
+_PART = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)')
+_QUALITY = re.compile(r"\d+(\.\d*)?")
+
+
+def negotiate(accept: str) -> tuple[Format, str]:
+    """Return the format for an Accept header, and its content type."""
+    ranges = list(_ranges(accept))
+    rated = [(_rating(offer, ranges), offer) for offer in _OFFERS]
+    best = max(rated, key=lambda each: each[0])[1]
+    return best.format, best.content_type
+
+
+def gzip_wanted(accept_encoding: str) -> bool:
+    """Tell whether a page is to be compressed for an Accept-Encoding header."""
+    wanted = {each.name: each.quality for each in _ranges(accept_encoding)}
+    others = wanted.get("*", 0.0)
+    zipped = wanted.get("gzip", wanted.get("x-gzip", others))
+    return zipped > 0 and zipped >= wanted.get("identity", others)
+
+
+def _rating(offer: _Offer, ranges: list[_Range]) -> tuple[float, ...]:
+    """Rate an offer by the range that means it most closely: by quality, by how closely, by place."""
+    if not ranges:
+        return (1.0,) if offer.format is Format.TEXT else (0.0,)
+    fits = [(_closeness(offer, each), -place, each.quality) for place, each in enumerate(ranges)]
+    closeness, place, quality = max(fits)
+    if closeness == _NOT_AT_ALL:
+        return (-1.0, 1.0 if offer.format is Format.TEXT else 0.0)  # it was not refused either
+    if closeness == _OTHER_VERSION and quality > 0:
+        any_type = max((each.quality for each in ranges if each.name == "*/*"), default=-0.5)
+        return (any_type, closeness)
+    return (quality, closeness, place) if quality > 0 else (-2.0,)
+
+
+_NOT_AT_ALL, _ANY, _ANY_TEXT, _OTHER_VERSION, _ANY_VERSION, _EXACTLY = range(6)
+
+
+def _closeness(offer: _Offer, each: _Range) -> int:
+    if each.name == offer.format.value:
+        version = each.parameters.get("version")
+        if version is None:
+            return _ANY_VERSION
+        return _EXACTLY if version == offer.version else _OTHER_VERSION
+    if each.name == "*/*":
+        return _ANY
+    return _ANY_TEXT if each.name == f"{offer.format.value.partition('/')[0]}/*" else _NOT_AT_ALL
+
+
+def _ranges(header: str) -> Iterator[_Range]:
+    for part in _PART.findall(header):
+        name = part.partition(";")[0].strip().lower()
+        parameters = {key.lower(): _unquoted(value.strip()) for key, value in _PARAMETER.findall(part)}
+        quality = parameters.get("q", "1")
+        if name:
+            known = _QUALITY.fullmatch(quality, 0, 10)
+            yield _Range(name, parameters, min(1.0, float(quality)) if known else 1.0)
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value.strip('"')) if value.startswith('"') else value
