@@ -18,6 +18,7 @@ from scraping import Prometheus
 IN_CI = os.environ.get("CI") == "true"
 PLUGINS = Path(__file__).parent / "plugins"
 SERVERS = ("galera", "mongodb", "postfix")  # each has servers that its tests share: one process runs them all
+SHARED = ("tests/torture/test_strangers.py",)  # the tests of one file share an agent
 WORKERS = 2
 QUARTERS = "1234"
 
@@ -50,16 +51,22 @@ def _folder(nodeid):
     return nodeid.split("/")[1]
 
 
+def _together(nodeid):
+    """Return what tests have in common that one process runs, "" for those that share nothing."""
+    path = nodeid.partition("::")[0]
+    return path if path in SHARED else _folder(nodeid) if _folder(nodeid) in SERVERS else ""
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give all tests that share servers to one process; the others go one by one to whoever has nothing to do."""
+    """Give all tests that share something to one process; the others go one by one to whoever has nothing to do."""
     from xdist.scheduler import LoadScopeScheduling
 
     assert LoadScopeScheduling._split_scope, "what is overridden here is there"
 
     class ByServers(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return _folder(nodeid) if _folder(nodeid) in SERVERS else nodeid
+            return _together(nodeid) or nodeid
 
     return ByServers(config, log)
 
@@ -77,7 +84,7 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (_folder(item.nodeid) not in SERVERS, item not in long))
+        items.sort(key=lambda item: (not _together(item.nodeid), item not in long))
 
 
 def _is_packaging(item):
