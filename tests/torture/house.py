@@ -21,6 +21,7 @@ from storm import descriptors, resident
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
 INTERVAL = 2.0
+BEAT = 1.0  # seconds after which the page tells how late each tick was
 TOML = """
 [agent]
 interval = "2s"
@@ -181,12 +182,13 @@ class _Witness(threading.Thread):
         until(lambda: all(each.durations for each in self.honest), HONEST + 1)
 
     def await_calm(self):
-        """Give it the time of a tick, so that all are told of; and until it is as before, at most a minute.
+        """Give it time to tell of all late ticks, and then until it is as before, at most a minute.
 
+        What was due meanwhile runs as soon as the loop does, and is told by its next beat.
         An agent that has come to harm already is given five seconds, for the sake of the figures.
         """
         began = time.monotonic()
-        time.sleep(INTERVAL + 0.3)
+        time.sleep(BEAT + 0.3)
         assert self.house.agent.process.poll() is None, self.house.agent.log[-2000:]
         patience = 5.0 if self.harms() else AGAIN
         while time.monotonic() - began < patience:
