@@ -13,10 +13,9 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 from jinja2 import Environment
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from rscollector.exposition.render import Format
@@ -58,10 +57,8 @@ def application(face: Face) -> ASGIApp:
         "/-/healthy": handlers.healthy,
         "/-/ready": handlers.ready,
     }
-    app = Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
-    # It would send a client of /metrics/ to whatever host that has named.
-    app.router.redirect_slashes = False
-    return app
+    # With `redirect_slashes` it would send a client of /metrics/ to whatever host that has named.
+    return Router([Route(path, endpoint) for path, endpoint in routes.items()], redirect_slashes=False)
 
 
 class _Handlers:

@@ -16,9 +16,10 @@ import http
 import logging
 import re
 import socket
-from collections.abc import Awaitable, Sequence
+import sys
+from collections.abc import Awaitable, Iterable, Sequence
 from email.utils import formatdate
-from typing import Any, cast
+from typing import cast
 from urllib.parse import unquote
 
 import h11
@@ -38,7 +39,8 @@ _LINGER = 1.0  # for what the client still sends: if we closed at once, it might
 _LONGEST_HEAD = 16 * 1024
 _MOST_HEADERS = 64  # each costs 200 bytes, for as long as its request is answered
 _READ = 4 * 1024
-_PART = 16 * 1024  # asyncio may keep a copy of it for each client that does not read
+# For each client that does not read asyncio keeps a part, of which it makes a copy up to Python 3.11.
+_PART = (64 if sys.version_info >= (3, 12) else 16) * 1024
 _TURN = 8
 _SEND_BUFFER = 64 * 1024  # which the kernel doubles; without it, it would take megabytes for each of them
 _AT_ONCE = 16  # connections that are accepted in one turn of the loop
@@ -162,14 +164,13 @@ class _Connection(asyncio.BufferedProtocol):
         self._connections = connections
         self._buffer = buffer  # all connections read into the same, and what was read is used at once
         self._loop = asyncio.get_running_loop()
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
+        self._http: h11.Connection | None = None
         self._transport: asyncio.Transport
         self._is_connected = self._is_aborted = False
-        self._has_begun = False
         self._has_no_body = False
+        self._parts = 0
         self._task: asyncio.Task[None] | None = None
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._writable: asyncio.Future[None] | None = None
         self._late = self._loop.call_later(HEAD, self.abort)
         self._end = self._loop.call_later(LIFETIME, self.abort)
 
@@ -196,11 +197,11 @@ class _Connection(asyncio.BufferedProtocol):
         """Take a part of a request's head; what comes behind it is read and forgotten."""
         if self._task:
             return
-        is_tls = not self._has_begun and self._buffer[0] == _TLS_HANDSHAKE
-        self._has_begun = True
-        if is_tls:
-            self._respond(self._refuse(400, "this port speaks HTTP, not HTTPS"))
-            return
+        if self._http is None:
+            self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
+            if self._buffer[0] == _TLS_HANDSHAKE:
+                self._respond(self._refuse(400, "this port speaks HTTP, not HTTPS"))
+                return
         try:
             self._http.receive_data(bytes(self._buffer[:nbytes]))
             event = self._http.next_event()
@@ -216,11 +217,13 @@ class _Connection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """Wait for the client to read."""
-        self._writable.clear()
+        self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """Go on: the client has read."""
-        self._writable.set()
+        if self._writable and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Forget it."""
@@ -234,6 +237,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _respond(self, response: Awaitable[None]) -> None:
         self._late.cancel()
+        self._http = None
         self._transport.pause_reading()
         self._task = self._loop.create_task(self._responded(response))
 
@@ -243,7 +247,7 @@ class _Connection(asyncio.BufferedProtocol):
                 await response
         except asyncio.CancelledError:  # its page is held no longer, or the client is gone
             self.abort()
-            raise
+            return  # raised, it would keep all of this alive until garbage is collected
         if caught:
             log.error("a request failed by a fault of ours", exc_info=caught[0])
             self.abort()
@@ -258,7 +262,7 @@ class _Connection(asyncio.BufferedProtocol):
     def _answer(self, request: h11.Request) -> Awaitable[None]:
         """Return what answers a request; of the request itself only what the application wants is kept."""
         if request.http_version not in (b"1.0", b"1.1"):
-            return self._refuse(505, "this server speaks HTTP/1.1")
+            return self._refuse(400, "this server speaks HTTP/1.1")
         if len(request.headers) > _MOST_HEADERS:
             return self._refuse(431, f"more than {_MOST_HEADERS} headers")
         self._has_no_body = request.method == b"HEAD"
@@ -270,22 +274,24 @@ class _Connection(asyncio.BufferedProtocol):
     async def _send(self, message: Message) -> None:
         """Send what the application says: a part goes out when the client has taken the one before."""
         if message["type"] == "http.response.start":
-            response = h11.Response(
-                status_code=message["status"],
-                reason=http.HTTPStatus(message["status"]).phrase,
-                headers=[*message["headers"], (b"date", formatdate(usegmt=True)), (b"connection", b"close")],
-            )
-            self._transport.write(self._http.send(response) or b"")
+            self._transport.write(_head(message["status"], message["headers"]))
             return
-        body: Any = memoryview(b"" if self._has_no_body else message.get("body", b""))
-        for number, at in enumerate(range(0, len(body), _PART), 1):
-            for data in self._http.send_with_data_passthrough(h11.Data(data=body[at : at + _PART])) or ():
-                self._transport.write(data)
-            await self._writable.wait()
-            if number % _TURN == 0:  # a client that keeps up would else keep the loop until it has all
+        body = memoryview(b"" if self._has_no_body else message.get("body", b""))
+        for at in range(0, len(body), _PART):
+            self._transport.write(body[at : at + _PART])
+            if self._writable:
+                await self._writable
+            self._parts += 1
+            if self._parts % _TURN == 0:  # a client that keeps up would else keep the loop until it has all
                 await asyncio.sleep(0)
-        if not message.get("more_body", False):
-            self._transport.write(self._http.send(h11.EndOfMessage()) or b"")
+
+
+def _head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the head of a response; its body ends at its length, or with the connection."""
+    now = formatdate(usegmt=True).encode("ascii")
+    lines = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}".encode("ascii")]
+    lines += [name + b": " + value for name, value in (*headers, (b"date", now), (b"connection", b"close"))]
+    return b"\r\n".join([*lines, b"", b""])
 
 
 async def _no_body() -> Message:
