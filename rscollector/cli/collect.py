@@ -83,7 +83,7 @@ def _failed(what: str, timeout: float, error: Exception, masks: Any) -> int:
     else:
         if kind is FailureKind.BUG:
             trace = masks.masked("".join(traceback.format_exception(error)))
-            print("\n".join(block(trace)), file=sys.stderr)
+            print("\n".join(f"  {line}" for line in block(trace)), file=sys.stderr)
         complain(f"{what}: {kind.value}: {one_line(masks.masked(str(error)))}")
     return 1
 

@@ -54,7 +54,7 @@ def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:
         builder.fault((key,), unknown(key, SECTIONS))
     common, rest = builder.part(Common(), table.get("agent", {}), ("agent",))
     agent = builder.table(AgentSection, rest, ("agent",), beside=Common) or AgentSection()
-    agent = replace(agent, host=agent.host or socket.gethostname())
+    agent = replace(agent, host=agent.host or one_line(socket.gethostname()))
     web = builder.table(WebSection, table.get("web", {}), ("web",)) or WebSection()
     specs = Specs(builder, agent, common)
     for section in ("collector", "sink"):

@@ -13,6 +13,7 @@ from rscollector.model.settings import ByteSize, Duration, Listen, setting
 
 SHORTEST_INTERVAL = 0.1
 _MOST = 1e9  # of anything, seconds too: more than any timer can take
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,11 @@ class AgentSection:
         "Whether each collector that talks to a service has a worker of its own, or all share one.",
         default=Isolation.WORKER,
     )
+
+    def __post_init__(self) -> None:
+        for text in (self.host, *self.tags, *self.tags.values()):
+            if not text.isprintable() or len(text) > _LONGEST_NAME:
+                raise ValueError(f"host, tags: expected one line of at most {_LONGEST_NAME} characters")
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,9 @@ class Rogue(Collector[RogueSettings]):
     def _many(self, _context):
         return [NUMBER(1, number=f"{self.runs}-{each}") for each in range(self.settings.count)]
 
+    def _long(self, _context):
+        return [NUMBER(1, number=f"{each}" * self.settings.count) for each in range(241)]
+
     def _no_sample(self, _context):
         return [42]
 

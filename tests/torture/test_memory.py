@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from cgroups import limited
-from harness import until
-from storm import resident, section
+from harness import free_port, until
+from storm import AGENT, resident, section
 
 RESTARTS = {"type": "rogue", "name": "bad", "reason": "memory"}
 
@@ -75,3 +75,19 @@ def test_the_kernel_kills_a_worker_and_not_the_agent(storm):
         weather.switch.unlink()
         until(weather.all_up)
     weather.passes()
+
+
+def test_labels_without_end_cost_the_agent_nothing(agent):
+    """Two hundred labels of 60 kB in each of two collectors: dropped, counted and told, before they cost memory."""
+    sections = "".join(section("long", name, count=60_000, max_memory='"1G"') for name in ("a", "b"))
+    started = agent(AGENT.format(agent="", port=free_port()) + sections)
+    long = {"type": "rogue", "reason": "invalid"}
+    until(
+        lambda: (started.value("rscollector_collector_dropped_samples_total", name="a", **long) or 0) > 1000
+    )
+    until(
+        lambda: (started.value("rscollector_collector_dropped_samples_total", name="b", **long) or 0) > 1000
+    )
+    assert resident(started.process.pid) < 100 << 20
+    assert "label values of more than 2048 characters together" in started.log
+    assert started.value("rscollector_collector_up", name="neighbour", type="rogue") == 1
