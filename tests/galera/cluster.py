@@ -17,7 +17,7 @@ TIMERS = (
     "evs.inactive_timeout=PT5S;evs.install_timeout=PT5S"
 )
 USER = "rscollector"
-PASSWORD = "geheim"
+PASSWORD = "geheim, пароль"
 ENVIRONMENT = {**os.environ, "RSCOLLECTOR_TEST_SERVER": "1"}
 
 

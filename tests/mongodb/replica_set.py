@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 USER = "rscollector"
-PASSWORD = "geheim"
+PASSWORD = "geheim, пароль"
 ADMIN = {"username": "admin", "password": "root"}
 ENVIRONMENT = {**os.environ, "RSCOLLECTOR_TEST_SERVER": "1"}
 OPTIONS = {"bind_ip": "127.0.0.1", "oplogSize": 16, "wiredTigerCacheSizeGB": 0.25}

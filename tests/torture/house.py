@@ -34,9 +34,9 @@ PAGE = 1_200_000  # bytes that it has at least
 MIB = 1 << 20
 MOST = 32 * MIB  # more than this above what it was before is harm
 # What an agent may keep, above its memory when it was warm: the interpreter and malloc do not give back all that a
-# thousand connections took (seen: 17 MiB after all kinds of them, and no more when they come again), and pages are
+# thousand connections took (seen: 9 MiB after all kinds of them, and no more when they come again), and pages are
 # under way.
-BACK = 24 * MIB
+BACK = 16 * MIB
 AGAIN = 60.0  # seconds within which all is as before
 LATE = 1.0
 HONEST = 5.0  # seconds after which an honest client gives up
