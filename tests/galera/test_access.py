@@ -84,7 +84,9 @@ def test_a_server_without_a_free_connection_says_so(collect, cluster):
     taken = []
     with suppress(pymysql.err.OperationalError):
         while len(taken) < 20:
-            taken.append(pymysql.connect(host="127.0.0.1", port=node.port, user=USER, password=PASSWORD.encode()))
+            taken.append(
+                pymysql.connect(host="127.0.0.1", port=node.port, user=USER, password=PASSWORD.encode())
+            )
     assert 10 <= len(taken) < 20
     done = collect(**over_tcp(node))
     for each in taken:
