@@ -13,7 +13,7 @@ from rscollector.model.settings import ByteSize, Duration, Listen, setting
 
 SHORTEST_INTERVAL = 0.1
 _MOST = 1e9  # of anything, seconds too: more than any timer can take
-_LONGEST_NAME = 255
+_LONGEST_HOST = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,10 @@ class AgentSection:
     )
 
     def __post_init__(self) -> None:
-        for text in (self.host, *self.tags, *self.tags.values()):
-            if not text.isprintable() or len(text) > _LONGEST_NAME:
-                raise ValueError(f"host, tags: expected one line of at most {_LONGEST_NAME} characters")
+        if len(self.host) > _LONGEST_HOST:
+            raise ValueError(f"host: expected at most {_LONGEST_HOST} characters")
+        if not all(text.isprintable() for text in (self.host, *self.tags, *self.tags.values())):
+            raise ValueError("host, tags: expected no newline or other control character")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,9 @@ class BosunSettings(SpooledSettings):
     )
 
 
+_NO_HEADER = "the token begins or ends with a blank, or has several lines, and cannot be sent in a header"
+
+
 class Bosun(SpooledSink[BosunSettings]):
     """Sends every sample to Bosun, or to whoever takes OpenTSDB's points."""
 
@@ -93,9 +96,10 @@ class Bosun(SpooledSink[BosunSettings]):
         url, timeout = self._url + path, float(self.settings.request_timeout)
         headers = {"Content-Type": "application/json", **headers}
         if self.settings.token:
-            headers["X-Access-Token"] = (
-                self.settings.token.reveal().encode().decode("latin-1")
-            )  # UTF-8, as it is
+            token = self.settings.token.reveal()
+            if token != token.strip() or not token.isprintable():
+                return Answer(Verdict.ALARM, f"{url}: not asked: {_NO_HEADER}")
+            headers["X-Access-Token"] = token.encode().decode("latin-1")  # UTF-8, as it is
         try:
             reply = self.client.ask("POST", url, data, timeout, **headers)
         except NoReply as error:

@@ -134,12 +134,12 @@ def test_what_is_collected_in_the_foreground_is_as_harmless(rscollector, tmp_pat
 def test_a_configuration_cannot_say_anything_else_either(agent, rscollector, tmp_path):
     """Keys, values and the names of files are told in sentences."""
     config = tmp_path / "rscollector.toml"
-    hosts = (f'[agent]\nhost = "{host}"\n' for host in ("a\\u001b[2J", "a\\nb", "x" * 256))
+    hosts = (f'[agent]\nhost = "{host}"\n' for host in ("a\\u001b[2J", "a\\nb"))
     tags = (f"[agent.tags]\n{tag}\n" for tag in ('dc = "a\\u001b[2J"', '"d\\nforged" = "a"'))
     for wrong in (*hosts, *tags):
         config.write_text(wrong)
         done = rscollector("check", "-c", config)
-        assert "agent: host, tags: expected one line of at most 255 characters" in done.stderr
+        assert "agent: host, tags: expected no newline or other control character" in done.stderr
     odd = '"a\\u001b[2J\\u000aforged\\u202e" = 1\n'
     config.write_text(
         f"[agent]\n{odd}[web]\nlisten = ['\\u001b[2J']\n[collector.rogue.a]\ndo = 'fine'\n{odd}"

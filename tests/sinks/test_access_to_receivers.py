@@ -67,6 +67,18 @@ def test_tls_is_verified_on_both_sides(agent, encrypted, authorities):
     until(all_until_now(encrypted, started))
 
 
+@pytest.mark.parametrize("token", [" se-cret", "se-\ncret", "se-\x07cret"])
+def test_a_token_that_cannot_be_sent_is_an_alarm_and_not_shown(agent, receiver, token):
+    """Nobody was asked, so nobody is said not to answer; what is collected waits in the spool."""
+    started = agent(TOML.format(url=receiver.url, more='token = { env = "RECEIVER" }'), RECEIVER=token)
+    until(lambda: "cannot be sent in a header" in started.collector("bosun/main")["reason"])
+    reason = started.collector("bosun/main")["reason"]
+    assert "not asked: the token begins or ends with a blank, or has several lines" in reason
+    assert "cret" not in reason + started.log.replace("secret", "")
+    assert started.state("bosun/main") == "backoff"
+    assert receiver.paths == []
+
+
 @pytest.mark.parametrize("asked", [True, False])
 def test_the_proxy_of_the_environment_is_used_only_if_asked_for(agent, receiver, asked):
     """The receiver has a name that only the proxy knows."""
