@@ -48,7 +48,7 @@ def collect(given: argparse.Namespace) -> int:
     """Collect and print."""
     from rscollector.config import registry
     from rscollector.config.environment import leave_the_rest
-    from rscollector.model.errors import Misconfigured, fence
+    from rscollector.model.errors import Misconfigured, fence, said
     from rscollector.model.masks import Masks
 
     type_, _, name = given.what.partition("/")
@@ -57,7 +57,7 @@ def collect(given: argparse.Namespace) -> int:
         plugin = registry.load(type_)
         settings, timeout = _settings(given, plugin, name, masks)
     except (Misconfigured, ValueError) as error:
-        complain(f"{given.what}: {masks.masked(str(error))}")
+        complain(f"{given.what}: {masks.masked(said(error))}")
         return 2
     leave_the_rest()  # as in a worker: what works here works there
     collected = None
@@ -74,7 +74,7 @@ def collect(given: argparse.Namespace) -> int:
 
 
 def _failed(what: str, timeout: float, error: Exception, masks: Any) -> int:
-    from rscollector.model.errors import FailureKind, kind_of
+    from rscollector.model.errors import FailureKind, kind_of, said
     from rscollector.model.texts import block, one_line
 
     kind = kind_of(error)
@@ -82,9 +82,9 @@ def _failed(what: str, timeout: float, error: Exception, masks: Any) -> int:
         complain(f"{what}: no answer for {timeout:g} s ({error.where})")
     else:
         if kind is FailureKind.BUG:
-            trace = masks.masked("".join(traceback.format_exception(error)))
-            print("\n".join(f"  {line}" for line in block(trace)), file=sys.stderr)
-        complain(f"{what}: {kind.value}: {one_line(masks.masked(str(error)))}")
+            trace = "".join(traceback.format_exception(error))
+            print("\n".join(f"  {line}" for line in block(trace, masks.masked)), file=sys.stderr)
+        complain(f"{what}: {kind.value}: {one_line(said(error), masked=masks.masked)}")
     return 1
 
 
@@ -114,7 +114,7 @@ def _settings(given: argparse.Namespace, plugin: Any, name: str, masks: Any) -> 
 
     def secret(place: object) -> Any:
         found = read(place)
-        masks.add(found.reveal())
+        masks.add([found.reveal()])
         return found
 
     return settings_of(plugin, table, secret), given.timeout or timeout
@@ -185,4 +185,6 @@ def _print(form: str, plugin: Any, key: str, collected: Any) -> int:
 
 
 def _labels(labels: dict[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in labels.items()) or "-"
+    from rscollector.model.texts import LONGEST_LINE, one_line
+
+    return one_line(" ".join(f"{name}={value}" for name, value in labels.items()), LONGEST_LINE) or "-"

@@ -137,6 +137,13 @@ class Builder:
         return value
 
 
+class Reader(Builder):
+    """Reads the secrets of a table, and makes nothing of it: none of a plugin's code runs."""
+
+    def _made(self, make: Callable[[], Any], path: KeyPath) -> Any:  # noqa: ARG002
+        return None
+
+
 def plain(value: Any) -> Any:
     """Turn a built value back into what TOML and JSON have; of a secret that is its place."""
     if dataclasses.is_dataclass(value):

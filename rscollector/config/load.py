@@ -19,7 +19,7 @@ from rscollector.config.files import Files, read
 from rscollector.config.secrets import unread
 from rscollector.config.specs import Specs
 from rscollector.config.types import AgentSection, Common, Config, WebSection
-from rscollector.model.texts import NOTE, one_line
+from rscollector.model.texts import LONGEST_NOTE, one_line
 
 SECTIONS = ("agent", "web", "collector", "sink")
 
@@ -45,7 +45,7 @@ def load(path: Path | None) -> Loaded:
 
 
 def _shown(sentences: Iterable[str]) -> tuple[str, ...]:
-    return tuple(one_line(sentence, NOTE) for sentence in sentences)
+    return tuple(one_line(sentence, LONGEST_NOTE) for sentence in sentences)
 
 
 def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:

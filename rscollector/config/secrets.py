@@ -15,6 +15,7 @@ from rscollector.model.settings import Secret
 
 _PLACE = 'a secret\'s place: { file = "…" }, { env = "…" } or { credential = "…" }'
 _LONGEST = 64 * 1024
+_MOST_LINES = 200
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -101,4 +102,6 @@ def text(raw: bytes, what: str) -> str:
         raise Unresolved(f"{what} is not UTF-8") from None
     if not found:
         raise Unresolved(f"{what} is empty")
+    if found.count("\n") >= _MOST_LINES:
+        raise Unresolved(f"{what} has more than {_MOST_LINES} lines: is it the right file?")
     return found

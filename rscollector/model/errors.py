@@ -60,6 +60,14 @@ def kind_of(error: Exception) -> FailureKind:
     return FailureKind.BUG
 
 
+def said(error: BaseException) -> str:
+    """Return the text of an exception, or its type where it has none, or cannot say it."""
+    with fence():
+        if text := str(error):
+            return text
+    return type(error).__name__
+
+
 @contextmanager
 def fence() -> Iterator[list[Exception]]:
     """Catch whatever a plugin's code raises, so that only the plugin pays for it.

@@ -23,7 +23,7 @@ from typing import NamedTuple, Self, TypeGuard
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _BOSUN_NAME = re.compile(r"[A-Za-z0-9./_-]+")
-MOST_OF_LABELS = 2048
+LONGEST_LABELS = 2048
 """How many characters the label values of a sample may have together: `max_series` bounds bytes by that."""
 _FORBIDDEN_LABELS = frozenset({"instance", "job", "name", "le", "quantile"})
 
@@ -176,8 +176,8 @@ class Metric:
             return "label values are texts"
         if len(values) != len(self.labels):
             return f"{len(values)} label values for the labels {self.labels}"
-        if sum(map(len, values)) > MOST_OF_LABELS:
-            return f"label values of more than {MOST_OF_LABELS} characters together"
+        if sum(map(len, values)) > LONGEST_LABELS:
+            return f"label values of more than {LONGEST_LABELS} characters together"
         return self.value_problem(value)
 
     def value_problem(self, value: object) -> str:

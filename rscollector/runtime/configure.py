@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rscollector.config.digests import KEY
 from rscollector.config.types import Config
-from rscollector.model.texts import LINE, NOTE, one_line
+from rscollector.model.texts import LONGEST_LINE, LONGEST_NOTE, one_line
 from rscollector.runtime.children import Child, how, python
 from rscollector.runtime.output import Output
 
@@ -49,7 +49,7 @@ async def read_configuration(path: Path | None) -> Read:
             ours.shutdown(socket.SHUT_RD)
 
     def said(line: str) -> None:
-        printed[:] = [one_line(line, LINE)]
+        printed[:] = [one_line(line, LONGEST_LINE)]
         log.info("configuration: %s", *printed)
 
     try:
@@ -102,7 +102,7 @@ async def _all_of(ours: socket.socket) -> bytes:
 
 
 def _shown(mistakes: list[str]) -> Iterator[str]:
-    yield from (one_line(mistake, NOTE) for mistake in mistakes[:_MOST_MISTAKES])
+    yield from (one_line(mistake, LONGEST_NOTE) for mistake in mistakes[:_MOST_MISTAKES])
     if len(mistakes) > _MOST_MISTAKES:
         yield f"and {len(mistakes) - _MOST_MISTAKES} more: `rscollector check` names them all"
 

@@ -10,7 +10,7 @@ from rscollector.exposition.render import Format
 from rscollector.exposition.store import Store, page
 from rscollector.exposition.validate import Accepted
 from rscollector.model.errors import CollectError
-from rscollector.model.texts import NOTE, one_line
+from rscollector.model.texts import LONGEST_NOTE, one_line
 
 
 def settings_of(plugin: type[Collector[Any]], table: Mapping[str, Any], secret: Any) -> Any:
@@ -36,7 +36,7 @@ class Collected(NamedTuple):
 
     def shown(self, masked: Callable[[str], str]) -> Self:
         """Return it with notes and sentences as they may be printed."""
-        notes, sentences = ([one_line(masked(each), NOTE) for each in texts] for texts in self[1:3])
+        notes, sentences = ([one_line(each, LONGEST_NOTE, masked) for each in texts] for texts in self[1:3])
         return self._replace(notes=notes, sentences=sentences)
 
 

@@ -5,8 +5,7 @@ import socket
 from collections.abc import Callable
 
 _CHUNK = 64 * 1024
-LONGEST = 16 * 1024
-"""How much of a line is read, in bytes."""
+_LONGEST = 16 * 1024
 
 
 class Output:
@@ -47,7 +46,7 @@ class Output:
             self._loop.remove_reader(self._ours)
         *lines, rest = (self._rest + data).split(b"\n")
         self._take(lines)
-        self._rest = rest[:LONGEST]
+        self._rest = rest[: _LONGEST + 1]
 
     def _take(self, lines: list[bytes]) -> None:
         now = self._loop.time()
@@ -57,4 +56,5 @@ class Output:
         self._left -= len(said)
         self.dropped += len(lines) - len(said)
         for line in said:
-            self._said(line[:LONGEST].decode("utf-8", "replace"))
+            more = "…" if len(line) > _LONGEST else ""
+            self._said(line[:_LONGEST].decode("utf-8", "replace") + more)

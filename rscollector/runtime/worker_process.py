@@ -19,15 +19,16 @@ from rscollector.model.errors import FailureKind
 from rscollector.model.masks import Masks
 from rscollector.model.metrics import Metric
 from rscollector.model.stopping import WORKER_ENDS
-from rscollector.model.texts import LINE, NOTE, REASON, block, one_line
+from rscollector.model.texts import LONGEST_LINE, LONGEST_NOTE, LONGEST_REASON, block, one_line
 from rscollector.runtime.children import Child, how, python
-from rscollector.runtime.output import LONGEST, Output
+from rscollector.runtime.output import Output
 from rscollector.wire import MOST_NOTES, VERSION, messages
 from rscollector.wire.declarations import declared
 from rscollector.wire.lines import MAX_ANSWER, Garbage, Lines
 from rscollector.wire.messages import Close, Closed, Collect, Done, Failed, Open, Opened, decoded, encoded
 
 _STACK_BYTES = 32 * 1024
+_MOST_SECRETS = 2000  # lines of secrets that a collector may have
 _LAST = {Open: Opened, Collect: Done, Close: Closed}
 _OURS = re.compile(r'/rscollector/(?:worker|wire)/\w+\.py", line|"<frozen runpy>"|^Timeout \(')
 _FRAME = re.compile(r'File "([^"]+)", line (\d+) in ')
@@ -113,7 +114,7 @@ class WorkerProcess(asyncio.Protocol):
         self._asked_again = False
         self._heard = Heard()
         self._lines = Lines()
-        self._bytes = 0
+        self._bytes = self._hidden = 0
         self._culprit: str | None = None
         self._dying = ""
         self._state = ""
@@ -193,7 +194,7 @@ class WorkerProcess(asyncio.Protocol):
         if self._current or not self._waiting or self._dying:
             return
         self._current = self._waiting.popleft()
-        self._heard, self._bytes, self._asked_again = Heard(), 0, False
+        self._heard, self._bytes, self._hidden, self._asked_again = Heard(), 0, 0, False
         self._transport.write(self._current.parcel() + encoded(self._current.message))
         self._owner.sent(self._current)
 
@@ -254,10 +255,8 @@ class WorkerProcess(asyncio.Protocol):
                 self._bound(question, self._heard.values)
             case messages.Metrics(metrics=metrics):
                 self._heard.metrics.extend(map(declared, metrics))
-            case messages.Hide(texts=texts):
-                for text in texts:
-                    self.masks.add(str(text))
-                self._transport.write(encoded(question.message))
+            case messages.Hide(texts=texts) if isinstance(question.message, Open):
+                self._hide(question, texts)
             case messages.Unknown(layouts=layouts) if not self._asked_again:
                 self._asked_again = True
                 told = self._owner.layouts(question.instance, layouts)
@@ -268,6 +267,13 @@ class WorkerProcess(asyncio.Protocol):
                 self._finish(question, message)
             case _:
                 raise Garbage(f"{type(message).__name__.lower()!r} where an answer was expected")
+
+    def _hide(self, question: Question, texts: list[Any]) -> None:
+        self._hidden += len(texts)
+        if self._hidden > _MOST_SECRETS or not all(isinstance(text, str) for text in texts):
+            raise Garbage(f"more than {_MOST_SECRETS} secrets, or some that are no text")
+        self.masks.add(texts)
+        self._transport.write(encoded(question.message))
 
     def _bound(self, question: Question, told: list[Any]) -> None:
         most = question.message.rows if isinstance(question.message, Collect) else 0
@@ -283,18 +289,18 @@ class WorkerProcess(asyncio.Protocol):
         """Have the sentences of an answer fit to be kept and shown."""
         match last:
             case Failed(reason=reason, traceback=trace):
-                trace = "\n".join(block(self.masks.masked(trace)))
+                trace = "\n".join(block(trace, self.masks.masked))
                 return replace(last, reason=self._sentence(reason), traceback=trace)
             case Done(notes=notes, reason=reason):
-                notes = [self._sentence(str(note), NOTE) for note in notes[:MOST_NOTES]]
+                notes = [self._sentence(str(note), LONGEST_NOTE) for note in notes[:MOST_NOTES]]
                 return replace(last, notes=notes, reason=self._sentence(reason))
         return last
 
-    def _sentence(self, text: str, most: int = REASON) -> str:
-        return one_line(self.masks.masked(text), most)
+    def _sentence(self, text: str, most: int = LONGEST_REASON) -> str:
+        return one_line(text, most, self.masks.masked)
 
     def _said(self, line: str) -> None:
-        self._owner.said(self, one_line(self.masks.masked(line, cut=len(line) >= LONGEST), LINE))
+        self._owner.said(self, self._sentence(line, LONGEST_LINE))
 
     # --- the end ---
 
@@ -304,7 +310,7 @@ class WorkerProcess(asyncio.Protocol):
             culprit=self._culprit or (self._current.instance if self._current else None),
             reason=self._sentence(f"the worker {self._dying or how(code)}"),
             where=self._sentence(place(stack)) or _STATES.get(self._state, ""),
-            stack="\n".join(block(self.masks.masked(readable(stack)))),
+            stack="\n".join(block(readable(stack), self.masks.masked)),
         )
         self._dying = self._dying or "exited"
         if self._end:

@@ -101,9 +101,8 @@ class Client:
         self.waited = 0.0
         self._headers = {"User-Agent": "rscollector", "Accept-Encoding": "identity"}
         self._masks = Masks()
-        for field in fields(settings):
-            if isinstance(value := getattr(settings, field.name), Secret):
-                self._masks.add(value.reveal())
+        values = (getattr(settings, field.name) for field in fields(settings))
+        self._masks.add(value.reveal() for value in values if isinstance(value, Secret))
         self._adapter = _Adapter()
         self._session = requests.Session()
         self._session.trust_env = settings.proxy
@@ -174,7 +173,8 @@ class Client:
                 said = answer.raw.read(_LONGEST_ANSWER, decode_content=False)
             if answer.status_code >= _ERROR:
                 self._adapter.close()  # its name may be another host's by now
-            sentence = f"{answer.status_code} {answer.reason}: {_text(said)}".rstrip(": ")
+            more = "…" if len(said) == _LONGEST_ANSWER else ""
+            sentence = f"{answer.status_code} {answer.reason}: {_text(said)}{more}".rstrip(": ")
             return Reply(
                 answer.status_code,
                 answer.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
@@ -184,7 +184,7 @@ class Client:
 
     def _shown(self, text: str) -> str:
         """Return what a receiver or a library says, without our secrets: it is kept on disk."""
-        return one_line(self._masks.masked(text, cut=len(text) >= _LONGEST_ANSWER), _LONGEST_SENTENCE)
+        return one_line(text, _LONGEST_SENTENCE, self._masks.masked)
 
     def _took(self, seconds: float) -> None:
         self.waited += seconds

@@ -26,7 +26,7 @@ from rscollector.web.pages import PageResponse, Pages, Parts
 
 PART = 64 * 1024
 _MOST_PAGES = 4  # the newest of each format, compressed and not
-_MOST_OTHERS = 4
+_MOST_OTHERS = 2
 _FRESH = 1.0
 _FRESH_STATUS = 0.1  # people who have just changed something ask for it
 
@@ -65,7 +65,8 @@ class _Handlers:
     def __init__(self, face: Face) -> None:
         self._face = face
         self._metrics = Pages(_MOST_PAGES)
-        self._others = Pages(_MOST_OTHERS)
+        self._index = Pages(_MOST_OTHERS)
+        self._status = Pages(_MOST_OTHERS)
         self._thread = ThreadPoolExecutor(1, "pages", _leave_signals_to_the_main_thread)
         self._compressor = Compressor()
         self._template = _template("index.html")
@@ -86,11 +87,11 @@ class _Handlers:
         return PageResponse(await self._metrics.get((wanted, zipped), _FRESH, make), headers)
 
     async def index(self, _: Request) -> Response:
-        page = await self._others.get("index", _FRESH, lambda: self._rendered(self._as_html))
+        page = await self._index.get("", _FRESH, lambda: self._rendered(self._as_html))
         return PageResponse(page, {"content-type": "text/html; charset=utf-8"})
 
     async def status(self, _: Request) -> Response:
-        page = await self._others.get("status", _FRESH_STATUS, lambda: self._rendered(_as_json))
+        page = await self._status.get("", _FRESH_STATUS, lambda: self._rendered(_as_json))
         return PageResponse(page, {"content-type": "application/json"})
 
     async def healthy(self, _: Request) -> Response:
@@ -112,7 +113,7 @@ class _Handlers:
 
 
 def _leave_signals_to_the_main_thread() -> None:
-    """One that came here while that ends, and does not want it any more, would end the process."""
+    """Any thread may get a signal, and here it would kill, once the main one has dropped its handler."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 

@@ -35,11 +35,10 @@ def _listen(address: Listen, beside: Sequence[Listen]) -> socket.socket:
     except OSError as error:
         raise CannotListen(f"cannot listen on {address}: {_why(error)}") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family == socket.AF_INET6 and any(
-        other.port == address.port and ":" not in other.host for other in beside
-    ):
+    if family == socket.AF_INET6:
         # Alone, [::] is all addresses of both families; beside one of IPv4 it is those of its own.
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        alone = not any(other.port == address.port and ":" not in other.host for other in beside)
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not alone)
     try:
         listener.bind((address.host, address.port))
         listener.listen(_BACKLOG)

@@ -6,9 +6,16 @@ did not ask for than with 406.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from rscollector.exposition.render import Format
+
+_REMEMBERED = 64
+_LONGEST_QUALITY = 10
+_MOST = 20
+"""How many ranges of a header are looked at: who names more does not know what he wants."""
 
 
 class _Range(NamedTuple):
@@ -37,9 +44,10 @@ _OFFERS = (
 )
 _PART = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)')
-_QUALITY = re.compile(r"\d+(\.\d*)?")
+_QUALITY = re.compile(r"\d+(\.\d*)?", re.ASCII)
 
 
+@lru_cache(_REMEMBERED)
 def negotiate(accept: str) -> tuple[Format, str]:
     """Return the format for an Accept header, and its content type."""
     ranges = list(_ranges(accept))
@@ -48,6 +56,7 @@ def negotiate(accept: str) -> tuple[Format, str]:
     return best.format, best.content_type
 
 
+@lru_cache(_REMEMBERED)
 def gzip_wanted(accept_encoding: str) -> bool:
     """Tell whether a page is to be compressed for an Accept-Encoding header."""
     wanted = {each.name: each.quality for each in _ranges(accept_encoding)}
@@ -85,13 +94,13 @@ def _closeness(offer: _Offer, each: _Range) -> int:
 
 
 def _ranges(header: str) -> Iterator[_Range]:
-    for part in _PART.findall(header):
+    for found in islice(_PART.finditer(header), _MOST):
+        part = found[0]
         name = part.partition(";")[0].strip().lower()
         parameters = {key.lower(): _unquoted(value.strip()) for key, value in _PARAMETER.findall(part)}
-        quality = parameters.get("q", "1")
+        quality = parameters.get("q", "1")[:_LONGEST_QUALITY]
         if name:
-            known = _QUALITY.fullmatch(quality, 0, 10)
-            yield _Range(name, parameters, min(1.0, float(quality)) if known else 1.0)
+            yield _Range(name, parameters, min(1.0, float(quality)) if _QUALITY.fullmatch(quality) else 1.0)
 
 
 def _unquoted(value: str) -> str:

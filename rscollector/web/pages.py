@@ -5,7 +5,6 @@ who reads them: whoever has not yet read a page that is too old to be held is cu
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import cast
 
@@ -16,10 +15,11 @@ Parts = Sequence[bytes]
 
 
 class Page:
-    """A page in parts, and the tasks that are sending it."""
+    """A page in parts, and the tasks that are sending it. After `until` nobody is given it any more."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, until: float = 0.0) -> None:
         self.parts = parts
+        self.until = until
         self.size = sum(map(len, parts))
         self.readers: set[asyncio.Task[None]] = set()
 
@@ -35,29 +35,36 @@ class Pages:
     def __init__(self, most: int) -> None:
         self._most = most
         self._newest: dict[Hashable, tuple[float, asyncio.Task[Page]]] = {}
-        self._held: deque[Page] = deque()
+        self._held: list[Page] = []
 
     async def get(self, kind: Hashable, fresh: float, make: Callable[[], Awaitable[Parts]]) -> Page:
         """Return the page of a kind, made anew if it was begun more than `fresh` seconds ago."""
         now = asyncio.get_running_loop().time()
-        began, making = self._newest.get(kind, (-fresh, None))
-        if making is None or now - began >= fresh:
-            making = asyncio.create_task(self._made(make))
+        began, making = self._newest.get(kind, (0.0, None))
+        if making is None or (making.done() and now - began >= fresh):
+            making = asyncio.create_task(self._made(make, now + fresh))
             self._newest[kind] = now, making
         return await asyncio.shield(making)
 
-    async def _made(self, make: Callable[[], Awaitable[Parts]]) -> Page:
-        page = Page(await make())
+    async def _made(self, make: Callable[[], Awaitable[Parts]], until: float) -> Page:
+        page = Page(await make(), until)
         self._held.append(page)
         if len(self._held) > self._most:
-            oldest = self._held.popleft()
-            self._newest = {
-                kind: (began, making)
-                for kind, (began, making) in self._newest.items()
-                if not (making.done() and not making.exception() and making.result() is oldest)
-            }
-            oldest.drop()
+            self._drop_one()
         return page
+
+    def _drop_one(self) -> None:
+        """Hold one page less: one that nobody needs any more, or else the oldest."""
+        now = asyncio.get_running_loop().time()
+        unwanted = (page for page in self._held if page.until <= now and not page.readers)
+        dropped = next(unwanted, self._held[0])
+        self._held.remove(dropped)
+        self._newest = {kind: each for kind, each in self._newest.items() if not _is(each[1], dropped)}
+        dropped.drop()
+
+
+def _is(making: "asyncio.Task[Page]", page: Page) -> bool:
+    return making.done() and not making.exception() and making.result() is page
 
 
 class PageResponse(Response):

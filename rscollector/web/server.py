@@ -11,12 +11,10 @@ smuggled behind another.
 """
 
 import asyncio
-import errno
 import http
 import logging
 import re
 import socket
-import sys
 from collections.abc import Awaitable, Iterable, Sequence
 from email.utils import formatdate
 from typing import cast
@@ -37,14 +35,15 @@ LIFETIME = 15.0
 """Seconds after which a connection is over, whatever its client reads."""
 _LINGER = 1.0  # for what the client still sends: if we closed at once, it might lose the answer
 _LONGEST_HEAD = 16 * 1024
-_MOST_HEADERS = 64  # each costs 200 bytes, for as long as its request is answered
+_LONGEST_HEADER = 1024
+_WANTED = (b"accept", b"accept-encoding", b"host")
+"""The headers that are kept while a request is answered; of all it would be 16 KiB for each client."""
 _READ = 4 * 1024
-# For each client that does not read asyncio keeps a part, of which it makes a copy up to Python 3.11.
-_PART = (64 if sys.version_info >= (3, 12) else 16) * 1024
+_PART = 64 * 1024
+_KEPT = 4 * 1024  # of a part, asyncio keeps so much for a client that does not read
 _TURN = 8
 _SEND_BUFFER = 64 * 1024  # which the kernel doubles; without it, it would take megabytes for each of them
 _AT_ONCE = 16  # connections that are accepted in one turn of the loop
-_SHORT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _WAIT = 0.1
 _TLS_HANDSHAKE = 0x16
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
@@ -67,7 +66,7 @@ class Connections:
         return len(self._open) + len(self._ending) >= self.most
 
     def evict(self) -> None:
-        """Have the oldest go, if none is about to: an honest scrape takes milliseconds, and is hardly it."""
+        """Cut the oldest, unless one is being cut: it is hardly an honest scrape, which takes little time."""
         if self._open and not self._ending:
             self.evicted += 1
             oldest = next(iter(self._open))
@@ -127,9 +126,7 @@ class Server:
                 client, _address = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError as error:
-                if error.errno not in _SHORT_OF:
-                    raise
+            except OSError:  # no descriptor, no memory, no network
                 # A listener that is always ready and never accepted from would take the whole loop.
                 self._loop.remove_reader(listener)
                 self._loop.call_later(_WAIT, self._accept_from, listener)
@@ -142,7 +139,7 @@ class Server:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else parts wait for each other
-        connection = _Connection(self._application, self._connections, memoryview(self._buffer))
+        connection = _Connection(self._application, self._connections, memoryview(self._buffer), client)
         self._connections.add(connection)
         task = self._loop.create_task(self._connect(connection, client))
         self._tasks.add(task)  # the loop itself would not keep it
@@ -159,9 +156,12 @@ class Server:
 class _Connection(asyncio.BufferedProtocol):
     """A connection: the head of a request, then its response, then its end."""
 
-    def __init__(self, application: ASGIApp, connections: Connections, buffer: memoryview) -> None:
+    def __init__(
+        self, application: ASGIApp, connections: Connections, buffer: memoryview, client: socket.socket
+    ) -> None:
         self._application = application
         self._connections = connections
+        self._client = client
         self._buffer = buffer  # all connections read into the same, and what was read is used at once
         self._loop = asyncio.get_running_loop()
         self._http: h11.Connection | None = None
@@ -195,18 +195,23 @@ class _Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take a part of a request's head; what comes behind it is read and forgotten."""
-        if self._task:
+        data = bytes(self._buffer[:nbytes])
+        if self._http is None:
+            data = data.lstrip(b"\r\n")  # RFC 9112, 2.2
+        if self._task or not data:
             return
         if self._http is None:
             self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
-            if self._buffer[0] == _TLS_HANDSHAKE:
+            if data[0] == _TLS_HANDSHAKE:
                 self._respond(self._refuse(400, "this port speaks HTTP, not HTTPS"))
                 return
         try:
-            self._http.receive_data(bytes(self._buffer[:nbytes]))
+            self._http.receive_data(data)
             event = self._http.next_event()
         except h11.RemoteProtocolError as error:
-            self._respond(self._refuse(error.error_status_hint, one_line(str(error), 200)))
+            hint = error.error_status_hint
+            status = hint if hint < http.HTTPStatus.INTERNAL_SERVER_ERROR else 400  # the fault is theirs
+            self._respond(self._refuse(status, one_line(str(error), 200)))
             return
         if isinstance(event, h11.Request):
             self._respond(self._answer(event))
@@ -252,8 +257,11 @@ class _Connection(asyncio.BufferedProtocol):
             log.error("a request failed by a fault of ours", exc_info=caught[0])
             self.abort()
             return
-        if self._transport.can_write_eof():
+        try:
             self._transport.write_eof()
+        except OSError:  # the client is gone already
+            self.abort()
+            return
         # The client may be sending still; were it refused, it might never read the answer.
         self._end.cancel()
         self._end = self._loop.call_later(_LINGER, self.abort)
@@ -263,8 +271,6 @@ class _Connection(asyncio.BufferedProtocol):
         """Return what answers a request; of the request itself only what the application wants is kept."""
         if request.http_version not in (b"1.0", b"1.1"):
             return self._refuse(400, "this server speaks HTTP/1.1")
-        if len(request.headers) > _MOST_HEADERS:
-            return self._refuse(431, f"more than {_MOST_HEADERS} headers")
         self._has_no_body = request.method == b"HEAD"
         return self._application(_scope(request), _no_body, self._send)
 
@@ -277,13 +283,22 @@ class _Connection(asyncio.BufferedProtocol):
             self._transport.write(_head(message["status"], message["headers"]))
             return
         body = memoryview(b"" if self._has_no_body else message.get("body", b""))
-        for at in range(0, len(body), _PART):
-            self._transport.write(body[at : at + _PART])
+        while body and not self._transport.is_closing():
+            body = body[self._sent_at_once(body[:_PART]) :]
+            self._transport.write(body[:_KEPT])  # which tells us when the client has read
+            body = body[_KEPT:]
             if self._writable:
                 await self._writable
             self._parts += 1
             if self._parts % _TURN == 0:  # a client that keeps up would else keep the loop until it has all
                 await asyncio.sleep(0)
+
+    def _sent_at_once(self, part: memoryview) -> int:
+        """Return how much of a part the kernel has taken; asyncio has nothing of ours that goes before it."""
+        try:
+            return self._client.send(part)
+        except OSError:  # it takes nothing now, or the client is gone, as asyncio will notice
+            return 0
 
 
 def _head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -296,6 +311,11 @@ def _head(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 async def _no_body() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def _header(request: h11.Request, wanted: bytes) -> bytes:
+    """Return the value of a header, which may come in several lines (RFC 9110, 5.3)."""
+    return b", ".join(value for name, value in request.headers if name == wanted)[:_LONGEST_HEADER]
 
 
 def _scope(request: h11.Request) -> Scope:
@@ -315,7 +335,7 @@ def _scope(request: h11.Request) -> Scope:
         "raw_path": path,
         "query_string": query,
         "root_path": "",
-        "headers": list(request.headers),
+        "headers": [(name, value) for name in _WANTED if (value := _header(request, name))],
         "client": None,
         "server": None,
     }

@@ -1,9 +1,9 @@
-"""The secrets that this process has read, until the agent, which masks them, has been told of each."""
+"""The secrets that this process has read, and which of them the agent, which masks them, was told."""
 
 from collections.abc import Mapping
 
 from rscollector.config import secrets
-from rscollector.model.masks import pieces
+from rscollector.model.masks import MOST_PIECES, pieces
 from rscollector.model.settings import Secret
 
 _AT_ONCE = 5000  # characters: however they are escaped, they fit into a line of the wire
@@ -13,7 +13,7 @@ class Secrets:
     """Reads secrets, and knows which of them the agent has not been told."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._told: dict[str, None] = {}
         self._untold: dict[str, None] = {}
 
     def read(self, table: object, variables: Mapping[str, str]) -> Secret:
@@ -30,5 +30,7 @@ class Secrets:
                 break
             telling.append(piece)
             del self._untold[piece]
-        self._told.update(telling)
+        self._told |= dict.fromkeys(telling)
+        while len(self._told) > MOST_PIECES:  # the agent has forgotten the first as well
+            del self._told[next(iter(self._told))]
         return telling

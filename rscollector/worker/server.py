@@ -17,13 +17,14 @@ from typing import Any
 
 from rscollector.api import Collector, Context, Distribution, PageSink, Sample, Sink
 from rscollector.config import registry
-from rscollector.config.build import Builder
+from rscollector.config.build import Builder, Reader
 from rscollector.config.state_files import state_file
-from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of
+from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of, said
 from rscollector.model.stopping import SINK_CLOSES
+from rscollector.model.texts import cut
 from rscollector.wire import MOST_NOTES, VERSION
 from rscollector.wire.declarations import declaration
-from rscollector.wire.lines import batches
+from rscollector.wire.lines import batches, written
 from rscollector.wire.messages import (
     Close,
     Closed,
@@ -46,9 +47,9 @@ from rscollector.worker.secrets import Secrets
 from rscollector.worker.telling import Telling
 
 _STACK_AT = 0.9
-_TRACEBACK = 8000
-_SENTENCE = 4000
-"""How much of a traceback and of a sentence is told; the agent masks them, and shows less."""
+_ROOM = 24 * 1024
+"""Bytes that the sentences of an answer may have together, and a traceback; the agent shows less of them."""
+_TRACEBACK = 100  # lines
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -124,14 +125,13 @@ class Server:
 
     def _open(self, question: Open) -> Iterator[bytes]:
         plugin = registry.load(question.type, question.plugin)
-        builder = Builder(partial(self._secrets.read, variables=question.variables))
-        with fence() as caught:  # what is wrong may be told with the secret in it
-            settings = builder.table(plugin.Settings, question.settings, ())
+        read = partial(self._secrets.read, variables=question.variables)
+        Reader(read).table(plugin.Settings, question.settings, ())
         if untold := self._secrets.untold():
             yield encoded(Hide(question.seq, untold))
             return
-        for error in caught:
-            raise error
+        builder = Builder(read)
+        settings = builder.table(plugin.Settings, question.settings, ())
         if wrong := [*builder.faults, *builder.problems]:
             raise Misconfigured(
                 "; ".join(": ".join(filter(None, (".".join(path), why))) for path, why in wrong)
@@ -149,9 +149,9 @@ class Server:
         self._give(held, context)
         samples = [_sample(each) for each in islice(held.collector.collect(context), question.rows)]
         yield from held.telling.run(question.seq, question.layout, samples)
-        notes = [str(note)[:_SENTENCE] for note in context.notes[:MOST_NOTES]]
         wrong = context.degradation
-        kind, reason = (wrong.kind, str(wrong)[:_SENTENCE]) if wrong else ("", "")
+        reason, *notes = _fitting([said(wrong) if wrong else "", *map(str, context.notes[:MOST_NOTES])])
+        kind = wrong.kind if wrong else ""
         memory = _resident_memory()
         yield encoded(Done(question.seq, self._taken, held.telling.number, memory, notes, kind, reason))
 
@@ -193,16 +193,28 @@ class Server:
 
     def _failed(self, seq: int, error: Exception) -> Failed:
         kind = kind_of(error)
-        reason, trace = str(error) or type(error).__name__, ""
+        reason, trace = said(error), ""
         if kind is FailureKind.BUG:
             reason = f"{type(error).__name__}: {reason}{_place(error)}"
             trace = _end_of("".join(traceback.format_exception(error)))
-        return Failed(seq, self._taken, kind, reason[:_SENTENCE], trace)
+        (reason,) = _fitting([reason])
+        return Failed(seq, self._taken, kind, reason, trace)
+
+
+def _fitting(sentences: list[str]) -> list[str]:
+    """Cut sentences so that they fit into a line of the wire, however many bytes their characters take."""
+    most = _ROOM
+    while len(written([cut(each, most) for each in sentences])) > _ROOM:
+        most //= 2
+    return [cut(each, most) for each in sentences]
 
 
 def _end_of(trace: str) -> str:
     """Return the last whole lines of a traceback: of a line that is cut, a secret could not be masked."""
-    return trace if len(trace) <= _TRACEBACK else trace[-_TRACEBACK:].partition("\n")[2]
+    lines = trace[-_ROOM:].splitlines()[-_TRACEBACK:]
+    while len(written("\n".join(lines))) > _ROOM:
+        del lines[0]
+    return "\n".join(lines[len(trace) > _ROOM :])
 
 
 def _sample(sample: object) -> Sample:

@@ -1,18 +1,20 @@
 """How the runs of a collector are told to the agent: the layout when it is new there, and the values."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 from rscollector.api import Metric, Sample
-from rscollector.model.metrics import MOST_OF_LABELS
+from rscollector.model.metrics import LONGEST_LABELS
 from rscollector.wire.layouts import plain
 from rscollector.wire.lines import batches, slices
 from rscollector.wire.messages import Rows, Values, part
 
 
-def _bounded(values: Iterable[object]) -> list[object]:
-    """Cut label values that are too long: the agent will refuse them, and need not have them whole."""
-    return [each[: MOST_OF_LABELS + 1] if isinstance(each, str) else each for each in values]
+def _bounded(values: Sequence[object]) -> Sequence[object]:
+    """Cut label values that are too long together: the agent refuses them, and need not have them whole."""
+    if sum(len(each) for each in values if isinstance(each, str)) <= LONGEST_LABELS:
+        return values
+    return ["x" * (LONGEST_LABELS + 1), *("" for _ in values[1:])]
 
 
 class Telling:

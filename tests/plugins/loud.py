@@ -27,6 +27,8 @@ class LoudSettings:
     password: Secret | None = setting("What must not be shown.", default=None)
 
     def __post_init__(self):
+        if self.where == "building" and self.password.reveal():
+            print(said(self.password), flush=True)
         if self.where == "settings" and self.password.reveal():  # in a worker: elsewhere it is not read
             raise ValueError(said(self.password))
 
@@ -36,6 +38,13 @@ def said(password):
     secret = password.reveal()
     forms = (secret, quote(secret, safe=""), repr(secret), repr(secret.encode()), json.dumps(secret))
     return f"{FORGED} {' '.join(forms)} {b64encode(f'user:{secret}'.encode()).decode()} {FORGED}"
+
+
+class Speechless(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self):
+        raise ValueError("a" + FORGED)
 
 
 class Loud(Collector[LoudSettings]):
@@ -75,6 +84,25 @@ class Loud(Collector[LoudSettings]):
     def _note(self, context):
         for _ in range(20):
             context.note(self.text)
+
+    def _notes(self, context):
+        for text in ('"', "\x01", "é", "🙂", self.settings.password.reveal() + " "):
+            context.note(text * 4000)
+            context.note(" " * 3000 + self.text)
+        context.degraded(Unavailable("🙂" * 9000))
+
+    def _building(self, _context):
+        """Has printed it already."""
+
+    def _sequence(self, _context):
+        secret = self.settings.password.reveal()
+        raise Unavailable("\x1b[1m".join(secret) + " \x1b[0m \n ".join(secret.split(" ")))
+
+    def _cut(self, _context):
+        raise Unavailable(self.settings.password.reveal() * 3000)
+
+    def _silent(self, _context):
+        raise Speechless
 
     def _print(self, _context):
         print(self.text, flush=True)

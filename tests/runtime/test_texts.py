@@ -90,10 +90,12 @@ def test_what_comes_in_anywhere_is_harmless_everywhere(agent, rscollector, name)
     until(lambda: "killed what workers have left behind" in started.log)
     until(
         lambda: all(
-            f"loud/{place}-{name}: " in started.log for place in ("write", "long", "thread", "program")
+            f"loud/{place}-{name}: " in started.log
+            for place in ("write", "long", "thread", "program", "building")
         )
     )
     harmless(started.log, "the log")
+    assert "a line of more than" not in started.log
     status = started.status()
     for each in status["collectors"]:
         shown = " ".join([each["reason"], *each["notes"]])

@@ -57,6 +57,10 @@ PROMETHEUS_3 = (
         (f"{OM},text/plain", OPEN),
         (f"{OM};q=x", OPEN),
         (f"{OM};q=7, text/plain", OPEN),
+        (f"{OM};q=0.12345678x, text/plain;q=0.5", TEXT),
+        (f"{OM};q=0.12345678.5, text/plain;q=0.5", TEXT),
+        (f"{OM};q=\u0665, text/plain;q=0.5", OPEN),
+        ("a," * 30 + OM, TEXT),  # nobody means so many
     ],
 )
 def test_the_format_is_the_one_that_fits_best(accept, answered):
@@ -98,7 +102,20 @@ def test_gzip_is_sent_to_who_wants_it(accept_encoding, wanted):
 
 TOKENS = st.lists(
     st.sampled_from(
-        [OM, "text/plain", "*/*", "gzip", "version=1.0.0", "version=", "q=0.5", "q=x", "q=", *';,="\\\té']
+        [
+            OM,
+            "text/plain",
+            "*/*",
+            "gzip",
+            "version=1.0.0",
+            "version=",
+            "q=0.5",
+            "q=x",
+            "q=",
+            "q=0.12345678",
+            "٥",
+            *';,="\\\té',
+        ]
     ),
     max_size=12,
 )

@@ -65,11 +65,11 @@ def test_who_reads_a_page_that_is_held_no_longer_is_cut():
             await blocked.wait()
 
         readers = []
-        for _ in range(4):
-            response = PageResponse(await pages.get("text", 0, make), {})
+        for kind in "abcd":
+            response = PageResponse(await pages.get(kind, 60, make), {})
             readers.append(asyncio.create_task(response({}, None, send)))
             await asyncio.sleep(0)
-        await pages.get("text", 0, make)
+        await pages.get("e", 60, make)
         await asyncio.sleep(0)
         cut = [reader.cancelled() for reader in readers]
         blocked.set()
@@ -86,8 +86,8 @@ def test_a_page_that_is_dropped_is_made_again_for_who_asks():
     async def main():
         pages, make = Pages(2), Maker()
         await pages.get("a", 60, make)
-        await pages.get("b", 0, make)
-        await pages.get("b", 0, make)
+        await pages.get("b", 60, make)
+        await pages.get("c", 60, make)
         return told(await pages.get("a", 60, make)), len(pages._held)
 
     assert asyncio.run(main()) == ("page 4", 2)
@@ -127,3 +127,34 @@ def test_a_reader_that_has_all_is_no_reader_any_more():
     assert (b"content-length", b"3") in sent[0]["headers"]
     assert b"".join(each["body"] for each in sent[1:]) == b"abc"
     assert [each.get("more_body", False) for each in sent[1:]] == [True, True, False]
+
+
+def test_a_page_that_nobody_needs_any_more_goes_before_one_that_is_read():
+    """Other formats, asked for now and then, do not cut who reads slowly."""
+
+    async def main():
+        pages, make = Pages(2), Maker()
+        old = await pages.get("a", 60, make)
+        old.readers.add(reader := asyncio.create_task(asyncio.sleep(60)))
+        for kind in "bcd":
+            await pages.get(kind, 0, make)
+        await asyncio.sleep(0)
+        return reader.cancelled(), reader.cancel()
+
+    assert asyncio.run(main()) == (False, True)
+
+
+def test_a_page_that_takes_long_is_not_begun_again():
+    """However many ask meanwhile, and however fresh they want it."""
+
+    async def main():
+        pages, make = Pages(4), Maker()
+        make.may.clear()
+        asking = [asyncio.create_task(pages.get("text", 0, make)) for _ in range(10)]
+        await asyncio.sleep(0.01)
+        asking += [asyncio.create_task(pages.get("text", 0, make)) for _ in range(10)]
+        await asyncio.sleep(0.01)
+        make.may.set()
+        return {told(page) for page in await asyncio.gather(*asking)}
+
+    assert asyncio.run(main()) == {"page 1"}

@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import stat
+import struct
 import threading
 import time
 from pathlib import Path
@@ -322,3 +323,69 @@ def test_a_control_socket_that_cannot_be_made_is_named(tmp_path):
     for path in (tmp_path / "file" / "control.sock", tmp_path / ("x" * 120) / "control.sock"):
         with pytest.raises(CannotListen, match=re.escape(f"cannot make the control socket {path}: ")):
             listen_unix(path)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "says"),
+    [
+        (b"GET /metrics/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", 404, b"Not Found"),
+        (b"GET /%6detrics HTTP/1.1\r\nHost: x\r\n\r\n", 200, b"x_size 1.0"),
+        (b"GET http://a.example:1/metrics HTTP/1.1\r\nHost: x\r\n\r\n", 200, b"x_size 1.0"),
+        (b"GET HTTPS://a.example HTTP/1.1\r\nHost: x\r\n\r\n", 200, b"<!doctype html>"),
+        (b"GET http://a.example?/metrics HTTP/1.1\r\nHost: x\r\n\r\n", 200, b"<!doctype html>"),
+        (b"\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 200, b"x_size 1.0"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, b"this port speaks HTTP, not HTTPS"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, b"this server speaks HTTP/1.1"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400, b"Only Transfer-Encoding: chunked"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000 + b"\r\n\r\n", 431, b"Receive buffer too long"),
+        (b"GET / HTTP/1.1\r\n\x1b[2J: x\r\n\r\n", 400, b"illegal header line"),
+        (b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: image/png\r\nAccept: application/openmetrics-text\r\n\r\n",
+         200, b"# EOF"),
+        (b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: " + b"a," * 600 + b"application/openmetrics-text\r\n\r\n",
+         200, b"x_size 1.0\n"),
+    ],
+)  # fmt: skip
+def test_odd_requests_get_what_http_says_and_in_words(served, sent, status, says):
+    """One answer, without a byte of a stranger's in it that a terminal would follow; then the end."""
+    with served.connect(sent) as client:
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"connection: close" in head
+    assert b"\x1b" not in answer
+    assert says in body
+    assert f"content-length: {len(body)}".encode() in head
+
+
+@pytest.mark.parametrize("after", [0, 100_000])
+def test_of_a_client_that_is_gone_nothing_is_left(served, after):
+    """Neither its task nor its page, though it has never read: whoever reads the page is known by it."""
+    served.face.body = BIG
+    for _ in range(5):
+        with served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") as client:
+            until(lambda: len(served.connections) >= 1)
+            while after > 0 and (got := client.recv(min(after, 65536))):
+                after -= len(got)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        until(lambda: len(served.connections) == 0)
+
+    async def tasks():
+        return len(asyncio.all_tasks())
+
+    until(lambda: asyncio.run_coroutine_threadsafe(tasks(), served.loop).result(10) == 2)
+
+
+def test_clients_that_reset_are_gone_at_once_and_write_nothing_into_the_log(served, caplog):
+    """Whenever that is: while they are answered, and after the last byte."""
+    served.face.body = b"x" * 200_000
+    for read in (1, 100_000, 200_000, 201_000):
+        for _ in range(50):
+            with served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") as client:
+                got = 0
+                while got < read and (data := client.recv(min(65536, read - got))):
+                    got += len(data)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    began = time.monotonic()
+    until(lambda: len(served.connections) == 0)
+    assert time.monotonic() - began < 10
+    assert caplog.records == []
