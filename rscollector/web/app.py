@@ -24,7 +24,7 @@ from rscollector.web.compressed import Compressor, pieces
 from rscollector.web.negotiate import gzip_wanted, negotiate
 from rscollector.web.pages import PageResponse, Pages, Parts
 
-PART = 64 * 1024
+_PIECE = 64 * 1024
 _MOST_PAGES = 4  # the newest of each format, compressed and not
 _MOST_OTHERS = 2
 _FRESH = 1.0
@@ -79,10 +79,10 @@ class _Handlers:
             headers["content-encoding"] = "gzip"
 
         async def make() -> Parts:
-            parts = list(pieces(self._face.page(wanted), PART))
+            parts = list(pieces(self._face.page(wanted), _PIECE))
             if not zipped:
                 return parts
-            return list(pieces(await self._aside(self._compressor.compress, wanted, parts), PART))
+            return list(pieces(await self._aside(self._compressor.compress, wanted, parts), _PIECE))
 
         return PageResponse(await self._metrics.get((wanted, zipped), _FRESH, make), headers)
 

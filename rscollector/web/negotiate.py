@@ -6,6 +6,7 @@ did not ask for than with 406.
 
 import re
 from collections.abc import Iterator
+from enum import IntEnum
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -42,7 +43,7 @@ _OFFERS = (
     _Offer(Format.OPENMETRICS, "1.0.0"),
     _Offer(Format.OPENMETRICS, "0.0.1"),  # the same page, for those who know its draft only
 )
-_PART = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+_ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)')
 _QUALITY = re.compile(r"\d+(\.\d*)?", re.ASCII)
 
@@ -51,8 +52,7 @@ _QUALITY = re.compile(r"\d+(\.\d*)?", re.ASCII)
 def negotiate(accept: str) -> tuple[Format, str]:
     """Return the format for an Accept header, and its content type."""
     ranges = list(_ranges(accept))
-    rated = [(_rating(offer, ranges), offer) for offer in _OFFERS]
-    best = max(rated, key=lambda each: each[0])[1]
+    best = max(_OFFERS, key=lambda offer: _rating(offer, ranges))  # of equals the first
     return best.format, best.content_type
 
 
@@ -65,36 +65,46 @@ def gzip_wanted(accept_encoding: str) -> bool:
     return zipped > 0 and zipped >= wanted.get("identity", others)
 
 
-def _rating(offer: _Offer, ranges: list[_Range]) -> tuple[float, ...]:
-    """Rate an offer by the range that means it most closely: by quality, by how closely, by place."""
-    if not ranges:
-        return (1.0,) if offer.format is Format.TEXT else (0.0,)
-    fits = [(_closeness(offer, each), -place, each.quality) for place, each in enumerate(ranges)]
-    closeness, place, quality = max(fits)
-    if closeness == _NOT_AT_ALL:
-        return (-1.0, 1.0 if offer.format is Format.TEXT else 0.0)  # it was not refused either
-    if closeness == _OTHER_VERSION and quality > 0:
-        any_type = max((each.quality for each in ranges if each.name == "*/*"), default=-0.5)
-        return (any_type, closeness)
-    return (quality, closeness, place) if quality > 0 else (-2.0,)
+class _Closeness(IntEnum):
+    """How closely a range names an offer."""
+
+    NOT_AT_ALL, ANY_TYPE, ANY_SUBTYPE, OTHER_VERSION, ANY_VERSION, EXACTLY = range(6)
 
 
-_NOT_AT_ALL, _ANY, _ANY_TEXT, _OTHER_VERSION, _ANY_VERSION, _EXACTLY = range(6)
+# Qualities beside those of the header, from 0 to 1: what was not named is better than what was refused.
+_ANOTHER_VERSION, _NOT_NAMED, _REFUSED = -1.0, -2.0, -3.0
 
 
-def _closeness(offer: _Offer, each: _Range) -> int:
+def _rating(offer: _Offer, ranges: list[_Range]) -> tuple[float, int, int]:
+    """Rate an offer by the range that names it most closely.
+
+    That range's quality comes first, then how closely it names the offer, then which was written first.
+    """
+    named = [(_closeness(offer, each), -place, each.quality) for place, each in enumerate(ranges)]
+    closeness, place, quality = max(named, default=(_Closeness.NOT_AT_ALL, 0, 0.0))
+    if closeness is _Closeness.NOT_AT_ALL:
+        quality = _NOT_NAMED
+    elif not quality:
+        quality = _REFUSED
+    elif closeness is _Closeness.OTHER_VERSION:  # then it is at least one of those that are meant by */*
+        quality = max((each.quality for each in ranges if each.name == "*/*"), default=_ANOTHER_VERSION)
+    return quality, closeness, place
+
+
+def _closeness(offer: _Offer, each: _Range) -> _Closeness:
     if each.name == offer.format.value:
         version = each.parameters.get("version")
         if version is None:
-            return _ANY_VERSION
-        return _EXACTLY if version == offer.version else _OTHER_VERSION
+            return _Closeness.ANY_VERSION
+        return _Closeness.EXACTLY if version == offer.version else _Closeness.OTHER_VERSION
     if each.name == "*/*":
-        return _ANY
-    return _ANY_TEXT if each.name == f"{offer.format.value.partition('/')[0]}/*" else _NOT_AT_ALL
+        return _Closeness.ANY_TYPE
+    same = each.name == f"{offer.format.value.partition('/')[0]}/*"
+    return _Closeness.ANY_SUBTYPE if same else _Closeness.NOT_AT_ALL
 
 
 def _ranges(header: str) -> Iterator[_Range]:
-    for found in islice(_PART.finditer(header), _MOST):
+    for found in islice(_ITEM.finditer(header), _MOST):
         part = found[0]
         name = part.partition(";")[0].strip().lower()
         parameters = {key.lower(): _unquoted(value.strip()) for key, value in _PARAMETER.findall(part)}

@@ -257,6 +257,7 @@ def test_a_collector_that_is_removed_in_the_middle_is_gone_in_time(agent):
         ('{"op":"forget","layouts":[7]}\n', 1, "'forget' where an answer was expected"),
         ('{"op":"close","seq":2,"instance":"x","timeout":1}\n', 1, "'close' where an answer was expected"),
         ('{"op":"unknown","seq":2,"layouts":[[7]]}\n', 2, "'unknown' where an answer was expected"),
+        ('{"op":"hide","seq":2,"texts":["a secret"]}\n', 1, "'hide' where an answer was expected"),
     ],
 )
 def test_a_worker_that_lies_is_killed(agent, text, count, reason):

@@ -14,9 +14,22 @@ from typing import ClassVar
 import pytest
 
 import rscollector
-from rscollector.api import Collector, Distribution, Kind, Metric, PageSink, Sample, Sink, setting
-from rscollector.wire import VERSION
+from rscollector.api import (
+    Collector,
+    Distribution,
+    Kind,
+    Metric,
+    PageSink,
+    Sample,
+    Secret,
+    Sink,
+    Unavailable,
+    setting,
+)
+from rscollector.model.metrics import LONGEST_LABELS
+from rscollector.wire import MOST_NOTES, VERSION
 from rscollector.wire.layouts import Layout
+from rscollector.wire.lines import MAX_LINE
 from rscollector.wire.messages import (
     Close,
     Closed,
@@ -25,6 +38,7 @@ from rscollector.wire.messages import (
     Failed,
     Forget,
     Hello,
+    Hide,
     Metrics,
     Open,
     Opened,
@@ -48,6 +62,11 @@ class FakeSettings:
     """What goes wrong."""
 
     wrong: str = setting("What raises.", default="")
+    secrets: tuple[Secret, ...] = setting("What is not shown.", default=())
+
+    def __post_init__(self):
+        for secret in self.secrets:
+            Fake.done.append(secret.reveal())
 
 
 class Fake(Collector[FakeSettings]):
@@ -57,12 +76,19 @@ class Fake(Collector[FakeSettings]):
     Settings = FakeSettings
     series: ClassVar[dict] = {"a": 1}
     done: ClassVar[list] = []
+    long = ('"', "\x01", "é", "🙂", "\ud800", "x", "\n")
 
-    def collect(self, _context):
+    def collect(self, context):
         """Give them, late or not at all."""
         time.sleep(0.25 * (self.settings.wrong == "late"))
         if self.settings.wrong == "collect":
             raise OSError("nobody is there")
+        if self.settings.wrong in Fake.long:
+            for _ in range(12):
+                context.note(self.settings.wrong * 5000)
+            context.degraded(Unavailable(self.settings.wrong * 20_000))
+        if self.settings.wrong.startswith("bug"):
+            raise ValueError(self.settings.wrong[3:] * 30_000)
         return [VALUE(value, of=of) for of, value in Fake.series.items()]
 
     def close(self):
@@ -381,3 +407,71 @@ def test_the_stack_of_an_answer_that_was_nearly_late_is_taken_back(agent):
     agent.collect(2, timeout=0.2)
     agent.ask(Close(3, "fake/a", 10.0))
     assert (os.fstat(agent.stack).st_size, os.lseek(agent.stack, 0, os.SEEK_CUR)) == (0, 0)
+
+
+def kept(tmp_path, *secrets):
+    """Return the places of secrets."""
+    places = []
+    for number, secret in enumerate(secrets):
+        file = tmp_path / f"secret-{number}"
+        file.write_text(secret)
+        places.append({"file": str(file)})
+    return places
+
+
+def test_secrets_are_told_before_any_code_of_the_plugin_runs_with_them(agent, tmp_path):
+    """Line by line, what is too short left out; the agent asks again, and is told none of them twice."""
+    places = kept(tmp_path, "hunter2", "first line\n  second line\nabc", "hunter2")
+    assert agent.open(Fake, secrets=places) == [
+        Hide(1, ["hunter2", "first line\n  second line\nabc", "first line", "second line"])
+    ]
+    assert Fake.done == []
+    assert isinstance(agent.open(Fake, secrets=places)[-1], Opened)
+    assert Fake.done[0] == "hunter2"
+    (tmp_path / "secret-0").write_text("another")
+    assert agent.open(Fake, secrets=places) == [Hide(1, ["another"])]
+
+
+def test_long_secrets_are_told_in_several_answers(agent, tmp_path):
+    """Each fits into a line of the wire, whatever the characters, and together they are all there is."""
+    secrets = ["".join(f"{character}{number}" for number in range(1500)) for character in "\x01🙂é"]
+    places, told = kept(tmp_path, *secrets), []
+    while isinstance((answer := agent.open(Fake, secrets=places)[-1]), Hide):
+        assert len(encoded(answer)) < MAX_LINE
+        told += answer.texts
+    assert isinstance(answer, Opened)
+    assert "".join(told) == "".join(secrets)
+
+
+def test_a_secret_of_very_many_lines_is_no_secret(agent, tmp_path):
+    """It would cost the agent time at each line that it shows."""
+    (failed,) = agent.open(Fake, secrets=kept(tmp_path, "line\n" * 201))
+    assert "has more than 200 lines: is it the right file?" in failed.reason
+    assert isinstance(agent.open(Fake, secrets=kept(tmp_path, "line\n" * 200))[-1], Hide)
+
+
+@pytest.mark.parametrize("character", Fake.long)
+def test_sentences_fit_into_a_line_however_many_bytes_they_take(agent, character):
+    """A server that says much is no reason to kill who asks it."""
+    agent.open(Fake, wrong=character)
+    done = agent.collect(2)[-1]
+    assert len(done.notes) == MOST_NOTES
+    assert len(encoded(done)) < MAX_LINE
+    assert all(note.startswith(character) and note.endswith("…") for note in (*done.notes, done.reason))
+
+
+@pytest.mark.parametrize("character", Fake.long)
+def test_so_does_a_traceback(agent, character):
+    """Whole lines of it, the last ones, or none."""
+    agent.open(Fake, wrong=f"bug{character}")
+    (failed,) = agent.collect(2)
+    assert len(encoded(failed)) < MAX_LINE
+    assert failed.reason.startswith("ValueError: ")
+
+
+def test_labels_without_end_do_not_fit_and_are_not_told(agent):
+    """The agent refuses a sample with more than it shows anyway, and is told no more of it."""
+    Fake.series = {"🙂" * 100_000: 1, "a": 2}
+    agent.open(Fake)
+    rows = agent.collect(2)[0]
+    assert rows == Rows(2, [["fake_value", ["x" * (LONGEST_LABELS + 1)]], ["fake_value", ["a"]]])
