@@ -30,8 +30,8 @@ where it has another. A sink's worker is told of a layout ahead of the first run
 it does not know.
 
 *Secrets are told before they can be seen.* The agent masks whatever comes from a worker, be it an answer or
-what a library prints when it crashes; so it knows the secrets before any code of the plugin that has asked for
-them runs with them.
+what a library prints when it crashes; so it knows the secrets before any code of the plugin that has asked
+for them runs with them.
 
 *An answer says what was taken*: of the runs that went ahead of a question the first so many, and whatever
 is not taken is given again.
