@@ -167,7 +167,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._http: h11.Connection | None = None
         self._transport: asyncio.Transport
         self._is_connected = self._is_aborted = False
-        self._has_no_body = False
+        self._has_no_body = self._is_answered = False
         self._parts = 0
         self._task: asyncio.Task[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -250,13 +250,14 @@ class _Connection(asyncio.BufferedProtocol):
         try:
             with fence() as caught:
                 await response
+            if caught:
+                log.error("a request failed by a fault of ours", exc_info=caught[0])
+                if not self._is_answered:
+                    await self._refuse(500, "this is a fault of rscollector: its log says more")
+            await self._until_writable()
         except asyncio.CancelledError:  # its page is held no longer, or the client is gone
             self.abort()
             return  # raised, it would keep all of this alive until garbage is collected
-        if caught:
-            log.error("a request failed by a fault of ours", exc_info=caught[0])
-            self.abort()
-            return
         try:
             self._transport.write_eof()
         except OSError:  # the client is gone already
@@ -280,21 +281,26 @@ class _Connection(asyncio.BufferedProtocol):
     async def _send(self, message: Message) -> None:
         """Send what the application says: a part goes out when the client has taken the one before."""
         if message["type"] == "http.response.start":
+            self._is_answered = True
             self._transport.write(_head(message["status"], message["headers"]))
             return
         body = memoryview(b"" if self._has_no_body else message.get("body", b""))
         while body and not self._transport.is_closing():
+            await self._until_writable()
             body = body[self._sent_at_once(body[:_PART]) :]
             self._transport.write(body[:_KEPT])  # which tells us when the client has read
             body = body[_KEPT:]
-            if self._writable:
-                await self._writable
             self._parts += 1
             if self._parts % _TURN == 0:  # a client that keeps up would else keep the loop until it has all
                 await asyncio.sleep(0)
 
+    async def _until_writable(self) -> None:
+        """Wait until asyncio has nothing of ours that goes before what comes next."""
+        if self._writable:
+            await self._writable
+
     def _sent_at_once(self, part: memoryview) -> int:
-        """Return how much of a part the kernel has taken; asyncio has nothing of ours that goes before it."""
+        """Return how much of a part the kernel has taken."""
         try:
             return self._client.send(part)
         except OSError:  # it takes nothing now, or the client is gone, as asyncio will notice

@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import http.client
 import json
+import logging
 import re
 import socket
 import stat
@@ -375,7 +376,18 @@ def test_of_a_client_that_is_gone_nothing_is_left(served, after):
     until(lambda: asyncio.run_coroutine_threadsafe(tasks(), served.loop).result(10) == 2)
 
 
-def test_clients_that_reset_are_gone_at_once_and_write_nothing_into_the_log(served, caplog):
+@pytest.fixture
+def logged(caplog):
+    """What is logged by us and by asyncio, whatever other tests have done with the loggers."""
+    loggers = [logging.getLogger(name) for name in ("rscollector.web", "asyncio")]
+    for each in loggers:
+        each.addHandler(caplog.handler)
+    yield caplog.records
+    for each in loggers:
+        each.removeHandler(caplog.handler)
+
+
+def test_clients_that_reset_are_gone_at_once_and_write_nothing_into_the_log(served, logged):
     """Whenever that is: while they are answered, and after the last byte."""
     served.face.body = b"x" * 200_000
     for read in (1, 100_000, 200_000, 201_000):
@@ -388,4 +400,13 @@ def test_clients_that_reset_are_gone_at_once_and_write_nothing_into_the_log(serv
     began = time.monotonic()
     until(lambda: len(served.connections) == 0)
     assert time.monotonic() - began < 10
-    assert caplog.records == []
+    assert logged == []
+
+
+def test_a_fault_of_ours_is_logged_and_said(served, logged):
+    """Not an empty reply: who asks is told where to look."""
+    served.face.body = None
+    status, _, body = served.get()
+    assert (status, body) == (500, b"this is a fault of rscollector: its log says more\n")
+    assert {record.message for record in logged} == {"a request failed by a fault of ours"}
+    assert logged[0].exc_info
