@@ -98,12 +98,16 @@ def test_one_write_after_a_silence_is_no_lag(watch, primary, replicas, silence):
     """The difference of optimes jumps to the length of the silence; the lag stays where it is."""
     member = replicas.secondaries()[0]
     write(primary)
-    time.sleep(silence)
-    write_after_heartbeat(primary, member)
-    lag, difference = followed(watch, primary, member, 2)
-    print(f"after {silence} s without writes: lag {lag:.3f} s, difference of optimes {difference:.0f} s")
+    for _ in range(6):
+        time.sleep(silence)
+        write_after_heartbeat(primary, member)
+        time.sleep(0.3)  # then it has been collected, and a page is a second old before there is another one
+        lag, difference = followed(watch, primary, member, 2)
+        print(f"after {silence} s without writes: lag {lag:.3f} s, difference of optimes {difference:.0f} s")
+        assert lag < 2
+        if difference >= silence - 2:
+            break
     assert difference >= silence - 2
-    assert lag < 2
 
 
 def test_a_busy_set_has_no_lag(watch, primary, replicas):
