@@ -208,9 +208,8 @@ def test_who_asks_gets_what_the_library_would_have_answered(accept):
     encode, content_type = choose_encoder(accept)
     wanted, got_type = negotiate(accept)
     got = page(stored(*one_of_each()).chunks(wanted), wanted)
-    assert content_type.startswith(
-        got_type
-    )  # newer libraries say how they escape names, and ours need no escape
+    # The library's versions differ in the version that they claim, and in whether they tell how names are escaped.
+    assert content_type.partition(";")[0] == got_type.partition(";")[0]
     assert encode(Registry(*one_of_each())) == got
 
 

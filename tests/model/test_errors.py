@@ -5,7 +5,15 @@ import socket
 
 import pytest
 
-from rscollector.model.errors import CollectError, FailureKind, Misconfigured, Unavailable, fence, kind_of
+from rscollector.model.errors import (
+    CollectError,
+    FailureKind,
+    Misconfigured,
+    Unavailable,
+    fence,
+    kind_of,
+    said,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +70,19 @@ def test_what_was_caught_is_the_exception_itself():
     assert caught[0] is error
     assert isinstance(caught[0].__cause__, KeyError)
     assert caught[0].__traceback__ is not None
+
+
+class Speechless(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(ValueError("wrong"), "wrong"), (ValueError(), "ValueError"), (Speechless(), "Speechless")],
+)
+def test_what_an_exception_says_is_never_nothing(error, text):
+    """One without a text, or that cannot give it, is named by its type."""
+    assert said(error) == text

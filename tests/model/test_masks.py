@@ -80,8 +80,7 @@ def test_of_two_secrets_the_longer_one_is_replaced_first():
 def test_what_is_too_short_hides_nothing():
     """To mask every "a" would hide the sentence and not the secret."""
     masks = Masks()
-    masks.add(["abc"])
-    masks.add([""])
+    masks.add(["abc", "", "\ud800abc"])
     assert masks.masked("abc and a") == "abc and a"
 
 
@@ -121,7 +120,7 @@ def test_very_many_secrets_are_not_remembered_for_ever():
     assert masks.masked(f"token-{MOST_PIECES + 499:06}-token") == "***"
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="*\0"), max_size=30), st.text(max_size=30))
+@given(st.text(max_size=30).filter(lambda text: not set("*\0") & set(text)), st.text(max_size=30))
 def test_masking_never_fails_and_leaves_no_secret(secret, text):
     """Whatever characters there are in it."""
     masks = Masks()
