@@ -9,6 +9,7 @@ others, and the beginning of a secret that stands there is taken out too.
 import json
 import re
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
@@ -24,28 +25,37 @@ class Masks:
     """The secrets that are known, in pieces."""
 
     def __init__(self) -> None:
-        self._forms: dict[str, list[str]] = {}
-        self._by_head: dict[str, dict[str, None]] = {}
+        self._forms: dict[str, set[str]] = {}
+        self._by_head: dict[str, Counter[str]] = {}  # how many pieces have each form
 
     def add(self, texts: Iterable[str]) -> None:
         """Mask these texts from now on."""
         for piece in (piece for text in texts for piece in pieces(text)):
-            self._forms[piece] = [form for form in _forms(piece) if len(form) >= SHORTEST]
-            for form in self._forms[piece]:
-                self._by_head.setdefault(form[:SHORTEST], {})[form] = None
+            if piece not in self._forms:
+                self._forms[piece] = {form for form in _forms(piece) if len(form) >= SHORTEST}
+                for form in self._forms[piece]:
+                    self._by_head.setdefault(form[:SHORTEST], Counter())[form] += 1
         while len(self._forms) > MOST_PIECES:
             for form in self._forms.pop(next(iter(self._forms))):
-                self._by_head.get(form[:SHORTEST], {}).pop(form, None)
+                self._forget(form)
+
+    def _forget(self, form: str) -> None:
+        alike = self._by_head[form[:SHORTEST]]
+        alike[form] -= 1
+        if not alike[form]:
+            del alike[form]
+        if not alike:
+            del self._by_head[form[:SHORTEST]]
 
     def masked(self, text: str) -> str:
         """Return a text without the secrets; what overlaps is masked as one."""
-        shown, end, last = [], 0, -1
+        shown: list[str] = []
+        end = 0
         for begin, length in self._found(text) if self._by_head else ():
-            if begin > last:
+            if begin > end or not shown:
                 shown += [text[end:begin], MASK]
-            last = max(last, begin + length)
-            end = last
-        return "".join([*shown, text[end:]]) if shown else text
+            end = max(end, begin + length)
+        return "".join([*shown, text[end:]])
 
     def _found(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where a secret begins, in order, and its length; at each place of the longest."""

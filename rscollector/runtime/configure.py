@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from rscollector.config.digests import KEY
 from rscollector.config.types import Config
@@ -58,11 +59,10 @@ async def read_configuration(path: Path | None) -> Read:
             undo.callback(output.close)
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
-            with theirs, output.theirs:
-                fds = (theirs.fileno(), _environment(undo))
+            with theirs, output.theirs, _environment() as environment:
+                fds = (theirs.fileno(), environment.fileno())
                 command = python("rscollector.config", *map(str, fds), *([str(path)] if path else []))
                 child = Child.start(command, output.theirs, on_exit, fds=fds)
-            os.close(fds[1])
             undo.pop_all()
     except OSError as error:
         return Read(None, (f"the configuration cannot be read: no process can be started: {error.strerror}",))
@@ -77,17 +77,16 @@ async def read_configuration(path: Path | None) -> Read:
     return _parsed(answer, code, printed)
 
 
-def _environment(undo: ExitStack) -> int:
-    """Return a descriptor of what that process is to have as its environment.
+def _environment() -> IO[bytes]:
+    """Return a file in memory with what that process is to have as its environment.
 
     Secrets may be in ours, and what is told of those in files needs a key; but what a process is started with
     stands in /proc as long as it lives.
     """
-    descriptor = os.memfd_create("environment")
-    undo.callback(os.close, descriptor)
-    os.write(descriptor, json.dumps({**os.environ, KEY: _OUR_KEY}).encode("ascii"))
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
+    file = os.fdopen(os.memfd_create("environment"), "w+b")
+    file.write(json.dumps({**os.environ, KEY: _OUR_KEY}).encode("ascii"))
+    file.seek(0)
+    return file
 
 
 async def _all_of(ours: socket.socket) -> bytes:

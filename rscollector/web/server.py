@@ -148,8 +148,8 @@ class Server:
     async def _connect(self, connection: "_Connection", client: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(lambda: connection, client)
-        except OSError:
-            self._connections.discard(connection)
+        except OSError as error:
+            connection.connection_lost(error)
             client.close()
 
 

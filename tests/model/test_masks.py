@@ -120,6 +120,17 @@ def test_very_many_secrets_are_not_remembered_for_ever():
     assert masks.masked(f"token-{MOST_PIECES + 499:06}-token") == "***"
 
 
+def test_of_secrets_that_are_forgotten_nothing_is_left_but_what_another_has():
+    """Two secrets may have a form in common."""
+    masks = Masks()
+    masks.add(["a  common", "a common"])
+    masks.add(f"{number:08}" for number in range(MOST_PIECES - 1))
+    assert masks.masked("a common") == "***"
+    masks.add(f"{number:08}" for number in range(MOST_PIECES, 2 * MOST_PIECES + 1))
+    assert masks.masked("a common") == "a common"
+    assert "a co" not in masks._by_head
+
+
 @given(st.text(max_size=30).filter(lambda text: not set("*\0") & set(text)), st.text(max_size=30))
 def test_masking_never_fails_and_leaves_no_secret(secret, text):
     """Whatever characters there are in it."""
