@@ -72,6 +72,15 @@ def section(place, name):
     return f'[collector.loud.{place}-{name}]\nwhere = "{place}"\npassword = {{ env = "SECRET_{name}" }}\n'
 
 
+def bounded(collector):
+    """Its sentences are lines, and neither they nor its stack are longer than they may be."""
+    assert "\n" not in " ".join([collector["reason"], *collector["notes"]])
+    assert len(collector["reason"]) < 700
+    assert len(collector["last_stack"]) < 40 * 310
+    assert max(map(len, collector["notes"]), default=0) <= 1000
+    assert len(collector["notes"]) <= 10
+
+
 @pytest.mark.parametrize("name", SECRETS)
 def test_what_comes_in_anywhere_is_harmless_everywhere(agent, rscollector, name):
     """In the log, the status, the pages, and what commands print: each of the places with the same text."""
@@ -98,14 +107,8 @@ def test_what_comes_in_anywhere_is_harmless_everywhere(agent, rscollector, name)
     assert "a line of more than" not in started.log
     status = started.status()
     for each in status["collectors"]:
-        shown = " ".join([each["reason"], *each["notes"]])
-        harmless(shown, each["name"])
-        assert "\n" not in shown
-        assert len(each["reason"]) < 700
-        assert len(each["last_stack"]) < 40 * 310
-        assert max(map(len, each["notes"]), default=0) <= 1000
-        assert len(each["notes"]) <= 10
-    harmless(json.dumps(status, ensure_ascii=False), "the status")
+        bounded(each)
+    harmless("\n".join(texts(status)), "the status")
     harmless(html.unescape(started.get("/")[2].decode()), "the page for people")
     harmless(rscollector("status", "--socket", started.socket).stdout, "the command")
     page = started.get("/metrics")[2].decode()
