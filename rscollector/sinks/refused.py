@@ -50,11 +50,17 @@ class RefusedSeries:
         hopeless: list[tuple[bytes, Answer]] = []
         if not self._refused:
             return lines, hopeless
-        hopeful, now = [], self._clock()
+        hopeful = []
         for line in lines:
-            refused = self._refused.get(self._series_of(line))
-            if refused and refused.times >= _REFUSALS and refused.until > now:
-                hopeless.append((line, refused.answer))
+            if answer := self.expected(line):
+                hopeless.append((line, answer))
             else:
                 hopeful.append(line)
         return hopeful, hopeless
+
+    def expected(self, line: bytes) -> Answer | None:
+        """Return the answer that is expected to a point that is hopeless, None to one that is not."""
+        refused = self._refused.get(self._series_of(line)) if self._refused else None
+        if refused and refused.times >= _REFUSALS and refused.until > self._clock():
+            return refused.answer
+        return None

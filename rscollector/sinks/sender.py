@@ -125,20 +125,29 @@ class Sender:
         self._refused_in_vain = 0  # single points of them that were called bad
         self._refused = RefusedSeries(series_of, clock)
         self._failures = 0
+        self._awaits_others = False  # all that it has was refused, and what comes next may be taken
         self._not_before = self._backlog_from = clock()
 
     def put(self, lines: list[bytes], at: float | None = None) -> None:
         """Keep points, and send them next; `at` as with `Spool.put`."""
         with self.lock:
-            self._spool.put(self._hopeful(lines), at)
+            hopeful = self._hopeful(lines)
+            self._spool.put(hopeful, at)
+            if hopeful and self._awaits_others:
+                self._is_suspects_turn = False
+                self._not_before = min(self._not_before, self._clock() + _FIRST_WAIT)
 
     def _hopeful(self, lines: list[bytes]) -> list[bytes]:
         """Put aside what is of series that are refused; return the others."""
         hopeful, hopeless = self._refused.sorted_out(lines)
-        if not self._spool.put_aside([(line, answer.sentence) for line, answer in hopeless]):
-            return lines
-        self.rejected.update(answer.verdict.value for _, answer in hopeless)
-        return hopeful
+        return hopeful if self._put_aside(hopeless) else lines
+
+    def _put_aside(self, points: list[tuple[bytes, Answer]]) -> bool:
+        """Put points aside, each with what was answered; return whether that could be done."""
+        if not self._spool.put_aside([(line, answer.sentence) for line, answer in points]):
+            return False
+        self.rejected.update(answer.verdict.value for _, answer in points)
+        return True
 
     @property
     def draining(self) -> bool:
@@ -221,23 +230,50 @@ class Sender:
         return [], wait if wait and self.draining else _IDLE
 
     def _probe(self) -> list[Slice]:
-        """Return a point from anywhere, of which it is not known that it is refused; [] if there is none."""
-        batches = [batch for batch in self._spool if batch.points > 1 or batch[:2] not in self._suspects]
+        """Return a point from anywhere, of which it is not known that it is refused; [] if there is none.
+
+        Where all that there was is refused, it is one of those that have come since.
+        """
+        newer = list(self._spool.since(self._fresh_after)) if self._awaits_others else []
+        batches = [
+            batch for batch in newer or self._spool if batch.points > 1 or batch[:2] not in self._suspects
+        ]
         if not batches:
             return []
         batch = batches[min(int(self._draw() * len(batches)), len(batches) - 1)]
         is_suspect = batch[:2] in self._suspects  # its first point is being tried
-        start = is_suspect + int(self._draw() * (batch.points - is_suspect))
-        start = min(start, batch.points - 1)
-        lines = self._lines(batch)
-        return [Slice(batch, lines[start : start + 1], start)] if lines else []
+        lines = self._lines(batch) or []
+        starts = [at for at in range(is_suspect, len(lines)) if not self._condemned(lines[at])]
+        if not starts:
+            return []
+        start = starts[min(int(self._draw() * len(starts)), len(starts) - 1)]
+        return [Slice(batch, lines[start : start + 1], start)]
 
     def _read(self, batches: Iterable[Batch], most: int) -> list[Slice]:
         """Return what is to be sent of batches: all, but of one alone at most so many points."""
-        slices = [Slice(batch, lines[:most]) for batch in batches if (lines := self._lines(batch))]
+        slices = [each for batch in batches if (each := self._front(batch, most))]
         if slices and slices[0].batch.number <= self._fresh_after:
             self._pay(slices)
         return slices
+
+    def _front(self, batch: Batch, most: int) -> Slice | None:
+        """Return a batch's first points, as far as there is hope; those before them are put aside."""
+        lines = self._lines(batch) or []
+        hopeless = []
+        for line in lines:
+            if not (answer := self._condemned(line)):
+                break
+            hopeless.append((line, answer))
+        if hopeless and self._put_aside(hopeless):
+            rest = self._go_on(batch, len(hopeless))
+            return self._front(rest, most) if rest else None
+        until = next((at for at, line in enumerate(lines) if at and self._condemned(line)), most)
+        return Slice(batch, lines[: min(until, most)]) if lines else None
+
+    def _condemned(self, line: bytes) -> Answer | None:
+        """Return the answer where the series of a point is refused since its points are bad."""
+        answer = self._refused.expected(line)
+        return answer if answer and answer.verdict in OF_THE_POINTS else None
 
     def _lines(self, batch: Batch) -> list[bytes] | None:
         """Return a batch's points; one that cannot be read now is stepped over."""
@@ -286,6 +322,7 @@ class Sender:
                 suspect = _Suspect(self.sent, max(1, len(lines) // 2), answer.sentence)
                 self._suspects[batch[:2]] = suspect
         if of_the_points and self._refused_in_vain >= _REFUSES_ALL:
+            self._awaits_others = True
             self._fail(answer._replace(verdict=Verdict.ALARM, sentence=f"{answer.sentence} (to everything)"))
         elif not of_the_points and not is_its_own and not self._may_search(answer):
             self._fail(answer)
@@ -301,6 +338,7 @@ class Sender:
             if not suspect.is_proved or suspect.alone < _PROOFS:
                 suspect.until = 0
         self.failing = None
+        self._awaits_others = False
         self._failures = self._refused_in_vain = self._in_vain = 0
         self._taken_at = self._clock()
         self._ceiling = min(self._most, self._ceiling + -(-self._ceiling // _GROWTH))
@@ -314,12 +352,13 @@ class Sender:
             ):
                 self._go_on(rest, len(lines))
 
-    def _go_on(self, batch: Batch, points: int) -> None:
+    def _go_on(self, batch: Batch, points: int) -> Batch | None:
         """Forget the first points of a batch; what is left of a suspect one is tried in larger slices."""
         suspect = self._suspects.pop(batch[:2], None)
         left = self._spool.acknowledge(batch, points)
         if left and suspect and suspect.size < self._ceiling:
             self._suspects[left[:2]] = _Suspect(suspect.sent_then, suspect.size * 2, suspect.why)
+        return left
 
     def _refused_alone(self, suspect: _Suspect, refused: Slice, answer: Answer) -> None:
         """Try less of a suspect batch; put a point aside, or step over it, when that is proved."""
@@ -352,10 +391,9 @@ class Sender:
         return is_well and self.sent > max(suspect.sent_then, self._doubted)
 
     def _condemn(self, batch: Batch, line: bytes, answer: Answer) -> None:
-        if not self._spool.put_aside([(line, answer.sentence)]):
+        if not self._put_aside([(line, answer)]):
             self._suspects[batch[:2]].until = self._clock() + _LONGEST_WAIT  # it stays where it is
             return
-        self.rejected[answer.verdict.value] += 1
         if answer.verdict is Verdict.BAD:
             self._remember(batch, line, answer)
         self._go_on(batch, 1)

@@ -230,6 +230,35 @@ def test_a_series_that_is_refused_again_and_again_is_not_asked_about_each_time(l
     assert sum(len(file.read_bytes().splitlines()) for file in (line.place / "rejected").iterdir()) == 100
 
 
+def test_what_waited_when_its_series_was_found_out_costs_no_question(tmp_path):
+    """A backlog with fourteen refused series in each batch: they are put aside, and the others are sent between them."""
+    line = Line(tmp_path, batch=50)
+    known, unknown = set(), set()
+    for number in range(40):
+        good = [b'{"metric":"g%d","value":%d}' % (each, number) for each in range(20)]
+        bad = [b'{"metric":"b%d","value":%d}' % (each, number) for each in range(14)]
+        line.bad.update(bad)
+        line.sender.put([*good[:10], *bad, *good[10:]])
+        known.update(good)
+        unknown.update(bad)
+    line.run(60)
+    assert set(line.taken) == known
+    assert (line.sender.rejected, line.spool.points) == ({"bad": len(unknown)}, 0)
+    in_vain = [request for request in line.requests if not unknown.isdisjoint(request)]
+    assert len(in_vain) < 560, "and not some six for each of the 560 points"
+
+
+def test_what_comes_next_is_tried_though_all_before_it_was_refused(line):
+    """Only bad points are left, so that nothing is taken: a good one does not wait for the end of a long pause."""
+    line.bad = {*points(40)}
+    line.sender.put(points(40))
+    line.run(600)
+    assert line.sender.failing
+    line.sender.put(points(1, 100))
+    line.run(3)
+    assert line.taken == points(1, 100)
+
+
 def test_old_points_that_are_refused_say_nothing_about_new_ones(tmp_path):
     """A receiver may take nothing that is older than what it keeps."""
     old = [b'{"metric":"m","value":%d}' % number for number in range(10)]
