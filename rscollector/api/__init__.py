@@ -3,9 +3,9 @@
 A collector is a class with declared metrics, a dataclass of settings, and three methods that may block: the
 agent calls them in a worker process and kills it when it does not answer in time.
 
-    from rscollector.api import Collector, Context, Kind, Metric, NoSettings, Sample
+    from rscollector.api import Collector, Namespace, NoSettings
 
-    LOAD = Metric("load_average", Kind.GAUGE, "Processes that want to run, averaged over a minute.")
+    LOAD = Namespace("load").gauge("average", "Processes that want to run, averaged over a minute.")
 
     class Load(Collector[NoSettings]):
         '''The load of this host.'''
@@ -29,6 +29,7 @@ from rscollector.api.durable import replace_file
 from rscollector.api.sink import PageSink, Sink, Taken
 from rscollector.model.errors import CollectError, Misconfigured, Unavailable
 from rscollector.model.metrics import Distribution, Kind, Metric, Sample, Series, Value
+from rscollector.model.namespace import Namespace
 from rscollector.model.settings import (
     ByteSize,
     Duration,
@@ -52,6 +53,7 @@ __all__ = [
     "Kind",
     "Metric",
     "Misconfigured",
+    "Namespace",
     "NoSettings",
     "PageSink",
     "Rate",

@@ -32,15 +32,11 @@ class Collector(ABC, Generic[S]):
         self.settings = settings
 
     def open(self, context: Context) -> None:
-        """Connect to the service."""
+        """Connect to the service. When it raises, it has given back what it took: `close` is not called."""
 
     @abstractmethod
     def collect(self, context: Context) -> Iterable[Sample]:
         """Return the samples of one moment."""
 
-    def explain(self) -> Iterable[str]:
-        """Say in plain language what the last collect means, for `rscollector collect --explain`."""
-        return ()
-
     def close(self) -> None:
-        """Give back what `open` took. It must not raise and need not be polite: the process may end."""
+        """Give back what `open` took, once. It need not be polite: the process may end."""

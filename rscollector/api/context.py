@@ -18,6 +18,7 @@ class Context:
     collect gets, `agent` the agent's process id and `clock` a monotonic clock, for whatever is measured from
     tick to tick. `state` is the path of a file of the collector's own, whose directory may have to be made,
     for what it wants to know again in its next process; None in `rscollector collect`, where nothing is kept.
+    `root` is the directory beneath which the host's own files are, so that a test can show it another host.
     `host` and `tags` are the agent's, for a sink.
     """
 
@@ -36,10 +37,12 @@ class Context:
         self.collect_timeout = timeout if collect_timeout is None else collect_timeout
         self.agent = agent
         self.state: Path | None = None
+        self.root = Path("/")
         self.host = ""
         self.tags: dict[str, str] = {}
         self.clock = clock
         self.notes: list[str] = []
+        self.sentences: list[str] = []
         self.degradation: CollectError | None = None
         self._deadline = clock() + timeout
         self._margin = timeout * _MARGIN
@@ -59,6 +62,10 @@ class Context:
     def note(self, sentence: str) -> None:
         """Tell the operator something about this collect that is no failure: `status` shows it."""
         self.notes.append(sentence)
+
+    def say(self, *sentences: str) -> None:
+        """Say in plain language what is collected, the most important first, for `collect --explain`."""
+        self.sentences += sentences
 
     def degraded(self, error: CollectError) -> None:
         """Tell that the collector answers, but cannot do what it is for, such as a sink that cannot send.

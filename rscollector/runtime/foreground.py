@@ -43,10 +43,10 @@ class Collected(NamedTuple):
 def collect_once(plugin: type[Collector[Any]], settings: Any, context: Context) -> Collected:
     """Open, collect, close; whatever the collector raises is the caller's."""
     collector = plugin(settings)
+    collector.open(context)
     try:
-        collector.open(context)
         samples = list(collector.collect(context))
-        return Collected(samples, context.notes, list(collector.explain()), context.degradation)
+        return Collected(samples, context.notes, context.sentences, context.degradation)
     finally:
         collector.close()
 

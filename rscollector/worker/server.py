@@ -137,8 +137,9 @@ class Server:
                 "; ".join(": ".join(filter(None, (".".join(path), why))) for path, why in wrong)
             )
         self._parcels = Parcels()  # the agent tells a sink that is opened anew everything again
-        held = self._held[question.instance] = _Held(plugin(settings), question)
+        held = _Held(plugin(settings), question)
         held.collector.open(self._context(held, question.timeout))
+        self._held[question.instance] = held
         for array in batches(map(declaration, plugin.metrics)):
             yield part(Metrics, question.seq, array)
         yield encoded(Opened(question.seq, registry.feed_of(plugin)))

@@ -1,0 +1,1 @@
+"""What several plugins need and no agent does, a file per idea. It imports `rscollector.api`."""

@@ -1,0 +1,131 @@
+"""Where a service listens, as settings: a host and its port, or a Unix socket; and why it cannot be reached.
+
+Settings inherit these classes, so that all have the same names and one parser; they declare again what has
+another default, or another sentence.
+"""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rscollector.api import CollectError, Misconfigured, Unavailable, setting
+
+_NAME = re.compile(r"[^\s/:@%?#\[\]]+")  # of any script: a resolver may know it
+Address = str | tuple[str, int]
+"""The path of a Unix socket, or a host and its port."""
+
+_HOST = "expected a name or an IP address, such as db1.example, 192.0.2.10 or 2001:db8::10"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TcpPlace:
+    """A host and a port. `host` is kept without brackets."""
+
+    host: str = setting("The server's name or IP address.", default="")
+    port: int = setting("Its port.", default=0)
+
+    def __post_init__(self) -> None:
+        if self.host:
+            object.__setattr__(self, "host", parsed_host(self.host))
+        if not 0 <= self.port <= 65535:
+            raise ValueError("port: expected a number from 1 to 65535")
+
+    @property
+    def address(self) -> Address:
+        """Where to connect."""
+        return self.host, self.port
+
+    @property
+    def where(self) -> str:
+        """The address, for messages."""
+        return shown(self.address)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place(TcpPlace):
+    """A host and a port, or a Unix socket."""
+
+    socket: str = setting("The server's Unix socket, instead of host and port.", default="")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.socket and self.host:
+            raise ValueError("socket and host exclude each other")
+        if self.socket and not self.socket.startswith("/"):
+            raise ValueError("socket: expected an absolute path")
+
+    @property
+    def address(self) -> Address:
+        """Where to connect."""
+        return self.socket or super().address
+
+
+def parsed_host(text: str) -> str:
+    """Return a name or an IP address, without the brackets of an IPv6 address. Raises ValueError."""
+    bracketed = text.startswith("[") and text.endswith("]")
+    bare = text[1:-1] if bracketed else text
+    try:
+        is_right = bracketed <= (ipaddress.ip_address(bare).version == 6)
+    except ValueError:
+        is_right = text.isprintable() and _NAME.fullmatch(text) is not None
+    if is_right:
+        return bare
+    port = "; the port has a setting of its own" if ":" in text else ""
+    raise ValueError(f"host: {_HOST}{port}")
+
+
+def shown(address: Address) -> str:
+    """Return an address for messages: /run/mysqld/mysqld.sock, db1:3306, [::1]:3306."""
+    if isinstance(address, str):
+        return address
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def connected(address: Address, budget: Callable[[], float]) -> socket.socket:
+    """Connect to an address; `budget` tells how many seconds are left. Raises Unavailable or Misconfigured.
+
+    A name may have several addresses: one that does not answer does not cost the time of the next.
+    """
+    try:
+        return _connected(address, budget)
+    except OSError as error:
+        raise unreached(shown(address), error) from error
+
+
+def _connected(address: Address, budget: Callable[[], float]) -> socket.socket:
+    stream = socket.SOCK_STREAM
+    known: list[tuple[Any, ...]] = [(socket.AF_UNIX, stream, 0, "", address)]
+    if not isinstance(address, str):
+        known = list(socket.getaddrinfo(*address, type=stream))
+    for left, (family, kind, protocol, _, found) in zip(range(len(known), 0, -1), known, strict=True):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(budget() / left)
+            connection.connect(found)
+        except OSError:
+            connection.close()
+            if left == 1:
+                raise
+        else:
+            return connection
+    raise OSError("this name has no address")
+
+
+def unreached(where: str, error: OSError) -> CollectError:
+    """Return what it means that nobody could be reached at a place."""
+    match error:
+        case PermissionError():
+            return Misconfigured(f"{where}: this user may not connect there ({error.strerror})")
+        case FileNotFoundError():
+            return Unavailable(f"{where}: no such socket; the server is down or starting, or it is elsewhere")
+        case TimeoutError():
+            return Unavailable(f"{where}: nothing answers there, not even with a refusal")
+        case ConnectionError():
+            return Unavailable(f"{where}: nobody listens there; the server is down or starting")
+        case socket.gaierror():
+            return Unavailable(f"{where}: no address is known for this name ({error.strerror})")
+    return Unavailable(f"{where}: {error.strerror or error}")
