@@ -24,7 +24,7 @@ class TlsFiles:
     """The files, for a service whose URL says whether TLS is used."""
 
     tls_ca: str = setting(
-        "File with the CA that has signed the server's certificate, if it is none of the system's.",
+        "File with the CA that has signed the server's certificate, if not one of the system's.",
         default="",
     )
     tls_certificate: str = setting(
@@ -101,9 +101,8 @@ def _loaded(files: TlsFiles) -> ssl.SSLContext:
 
 
 def _no_passphrase() -> str:
-    raise Misconfigured(
-        "the client's key has a passphrase: let tls_key be one without"
-    )  # else it is asked for
+    # Without this OpenSSL would ask for it, on the terminal.
+    raise Misconfigured("the client's key has a passphrase: let tls_key be one without")
 
 
 @contextmanager
