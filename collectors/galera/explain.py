@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from collectors.galera.members import Members
 from collectors.galera.provider import options
-from collectors.galera.variables import flag, listed, read_only
+from collectors.galera.variables import listed, read_only
+from rscollector.kit.table import flag
 
 _COMPONENT = {
     "primary": "This node is in the primary component, together with {others}",
@@ -94,6 +95,6 @@ def _doubts(status: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[
 
 def _is(status: Mapping[str, str], name: str, *, expected: bool) -> bool:
     try:
-        return flag(status[name]) is expected
+        return flag(status[name]) == expected
     except (KeyError, ValueError):
         return False

@@ -6,21 +6,18 @@ list of the last (MariaDB 10.11), in which everybody is there. Then nothing is s
 
 from collections.abc import Iterable, Iterator
 
-from rscollector.api import Kind, Metric, Sample
+from collectors.galera.variables import GALERA
+from rscollector.api import Sample
+from rscollector.kit.bounded import Bounded
 
-PRESENT = Metric(
-    "galera_member_present",
-    Kind.GAUGE,
+PRESENT = GALERA.gauge(
+    "member_present",
     "Whether a member is in this node's component. Who has gone is told of if expected, or if nobody is.",
-    labels=("member",),
+    "member",
 )
-JOINED = Metric(
-    "galera_members_joined_total", Kind.COUNTER, "Members that have come since the connection was made."
-)
-LEFT = Metric(
-    "galera_members_left_total", Kind.COUNTER, "Members that have gone since the connection was made."
-)
-EXPECTED = Metric("galera_members_expected", Kind.GAUGE, "Members that the configuration names.")
+JOINED = GALERA.counter("members_joined", "Members that have come since the connection was made.")
+LEFT = GALERA.counter("members_left", "Members that have gone since the connection was made.")
+EXPECTED = GALERA.gauge("members_expected", "Members that the configuration names.")
 
 METRICS = (PRESENT, JOINED, LEFT, EXPECTED)
 _MOST = 64
@@ -31,7 +28,7 @@ class Members:
 
     def __init__(self, expected: Iterable[str] = ()) -> None:
         self.expected = frozenset(expected)
-        self._seen: frozenset[str] = frozenset()
+        self._seen = Bounded(_MOST)
         self._now: frozenset[str] | None = None
         self._known = False
         self._joined = self._left = 0
@@ -50,7 +47,8 @@ class Members:
         """Take note of who is there now, and say who has come and gone, "" if nobody has."""
         now = frozenset(names)
         before, self._now, self._known = self._now, now, True
-        self._seen = frozenset(sorted(self._seen | now)[:_MOST])
+        for name in sorted(now):
+            self._seen(name)
         if before is None:
             return ""
         joined, left = sorted(now - before), sorted(before - now)
@@ -64,7 +62,7 @@ class Members:
     def samples(self) -> Iterator[Sample]:
         """Yield what is known about the members."""
         if self._known and self._now is not None:
-            for name in sorted(self._now | (self.expected or self._seen)):
+            for name in sorted(self._now | (self.expected or set(self._seen.kept))):
                 yield PRESENT(int(name in self._now), member=name)
         yield JOINED(self._joined)
         yield LEFT(self._left)

@@ -1,101 +1,66 @@
-"""What only two readings together can tell: shares and rates between two ticks. Pure.
-
-The server's own averages are since its start or the last FLUSH STATUS, and hardly move after some days.
-"""
+"""What only two ticks together can tell: shares and rates. Pure."""
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from collectors.galera.provider import single_primary
-from rscollector.api import Kind, Metric, Sample
+from collectors.galera.variables import GALERA
+from rscollector.api import Sample
+from rscollector.kit.rates import Changes
 
-PAUSED = Metric(
-    "galera_flow_control_paused_ratio",
-    Kind.GAUGE,
+PAUSED = GALERA.gauge(
+    "flow_control_paused_ratio",
     "Share of the time since the last tick that replication was paused by flow control.",
-    unit="ratio",
 )
-PRESSURE = Metric(
-    "galera_recv_queue_pressure_ratio",
-    Kind.GAUGE,
+PRESSURE = GALERA.gauge(
+    "recv_queue_pressure_ratio",
     "Queue of write-sets to be applied, as a share of the length at which this node asks for a pause.",
-    unit="ratio",
 )
-CATCH_UP = Metric(
-    "galera_catch_up_seconds",
-    Kind.GAUGE,
+CATCH_UP = GALERA.gauge(
+    "catch_up_seconds",
     "Time until the queue is applied at the pace since the last tick; +Inf while it does not get shorter.",
-    unit="seconds",
 )
-IN_STATE = Metric(
-    "galera_local_state_duration_seconds",
-    Kind.GAUGE,
+IN_STATE = GALERA.gauge(
+    "local_state_duration_seconds",
     "How long the node has been in its state, at least: since it was first seen in it.",
-    unit="seconds",
 )
 
 METRICS = (PAUSED, PRESSURE, CATCH_UP, IN_STATE)
+_PAUSED_NS = "wsrep_flow_control_paused_ns"
+_COMMITTED = "wsrep_last_committed"
+_QUEUE = "wsrep_local_recv_queue"
+Numbers = Mapping[str, int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The numbers of one tick; `at` is a monotonic time in seconds."""
-
-    at: float
-    state: str
-    paused_ns: int | None
-    committed: int | None
-    queue: int | None
-
-    @classmethod
-    def of(cls, status: Mapping[str, str], at: float) -> "Reading":
-        """Take them out of the status."""
-
-        def number(name: str) -> int | None:
-            text = status.get(name, "")
-            return int(text) if text.isdigit() else None
-
-        return cls(
-            at,
-            status.get("wsrep_local_state", ""),
-            number("wsrep_flow_control_paused_ns"),
-            number("wsrep_last_committed"),
-            number("wsrep_local_recv_queue"),
-        )
+def numbers(status: Mapping[str, str]) -> dict[str, int | None]:
+    """Return the numbers of a tick that are compared with those of the next."""
+    found = {name: status.get(name, "") for name in (_PAUSED_NS, _COMMITTED, _QUEUE)}
+    return {name: int(text) if text.isdigit() else None for name, text in found.items()}
 
 
-def between(before: Reading, now: Reading) -> Iterator[Sample]:
-    """Yield what two readings in a row tell; a counter that has gone back tells nothing."""
-    elapsed = now.at - before.at
-    if elapsed <= 0:
-        return
-    if before.paused_ns is not None and now.paused_ns is not None and now.paused_ns >= before.paused_ns:
-        yield PAUSED(min(1.0, (now.paused_ns - before.paused_ns) / 1e9 / elapsed))
-    seconds = catch_up(before, now)
-    if seconds is not None:
+def between(now: Numbers, changes: Changes) -> Iterator[Sample]:
+    """Yield what two ticks in a row tell."""
+    if (paused := changes.share(_PAUSED_NS, 1e-9)) is not None:
+        yield PAUSED(paused)
+    if (seconds := catch_up(now, changes)) is not None:
         yield CATCH_UP(seconds)
 
 
-def catch_up(before: Reading, now: Reading) -> float | None:
+def catch_up(now: Numbers, changes: Changes) -> float | None:
     """Return the seconds until the queue is empty, by the sequence numbers applied and received."""
-    if now.queue is None or before.queue is None or now.committed is None or before.committed is None:
+    queue, longer = now[_QUEUE], changes.change(_QUEUE)
+    applied = changes.growth(_COMMITTED)
+    if queue is None or longer is None or applied is None:  # or the node was begun anew between the two
         return None
-    if now.queue == 0:
+    if queue == 0:
         return 0.0
-    applied = now.committed - before.committed
-    if applied < 0:  # the node was begun anew between the two
-        return None
-    received = applied + now.queue - before.queue
-    if applied <= received:
-        return math.inf
-    return now.queue / (applied - received) * (now.at - before.at)
+    return math.inf if longer >= 0 else queue / -longer * changes.seconds
 
 
-def pressure(now: Reading, status: Mapping[str, str], options: Mapping[str, str]) -> Iterator[Sample]:
+def pressure(now: Numbers, status: Mapping[str, str], options: Mapping[str, str]) -> Iterator[Sample]:
     """Yield the queue as a share of its limit, where both are known."""
-    limit, size = options.get("gcs.fc_limit", ""), status.get("wsrep_cluster_size", "")
-    if now.queue is None or not limit.isdigit() or not size.isdigit() or not int(limit) * int(size):
+    limit, size, queue = options.get("gcs.fc_limit", ""), status.get("wsrep_cluster_size", ""), now[_QUEUE]
+    if queue is None or not limit.isdigit() or not size.isdigit() or not int(limit) * int(size):
         return
     longest = int(limit) if single_primary(options) else int(limit) * math.sqrt(int(size))
-    yield PRESSURE(now.queue / longest)
+    yield PRESSURE(queue / longest)

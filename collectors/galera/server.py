@@ -10,13 +10,15 @@ on without TLS when the server offers none, whatever is said. Its connect timeou
 
 import ssl
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pymysql
 from pymysql.constants import CLIENT, CR, ER
 
 from rscollector.api import Context, Misconfigured, Unavailable
+from rscollector.kit.optional import Disconnected
+from rscollector.kit.place import unreached
+from rscollector.kit.tls import client_context
 
 _NO_SOCKET_AUTHENTICATION = 1698
 _OPERATOR = {
@@ -39,8 +41,8 @@ _WORLD = {
 }
 _CLOSED = (CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 1927, 4031)
 """Codes of a connection that was closed: while it was idle, if they come with the first question."""
-REFUSED = (1047, ER.TABLEACCESS_DENIED_ERROR, ER.NO_SUCH_TABLE, ER.BAD_DB_ERROR, ER.DBACCESS_DENIED_ERROR)
-"""Codes with which a node refuses an ordinary SELECT: it is not ready, or a grant is missing."""
+_SERVERS_OWN = range(1000, 2000), range(3000, 65536)
+"""Codes of what the server has answered; others are the driver's."""
 
 
 class _Connection(pymysql.Connection):
@@ -59,6 +61,8 @@ class _Connection(pymysql.Connection):
 class Server:
     """A connection to a server. Every method raises Misconfigured or Unavailable with a sentence.
 
+    Where the connection is gone, that is Disconnected.
+
     A server may close a connection that is idle for longer than its `wait_timeout`, and so may what is in
     between: if that is found out by the first question of a collect, the connection is opened again.
     """
@@ -70,6 +74,7 @@ class Server:
         try:
             self._connect()
         except (pymysql.err.Error, OSError) as error:
+            self.close()
             raise self._translated(error) from error
 
     def begin(self, context: Context) -> None:
@@ -78,8 +83,9 @@ class Server:
         self._has_answered = False
 
     def _connect(self) -> None:
-        _check_files(self._settings)
-        self._connection = _Connection(**_arguments(self._settings, self._context.budget()))
+        arguments = _arguments(self._settings, self._context.budget())
+        self._connection = _Connection(**arguments, defer_connect=True)
+        self._connection.connect()
         try:  # have queries answered from what the node has, however far behind it is
             self._answer("SET SESSION wsrep_sync_wait = 0")
         except pymysql.err.Error as error:
@@ -117,15 +123,6 @@ class Server:
         except (pymysql.err.Error, OSError) as error:
             raise self._translated(error) from error
 
-    def optional(self, statement: str) -> tuple[list[tuple[Any, ...]], str]:
-        """Return the rows of a statement that may be refused, and why it was."""
-        try:
-            return self._ask(statement), ""
-        except (pymysql.err.Error, OSError) as error:
-            if isinstance(error, pymysql.err.Error) and error.args and error.args[0] in REFUSED:
-                return [], str(error.args[-1])
-            raise self._translated(error) from error
-
     def close(self) -> None:
         """Close the connection; a server that is gone cannot be told."""
         with suppress(pymysql.err.Error, OSError):
@@ -137,13 +134,13 @@ class Server:
         if isinstance(cause, ssl.SSLError):
             reason = getattr(cause, "verify_message", "") or cause.reason or cause
             return Misconfigured(f"{self.where}: TLS failed: {reason}")
-        if isinstance(cause, PermissionError):
-            return Misconfigured(f"{self.where}: this user may not use the socket")
         if code in _OPERATOR:
             return Misconfigured(f"{self.where}: {_OPERATOR[code]} ({code}: {text})")
-        if isinstance(cause, FileNotFoundError | ConnectionError):
-            return Unavailable(f"{self.where}: nobody answers there; the server is down or starting")
-        return Unavailable(f"{self.where}: {_WORLD.get(code, 'the server cannot be asked')} ({code}: {text})")
+        if isinstance(cause, PermissionError | FileNotFoundError | ConnectionError):
+            return unreached(self.where, cause)
+        is_answer = code not in _CLOSED and any(code in each for each in _SERVERS_OWN)
+        kind = Unavailable if is_answer else Disconnected
+        return kind(f"{self.where}: {_WORLD.get(code, 'the server cannot be asked')} ({code}: {text})")
 
 
 def _is_closed(error: Exception) -> bool:
@@ -152,16 +149,6 @@ def _is_closed(error: Exception) -> bool:
     return not late and (
         isinstance(error, ConnectionError) or error.args[:1] in [(code,) for code in _CLOSED]
     )
-
-
-def _check_files(settings: Any) -> None:
-    for name in ("tls_ca", "tls_certificate", "tls_key"):
-        path = getattr(settings, name)
-        try:
-            if path:
-                Path(path).open("rb").close()
-        except OSError as error:
-            raise Misconfigured(f"{name} = {path}: {error.strerror}") from error
 
 
 def _arguments(settings: Any, seconds: float) -> dict[str, Any]:
@@ -179,13 +166,7 @@ def _arguments(settings: Any, seconds: float) -> dict[str, Any]:
         given["unix_socket"] = settings.socket
     else:
         given |= {"host": settings.host, "port": settings.port}
-    if not settings.tls_ca:
-        given["ssl_disabled"] = True  # else it would take what is offered, unverified, and seem to be safe
-        return given
-    return given | {
-        "ssl_ca": settings.tls_ca,
-        "ssl_cert": settings.tls_certificate or None,
-        "ssl_key": settings.tls_key or None,
-        "ssl_verify_cert": True,
-        "ssl_verify_identity": True,
-    }
+    if settings.uses_tls:
+        return given | {"ssl": client_context(settings)}
+    given["ssl_disabled"] = True  # else it would take what is offered, unverified, and seem to be safe
+    return given

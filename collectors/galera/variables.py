@@ -5,11 +5,12 @@ real nodes in the tests. A value that a variable has only by way of saying "none
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
-from rscollector.api import Kind, Metric, Sample
+from rscollector.api import Namespace
+from rscollector.kit.table import IGNORED, Reader, Row, Table, flag, number, row, stripped
 
+GALERA = Namespace("galera")
 NONE = (2**64 - 1, -1)  # the second in MariaDB 11.8
 
 LOCAL_STATES = ("initialized", "joining", "donor_desynced", "joined", "synced", "error")
@@ -17,47 +18,34 @@ CLUSTER_STATES = ("primary", "non_primary", "disconnected")
 EVS_STATES = ("closed", "joining", "leaving", "gather", "install", "operational")
 
 
-class Variable(NamedTuple):
-    """A variable's metrics, and the function that makes samples of its text; raises ValueError."""
-
-    metrics: tuple[Metric, ...]
-    read: Callable[[str], Iterable[Sample]]
+def _some_number(text: str) -> int | float | None:
+    value = number(text)
+    return None if value in NONE else value
 
 
-def _number(metric: Metric, factor: float = 1) -> Variable:
-    def read(text: str) -> Iterator[Sample]:
-        value = float(text) if any(each in text for each in ".eEn") else int(text)
-        if value not in NONE:
-            yield metric(value if factor == 1 else value * factor)
-
-    return Variable((metric,), read)
+def _gauge(name: str, text: str) -> Row:
+    return row(GALERA.gauge(name, text), _some_number)
 
 
-def _gauge(name: str, help_: str, unit: str = "") -> Variable:
-    return _number(Metric(f"galera_{name}", Kind.GAUGE, help_, unit=unit))
+def _counter(name: str, text: str, factor: float = 1) -> Row:
+    return row(GALERA.counter(name, text), _some_number, factor)
 
 
-def _counter(name: str, help_: str, unit: str = "", factor: float = 1) -> Variable:
-    return _number(Metric(f"galera_{name}_total", Kind.COUNTER, help_, unit=unit), factor)
+def _flag(name: str, text: str) -> Row:
+    return row(GALERA.gauge(name, text), flag)
 
 
-def _flag(name: str, help_: str) -> Variable:
-    metric = Metric(f"galera_{name}", Kind.GAUGE, help_)
-
-    def read(text: str) -> Iterator[Sample]:
-        yield metric(int(flag(text)))
-
-    return Variable((metric,), read)
+def _info(name: str, label: str, text: str) -> Row:
+    return row(GALERA.info(name, text, label), stripped)
 
 
-def flag(text: str) -> bool:
-    """Read a truth value as one version or another writes it; raises ValueError."""
-    word = text.strip().lower()
-    if word in ("on", "true", "yes", "1"):
-        return True
-    if word in ("off", "false", "no", "0"):
-        return False
-    raise ValueError(f"neither ON nor OFF: {text!r}")
+def _length(name: str, text: str) -> Row:
+    return row(GALERA.gauge(name, text), lambda value: len(listed(value)))
+
+
+def _states(name: str, text: str, states: tuple[str, ...], words: Mapping[str, str]) -> Row:
+    read: Reader = lambda value: words[value.strip().lower()]  # noqa: E731
+    return row(GALERA.stateset(name, text, states), read)
 
 
 def read_only(settings: Mapping[str, str]) -> bool:
@@ -65,87 +53,46 @@ def read_only(settings: Mapping[str, str]) -> bool:
     return settings.get("read_only", "OFF").upper() not in ("OFF", "0")
 
 
-def _states(name: str, help_: str, states: tuple[str, ...], words: Mapping[str, str]) -> Variable:
-    metric = Metric(f"galera_{name}", Kind.STATESET, help_, states=states)
-
-    def read(text: str) -> Iterator[Sample]:
-        word = words.get(text.strip().lower())
-        if word is None:
-            raise ValueError(f"no state that is known: {text!r}")
-        yield metric(word)
-
-    return Variable((metric,), read)
-
-
-def _info(name: str, label: str, help_: str) -> Variable:
-    metric = Metric(f"galera_{name}_info", Kind.INFO, help_, labels=(label,))
-
-    def read(text: str) -> Iterator[Sample]:
-        if text.strip():
-            yield metric(**{label: text.strip()})
-
-    return Variable((metric,), read)
-
-
 def listed(text: str) -> list[str]:
     """Return the entries of a list with commas, empty ones left out."""
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
-def _length(name: str, help_: str) -> Variable:
-    metric = Metric(f"galera_{name}", Kind.GAUGE, help_)
-
-    def read(text: str) -> Iterator[Sample]:
-        yield metric(len(listed(text)))
-
-    return Variable((metric,), read)
-
-
-def _latency() -> Variable:
-    parts = ("minimum", "mean", "maximum", "standard deviation")
-    names = ("min", "avg", "max", "stddev")
-    metrics = tuple(
-        Metric(
-            f"galera_evs_replication_latency_{name}_seconds",
-            Kind.GAUGE,
+def _latency() -> Row:
+    what = {"min": "minimum", "avg": "mean", "max": "maximum", "stddev": "standard deviation"}
+    metrics = [
+        GALERA.gauge(
+            f"evs_replication_latency_{name}_seconds",
             f"Latency of group communication, {part} since the last view change or report.",
-            unit="seconds",
         )
-        for name, part in zip(names, parts, strict=True)
-    )
-    count = Metric(
-        "galera_evs_replication_latency_samples",
-        Kind.GAUGE,
-        "Number of messages that these latencies are of.",
-    )
+        for name, part in what.items()
+    ]
+    count = GALERA.gauge("evs_replication_latency_samples", "Number of messages that these latencies are of.")
 
-    def read(text: str) -> Iterator[Sample]:
+    def read(text: str) -> list[float | None]:
         *seconds, samples = (float(each) for each in text.split("/"))
-        yield count(samples)
-        if samples > 0:  # all zero is no latency, it says that nothing was measured
-            yield from (metric(value) for metric, value in zip(metrics, seconds, strict=True))
+        if len(seconds) != len(metrics):
+            raise ValueError("not five numbers")
+        # all zero is no latency, it says that nothing was measured
+        return [samples, *(value if samples > 0 else None for value in seconds)]
 
-    return Variable((*metrics, count), read)
+    return Row((count, *metrics), read)
 
 
-def _interval() -> Variable:
-    metrics = tuple(
-        Metric(f"galera_flow_control_interval_{end}", Kind.GAUGE, f"{word} of the flow-control interval.")
+def _interval() -> Row:
+    metrics = [
+        GALERA.gauge(f"flow_control_interval_{end}", f"{word} of the flow-control interval.")
         for end, word in (("low", "Lower end"), ("high", "Upper end"))
-    )
+    ]
 
-    def read(text: str) -> Iterator[Sample]:
-        numbers = re.findall(r"\d+", text)
-        yield from (metric(int(number)) for metric, number in zip(metrics, numbers, strict=True))
+    def read(text: str) -> list[int]:
+        low, high = re.findall(r"\d+", text)
+        return [int(low), int(high)]
 
-    return Variable(metrics, read)
-
-
-def _ignored(_help: str) -> Variable:
-    return Variable((), lambda _text: ())
+    return Row(tuple(metrics), read)
 
 
-def _queue(name: str, what: str) -> dict[str, Variable]:
+def _queue(name: str, what: str) -> dict[str, Row]:
     length = f"{name}_queue_length"
     since = "since the last FLUSH STATUS"
     return {
@@ -162,10 +109,13 @@ _LOCAL = {
 }  # fmt: skip
 _CLUSTER = {"primary": "primary", "non-primary": "non_primary", "disconnected": "disconnected"}
 
-VARIABLES: dict[str, Variable] = {
+_ROWS: dict[str, Row] = {
     # --- the cluster ---
     "wsrep_cluster_status": _states(
-        "cluster_status", "The component that the node is in, as the node sees it.", CLUSTER_STATES, _CLUSTER
+        "cluster_status",
+        "The component that the node is in, as the node sees it.",
+        CLUSTER_STATES,
+        _CLUSTER,
     ),
     "wsrep_cluster_size": _gauge("cluster_size", "Members of the node's component, itself included."),
     "wsrep_cluster_weight": _gauge("cluster_weight", "Sum of the members' weights in the component."),
@@ -204,17 +154,17 @@ VARIABLES: dict[str, Variable] = {
         "gcache_first_seqno",
         "Lowest sequence number in the write-set cache: what an incremental transfer can reach.",
     ),
-    "wsrep_checkpoint_position": _ignored("as uuid:seqno, which others tell"),
-    "wsrep_se_checkpoint": _ignored("as uuid:seqno, which others tell"),
+    "wsrep_checkpoint_position": IGNORED,  # as uuid:seqno, which others tell
+    "wsrep_se_checkpoint": IGNORED,  # likewise
     # --- replication ---
     "wsrep_replicated": _counter("replicated_writesets", "Write-sets sent to the other members."),
-    "wsrep_replicated_bytes": _counter("replicated_bytes", "Size of the write-sets sent.", "bytes"),
+    "wsrep_replicated_bytes": _counter("replicated_bytes", "Size of the write-sets sent."),
     "wsrep_repl_keys": _counter("replicated_keys", "Keys in the write-sets sent."),
-    "wsrep_repl_keys_bytes": _counter("replicated_keys_bytes", "Size of the keys sent.", "bytes"),
-    "wsrep_repl_data_bytes": _counter("replicated_data_bytes", "Size of the row data sent.", "bytes"),
-    "wsrep_repl_other_bytes": _counter("replicated_other_bytes", "Size of what else was sent.", "bytes"),
+    "wsrep_repl_keys_bytes": _counter("replicated_keys_bytes", "Size of the keys sent."),
+    "wsrep_repl_data_bytes": _counter("replicated_data_bytes", "Size of the row data sent."),
+    "wsrep_repl_other_bytes": _counter("replicated_other_bytes", "Size of what else was sent."),
     "wsrep_received": _counter("received_writesets", "Write-sets received, membership changes included."),
-    "wsrep_received_bytes": _counter("received_bytes", "Size of the write-sets received.", "bytes"),
+    "wsrep_received_bytes": _counter("received_bytes", "Size of the write-sets received."),
     "wsrep_local_commits": _counter(
         "local_commits", "Transactions of this node's clients that were committed."
     ),
@@ -232,12 +182,11 @@ VARIABLES: dict[str, Variable] = {
     **_queue("recv", "to be applied"),
     # --- flow control ---
     "wsrep_flow_control_paused_ns": _counter(
-        "flow_control_paused_seconds", "Time that replication was paused by flow control.", "seconds", 1e-9
+        "flow_control_paused_seconds", "Time that replication was paused by flow control.", 1e-9
     ),
     "wsrep_flow_control_paused": _gauge(
         "flow_control_paused_avg_ratio",
         "Share of the time since the last FLUSH STATUS that replication was paused.",
-        "ratio",
     ),
     "wsrep_flow_control_sent": _counter("flow_control_sent", "Requests of this node that the others pause."),
     "wsrep_flow_control_recv": _counter(
@@ -255,7 +204,8 @@ VARIABLES: dict[str, Variable] = {
     ),
     # --- parallel applying ---
     "wsrep_cert_deps_distance": _gauge(
-        "certification_dependency_distance", "Mean distance of write-sets that could be applied in parallel."
+        "certification_dependency_distance",
+        "Mean distance of write-sets that could be applied in parallel.",
     ),
     "wsrep_cert_index_size": _gauge("certification_index_size", "Entries of the certification index."),
     "wsrep_cert_bucket_count": _gauge(
@@ -264,25 +214,21 @@ VARIABLES: dict[str, Variable] = {
     "wsrep_cert_interval": _gauge(
         "certification_interval", "Mean number of write-sets received while one replicates."
     ),
-    "wsrep_apply_oooe": _gauge(
-        "apply_out_of_order_ratio", "How often write-sets are applied out of order.", "ratio"
-    ),
+    "wsrep_apply_oooe": _gauge("apply_out_of_order_ratio", "How often write-sets are applied out of order."),
     "wsrep_apply_oool": _gauge(
         "apply_overtaking_ratio",
         "How often a write-set is applied before one that was sent earlier.",
-        "ratio",
     ),
     "wsrep_apply_window": _gauge("apply_window", "Mean distance of write-sets that are applied at once."),
     "wsrep_apply_waits": _counter(
         "apply_waits", "Times that applying waited for a write-set on which it depends."
     ),
     "wsrep_commit_oooe": _gauge(
-        "commit_out_of_order_ratio", "How often write-sets are committed out of order.", "ratio"
+        "commit_out_of_order_ratio", "How often write-sets are committed out of order."
     ),
     "wsrep_commit_oool": _gauge(
         "commit_overtaking_ratio",
         "How often a write-set is committed before one that was sent earlier.",
-        "ratio",
     ),
     "wsrep_commit_window": _gauge("commit_window", "Mean distance of write-sets that are committed at once."),
     # --- threads, connections, memory ---
@@ -291,9 +237,7 @@ VARIABLES: dict[str, Variable] = {
     "wsrep_thread_count": _gauge("threads", "Threads that replication uses."),
     "wsrep_open_transactions": _gauge("open_transactions", "Transactions that are known to the provider."),
     "wsrep_open_connections": _gauge("open_connections", "Connections that are known to the provider."),
-    "wsrep_gcache_pool_size": _gauge(
-        "gcache_pool_bytes", "Size of the pages that the write-set cache uses.", "bytes"
-    ),
+    "wsrep_gcache_pool_size": _gauge("gcache_pool_bytes", "Size of the pages that the write-set cache uses."),
     "wsrep_ist_receive_status": _info(
         "ist_receive_status", "status", "How far an incremental transfer has come."
     ),
@@ -306,7 +250,7 @@ VARIABLES: dict[str, Variable] = {
     "wsrep_ist_receive_seqno_end": _gauge(
         "ist_receive_end_seqno", "Last write-set of the incremental transfer."
     ),
-    "wsrep_monitor_status": _ignored("seqnos of three monitors; last_committed tells what matters"),
+    "wsrep_monitor_status": IGNORED,  # seqnos of three monitors; last_committed tells what matters
     # --- group communication ---
     "wsrep_evs_state": _states(
         "evs_state",
@@ -333,3 +277,5 @@ VARIABLES: dict[str, Variable] = {
         "provider_capabilities", "capabilities", "What the provider can do."
     ),
 }
+
+VARIABLES = Table(_ROWS)

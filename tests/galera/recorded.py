@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from collectors.galera import Galera
+from rscollector.api import Unavailable
 
 RECORDINGS = Path(__file__).parent / "recordings"
 USUAL = "mariadb-10.11"
@@ -38,9 +39,11 @@ class RecordedServer:
         """Return status or settings."""
         return self.status if "STATUS" in statement else self.settings
 
-    def optional(self, _statement):
+    def rows(self, _statement):
         """Return the members."""
-        return ([], self.refusal) if self.refusal else ([(name,) for name in self.members], "")
+        if self.refusal:
+            raise Unavailable(self.refusal)
+        return [(name,) for name in self.members]
 
     def close(self):
         """Disconnect."""

@@ -64,7 +64,7 @@ def test_a_node_that_is_isolated_says_so_and_so_do_the_others(watching, cluster)
     assert watching.value("galera_ready", "n3") == 0
     assert watching.value("galera_cluster_configuration_id", "n3") is None
     assert watching.value("galera_member_present", "n3", member="n1") is None
-    until(lambda: "members are not known by name" in str(watching.agent.collector("galera/n3")["notes"]))
+    until(lambda: "missing: the members' names" in str(watching.agent.collector("galera/n3")["notes"]))
     watching.prometheus.fires(
         "GaleraNotPrimary", "GaleraNotReady", "GaleraSizesDiffer", "GaleraMembersMissing"
     )

@@ -132,14 +132,14 @@ def test_the_settings_that_matter_are_metrics():
 
 
 def two_collects(first, second, seconds=10.0, settings=None):
-    """Return collector and series after two collects so many seconds apart."""
+    """Return context and series after two collects so many seconds apart."""
     clock = FakeClock()
     context = FakeContext(clock=clock)
     collector = node(first, second)(GaleraSettings(**(settings or {})))
     collector.open(context)
     list(collector.collect(context))
     clock.advance(seconds)
-    return collector, values(collector.collect(context))
+    return context, values(collector.collect(context))
 
 
 def test_the_share_of_flow_control_is_that_between_two_ticks():
@@ -220,7 +220,9 @@ def test_a_node_outside_the_primary_component_names_no_members():
     assert stateset(found, "galera_cluster_status") == "non_primary"
     assert [name for name in found if name.startswith("galera_member_present")] == []
     assert found["galera_members_expected"] == 3
-    assert context.notes == ["members are not known by name: the node is in no primary component"]
+    assert context.notes == [
+        "missing: the members' names, since the node is in no primary component; needed: a node in the primary component, and SELECT on mysql.wsrep_cluster_members"
+    ]
     assert "Missing" not in " ".join(explained(server, members=("n1", "n2", "n3")))
 
 
@@ -231,7 +233,7 @@ def test_a_node_that_refuses_statements_still_tells_its_state():
     found = values(collect(node(server), context=context))
     assert stateset(found, "galera_cluster_status") == "primary"
     assert context.notes == [
-        "members are not known by name: WSREP has not yet prepared node for application use"
+        "missing: the members' names, since WSREP has not yet prepared node for application use; needed: a node in the primary component, and SELECT on mysql.wsrep_cluster_members"
     ]
 
 
@@ -273,10 +275,10 @@ EXPLAINED = {
 
 def explained(server, **settings):
     """Return the sentences about a node."""
-    collector = node(server)(GaleraSettings(**settings))
-    collector.open(FakeContext())
-    list(collector.collect(FakeContext()))
-    return collector.explain()
+    collector, context = node(server)(GaleraSettings(**settings)), FakeContext()
+    collector.open(context)
+    list(collector.collect(context))
+    return context.sentences
 
 
 @pytest.mark.parametrize("state", sorted(EXPLAINED))
@@ -305,10 +307,10 @@ def test_a_donor_and_a_node_that_was_desynchronised_are_told_apart():
         "It was desynchronised on purpose, by setting: it may fall behind without slowing the others "
         "(wsrep_local_state = 2, Donor/Desynced, wsrep_desync = ON)."
     ) in explained(setting)
-    collector, _ = two_collects(
+    context, _ = two_collects(
         RecordedServer("04-n3-sigstopped.n1", members=("n1", "n2")), RecordedServer("09-donor.n1")
     )
-    assert "The last to join was n3 (mysql.wsrep_cluster_members)." in collector.explain()
+    assert "The last to join was n3 (mysql.wsrep_cluster_members)." in context.sentences
 
 
 def test_what_is_missing_and_doubtful_is_said():
@@ -352,13 +354,15 @@ def test_without_a_place_the_usual_socket_is_asked(settings, where):
     [
         {"socket": "/x", "host": "y"},
         {"tls_ca": "/ca"},
-        {"host": "x", "tls_certificate": "/c", "tls_ca": "/ca"},
+        {"host": "x", "tls_key": "/k", "tls_ca": "/ca"},
         {"host": "x", "tls_certificate": "/c", "tls_key": "/k"},
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings):
     """Each mistake is named before anything is asked."""
-    with pytest.raises(ValueError, match=r"socket and host|tls_ca is for TCP|needs tls_certificate"):
+    with pytest.raises(
+        ValueError, match=r"socket and host|tls is for TCP|belongs to a tls_certificate|no use without tls"
+    ):
         GaleraSettings(**settings)
 
 

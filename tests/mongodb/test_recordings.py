@@ -287,10 +287,10 @@ def test_who_becomes_primary_is_one_line(caplog):
 
 def explained(state, **changed):
     """Return the sentences about a recorded state."""
-    collector = server(RecordedServer(state, **changed))(MongoDBSettings())
-    collector.open(FakeContext())
-    list(collector.collect(FakeContext()))
-    return collector.explain()
+    collector, context = server(RecordedServer(state, **changed))(MongoDBSettings()), FakeContext()
+    collector.open(context)
+    list(collector.collect(context))
+    return context.sentences
 
 
 EXPLAINED = {
