@@ -10,35 +10,19 @@ from collections.abc import Iterator
 
 import psutil
 
-from rscollector.api import Collector, Context, Kind, Metric, NoSettings, Sample
+from rscollector.api import Collector, Context, Namespace, NoSettings, Sample
 
-_LABELS = ("process",)
-
-RESIDENT = Metric(
-    "agent_process_resident_memory_bytes",
-    Kind.GAUGE,
-    'Resident memory of the agent (process="agent") or of one of its workers.',
-    unit="bytes",
-    labels=_LABELS,
+PROCESS = Namespace("agent_process", "process")
+RESIDENT = PROCESS.gauge(
+    "resident_memory_bytes", 'Resident memory of the agent (process="agent") or of one of its workers.'
 )
-PROPORTIONAL = Metric(
-    "agent_process_proportional_memory_bytes",
-    Kind.GAUGE,
+PROPORTIONAL = PROCESS.gauge(
+    "proportional_memory_bytes",
     "Memory of the process, with shared pages divided among the processes that share them.",
-    unit="bytes",
-    labels=_LABELS,
 )
-CPU = Metric(
-    "agent_process_cpu_seconds_total",
-    Kind.COUNTER,
-    "User and system CPU time of the process since it was started.",
-    unit="seconds",
-    labels=_LABELS,
-)
-OPEN_FILES = Metric(
-    "agent_process_open_fds", Kind.GAUGE, "Open file descriptors of the process.", labels=_LABELS
-)
-THREADS = Metric("agent_process_threads", Kind.GAUGE, "Threads of the process.", labels=_LABELS)
+CPU = PROCESS.counter("cpu_seconds", "User and system CPU time of the process since it was started.")
+OPEN_FILES = PROCESS.gauge("open_fds", "Open file descriptors of the process.")
+THREADS = PROCESS.gauge("threads", "Threads of the process.")
 
 _WORKER_MODULE = "rscollector.worker"
 

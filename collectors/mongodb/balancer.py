@@ -3,27 +3,25 @@
 from collections.abc import Iterator
 from typing import Any
 
-from collectors.mongodb.server import NOT_FOUND
-from collectors.mongodb.status import number
-from rscollector.api import Kind, Metric, Sample
+from collectors.mongodb.server import NOT_FOUND, Refused
+from collectors.mongodb.status import MONGODB, number
+from rscollector.api import Sample
 
-ENABLED = Metric("mongodb_balancer_enabled", Kind.GAUGE, "Whether the balancer is switched on.")
-RUNNING = Metric("mongodb_balancer_running", Kind.GAUGE, "Whether a round of balancing is under way.")
-ROUNDS = Metric(
-    "mongodb_balancer_rounds_total",
-    Kind.COUNTER,
-    "Rounds since the config servers' primary was elected.",
-)
+ENABLED = MONGODB.gauge("balancer_enabled", "Whether the balancer is switched on.")
+RUNNING = MONGODB.gauge("balancer_running", "Whether a round of balancing is under way.")
+ROUNDS = MONGODB.counter("balancer_rounds", "Rounds since the config servers' primary was elected.")
 
 METRICS = (ENABLED, RUNNING, ROUNDS)
 
 
 def samples(server: Any) -> Iterator[Sample]:
     """Ask a mongos; before 3.4 it knows no such command, and the setting stands in a collection."""
-    status, refused = server.attempt("balancerStatus", (NOT_FOUND,))
-    if refused:
-        setting = server.setting("balancer")
-        yield ENABLED(int(not setting.get("stopped", False)))
+    try:
+        status = server.command("balancerStatus")
+    except Refused as error:
+        if error.code != NOT_FOUND:
+            raise
+        yield ENABLED(int(not server.setting("balancer").get("stopped", False)))
         return
     yield ENABLED(int(status.get("mode") != "off"))
     yield RUNNING(int(bool(status.get("inBalancerRound"))))

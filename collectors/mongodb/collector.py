@@ -4,7 +4,7 @@ import logging
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from collectors.mongodb import balancer, lag, oplog, replication, status
 from collectors.mongodb.explain import explain
@@ -13,11 +13,14 @@ from collectors.mongodb.server import (
     NOT_FOUND,
     NOT_INITIATED,
     REMOVED,
-    UNAUTHORIZED,
+    UNKNOWN_OPTION,
     Refused,
     Server,
 )
 from rscollector.api import Collector, Context, Sample, Secret, setting
+from rscollector.kit.optional import optional
+from rscollector.kit.place import TcpPlace
+from rscollector.kit.tls import Tls
 
 log = logging.getLogger("mongodb")
 
@@ -27,11 +30,14 @@ _NOT_A_MEMBER = {
     NOT_INITIATED: "the replica set was never initiated, or this member was not added to it",
     NOT_FOUND: "the server knows no replication",
 }
+_ROLE = "the role clusterMonitor"
+_STATS = "collStats on local.oplog.rs, as in the role clusterMonitor"
+_OPLOG = "find on local.oplog.rs, on a member that has an oplog to read"
 _PORT = 27017
 
 
-@dataclass(frozen=True, slots=True)
-class MongoDBSettings:
+@dataclass(frozen=True, kw_only=True)
+class MongoDBSettings(Tls, TcpPlace):
     """Where the server is."""
 
     uri: str = setting(
@@ -39,23 +45,17 @@ class MongoDBSettings:
         "without user and password.",
         default="",
     )
-    host: str = setting("The server's address.", default="127.0.0.1")
+    host: str = setting("The server's name or IP address.", default="127.0.0.1")
     port: int = setting("Its port.", default=_PORT)
     user: str = setting("The user to connect as; none where the server asks for none.", default="")
     password: Secret | None = setting("The password.", default=None)
     auth_database: str = setting("The database that knows the user.", default="admin")
-    tls: bool = setting("Use TLS; certificate and host name are verified.", default=False)
-    tls_ca: str = setting(
-        "File with the CA that has signed the server's certificate, if not one of the system's; implies tls.",
-        default="",
-    )
-    tls_certificate: str = setting("File with the client's certificate and its key.", default="")
 
     def __post_init__(self) -> None:
+        TcpPlace.__post_init__(self)
+        Tls.__post_init__(self)
         if bool(self.user) != bool(self.password):
             raise ValueError("user and password belong together")
-        if self.tls_certificate and not (self.tls or self.tls_ca or self.uri):
-            raise ValueError("tls_certificate is of no use without tls")
         if not self.uri:
             return
         parts = urlsplit(self.uri)
@@ -76,9 +76,10 @@ class MongoDBSettings:
         return parts.hostname or "127.0.0.1", parts.port or _PORT
 
     @property
-    def where(self) -> str:
-        """The place of the server, for messages."""
-        return "{}:{}".format(*self.address)
+    def uses_tls(self) -> bool:
+        """Whether TLS is used; a uri may say so, too."""
+        options = parse_qs(urlsplit(self.uri).query)
+        return self.tls or bool(self.tls_ca) or "true" in options.get("tls", options.get("ssl", []))
 
 
 class MongoDB(Collector[MongoDBSettings]):
@@ -91,7 +92,6 @@ class MongoDB(Collector[MongoDBSettings]):
         """Connect."""
         self._server = self.connect(context)
         self._primary: str | None = None
-        self._sentences: list[str] = []
 
     def connect(self, context: Context) -> Server:
         """Return a connection to the server."""
@@ -100,46 +100,57 @@ class MongoDB(Collector[MongoDBSettings]):
     def collect(self, context: Context) -> Iterator[Sample]:
         """Ask for the server's status, and for what it knows of its replica set or its cluster."""
         self._server.begin(context)
-        told = self._server.command("serverStatus", tcmalloc=0)  # metrics=0 would take `mem` away
+        told = self._status()
         yield from status.samples(told)
         known: Mapping[str, Any] = {}
         if told.get("process") == "mongos":
             context.note("the server is a mongos: it has no replica set of its own")
-            yield from balancer.samples(self._server)
+            with optional(context, "the balancer's state", _ROLE):
+                yield from balancer.samples(self._server)
         else:
             known = yield from self._of_replication(context)
-        self._sentences = list(explain(told, known))
-
-    def explain(self) -> list[str]:
-        """Say what the last collect means."""
-        return self._sentences
+        context.say(*explain(told, known))
 
     def close(self) -> None:
         """Disconnect."""
-        if hasattr(self, "_server"):
-            self._server.close()
+        self._server.close()
+
+    def _status(self) -> Mapping[str, Any]:
+        try:
+            return self._server.command("serverStatus", tcmalloc=0)  # metrics=0 would take `mem` away
+        except Refused as error:
+            if error.code != UNKNOWN_OPTION:
+                raise
+            return self._server.command("serverStatus")
 
     def _of_replication(self, context: Context) -> Generator[Sample, None, Mapping[str, Any]]:
-        known, refused = self._server.attempt("replSetGetStatus", tuple(_NOT_A_MEMBER))
-        if refused:
-            context.note(_NOT_A_MEMBER[refused])
-            return {}
-        config = self._config(context)
+        known: Mapping[str, Any] = {}
+        config: Mapping[str, Any] = {}
+        with optional(context, "the replica set's state", _ROLE):
+            try:
+                known = self._server.command("replSetGetStatus")
+            except Refused as error:
+                if error.code not in _NOT_A_MEMBER:
+                    raise
+                context.note(_NOT_A_MEMBER[error.code])
+        if not known:
+            return known
+        with optional(context, "priorities, delays and hidden members", _ROLE):
+            config = self._server.command("replSetGetConfig").get("config", {})
         yield from replication.samples(known, config)
         self._tell_who_is_primary(replication.primary(known))
-        try:
-            yield from oplog.samples(self._server)
-            yield from lag.samples(self._server, known, config)
-        except Refused as error:
-            context.note(f"the oplog's window and the members' lag are missing: {error}")
+        if known.get("myState") != replication.ARBITER:  # it has none
+            yield from self._of_the_oplog(context, known, config)
         return known
 
-    def _config(self, context: Context) -> Mapping[str, Any]:
-        reply, refused = self._server.attempt("replSetGetConfig", (UNAUTHORIZED, NOT_FOUND))
-        if refused:
-            context.note("priorities, delays and hidden members are not known: replSetGetConfig is refused")
-        config: Mapping[str, Any] = reply.get("config", {})
-        return config
+    def _of_the_oplog(
+        self, context: Context, known: Mapping[str, Any], config: Mapping[str, Any]
+    ) -> Iterator[Sample]:
+        with optional(context, "the oplog's size", _STATS):
+            yield from oplog.size(self._server)
+        with optional(context, "the oplog's window and the members' lag", _OPLOG):
+            yield from oplog.window(self._server)
+            yield from lag.samples(self._server, known, config)
 
     def _tell_who_is_primary(self, now: str) -> None:
         before, self._primary = self._primary, now

@@ -12,16 +12,13 @@ from typing import Any, NamedTuple
 
 from bson.timestamp import Timestamp
 
-from collectors.mongodb.replication import PRIMARY, applied, delays, members, seconds
-from rscollector.api import Kind, Metric, Sample
+from collectors.mongodb.replication import MEMBER, PRIMARY, applied, delays, members, seconds
+from rscollector.api import Sample
 
-LAG = Metric(
-    "mongodb_member_lag_seconds",
-    Kind.GAUGE,
+LAG = MEMBER.gauge(
+    "lag_seconds",
     "Age of the oldest operation that a member has not applied and could have, less its delay; 0 if it lacks "
     "none. Told by the primary.",
-    unit="seconds",
-    labels=("member",),
 )
 
 METRICS = (LAG,)

@@ -7,110 +7,89 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from collectors.mongodb.status import at, number
-from rscollector.api import Kind, Metric, Sample
+from collectors.mongodb.status import MONGODB, at, number, read
+from rscollector.api import Namespace, Sample
+from rscollector.kit.table import Table, row
 
+MEMBER = Namespace("mongodb_member", "member")
 STATES = {
     0: "startup", 1: "primary", 2: "secondary", 3: "recovering", 5: "startup2", 6: "unknown", 7: "arbiter",
     8: "down", 9: "rollback", 10: "removed",
 }  # fmt: skip
-PRIMARY, SECONDARY, RECOVERING, ROLLBACK = 1, 2, 3, 9
+PRIMARY, SECONDARY, RECOVERING, ARBITER, ROLLBACK = 1, 2, 3, 7, 9
 _WITH_DATA = (PRIMARY, SECONDARY, RECOVERING, ROLLBACK)
+_WORDS = tuple(STATES.values())
 
-
-def _gauge(name: str, help_: str, unit: str = "", labels: tuple[str, ...] = ()) -> Metric:
-    return Metric(f"mongodb_{name}", Kind.GAUGE, help_, unit=unit, labels=labels)
-
-
-def _member(name: str, help_: str, unit: str = "", labels: tuple[str, ...] = ()) -> Metric:
-    return _gauge(f"member_{name}", help_, unit, ("member", *labels))
-
-
-SET = Metric(
-    "mongodb_replica_set_info",
-    Kind.INFO,
-    "The replica set that the server belongs to, and the server's name in it.",
-    labels=("set", "member"),
+SET = MONGODB.info(
+    "replica_set", "The replica set that the server belongs to, and the server's name in it.", "set", "member"
 )
-STATE = Metric(
-    "mongodb_state",
-    Kind.STATESET,
-    "The server's own state in its replica set.",
-    states=tuple(STATES.values()),
-)
-PRIMARY_IS = Metric(
-    "mongodb_primary_info", Kind.INFO, "Who is primary, as this server sees it.", labels=("member",)
-)
-PRIMARIES = _gauge("primaries", "Members that are primary, as this server sees it: 1 is right.")
-ELECTED = _gauge("primary_elected_timestamp_seconds", "When the primary was elected.", "seconds")
-TERM = _gauge("term", "The election term: it grows with each election.")
-MAJORITY = _gauge("majority", "Votes that an election needs.")
-VOTERS = _gauge("voting_members", "Members that vote.")
-MEMBERS = _gauge("members", "Members of the replica set.")
-MEMBER_STATE = Metric(
-    "mongodb_member_state",
-    Kind.STATESET,
-    "The state of a member, as this server sees it.",
-    labels=("member",),
-    states=tuple(STATES.values()),
-)
-HEALTH = _member("health", "Whether a member answers this server.")
-UPTIME = _member("uptime_seconds", "How long a member has answered without interruption.", "seconds")
-PING = _member("ping_seconds", "Round trip to a member, averaged.", "seconds")
-HEARTBEAT_AGE = _member(
+STATE = MONGODB.stateset("state", "The server's own state in its replica set.", _WORDS)
+PRIMARY_IS = MONGODB.info("primary", "Who is primary, as this server sees it.", "member")
+PRIMARIES = MONGODB.gauge("primaries", "Members that are primary, as this server sees it: 1 is right.")
+ELECTED = MONGODB.gauge("primary_elected_timestamp_seconds", "When the primary was elected.")
+MEMBERS = MONGODB.gauge("members", "Members of the replica set.")
+MEMBER_STATE = MEMBER.stateset("state", "The state of a member, as this server sees it.", _WORDS)
+HEALTH = MEMBER.gauge("health", "Whether a member answers this server.")
+UPTIME = MEMBER.gauge("uptime_seconds", "How long a member has answered without interruption.")
+PING = MEMBER.gauge("ping_seconds", "Round trip to a member, averaged.")
+HEARTBEAT_AGE = MEMBER.gauge(
     "heartbeat_age_seconds",
     "Time since a member has last answered a heartbeat (answered), and since its last heartbeat (received).",
-    "seconds",
-    ("direction",),
+    "direction",
 )
-HEARTBEAT_LATENCY = _member(
+HEARTBEAT_LATENCY = MEMBER.gauge(
     "heartbeat_latency_seconds",
     "Last heartbeat received from a member less last heartbeat answered by it; within the interval of "
     "heartbeats, of either sign, while all is well.",
-    "seconds",
 )
-OPTIME_LAG = _member(
+OPTIME_LAG = MEMBER.gauge(
     "optime_lag_seconds",
     "Newest operation of the primary less newest of the member, as every tool tells it: on an idle set it "
     "jumps to the length of the pause.",
-    "seconds",
 )
-SOURCE = Metric(
-    "mongodb_member_sync_source_info",
-    Kind.INFO,
-    "From whom a member copies its operations.",
-    labels=("member", "source"),
+SOURCE = MEMBER.info("sync_source", "From whom a member copies its operations.", "source")
+SYNC_ELAPSED = MONGODB.gauge("initial_sync_elapsed_seconds", "Duration of the initial sync so far.")
+
+_OF_THE_SET = Table(
+    {
+        "term": row(MONGODB.gauge("term", "The election term: it grows with each election.")),
+        "majorityVoteCount": row(MONGODB.gauge("majority", "Votes that an election needs.")),
+        "votingMembersCount": row(MONGODB.gauge("voting_members", "Members that vote.")),
+        "initialSyncStatus.remainingInitialSyncEstimatedMillis": row(
+            MONGODB.gauge("initial_sync_remaining_seconds", "Time that it still needs, estimated."),
+            factor=1e-3,
+        ),
+        "initialSyncStatus.approxTotalDataSize": row(
+            MONGODB.gauge("initial_sync_data_bytes", "Size of the data to be copied, about.")
+        ),
+        "initialSyncStatus.approxTotalBytesCopied": row(
+            MONGODB.gauge("initial_sync_copied_bytes", "Size of the data that was copied, about.")
+        ),
+        "initialSyncStatus.databases.databasesCloned": row(
+            MONGODB.gauge("initial_sync_databases_cloned", "Databases that were copied.")
+        ),
+        "initialSyncStatus.failedInitialSyncAttempts": row(
+            MONGODB.gauge("initial_sync_failed_attempts", "Attempts at the initial sync that have failed.")
+        ),
+    }
 )
-PRIORITY = _member("priority", "Priority of a member in elections; 0 never becomes primary.")
-VOTES = _member("votes", "Votes of a member.")
-HIDDEN = _member("hidden", "Whether a member is hidden from clients.")
-ARBITER = _member("arbiter", "Whether a member has no data and only votes.")
-DELAY = _member("delay_seconds", "Time that a member is meant to be behind.", "seconds")
-SYNC_ELAPSED = _gauge("initial_sync_elapsed_seconds", "Duration of the initial sync so far.", "seconds")
-SYNC_REMAINING = _gauge("initial_sync_remaining_seconds", "Time that it still needs, estimated.", "seconds")
-SYNC_TOTAL = _gauge("initial_sync_data_bytes", "Size of the data to be copied, about.", "bytes")
-SYNC_COPIED = _gauge("initial_sync_copied_bytes", "Size of the data that was copied, about.", "bytes")
-SYNC_CLONED = _gauge("initial_sync_databases_cloned", "Databases that were copied.")
-SYNC_FAILED = _gauge("initial_sync_failed_attempts", "Attempts at the initial sync that have failed.")
+_DELAY = MEMBER.gauge("delay_seconds", "Time that a member is meant to be behind.")
+_CONFIGURED = Table(
+    {
+        "priority": row(
+            MEMBER.gauge("priority", "Priority of a member in elections; 0 never becomes primary.")
+        ),
+        "votes": row(MEMBER.gauge("votes", "Votes of a member.")),
+        "hidden": row(MEMBER.gauge("hidden", "Whether a member is hidden from clients.")),
+        "arbiterOnly": row(MEMBER.gauge("arbiter", "Whether a member has no data and only votes.")),
+        "secondaryDelaySecs": row(_DELAY),
+        "slaveDelay": row(_DELAY),  # its name before 5.0
+    }
+)
 
 METRICS = (
-    SET, STATE, PRIMARY_IS, PRIMARIES, ELECTED, TERM, MAJORITY, VOTERS, MEMBERS, MEMBER_STATE, HEALTH, UPTIME,
-    PING, HEARTBEAT_AGE, HEARTBEAT_LATENCY, OPTIME_LAG, SOURCE, PRIORITY, VOTES, HIDDEN, ARBITER, DELAY,
-    SYNC_ELAPSED, SYNC_REMAINING, SYNC_TOTAL, SYNC_COPIED, SYNC_CLONED,
-    SYNC_FAILED,
-)  # fmt: skip
-
-_SET_NUMBERS = (("term", TERM), ("majorityVoteCount", MAJORITY), ("votingMembersCount", VOTERS))
-_SYNC_NUMBERS = (
-    ("remainingInitialSyncEstimatedMillis", SYNC_REMAINING, 1e-3),
-    ("approxTotalDataSize", SYNC_TOTAL, 1),
-    ("approxTotalBytesCopied", SYNC_COPIED, 1),
-    ("databases.databasesCloned", SYNC_CLONED, 1),
-    ("failedInitialSyncAttempts", SYNC_FAILED, 1),
-)
-_CONFIGURED = (
-    ("priority", PRIORITY), ("votes", VOTES), ("hidden", HIDDEN), ("arbiterOnly", ARBITER),
-    ("secondaryDelaySecs", DELAY), ("slaveDelay", DELAY),  # its name before 5.0
+    SET, STATE, PRIMARY_IS, PRIMARIES, ELECTED, MEMBERS, MEMBER_STATE, HEALTH, UPTIME, PING, HEARTBEAT_AGE,
+    HEARTBEAT_LATENCY, OPTIME_LAG, SOURCE, SYNC_ELAPSED, *_OF_THE_SET.metrics, *_CONFIGURED.metrics,
 )  # fmt: skip
 
 Status = Mapping[str, Any]
@@ -120,12 +99,7 @@ def samples(status: Status, config: Mapping[str, Any]) -> Iterator[Sample]:
     """Yield what both replies tell; `config` may be empty."""
     yield SET(set=str(status.get("set", "")), member=own(status))
     yield STATE(STATES.get(status.get("myState", 6), "unknown"))
-    for name, metric in _SET_NUMBERS:
-        if (value := number(status.get(name))) is not None:
-            yield metric(value)
-    for name, metric, factor in _SYNC_NUMBERS:
-        if (value := number(at(status, f"initialSyncStatus.{name}"))) is not None:
-            yield metric(value * factor)
+    yield from read(_OF_THE_SET, status)
     yield MEMBERS(len(members(status)))
     now = seconds(status.get("date"))
     begun = seconds(at(status, "initialSyncStatus.initialSyncStart"))
@@ -141,7 +115,9 @@ def samples(status: Status, config: Mapping[str, Any]) -> Iterator[Sample]:
     for each in members(status):
         yield from _of_member(each, now, newest)
     for each in at(config, "members") or ():
-        yield from _configured(each)
+        yield from _CONFIGURED.samples(
+            {name: each.get(name) for name in _CONFIGURED.names}, member=str(each["host"])
+        )
 
 
 def _of_member(member: Mapping[str, Any], now: float | None, newest: float | None) -> Iterator[Sample]:
@@ -163,12 +139,6 @@ def _of_member(member: Mapping[str, Any], now: float | None, newest: float | Non
     own_newest = applied(member)
     if newest is not None and own_newest is not None and member["state"] != PRIMARY:
         yield OPTIME_LAG(max(0.0, newest - own_newest), member=name)
-
-
-def _configured(member: Mapping[str, Any]) -> Iterator[Sample]:
-    for name, metric in _CONFIGURED:
-        if (value := number(member.get(name))) is not None:
-            yield metric(value, member=str(member["host"]))
 
 
 def members(status: Status) -> list[Mapping[str, Any]]:

@@ -1,20 +1,19 @@
 """The connection to one server, and what its refusals mean.
 
-The driver's threads watch the server in the background and go on trying when it is gone: whoever has an error
-closes the client, so that nothing spins between a failure and the next connection. A plain connection is made
-first: the driver would try a port that refuses until its time is over, and tell nothing but that.
+The driver's threads watch the server in the background and go on trying when it is gone: then the client is
+closed, so that nothing spins between a failure and the next connection. A plain connection is made first: the
+driver would try a port that refuses until its time is over, and tell nothing but that.
 """
 
 import datetime as dt
-import socket
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pymongo
 from bson.timestamp import Timestamp
-from pymongo import MongoClient
+from pymongo import MongoClient, errors
 from pymongo.errors import (
     ConfigurationError,
     ExecutionTimeout,
@@ -25,11 +24,15 @@ from pymongo.errors import (
 )
 
 from rscollector.api import CollectError, Context, Misconfigured, Unavailable
+from rscollector.kit.optional import Disconnected
+from rscollector.kit.place import connected
+from rscollector.kit.tls import certificate_file, check_files
 
 if TYPE_CHECKING:
     Client: TypeAlias = MongoClient[Mapping[str, Any]]  # only a type: not in PyMongo 3
 
-UNAUTHORIZED, AUTHENTICATION, NAMESPACE_NOT_FOUND, NOT_FOUND = 13, 18, 26, 59
+NotPrimary: Any = getattr(errors, "NotPrimaryError", None) or vars(errors)["NotMasterError"]  # before 3.12
+UNAUTHORIZED, AUTHENTICATION, NOT_FOUND, UNKNOWN_OPTION = 13, 18, 59, 40415
 NO_REPLICATION, REMOVED, NOT_INITIATED = 76, 93, 94
 _OPERATOR = {
     UNAUTHORIZED: "the user may not do this; it needs the role clusterMonitor",
@@ -44,12 +47,16 @@ _STEP = 0.5
 """Seconds between two looks of the driver for a server."""
 
 
-class Refused(Exception):
-    """The oplog may not be read, for want of a privilege or in the state of the member; the text says."""
+class Refused(Unavailable):
+    """The server has answered, and the answer is no; `code` is its own, 0 where it gave none."""
+
+    code = 0
 
 
 class Server:
     """A connection to a server. Every method raises Misconfigured or Unavailable with a sentence.
+
+    Where the connection is gone, that is Disconnected; else the server has refused and can be asked on.
 
     What the driver waits for is bounded by what is left of the collect at each question, where the driver can
     do that (PyMongo 4.2); with an older one the server bounds its own work, and each answer has the time that
@@ -59,16 +66,19 @@ class Server:
 
     def __init__(self, settings: Any, context: Context) -> None:
         self.where = settings.where
+        self._settings = settings
         self.begin(context)
         self._client: Client | None = None
-        self._knock(*settings.address)
+        check_files(settings)
+        connected(settings.address, context.budget).close()
         self._arguments = _arguments(settings, min(context.budget(), context.collect_timeout * _OF_A_COLLECT))
         try:
-            self._client = _client(self._arguments)
+            self._client = _client(settings, self._arguments)
             with self._in_time(_SELECTION):
                 self._client.admin.command("ping")
         except (PyMongoError, OSError, ValueError) as error:
-            raise self._failed(error) from error
+            self._leave()
+            raise self._translated(error) from error
 
     def begin(self, context: Context) -> None:
         """Take note of a collect, whose time the questions share from now on."""
@@ -83,41 +93,25 @@ class Server:
     def _milliseconds(self) -> int:
         return max(1, int(self._context.budget() * 1000))
 
-    def command(self, name: str, **options: Any) -> Mapping[str, Any]:
-        """Return the reply to a command to the database admin."""
-        return self.attempt(name, (), **options)[0]
-
-    def attempt(
-        self, name: str, refusals: tuple[int, ...], database: str = "admin", value: Any = 1, **options: Any
-    ) -> tuple[Mapping[str, Any], int]:
-        """Return the reply to a command and 0, or nothing and the code with which it was refused."""
-        try:
-            with self._in_time():
-                milliseconds = self._milliseconds
-                return self._connected[database].command(name, value, maxTimeMS=milliseconds, **options), 0
-        except OperationFailure as error:
-            if error.code in refusals:
-                return {}, int(error.code or 0)
-            raise self._failed(error) from error
-        except (PyMongoError, OSError) as error:
-            raise self._failed(error) from error
+    def command(
+        self, name: str, value: Any = 1, *, database: str = "admin", **options: Any
+    ) -> Mapping[str, Any]:
+        """Return the reply to a command."""
+        with self._asked() as client:
+            reply: Mapping[str, Any] = client[database].command(
+                name, value, maxTimeMS=self._milliseconds, **options
+            )
+        return reply
 
     def entry(self, condition: Mapping[str, Any], *, newest: bool = False) -> Mapping[str, Any] | None:
         """Return `ts` and `wall` of the oldest entry of the oplog that fits, or of the newest."""
-        try:
+        with self._asked() as client:
             # Before 4.4 the server goes to a timestamp directly only if it is told to, else it reads all.
-            oplog = self._connected["local"]["oplog.rs"]
+            oplog = client["local"]["oplog.rs"]
             found = oplog.find(condition, {"ts": 1, "wall": 1}, oplog_replay="ts" in condition).limit(1)
             if newest:
                 found = found.sort("$natural", -1)
-            with self._in_time():
-                return next(iter(found.max_time_ms(self._milliseconds)), None)
-        except ExecutionTimeout as error:
-            raise self._failed(error) from error
-        except OperationFailure as error:
-            raise Refused(f"{error.code}: {_first(str(error))}") from error
-        except (PyMongoError, OSError) as error:
-            raise self._failed(error) from error
+            return next(iter(found.max_time_ms(self._milliseconds)), None)
 
     def first_after(self, timestamp: Timestamp, wall: dt.datetime | None) -> Mapping[str, Any] | None:
         """Return the first entry of the oplog that somebody lacks who has come to this place, None if none.
@@ -131,12 +125,9 @@ class Server:
 
     def setting(self, name: str) -> Mapping[str, Any]:
         """Return a document of a sharded cluster's settings, an empty one where there is none."""
-        try:
-            settings = self._connected["config"]["settings"]
-            with self._in_time():
-                return settings.find_one({"_id": name}, max_time_ms=self._milliseconds) or {}
-        except (PyMongoError, OSError) as error:
-            raise self._failed(error) from error
+        with self._asked() as client:
+            settings = client["config"]["settings"]
+            return settings.find_one({"_id": name}, max_time_ms=self._milliseconds) or {}
 
     def close(self) -> None:
         """Close the connection and end the driver's threads."""
@@ -144,17 +135,29 @@ class Server:
         if client is not None:
             client.close()
 
-    @property
-    def _connected(self) -> "Client":
+    @contextmanager
+    def _asked(self) -> Iterator["Client"]:
+        """Ask something in the block, in time, and translate what the driver raises."""
         if self._client is None:
-            raise Unavailable(f"{self.where}: the connection is closed")
-        return self._client
+            raise Disconnected(f"{self.where}: the connection is closed")
+        try:
+            with self._in_time():
+                yield self._client
+        except (PyMongoError, OSError) as error:
+            told = self._translated(error)
+            if isinstance(told, Disconnected):
+                self._leave()
+            raise told from error
 
-    def _stranger(self) -> Exception | None:
+    def _leave(self) -> None:
+        """Close the client, beside us: it takes leave of the server, and looks for it if it is gone."""
+        Thread(target=self.close, daemon=True).start()
+
+    def _stranger(self) -> CollectError | None:
         """Say why a member that is asked as nobody knows no users at all, None if it should know them."""
         strange = {name: value for name, value in self._arguments.items() if name not in _CREDENTIALS}
         try:
-            with closing(_client(strange)) as client, self._in_time(_SELECTION):
+            with closing(_client(self._settings, strange)) as client, self._in_time(_SELECTION):
                 said = client.admin.command("isMaster")  # its name in every version
         except PyMongoError:
             return Unavailable(f"{self.where}: it knows no such user now, and does not say why")
@@ -165,37 +168,30 @@ class Server:
             return Unavailable(f"{self.where}: the member has no users yet: it copies its data")
         return None
 
-    def _knock(self, host: str, port: int) -> None:
-        try:
-            socket.create_connection((host, port), timeout=self._context.budget()).close()
-        except TimeoutError as error:
-            raise Unavailable(f"{self.where}: nothing answers there, not even with a refusal") from error
-        except ConnectionError as error:
-            raise Unavailable(
-                f"{self.where}: nobody listens there; the server is down or starting"
-            ) from error
-        except OSError as error:
-            raise Unavailable(f"{self.where}: {error.strerror or error}") from error
-
-    def _failed(self, error: Exception) -> Exception:
-        # The driver takes leave of the server, and looks for it if it is gone: not in our time.
-        Thread(target=self.close, daemon=True).start()
+    def _translated(self, error: Exception) -> CollectError:
         text = str(error).partition(", Timeout:")[0]
         if isinstance(error, ExecutionTimeout):
-            return Unavailable(f"{self.where}: it did not answer in time ({_first(text)})")
-        if isinstance(error, OperationFailure):
-            return self._refused(error.code, _first(text))
+            return Refused(f"{self.where}: it did not answer in time ({_first(text)})")
+        if isinstance(error, OperationFailure | NotPrimary):
+            return self._refused(_code(error), _first(text))
         kind, sentence = _meaning(error, text)
         return kind(f"{self.where}: {sentence}")
 
-    def _refused(self, code: int | None, text: str) -> Exception:
+    def _refused(self, code: int, text: str) -> CollectError:
         if code == AUTHENTICATION and (reason := self._stranger()):
             return reason
         if code == UNAUTHORIZED and "username" not in self._arguments:
             return Misconfigured(f"{self.where}: the server asks for `user` and `password`")
         if code in _OPERATOR:
             return Misconfigured(f"{self.where}: {_OPERATOR[code]} ({code}: {text})")
-        return Unavailable(f"{self.where}: the server refuses ({code}: {text})")
+        refused = Refused(f"{self.where}: the server refuses ({code or 'without a code'}: {text})")
+        refused.code = code
+        return refused
+
+
+def _code(error: Any) -> int:
+    """Return the server's code of a refusal, 0 where it gave none."""
+    return int(getattr(error, "code", 0) or (error.details or {}).get("code") or 0)
 
 
 def _meaning(error: Exception, text: str) -> tuple[type[CollectError], str]:
@@ -203,16 +199,16 @@ def _meaning(error: Exception, text: str) -> tuple[type[CollectError], str]:
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return Misconfigured, f"TLS failed: {_reason(text)}"
     if "SSL handshake failed" in text:
-        return Unavailable, f"TLS failed, or the server offers none: {_reason(text)}"
+        return Disconnected, f"TLS failed, or the server offers none: {_reason(text)}"
     if isinstance(error, ConfigurationError | ValueError | OSError):
         return Misconfigured, _first(text)
     if "connection closed" in text:
-        return Unavailable, "the server closes the connection; it may ask for TLS"
+        return Disconnected, "the server closes the connection; it may ask for TLS"
     if "Connection refused" in text:
-        return Unavailable, "nobody listens there; the server is down or starting"
+        return Disconnected, "nobody listens there; the server is down or starting"
     if isinstance(error, NetworkTimeout | ServerSelectionTimeoutError):
-        return Unavailable, f"it accepts connections and does not answer ({_first(text)})"
-    return Unavailable, f"the connection was lost ({_first(text)})"
+        return Disconnected, f"it accepts connections and does not answer ({_first(text)})"
+    return Disconnected, f"the connection was lost ({_first(text)})"
 
 
 def _first(text: str) -> str:
@@ -224,8 +220,10 @@ def _reason(text: str) -> str:
     return text.rpartition("] ")[2].partition(" (_ssl")[0].removeprefix("certificate verify failed: ")
 
 
-def _client(arguments: Mapping[str, Any]) -> "Client":
-    return MongoClient(**arguments)
+def _client(settings: Any, arguments: Mapping[str, Any]) -> "Client":
+    with certificate_file(settings) as file:  # which the driver reads at once
+        given = {**arguments, "tlsCertificateKeyFile": file} if file else arguments
+        return MongoClient(**given)
 
 
 def _arguments(settings: Any, seconds: float) -> dict[str, Any]:
@@ -246,7 +244,6 @@ def _arguments(settings: Any, seconds: float) -> dict[str, Any]:
     if settings.user:
         password = settings.password.reveal() if settings.password else None
         given |= {"username": settings.user, "password": password, "authSource": settings.auth_database}
-    if settings.tls or settings.tls_ca:
+    if settings.uses_tls:
         given |= {"tls": True, "tlsCAFile": settings.tls_ca or None}
-        given |= {"tlsCertificateKeyFile": settings.tls_certificate} if settings.tls_certificate else {}
     return given

@@ -5,131 +5,95 @@ Numbers are taken whatever their type is: counters are int32 while they are smal
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from rscollector.api import Kind, Metric, Sample
+from rscollector.api import Namespace, Sample
+from rscollector.kit.table import Table, row
 
+MONGODB = Namespace("mongodb")
 _MIB = 1 << 20
 _MICROSECOND = 1e-6
 _MODES = {"r": "intent_shared", "w": "intent_exclusive", "R": "shared", "W": "exclusive"}
 
-SERVER = Metric(
-    "mongodb_server_info",
-    Kind.INFO,
+SERVER = MONGODB.info(
+    "server",
     "The server: its version, what it is (mongod, mongos), and its storage engine.",
-    labels=("version", "process", "engine"),
+    "version",
+    "process",
+    "engine",
 )
-OPERATIONS = Metric(
-    "mongodb_operations_total", Kind.COUNTER, "Operations of clients since the start.", labels=("operation",)
+OPERATIONS = MONGODB.counter("operations", "Operations of clients since the start.", "operation")
+REPLICATED = MONGODB.counter(
+    "replicated_operations", "Operations that were applied from the primary since the start.", "operation"
 )
-REPLICATED = Metric(
-    "mongodb_replicated_operations_total",
-    Kind.COUNTER,
-    "Operations that were applied from the primary since the start.",
-    labels=("operation",),
+ASSERTS = MONGODB.counter("asserts", "Assertions since the start.", "kind")
+QUEUE = MONGODB.gauge("queue_length", "Operations that wait for the global lock.", "kind")
+CLIENTS = MONGODB.gauge("active_clients", "Clients that read or write at the moment.", "kind")
+TICKETS_USED = MONGODB.gauge(
+    "tickets_used", "Operations at work in the storage engine, each with a ticket.", "kind"
 )
-ASSERTS = Metric("mongodb_asserts_total", Kind.COUNTER, "Assertions since the start.", labels=("kind",))
-QUEUE = Metric(
-    "mongodb_queue_length", Kind.GAUGE, "Operations that wait for the global lock.", labels=("kind",)
+TICKETS_FREE = MONGODB.gauge("tickets_available", "Tickets that are left: at 0, operations wait.", "kind")
+LOCK_WAITS = MONGODB.counter(
+    "lock_waits", "Times that an operation had to wait for a lock.", "resource", "mode"
 )
-CLIENTS = Metric(
-    "mongodb_active_clients", Kind.GAUGE, "Clients that read or write at the moment.", labels=("kind",)
+LOCK_SECONDS = MONGODB.counter(
+    "lock_wait_seconds", "Time that operations waited for locks.", "resource", "mode"
 )
-TICKETS_USED = Metric(
-    "mongodb_tickets_used",
-    Kind.GAUGE,
-    "Operations at work in the storage engine, each with a ticket.",
-    labels=("kind",),
+ELECTIONS = MONGODB.counter(
+    "elections_called", "Elections that this member has called since its start.", "reason"
 )
-TICKETS_FREE = Metric(
-    "mongodb_tickets_available",
-    Kind.GAUGE,
-    "Tickets that are left: at 0, operations wait.",
-    labels=("kind",),
-)
-LOCK_WAITS = Metric(
-    "mongodb_lock_waits_total",
-    Kind.COUNTER,
-    "Times that an operation had to wait for a lock.",
-    labels=("resource", "mode"),
-)
-LOCK_SECONDS = Metric(
-    "mongodb_lock_wait_seconds_total",
-    Kind.COUNTER,
-    "Time that operations waited for locks.",
-    unit="seconds",
-    labels=("resource", "mode"),
-)
-ELECTIONS = Metric(
-    "mongodb_elections_called_total",
-    Kind.COUNTER,
-    "Elections that this member has called since its start.",
-    labels=("reason",),
-)
-ELECTIONS_WON = Metric(
-    "mongodb_elections_won_total",
-    Kind.COUNTER,
-    "Elections that this member has won since its start.",
-    labels=("reason",),
+ELECTIONS_WON = MONGODB.counter(
+    "elections_won", "Elections that this member has won since its start.", "reason"
 )
 
-
-class Field(NamedTuple):
-    """A number at a place, its metric, and what it is multiplied with to get the metric's unit."""
-
-    path: str
-    metric: Metric
-    factor: float = 1
-
-
-def _gauge(path: str, name: str, help_: str, unit: str = "", factor: float = 1) -> Field:
-    return Field(path, Metric(f"mongodb_{name}", Kind.GAUGE, help_, unit=unit), factor)
-
-
-def _counter(path: str, name: str, help_: str, unit: str = "", factor: float = 1) -> Field:
-    return Field(path, Metric(f"mongodb_{name}_total", Kind.COUNTER, help_, unit=unit), factor)
-
-
-FIELDS = (
-    _gauge("uptimeMillis", "uptime_seconds", "Time since the server's start.", "seconds", 1e-3),
-    _gauge("connections.current", "connections_current", "Connections of clients."),
-    _gauge("connections.available", "connections_available", "Connections that are left."),
-    _gauge("connections.active", "connections_active", "Connections with an operation under way."),
-    _counter("connections.totalCreated", "connections_created", "Connections since the start."),
-    _counter("connections.rejected", "connections_rejected", "Connections that were refused for want of room."),
-    _counter("network.bytesIn", "network_received_bytes", "Bytes received from clients.", "bytes"),
-    _counter("network.bytesOut", "network_sent_bytes", "Bytes sent to clients.", "bytes"),
-    _counter("network.numRequests", "network_requests", "Requests since the start."),
-    _counter("network.numSlowDNSOperations", "network_slow_dns", "Names that took more than a second."),
-    _counter("network.numSlowSSLOperations", "network_slow_tls", "TLS handshakes that took more than a second."),
-    _gauge("mem.resident", "memory_resident_bytes", "Resident memory of the server.", "bytes", _MIB),
-    _gauge("mem.virtual", "memory_virtual_bytes", "Virtual memory of the server.", "bytes", _MIB),
-    _gauge("flowControl.isLagged", "flow_control_lagged", "Whether writes are slowed for lagging secondaries."),
-    _counter("flowControl.isLaggedCount", "flow_control_episodes", "Times that this was begun."),
-    _counter(
-        "flowControl.isLaggedTimeMicros",
-        "flow_control_episode_seconds",
-        "Time for which writes were slowed.",
-        "seconds",
-        _MICROSECOND,
+_ROWS = {
+    "uptimeMillis": row(MONGODB.gauge("uptime_seconds", "Time since the server's start."), factor=1e-3),
+    "connections.current": row(MONGODB.gauge("connections_current", "Connections of clients.")),
+    "connections.available": row(MONGODB.gauge("connections_available", "Connections that are left.")),
+    "connections.active": row(
+        MONGODB.gauge("connections_active", "Connections with an operation under way.")
     ),
-    _counter(
-        "flowControl.timeAcquiringMicros",
-        "flow_control_wait_seconds",
-        "Time that writes waited for flow control.",
-        "seconds",
-        _MICROSECOND,
+    "connections.totalCreated": row(MONGODB.counter("connections_created", "Connections since the start.")),
+    "connections.rejected": row(
+        MONGODB.counter("connections_rejected", "Connections that were refused for want of room.")
     ),
-    _counter(
-        "electionMetrics.numStepDownsCausedByHigherTerm",
-        "step_downs",
-        "Times that this member stepped down because it saw a higher term.",
+    "network.bytesIn": row(MONGODB.counter("network_received_bytes", "Bytes received from clients.")),
+    "network.bytesOut": row(MONGODB.counter("network_sent_bytes", "Bytes sent to clients.")),
+    "network.numRequests": row(MONGODB.counter("network_requests", "Requests since the start.")),
+    "network.numSlowDNSOperations": row(
+        MONGODB.counter("network_slow_dns", "Names that took more than a second.")
     ),
-    _counter("electionMetrics.numCatchUps", "catch_ups", "Elections after which this member had to catch up."),
-    _counter(
-        "electionMetrics.numCatchUpsTimedOut", "catch_ups_timed_out", "Catch-ups that took longer than allowed."
+    "network.numSlowSSLOperations": row(
+        MONGODB.counter("network_slow_tls", "TLS handshakes that took more than a second.")
     ),
-)  # fmt: skip
+    "mem.resident": row(
+        MONGODB.gauge("memory_resident_bytes", "Resident memory of the server."), factor=_MIB
+    ),
+    "mem.virtual": row(MONGODB.gauge("memory_virtual_bytes", "Virtual memory of the server."), factor=_MIB),
+    "flowControl.isLagged": row(
+        MONGODB.gauge("flow_control_lagged", "Whether writes are slowed for lagging secondaries.")
+    ),
+    "flowControl.isLaggedCount": row(MONGODB.counter("flow_control_episodes", "Times that this was begun.")),
+    "flowControl.isLaggedTimeMicros": row(
+        MONGODB.counter("flow_control_episode_seconds", "Time for which writes were slowed."),
+        factor=_MICROSECOND,
+    ),
+    "flowControl.timeAcquiringMicros": row(
+        MONGODB.counter("flow_control_wait_seconds", "Time that writes waited for flow control."),
+        factor=_MICROSECOND,
+    ),
+    "electionMetrics.numStepDownsCausedByHigherTerm": row(
+        MONGODB.counter("step_downs", "Times that this member stepped down because it saw a higher term.")
+    ),
+    "electionMetrics.numCatchUps": row(
+        MONGODB.counter("catch_ups", "Elections after which this member had to catch up.")
+    ),
+    "electionMetrics.numCatchUpsTimedOut": row(
+        MONGODB.counter("catch_ups_timed_out", "Catch-ups that took longer than allowed.")
+    ),
+}
+
+FIELDS = Table(_ROWS)
 
 _LABELLED = (
     ("opcounters", OPERATIONS),
@@ -143,7 +107,7 @@ _TICKETS = ("wiredTiger.concurrentTransactions", "queues.execution")
 
 METRICS = (
     SERVER, OPERATIONS, REPLICATED, ASSERTS, QUEUE, CLIENTS, TICKETS_USED, TICKETS_FREE, LOCK_WAITS, LOCK_SECONDS,
-    ELECTIONS, ELECTIONS_WON, *(each.metric for each in FIELDS),
+    ELECTIONS, ELECTIONS_WON, *FIELDS.metrics,
 )  # fmt: skip
 
 
@@ -154,10 +118,7 @@ def samples(status: Mapping[str, Any]) -> Iterator[Sample]:
         process=str(status.get("process", "")),
         engine=str(at(status, "storageEngine.name") or ""),
     )
-    for path, metric, factor in FIELDS:
-        value = number(at(status, path))
-        if value is not None:
-            yield metric(value if factor == 1 else value * factor)
+    yield from read(FIELDS, status)
     for path, metric in _LABELLED:
         for name, value in numbers(at(status, path)):
             if name not in _NOT_A_LABEL:
@@ -166,8 +127,8 @@ def samples(status: Mapping[str, Any]) -> Iterator[Sample]:
     yield from _locks(at(status, "locks"))
     for reason, told in mappings(at(status, "electionMetrics")):
         for name, metric in (("called", ELECTIONS), ("successful", ELECTIONS_WON)):
-            if (value := number(told.get(name))) is not None:
-                yield metric(value, reason=reason)
+            if (count := number(told.get(name))) is not None:
+                yield metric(count, reason=reason)
 
 
 def _tickets(status: Mapping[str, Any]) -> Iterator[Sample]:
@@ -190,6 +151,11 @@ def _locks(locks: Any) -> Iterator[Sample]:
             for mode, value in numbers(told.get(name)):
                 if mode in _MODES:
                     yield metric(value * factor, resource=resource, mode=_MODES[mode])
+
+
+def read(table: Table, document: Mapping[str, Any], **labels: str) -> Iterator[Sample]:
+    """Yield what stands in a document at the places that a table names; what is no number gives nothing."""
+    yield from table.samples({path: at(document, path) for path in table.names}, **labels)
 
 
 def at(document: Mapping[str, Any], path: str) -> Any:

@@ -14,9 +14,10 @@ from collectors.postfix import flow, queues, showq
 from collectors.postfix.directories import Spool
 from collectors.postfix.explain import explain, explain_flow
 from collectors.postfix.progress import JOURNAL, Progress
-from rscollector.api import Collector, Context, Kind, Metric, Misconfigured, Sample, Unavailable, setting
+from rscollector.api import Collector, Context, Misconfigured, Sample, Unavailable, setting
+from rscollector.kit.optional import optional
 
-READABLE = Metric("postfix_log_readable", Kind.GAUGE, "Whether the log could be read.")
+READABLE = flow.POSTFIX.gauge("log_readable", "Whether the log could be read.")
 
 _LISTED = ("incoming", "active", "deferred", "hold")
 
@@ -47,9 +48,9 @@ class Postfix(Collector[PostfixSettings]):
     metrics = (*queues.METRICS, READABLE, *flow.METRICS)
     Settings = PostfixSettings
 
-    def open(self, _context: Context) -> None:
+    def open(self, context: Context) -> None:
         """See which way of reading is open to this user."""
-        root = self._root = Path(self.settings.queue_directory)
+        root = self._root = context.path(self.settings.queue_directory)
         _must_be_there(root)
         readable = all(
             # Without effective_ids the kernel leaves capabilities out of its answer.
@@ -58,7 +59,6 @@ class Postfix(Collector[PostfixSettings]):
         )
         self._spool = Spool(root) if readable else None
         self._progress: Progress | None = None
-        self._sentences: list[str] = []
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Read the queues, from their directories or from showq, then the log."""
@@ -70,34 +70,30 @@ class Postfix(Collector[PostfixSettings]):
             context.note("maildrop and corrupt are not told: only their owner may look into the directories")
         for queue, tally in tallies.items():
             yield from tally.samples(queue)
-        self._sentences = list(explain(tallies))
+        context.say(*explain(tallies))
         if self.settings.log:
             yield from self._of_flow(context)
 
-    def explain(self) -> list[str]:
-        """Say what the last collect means."""
-        return self._sentences
-
     def close(self) -> None:
         """Close the log."""
-        if hasattr(self, "_progress"):
-            self._leave_log()
+        self._leave_log()
 
     def _of_flow(self, context: Context) -> Iterator[Sample]:
-        try:
-            if self._progress is None:
-                self._progress = Progress(self.settings.log, self.settings.syslog_name, context.state)
-            self._progress.read(context)
-        except (Misconfigured, Unavailable, OSError) as error:
+        with optional(context, "the flow of mail") as asked:
+            progress = self._progress = self._progress or self._begun(context)
+            progress.read(context)
+        yield READABLE(int(not asked.refused))
+        if asked.refused:
             self._leave_log()
-            sentence = f"the log cannot be read, so the flow of mail is not told: {error}"
-            context.note(sentence)
-            self._sentences.append(f"{sentence} (postfix_log_readable).")
-            yield READABLE(0)
             return
-        yield READABLE(1)
-        yield from self._progress.flow.samples()
-        self._sentences += explain_flow(self._progress.flow)
+        yield from progress.flow.samples()
+        context.say(*explain_flow(progress.flow))
+
+    def _begun(self, context: Context) -> Progress:
+        log = self.settings.log
+        return Progress(
+            log if log == JOURNAL else str(context.path(log)), self.settings.syslog_name, context.state
+        )
 
     def _leave_log(self) -> None:
         progress, self._progress = self._progress, None

@@ -12,56 +12,50 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rscollector.api import Distribution, Kind, Metric, Sample
+from rscollector.api import Distribution, Metric, Namespace, Sample
+from rscollector.kit.bounded import OTHER, Bounded
 
+POSTFIX = Namespace("postfix")
 DELAYS = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 10800.0, 86400.0)
 STAGES = ("before_queue_manager", "queue_manager", "connection_setup", "transmission")
 
-
-def _counter(name: str, text: str, *labels: str) -> Metric:
-    return Metric(f"postfix_{name}_total", Kind.COUNTER, text, labels=labels)
-
-
-DELIVERIES = _counter(
+DELIVERIES = POSTFIX.counter(
     "deliveries",
     "Attempts to deliver, for each recipient, by transport, outcome and first digit of the status code.",
     "transport", "status", "class",
 )  # fmt: skip
-DELAY = Metric(
-    "postfix_delivery_delay_seconds",
-    Kind.HISTOGRAM,
+DELAY = POSTFIX.histogram(
+    "delivery_delay_seconds",
     "Time that sent mail has spent: waiting for the queue manager, in its queue, connecting, transmitting.",
-    unit="seconds",
-    labels=("transport", "stage"),
-    buckets=DELAYS,
+    DELAYS,
+    "transport",
+    "stage",
 )
-RECEIVED = _counter("messages_received", "Messages that a service has begun to take in.", "service")
-REMOVED = _counter("messages_removed", "Messages that have left the queue, delivered or returned.")
-EXPIRED = _counter("messages_expired", "Messages returned to their sender since their time was up.")
-REJECTS = _counter(
+RECEIVED = POSTFIX.counter("messages_received", "Messages that a service has begun to take in.", "service")
+REMOVED = POSTFIX.counter("messages_removed", "Messages that have left the queue, delivered or returned.")
+EXPIRED = POSTFIX.counter("messages_expired", "Messages returned to their sender since their time was up.")
+REJECTS = POSTFIX.counter(
     "rejects", "Commands or messages refused, by where and by first digit of the code.",
     "service", "stage", "class",
 )  # fmt: skip
-CONNECTIONS = _counter("connections", "Connections from clients.", "service")
-BROKEN = _counter(
+CONNECTIONS = POSTFIX.counter("connections", "Connections from clients.", "service")
+BROKEN = POSTFIX.counter(
     "broken_connections", "Connections from clients that ended too early.", "service", "reason", "after"
 )
-SASL_LOGINS = _counter("sasl_logins", "Messages from clients that have authenticated.", "service")
-SASL_FAILURES = _counter("sasl_failures", "Authentications that failed.", "service")
-TLS_CONNECTIONS = _counter(
+SASL_LOGINS = POSTFIX.counter("sasl_logins", "Messages from clients that have authenticated.", "service")
+SASL_FAILURES = POSTFIX.counter("sasl_failures", "Authentications that failed.", "service")
+TLS_CONNECTIONS = POSTFIX.counter(
     "tls_connections", "TLS connections, by how far the peer is known.", "service", "trust", "protocol"
 )
-TLS_FAILURES = _counter("tls_failures", "TLS handshakes that failed.", "service")
-POSTSCREEN = _counter("postscreen_events", "What postscreen has found out about clients.", "event")
-PROBLEMS = _counter("log_problems", "Lines with which a service complains.", "service", "severity")
-LINES = _counter("log_lines", "Lines of this instance that were read.")
-MALFORMED = _counter("log_malformed_lines", "Lines that are none of any program's log.")
-GAPS = _counter(
+TLS_FAILURES = POSTFIX.counter("tls_failures", "TLS handshakes that failed.", "service")
+POSTSCREEN = POSTFIX.counter("postscreen_events", "What postscreen has found out about clients.", "event")
+PROBLEMS = POSTFIX.counter("log_problems", "Lines with which a service complains.", "service", "severity")
+LINES = POSTFIX.counter("log_lines", "Lines of this instance that were read.")
+MALFORMED = POSTFIX.counter("log_malformed_lines", "Lines that are none of any program's log.")
+GAPS = POSTFIX.counter(
     "log_gaps", "Times that the place in the log was not found again, so that lines may be missing."
 )
-UNREAD = Metric(
-    "postfix_log_unread_bytes", Kind.GAUGE, "What of the log file did not fit into the tick.", unit="bytes"
-)
+UNREAD = POSTFIX.gauge("log_unread_bytes", "What of the log file did not fit into the tick.")
 
 COUNTERS = (
     DELIVERIES, RECEIVED, REMOVED, EXPIRED, REJECTS, CONNECTIONS, BROKEN, SASL_LOGINS, SASL_FAILURES,
@@ -70,7 +64,6 @@ COUNTERS = (
 METRICS = (*COUNTERS, DELAY, UNREAD)
 
 _NAMES = 50
-_OTHER = "other"
 _LONGEST = 4096
 
 _OUTCOMES = (("sent", "2"), ("deferred", "4"), ("bounced", "5"))
@@ -117,7 +110,7 @@ class Flow:
     def __init__(self) -> None:
         self._counts: Counter[Key] = Counter()
         self._delays: dict[Key, list[float]] = {}
-        self._names: dict[bytes, str] = {}
+        self._names = Bounded(_NAMES)
         self.unread: int | None = None
         self._readers: dict[bytes, Callable[[str, bytes], object]] = {
             b"smtpd": self._smtpd,
@@ -136,7 +129,7 @@ class Flow:
 
     def line(self, service: bytes, message: bytes) -> None:
         """Count a message; `service` is the tag without the instance's name: smtp, submission/smtpd."""
-        name = self._names.get(service) or self._named(service)
+        name = self._names(service.decode("ascii", "replace"))
         message = message[:_LONGEST]
         self._counts[LINES.name,] += 1
         if found := _SEVERITY.match(message):
@@ -150,11 +143,6 @@ class Flow:
     def gap(self) -> None:
         """Count a place that was not found again."""
         self._count(GAPS)
-
-    def _named(self, service: bytes) -> str:
-        if len(self._names) >= _NAMES:
-            return _OTHER
-        return self._names.setdefault(service, service.decode("ascii", "replace"))
 
     def _count(self, metric: Metric, *values: str) -> None:
         self._counts[(metric.name, *values)] += 1
@@ -242,7 +230,7 @@ class Flow:
         if found := _TLS.match(message):
             trust = _one_of(("anonymous", "untrusted", "trusted", "verified"), found[1])
             protocol = found[2].decode("ascii", "replace")
-            known = protocol if re.fullmatch(r"(TLS|SSL)v\d(\.\d)?", protocol) else _OTHER
+            known = protocol if re.fullmatch(r"(TLS|SSL)v\d(\.\d)?", protocol) else OTHER
             self._count(TLS_CONNECTIONS, name, trust, known)
         elif message.startswith((b"SSL_accept error ", b"SSL_connect error ")):
             self._count(TLS_FAILURES, name)
@@ -271,6 +259,7 @@ class Flow:
     def kept(self) -> dict[str, Any]:
         """Return everything that was counted, for JSON."""
         return {
+            "names": self._names.kept,
             "counts": [[*key, count] for key, count in self._counts.items()],
             "delays": [[*key, values] for key, values in self._delays.items()],
         }
@@ -286,10 +275,11 @@ class Flow:
         for transport, stage, values in kept["delays"]:
             if len(values) == len(DELAYS) + 2:
                 delays[str(transport), str(stage)] = [*map(int, values[:-1]), float(values[-1])]
+        self._names = Bounded(_NAMES, kept.get("names", ()))
         self._counts.update(counts)
         self._delays.update(delays)
 
 
 def _one_of(known: tuple[str, ...], word: bytes) -> str:
     text = word.decode("ascii", "replace").lower()
-    return text if text in known else _OTHER
+    return text if text in known else OTHER

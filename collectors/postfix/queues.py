@@ -6,38 +6,22 @@ The buckets of the ages contain those of qshape (5, 10, 20 … 1280 minutes).
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from rscollector.api import Distribution, Kind, Metric, Sample
+from rscollector.api import Distribution, Namespace, Sample
 
+QUEUE = Namespace("postfix_queue", "queue")
 QUEUES = ("maildrop", "incoming", "active", "deferred", "hold", "corrupt")
 AGES = tuple(300.0 * 2**power for power in range(9))
 
-MESSAGES = Metric("postfix_queue_messages", Kind.GAUGE, "Messages in a queue.", labels=("queue",))
-BYTES = Metric(
-    "postfix_queue_bytes", Kind.GAUGE, "Size of the messages in a queue.", unit="bytes", labels=("queue",)
+MESSAGES = QUEUE.gauge("messages", "Messages in a queue.")
+BYTES = QUEUE.gauge("bytes", "Size of the messages in a queue.")
+RECIPIENTS = QUEUE.gauge("recipients", "Recipients of the messages in a queue.")
+OLDEST = QUEUE.gauge(
+    "oldest_age_seconds", "Age of the oldest message in a queue; absent while the queue is empty."
 )
-RECIPIENTS = Metric(
-    "postfix_queue_recipients", Kind.GAUGE, "Recipients of the messages in a queue.", labels=("queue",)
-)
-OLDEST = Metric(
-    "postfix_queue_oldest_age_seconds",
-    Kind.GAUGE,
-    "Age of the oldest message in a queue; absent while the queue is empty.",
-    unit="seconds",
-    labels=("queue",),
-)
-AGE = Metric(
-    "postfix_queue_age_seconds",
-    Kind.GAUGE_HISTOGRAM,
-    "Ages of the messages in a queue.",
-    unit="seconds",
-    labels=("queue",),
-    buckets=AGES,
-)
-UNREAD = Metric(
-    "postfix_queue_unread_messages",
-    Kind.GAUGE,
+AGE = QUEUE.gauge_histogram("age_seconds", "Ages of the messages in a queue.", AGES)
+UNREAD = QUEUE.gauge(
+    "unread_messages",
     "Messages in a queue that were not read yet, so that their age and their recipients do not count.",
-    labels=("queue",),
 )
 
 METRICS = (MESSAGES, BYTES, RECIPIENTS, OLDEST, AGE, UNREAD)

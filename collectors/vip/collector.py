@@ -2,7 +2,7 @@
 
 That an address is bound says nothing about whether packets reach it: the link may be down, and IPv6 may have
 found the address in use elsewhere (duplicate address detection). netifaces knows addresses and interfaces,
-psutil the interfaces' flags, and procfs the state of IPv6 addresses, beneath a root that tests replace. All
+psutil the interfaces' flags, and procfs, beneath the context's root, the state of IPv6 addresses. All
 three speak of this process's network namespace; sysfs may have been mounted in another one.
 """
 
@@ -15,32 +15,23 @@ from typing import Any, NamedTuple
 import netifaces
 import psutil
 
-from rscollector.api import Collector, Context, IpAddress, Kind, Metric, Sample, setting
+from rscollector.api import Collector, Context, IpAddress, Namespace, Sample, setting
 
-BOUND = Metric(
-    "vip_bound",
-    Kind.GAUGE,
-    "Whether an interface of this host has the address (1) or none has (0).",
-    labels=("address",),
+VIP = Namespace("vip", "address")
+BOUND = VIP.gauge("bound", "Whether an interface of this host has the address (1) or none has (0).")
+INTERFACE = VIP.info(
+    "interface", "The interface that has the address, one series for each that has it.", "interface"
 )
-INTERFACE = Metric(
-    "vip_interface_info",
-    Kind.INFO,
-    "The interface that has the address, one series for each that has it.",
-    labels=("address", "interface"),
-)
-LINK_UP = Metric(
-    "vip_link_up",
-    Kind.GAUGE,
+LINK_UP = VIP.gauge(
+    "link_up",
     "Whether the interface that has the address is up and has a carrier (1) or not (0).",
-    labels=("address", "interface"),
+    "interface",
 )
-STATE = Metric(
-    "vip_address_state",
-    Kind.STATESET,
+STATE = VIP.stateset(
+    "address_state",
     "What duplicate address detection says of an IPv6 address; only a preferred one is good for new traffic.",
-    labels=("address", "interface"),
-    states=("preferred", "deprecated", "tentative", "duplicate"),
+    ("preferred", "deprecated", "tentative", "duplicate"),
+    "interface",
 )
 
 # Flags in /proc/net/if_inet6, from linux/if_addr.h.
@@ -77,18 +68,14 @@ class Vip(Collector[VipSettings]):
     local = True
     Settings = VipSettings
 
-    def __init__(self, settings: VipSettings, root: Path = Path("/")) -> None:
-        super().__init__(settings)
-        self._root = root
-
-    def collect(self, context: Context) -> Iterator[Sample]:  # noqa: ARG002  nothing here can wait
+    def collect(self, context: Context) -> Iterator[Sample]:
         """Compare the addresses of all interfaces with those that are wanted."""
         bound = list(bindings())
         wanted = [address.text for address in self.settings.addresses]
         found = {binding.address for binding in bound}
         for address in wanted or sorted(found):
             yield BOUND(int(address in found), address=address)
-        states, links = dict(self._states()), psutil.net_if_stats()
+        states, links = dict(_states(context.path("/proc/net/if_inet6"))), psutil.net_if_stats()
         for binding in bound:
             if not wanted or binding.address in wanted:
                 labels = binding._asdict()
@@ -97,15 +84,16 @@ class Vip(Collector[VipSettings]):
                 if binding in states:
                     yield STATE(states[binding], **labels)
 
-    def _states(self) -> Iterator[tuple[Binding, str]]:
-        """Read `address index prefix scope flags interface` from if_inet6; a kernel without IPv6 has none."""
-        try:
-            lines = (self._root / "proc/net/if_inet6").read_text().splitlines()
-        except FileNotFoundError:
-            return
-        for line in lines:
-            address, _, _, _, flags, interface = line.split()
-            yield Binding(str(ip_address(int(address, 16))), interface), _state(int(flags, 16))
+
+def _states(file: Path) -> Iterator[tuple[Binding, str]]:
+    """Read `address index prefix scope flags interface` from if_inet6; a kernel without IPv6 has none."""
+    try:
+        lines = file.read_text().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        address, _, _, _, flags, interface = line.split()
+        yield Binding(str(ip_address(int(address, 16))), interface), _state(int(flags, 16))
 
 
 def _running(link: Any) -> bool:

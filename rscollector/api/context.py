@@ -47,6 +47,10 @@ class Context:
         self._deadline = clock() + timeout
         self._margin = timeout * _MARGIN
 
+    def path(self, text: str) -> Path:
+        """Return where a file of the host is that has this absolute path."""
+        return self.root / text.lstrip("/")
+
     def remaining(self) -> float:
         """Return the seconds until the agent kills this process."""
         return max(0.0, self._deadline - self.clock())

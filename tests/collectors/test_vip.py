@@ -7,7 +7,7 @@ import sys
 import pytest
 from netns import namespace
 
-from collectors.vip.collector import Vip, VipSettings, bindings
+from collectors.vip.collector import Vip, bindings
 from rscollector.testing import FakeContext, collect, values
 
 V4, V6 = "192.0.2.10", "2001:db8::10"
@@ -108,14 +108,6 @@ def test_without_a_list_the_addresses_that_are_there_are_shown(net):
     assert {key for key in seen(net) if key[0] == "vip_bound"} == {("vip_bound", V4)}
 
 
-def fake_root(tmp_path, flags):
-    """Return a root in which the first address of this host has these flags."""
-    (tmp_path / "proc/net").mkdir(parents=True)
-    line = f"20010db8000000000000000000000010 02 80 00 {flags:02x}     eth0\n"
-    (tmp_path / "proc/net/if_inet6").write_text(line)
-    return tmp_path
-
-
 @pytest.mark.parametrize(
     ("flags", "state"),
     [
@@ -128,13 +120,14 @@ def fake_root(tmp_path, flags):
 )
 def test_the_kernels_flags_are_read(tmp_path, flags, state):
     """Each flag of if_addr.h has its word; what failed is a duplicate, tentative or not."""
-    states = dict(Vip(VipSettings(), fake_root(tmp_path, flags))._states())
-    assert states == {(V6, "eth0"): state}
+    file = tmp_path / "if_inet6"
+    file.write_text(f"20010db8000000000000000000000010 02 80 00 {flags:02x}     eth0\n")
+    assert dict(_states(file)) == {(V6, "eth0"): state}
 
 
 def test_a_kernel_without_ipv6_has_no_states(tmp_path):
     """Where /proc/net/if_inet6 does not exist, nothing is said and nothing fails."""
-    assert list(Vip(VipSettings(), tmp_path)._states()) == []
+    assert list(_states(tmp_path / "if_inet6")) == []
 
 
 def test_this_host_is_shown_as_it_is():

@@ -39,7 +39,7 @@ def test_a_node_that_is_killed_is_missed_by_name(watching, cluster):
     until(lambda: "galera/n1: galera: n3 left; 2 members now" in watching.log)
     until(lambda: watching.up("n3") == 0)
     reason = watching.agent.collector("galera/n3")["reason"]
-    assert "nobody answers there; the server is down or starting" in reason
+    assert "nobody listens there; the server is down or starting" in reason
     watching.prometheus.fires("GaleraMembersMissing", "RscollectorCollectorDown")
     cluster.heal()
     watching.right()

@@ -5,6 +5,7 @@ from pathlib import Path
 from bson.json_util import DEFAULT_JSON_OPTIONS, loads
 
 from collectors.mongodb import MongoDB
+from collectors.mongodb.server import Refused
 
 RECORDINGS = Path(__file__).parent / "recordings"
 OPTIONS = DEFAULT_JSON_OPTIONS.with_options(tz_aware=False, tzinfo=None)
@@ -38,15 +39,13 @@ class RecordedServer:
     def begin(self, _context):
         """Take note of a collect."""
 
-    def command(self, name, **options):
-        """Return a reply."""
+    def command(self, name, *_, **options):
+        """Return a reply, or refuse it with a code."""
+        if name in self.refused:
+            refused = Refused("refused")
+            refused.code = self.refused[name]
+            raise refused
         return self.replies[name]
-
-    def attempt(self, name, refusals, *_, **options):
-        """Return a reply, or the code of its refusal."""
-        code = self.refused.get(name, 0)
-        assert code in (0, *refusals)
-        return ({}, code) if code else (self.replies[name], 0)
 
     def entry(self, condition, *, newest=False):
         """Return the oldest or the newest entry of the oplog."""

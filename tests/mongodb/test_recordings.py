@@ -266,7 +266,9 @@ def test_an_oplog_that_may_not_be_read_is_noted():
     context = FakeContext()
     found = values(collect(server(refusing), context=context))
     assert found["mongodb_primaries"] == 1
-    assert context.notes == ["the oplog's window and the members' lag are missing: 13: not authorized"]
+    assert context.notes == [
+        "missing: the oplog's window and the members' lag, since 13: not authorized; needed: find on local.oplog.rs, on a member that has an oplog to read"
+    ]
 
 
 def test_the_window_of_the_oplog_is_the_time_between_its_ends():

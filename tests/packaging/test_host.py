@@ -209,5 +209,5 @@ def test_a_password_that_only_root_can_read_is_given_by_systemd(boot, installed)
     more = '[collector.galera.main]\nhost = "127.0.0.1"\nuser = "x"\npassword = { credential = "galera" }\n'
     configure(host, more, reload=False)
     host.run("systemctl", "restart", "rscollector")
-    until(lambda: "nobody answers there" in host.run("rscollector", "status", check=False).stdout, 30)
+    until(lambda: "nobody listens there" in host.run("rscollector", "status", check=False).stdout, 30)
     host.run("systemctl", "reload", "rscollector")
