@@ -7,7 +7,7 @@ import sys
 import pytest
 from netns import namespace
 
-from collectors.vip.collector import Vip, bindings
+from collectors.vip.collector import Vip, _states, bindings
 from rscollector.testing import FakeContext, collect, values
 
 V4, V6 = "192.0.2.10", "2001:db8::10"
