@@ -1,0 +1,114 @@
+"""One question that is refused: whatever the refusal's code or class, all other answers are published."""
+
+import pytest
+from fake_mongod import HANGS_UP, fake_mongod, member_of_a_set, mongos, refusal
+
+from collectors.mongodb import MongoDB
+from rscollector.api import Context, Misconfigured, Unavailable
+from rscollector.kit.optional import Disconnected
+from rscollector.testing import collect, values
+
+CODES = (
+    None,  # very old servers, and what only seems to be one
+    13,  # Unauthorized
+    18,  # AuthenticationFailed, as a proxy says it
+    26,  # NamespaceNotFound
+    50,  # MaxTimeMSExpired
+    59,  # CommandNotFound
+    91,  # ShutdownInProgress
+    115,  # CommandNotSupported
+    133,  # FailedToSatisfyReadPreference: config servers are gone
+    166,  # CommandNotSupportedOnView
+    189,  # PrimarySteppedDown
+    303,  # what others than MongoDB say
+    8000,  # hosted tiers
+    10107,  # NotWritablePrimary
+    11600,  # InterruptedAtShutdown
+    13436,  # NotPrimaryOrSecondary: the member is in STARTUP2 or ROLLBACK
+    40415,  # an option that the server does not know
+)
+OPTIONAL = {
+    "replSetGetStatus": ("the replica set's state", {"mongodb_connections_current"}),
+    "replSetGetConfig": (
+        "priorities, delays and hidden members",
+        {"mongodb_primaries", "mongodb_oplog_size_bytes"},
+    ),
+    "collStats": ("the oplog's size", {"mongodb_primaries", "mongodb_oplog_window_seconds"}),
+    "find": ("the oplog's window and the members' lag", {"mongodb_primaries", "mongodb_oplog_size_bytes"}),
+}
+
+
+def seen(port):
+    """Return series and notes of a server."""
+    context = Context("main", timeout=10, interval=15, agent=1)
+    return values(collect(MongoDB, {"port": port}, context=context)), context.notes
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("question", OPTIONAL)
+def test_what_was_answered_is_published_whatever_was_refused(question, code):
+    """A note says what is missing, what the server said, and what would bring it."""
+    what, published = OPTIONAL[question]
+    with fake_mongod({**member_of_a_set(), question: refusal(code, "no such luck")}) as port:
+        found, notes = seen(port)
+    assert published | {"mongodb_connections_current", "mongodb_memory_resident_bytes"} <= found.keys()
+    if question == "replSetGetStatus" and code == 59:
+        assert notes == ["the server knows no replication"]
+        return
+    (note,) = [each for each in notes if each.startswith("missing: ")]
+    assert note.startswith(f"missing: {what}, since 127.0.0.1:{port}: ")
+    assert "no such luck" in note or code in (13, 18)
+    assert "; needed: " in note
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code != 59])
+def test_a_router_whose_balancer_cannot_be_asked_tells_the_rest(code):
+    """For want of a role, or since the config servers are gone."""
+    with fake_mongod({**mongos(), "balancerStatus": refusal(code)}, msg="isdbgrid") as port:
+        found, notes = seen(port)
+    assert "mongodb_connections_current" in found
+    assert any(each.startswith("missing: the balancer's state, since ") for each in notes)
+
+
+def test_a_connection_that_is_gone_is_no_refusal():
+    """The collector has to connect again: nothing is published of what came before."""
+    with fake_mongod({**member_of_a_set(), "find": HANGS_UP}) as port, pytest.raises(Disconnected):
+        seen(port)
+
+
+def test_a_router_before_3_4_has_its_setting_asked():
+    """It knows no such command; the setting stands in a collection."""
+    found_nothing = {"cursor": {"id": 0, "ns": "config.settings", "firstBatch": []}}
+    with fake_mongod(
+        {**mongos(), "balancerStatus": refusal(59), "find": found_nothing}, msg="isdbgrid"
+    ) as port:
+        assert seen(port)[0]["mongodb_balancer_enabled"] == 1
+
+
+def test_a_server_that_does_not_know_an_option_is_asked_without_it():
+    """A strict one refuses serverStatus for the option that spares it work."""
+    answers = member_of_a_set()
+
+    class Strict(dict):
+        def get(self, name, default=None):
+            asked.append(name)
+            if name == "serverStatus" and asked.count(name) == 1:
+                return refusal(40415, "BSON field 'serverStatus.tcmalloc' is an unknown field.")
+            return super().get(name, default)
+
+    asked = []
+    with fake_mongod(Strict(answers)) as port:
+        assert "mongodb_connections_current" in seen(port)[0]
+    assert asked.count("serverStatus") == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(13, Misconfigured), (115, Unavailable), (11600, Unavailable), (None, Unavailable)]
+)
+def test_what_everything_depends_on_is_not_optional(code, kind):
+    """Without serverStatus there is nothing to publish: that is a failure, with the server's own words."""
+    with (
+        fake_mongod({**member_of_a_set(), "serverStatus": refusal(code, "no such luck")}) as port,
+        pytest.raises(kind),
+    ):
+        seen(port)
