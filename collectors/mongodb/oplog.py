@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from bson.timestamp import Timestamp
+
 from collectors.mongodb.status import MONGODB, number
 from rscollector.api import Sample
 
@@ -17,9 +19,10 @@ METRICS = (WINDOW, SIZE, USED)
 
 def window(server: Any) -> Iterator[Sample]:
     """Ask for the ends of the oplog."""
-    oldest, newest = server.entry({}), server.entry({}, newest=True)
-    if oldest and newest:
-        yield WINDOW(newest["ts"].time - oldest["ts"].time)
+    entries = server.entry({}), server.entry({}, newest=True)
+    times = [ts.time for each in entries if each and isinstance(ts := each.get("ts"), Timestamp)]
+    if len(times) == 2:
+        yield WINDOW(times[1] - times[0])
 
 
 def size(server: Any) -> Iterator[Sample]:

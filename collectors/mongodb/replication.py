@@ -114,10 +114,8 @@ def samples(status: Status, config: Mapping[str, Any]) -> Iterator[Sample]:
             yield ELECTED(elected)
     for each in members(status):
         yield from _of_member(each, now, newest)
-    for each in at(config, "members") or ():
-        yield from _CONFIGURED.samples(
-            {name: each.get(name) for name in _CONFIGURED.names}, member=str(each["host"])
-        )
+    for each in configured(config):
+        yield from read(_CONFIGURED, each, member=str(each["host"]))
 
 
 def _of_member(member: Mapping[str, Any], now: float | None, newest: float | None) -> Iterator[Sample]:
@@ -143,7 +141,14 @@ def _of_member(member: Mapping[str, Any], now: float | None, newest: float | Non
 
 def members(status: Status) -> list[Mapping[str, Any]]:
     """Return the members that the reply tells of."""
-    return [each for each in status.get("members", ()) if "state" in each and "name" in each]
+    told = (each for each in status.get("members", ()) if isinstance(each, Mapping))
+    return [each for each in told if "state" in each and "name" in each]
+
+
+def configured(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the members that the set's configuration names."""
+    told = at(config, "members") or ()
+    return [each for each in told if isinstance(each, Mapping) and "host" in each]
 
 
 def own(status: Status) -> str:
@@ -161,7 +166,7 @@ def delays(config: Mapping[str, Any]) -> dict[str, float]:
     """Return the seconds that members are meant to be behind, by name."""
     return {
         str(each["host"]): float(each.get("secondaryDelaySecs") or each.get("slaveDelay") or 0)
-        for each in at(config, "members") or ()
+        for each in configured(config)
     }
 
 

@@ -30,7 +30,7 @@ class Dialect(StrEnum):
     RS_COLLECTOR = "rs-collector"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BosunSettings(SpooledSettings):
     """Where points are sent, and how many may wait."""
 

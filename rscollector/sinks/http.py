@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -26,7 +25,8 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
-from rscollector.api import Misconfigured, Secret, setting
+from rscollector.api import Secret, setting
+from rscollector.kit.tls import TlsFiles, check_files
 from rscollector.model.masks import Masks
 from rscollector.model.texts import one_line
 
@@ -40,19 +40,17 @@ _GZIP = b"\x1f\x8b"
 _ERROR = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpSettings:
+@dataclass(frozen=True, kw_only=True)
+class HttpSettings(TlsFiles):
     """How a receiver is reached."""
 
     url: str = setting("The receiver, such as https://receiver.example:8070.")
     user: str = setting("The user, for basic authentication.", default="")
     password: Secret | None = setting("The password.", default=None)
-    tls_ca: str = setting("File with the CA that has signed the receiver's certificate.", default="")
-    tls_certificate: str = setting("File with the client's certificate.", default="")
-    tls_key: str = setting("File with its key.", default="")
     proxy: bool = setting("Whether the environment's proxy is used.", default=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("url: expected http:// or https:// and a host")
@@ -64,8 +62,6 @@ class HttpSettings:
             raise ValueError("url: expected a port from 0 to 65535") from None
         if parts.username or parts.password:
             raise ValueError("url: user and password have settings of their own")
-        if bool(self.tls_certificate) != bool(self.tls_key):
-            raise ValueError("a client's certificate needs tls_certificate and tls_key")
 
 
 class Reply(NamedTuple):
@@ -85,17 +81,11 @@ class Client:
     """A session with one receiver. One thread asks; others may read what is counted, and cut it off.
 
     `requests` and `durations` count answers, `waited` is the sum of their seconds. Raises Misconfigured
-    when a file of the settings is not there.
+    when a file of the settings is not right.
     """
 
     def __init__(self, settings: HttpSettings) -> None:
-        for name in ("tls_ca", "tls_certificate", "tls_key"):
-            path = getattr(settings, name)
-            try:
-                if path:
-                    Path(path).open("rb").close()  # requests would say so only with the first request
-            except OSError as error:
-                raise Misconfigured(f"{name} = {path}: {error.strerror}") from error
+        check_files(settings)  # requests would say so only with the first request
         self.requests = Counter({f"{digit}xx": 0 for digit in range(2, 6)} | {"error": 0})
         self.durations: Counter[float] = Counter()
         self.waited = 0.0
@@ -115,7 +105,8 @@ class Client:
         self._verify: Any = (
             settings.tls_ca or found["verify"]
         )  # the CA of the settings before the environment's
-        self._cert = (settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
+        files = (settings.tls_certificate, settings.tls_key or settings.tls_certificate)
+        self._cert = files if settings.tls_certificate else None
 
     def ask(self, method: str, url: str, data: bytes, timeout: float, **headers: str) -> Reply:
         """Send a request and return the answer. Raises NoReply, at the latest after `timeout` seconds."""

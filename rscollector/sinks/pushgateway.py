@@ -24,7 +24,7 @@ from rscollector.sinks.verdicts import Verdict, verdict
 _TYPE = "pushgateway"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PushgatewaySettings(HttpSettings):
     """Where the page is pushed, and under which labels."""
 
@@ -67,14 +67,13 @@ class Pushgateway(PageSink[PushgatewaySettings]):
 
     def close(self) -> None:
         """Push the last page, or delete the group."""
-        if hasattr(self, "_page"):
-            try:
-                if self.settings.delete_at_stop:
-                    self._ask("DELETE", SINK_SENDS)
-                elif self._page:
-                    self._ask("PUT", SINK_SENDS, self._page)
-            finally:
-                self._client.close()
+        try:
+            if self.settings.delete_at_stop:
+                self._ask("DELETE", SINK_SENDS)
+            elif self._page:
+                self._ask("PUT", SINK_SENDS, self._page)
+        finally:
+            self._client.close()
 
     def _ask(self, method: str, seconds: float, page: bytes = b"") -> None:
         """Ask the Pushgateway. Raises Unavailable or Misconfigured when it does not do that."""

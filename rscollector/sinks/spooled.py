@@ -52,7 +52,7 @@ class Drain:
             raise ValueError("the pace of the backlog is more than 0")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SpooledSettings(HttpSettings):
     """Where points are sent, and how many may wait."""
 
@@ -195,8 +195,6 @@ class SpooledSink(Sink[S]):
 
     def close(self) -> None:
         """Send on what can be sent in a few seconds, or in what is left of them; the spool keeps the rest."""
-        if not hasattr(self, "_thread"):
-            return
         until = time.monotonic() + min(SINK_SENDS, self._context.remaining() - 2 * _CUT)
         while self._spool.points and not self.is_refused and time.monotonic() < until and self._is_sending():
             time.sleep(_PAUSE)

@@ -70,6 +70,27 @@ def test_a_router_whose_balancer_cannot_be_asked_tells_the_rest(code):
     assert any(each.startswith("missing: the balancer's state, since ") for each in notes)
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("replSetGetConfig", {"config": {"members": [{"_id": 0}, None]}}),
+        ("replSetGetConfig", {"config": None}),
+        ("find", {"cursor": {"id": 0, "ns": "local.oplog.rs", "firstBatch": [{"x": 1}]}}),
+        ("find", {"cursor": {"id": 0, "ns": "local.oplog.rs", "firstBatch": [{"ts": "yesterday"}]}}),
+        ("collStats", {"maxSize": "large"}),
+        (
+            "replSetGetStatus",
+            {"set": "rs0", "members": [None, {}, {"name": "a"}], "initialSyncStatus": "none"},
+        ),
+    ],
+)
+def test_an_answer_of_another_shape_is_no_fault_of_ours(question, answer):
+    """Servers that only look like MongoDB leave things out: what is there is published."""
+    with fake_mongod({**member_of_a_set(), question: answer}) as port:
+        found, _ = seen(port)
+    assert {"mongodb_connections_current", "mongodb_members"} <= found.keys()
+
+
 def test_a_connection_that_is_gone_is_no_refusal():
     """The collector has to connect again: nothing is published of what came before."""
     with fake_mongod({**member_of_a_set(), "find": HANGS_UP}) as port, pytest.raises(Disconnected):
