@@ -19,96 +19,64 @@ from rscollector.exposition.store import Store
 from rscollector.exposition.validate import Drop
 from rscollector.model.events import Trouble
 from rscollector.model.lifecycle import State
-from rscollector.model.metrics import Kind, Metric, Sample
+from rscollector.model.metrics import Metric, Sample
+from rscollector.model.namespace import Namespace
 from rscollector.runtime.instance import RESULTS, Instance
 from rscollector.runtime.outbox import Lost
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
 
-_TYPE = ("type",)
+AGENT = Namespace("rscollector")
+OF_TYPE = Namespace("rscollector", "type")
 
-
-def _gauge(name: str, text: str, *, unit: str = "", labels: tuple[str, ...] = ()) -> Metric:
-    return Metric(f"rscollector_{name}", Kind.GAUGE, text, unit=unit, labels=labels)
-
-
-def _counter(name: str, text: str, *, unit: str = "", labels: tuple[str, ...] = ()) -> Metric:
-    return Metric(f"rscollector_{name}", Kind.COUNTER, text, unit=unit, labels=labels)
-
-
-UP = _gauge(
-    "collector_up", "Whether the collector's last run succeeded and its samples are shown.", labels=_TYPE
+UP = OF_TYPE.gauge("collector_up", "Whether the collector's last run succeeded and its samples are shown.")
+STATE = OF_TYPE.stateset(
+    "collector_state", "The state of the collector's life.", tuple(state.value for state in State)
 )
-STATE = Metric(
-    "rscollector_collector_state",
-    Kind.STATESET,
-    "The state of the collector's life.",
-    labels=_TYPE,
-    states=tuple(state.value for state in State),
+DURATION = OF_TYPE.gauge("collector_duration_seconds", "Time that the last successful run took.")
+RUNS = OF_TYPE.counter("collector_runs", "Runs of the collector by their result.", "result")
+MISSED = OF_TYPE.counter(
+    "collector_ticks_missed", "Ticks that the agent was too late for to run them at all."
 )
-DURATION = _gauge(
-    "collector_duration_seconds", "Time that the last successful run took.", unit="seconds", labels=_TYPE
+SKIPPED = OF_TYPE.counter("collector_ticks_skipped", "Ticks at which the collector was still busy.")
+LATENESS = OF_TYPE.gauge("collector_tick_lateness_seconds", "How late the last tick was started.")
+LAST_SUCCESS = OF_TYPE.gauge(
+    "collector_last_success_timestamp_seconds", "When the last successful run ended, as Unix time."
 )
-RUNS = _counter("collector_runs_total", "Runs of the collector by their result.", labels=("type", "result"))
-MISSED = _counter(
-    "collector_ticks_missed_total", "Ticks that the agent was too late for to run them at all.", labels=_TYPE
+SERIES = OF_TYPE.gauge("collector_series", "Series of the collector that are shown.")
+DROPPED = OF_TYPE.counter("collector_dropped_samples", "Samples that were not shown, by reason.", "reason")
+RESTARTS = OF_TYPE.counter(
+    "collector_restarts", "Times that the collector was opened again, by what ended it.", "reason"
 )
-SKIPPED = _counter(
-    "collector_ticks_skipped_total", "Ticks at which the collector was still busy.", labels=_TYPE
+WAITING = OF_TYPE.gauge("sink_waiting_points", "Points that the agent still has to give to the sink.")
+WAITING_BYTES = OF_TYPE.gauge(
+    "sink_waiting_bytes", "Memory of the points that the agent still has to give to the sink."
 )
-LATENESS = _gauge(
-    "collector_tick_lateness_seconds", "How late the last tick was started.", unit="seconds", labels=_TYPE
-)
-LAST_SUCCESS = _gauge(
-    "collector_last_success_timestamp_seconds",
-    "When the last successful run ended, as Unix time.",
-    unit="seconds",
-    labels=_TYPE,
-)
-SERIES = _gauge("collector_series", "Series of the collector that are shown.", labels=_TYPE)
-DROPPED = _counter(
-    "collector_dropped_samples_total", "Samples that were not shown, by reason.", labels=("type", "reason")
-)
-RESTARTS = _counter(
-    "collector_restarts_total", "Times that the collector was opened again, by what ended it.",
-    labels=("type", "reason"),
-)  # fmt: skip
-WAITING = _gauge("sink_waiting_points", "Points that the agent still has to give to the sink.", labels=_TYPE)
-WAITING_BYTES = _gauge(
-    "sink_waiting_bytes", "Memory of the points that the agent still has to give to the sink.",
-    unit="bytes", labels=_TYPE,
-)  # fmt: skip
-WAITING_AGE = _gauge(
+WAITING_AGE = OF_TYPE.gauge(
     "sink_waiting_age_seconds",
     "Age of the oldest point that the agent still has to give to the sink; 0 while there is none.",
-    unit="seconds",
-    labels=_TYPE,
 )
-SINK_DROPPED = _counter(
-    "sink_dropped_points_total", "Points that the sink has not taken and that are gone, by why.",
-    labels=("type", "reason"),
-)  # fmt: skip
-SAMPLES = _counter("samples_committed_total", "Samples of all collectors that were shown.")
-UPTIME = _gauge("uptime_seconds", "Time since the agent was started.", unit="seconds")
-LOOP_LAG = _gauge("loop_lag_seconds", "How late the agent's last one-second timer was.", unit="seconds")
-RELOAD_OK = _gauge(
+SINK_DROPPED = OF_TYPE.counter(
+    "sink_dropped_points", "Points that the sink has not taken and that are gone, by why.", "reason"
+)
+SAMPLES = AGENT.counter("samples_committed", "Samples of all collectors that were shown.")
+UPTIME = AGENT.gauge("uptime_seconds", "Time since the agent was started.")
+LOOP_LAG = AGENT.gauge("loop_lag_seconds", "How late the agent's last one-second timer was.")
+RELOAD_OK = AGENT.gauge(
     "config_last_reload_successful", "Whether the configuration was right when it was last read."
 )
-RELOADED = _gauge(
+RELOADED = AGENT.gauge(
     "config_last_reload_success_timestamp_seconds",
     "When the configuration that is in use was read, as Unix time.",
-    unit="seconds",
 )
-STEPS = _counter("clock_steps_total", "Times that the wall clock was set by more than a second.")
-SUSPENDS = _counter("suspends_total", "Times that the machine was suspended; all samples are dropped then.")
-LOG_DROPPED = _counter("log_lines_dropped_total", "Lines that the agent's log could not take.")
-OUTPUT_DROPPED = _counter(
-    "worker_output_lines_dropped_total", "Lines that workers printed too fast for the log."
+STEPS = AGENT.counter("clock_steps", "Times that the wall clock was set by more than a second.")
+SUSPENDS = AGENT.counter("suspends", "Times that the machine was suspended; all samples are dropped then.")
+LOG_DROPPED = AGENT.counter("log_lines_dropped", "Lines that the agent's log could not take.")
+OUTPUT_DROPPED = AGENT.counter(
+    "worker_output_lines_dropped", "Lines that workers printed too fast for the log."
 )
-EVICTED = _counter("web_connections_evicted_total", "Connections that were cut because there were too many.")
-BUILD = Metric(
-    "rscollector_build_info", Kind.INFO, "Version of the agent and of Python.", labels=("version", "python")
-)
+EVICTED = AGENT.counter("web_connections_evicted", "Connections that were cut because there were too many.")
+BUILD = AGENT.info("build", "Version of the agent and of Python.", "version", "python")
 
 METRICS = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
 _DECLARED = {metric.name: metric for metric in METRICS}
