@@ -37,6 +37,8 @@ def _nearest(found: Mapping[str, float], series: str, expected: object) -> str:
     names = {_name(each) for each in others}
     meant = [name] if name in names else like(name, names)
     near = [each for each in others if _name(each) in meant]
+    if series in found and name not in names:  # then another name is of interest only if they were mixed up
+        near = [each for each in near if _same(found[each], expected)]
     near.sort(key=lambda each: (not _same(found[each], expected), -likeness(each, series)))
     return "".join(f"\n  near: {each} is {found[each]}" for each in near[:_SHOWN])
 

@@ -304,6 +304,7 @@ FOUND = {
     'node_state{node_state="joined"}': 1.0,
     'node_state{node_state="synced"}': 0.0,
     'node_state{node_state="synching"}': 0.0,
+    "node_states": 1.0,
     "node_cluster_size": 3,
     "node_ratio": math.nan,
 }
@@ -335,13 +336,22 @@ def test_a_series_that_is_missing_is_shown_with_what_is_nearest():
 
 
 def test_a_series_that_is_different_is_shown_with_what_is_nearest():
-    """What it is, what it should be, and who has that value instead."""
-    expected = {'node_state{node_state="synced"}': 1, "node_ratio": None}
-    assert failure(assert_values, {"other": 1.0, **FOUND}, expected) == (
+    """What it is, what it should be, and who has that value instead; none that is similar in its name alone."""
+    expected = {
+        'node_state{node_state="synced"}': 1,
+        "node_ratio": None,
+        "node_states": 0,
+        "node_cluster_size": 2,
+    }
+    assert failure(assert_values, {"node_cluster_sizes": 1.0, **FOUND}, expected) == (
         'node_state{node_state="synced"} is 0.0, expected 1\n'
         '  near: node_state{node_state="joined"} is 1.0\n'
         '  near: node_state{node_state="synching"} is 0.0\n'
-        "node_ratio is nan, expected none"
+        "node_ratio is nan, expected none\n"
+        "node_states is 1.0, expected 0\n"
+        '  near: node_state{node_state="synced"} is 0.0\n'
+        '  near: node_state{node_state="synching"} is 0.0\n'
+        "node_cluster_size is 3, expected 2"
     )
 
 
