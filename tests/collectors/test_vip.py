@@ -108,14 +108,6 @@ def test_without_a_list_the_addresses_that_are_there_are_shown(net):
     assert {key for key in seen(net) if key[0] == "vip_bound"} == {("vip_bound", V4)}
 
 
-def fake_root(tmp_path, flags):
-    """Return a root in which the first address of this host has these flags."""
-    (tmp_path / "proc/net").mkdir(parents=True)
-    line = f"20010db8000000000000000000000010 02 80 00 {flags:02x}     eth0\n"
-    (tmp_path / "proc/net/if_inet6").write_text(line)
-    return tmp_path
-
-
 @pytest.mark.parametrize(
     ("flags", "state"),
     [
@@ -126,15 +118,16 @@ def fake_root(tmp_path, flags):
         (0x88, "duplicate"),
     ],
 )
-def test_the_kernels_flags_are_read(tmp_path, flags, state):
+def test_the_kernels_flags_are_read(root, flags, state):
     """Each flag of if_addr.h has its word; what failed is a duplicate, tentative or not."""
-    states = dict(Vip(VipSettings(), fake_root(tmp_path, flags))._states())
+    root.write("proc/net/if_inet6", f"20010db8000000000000000000000010 02 80 00 {flags:02x}     eth0\n")
+    states = dict(Vip(VipSettings(), root.path)._states())
     assert states == {(V6, "eth0"): state}
 
 
-def test_a_kernel_without_ipv6_has_no_states(tmp_path):
+def test_a_kernel_without_ipv6_has_no_states(root):
     """Where /proc/net/if_inet6 does not exist, nothing is said and nothing fails."""
-    assert list(Vip(VipSettings(), tmp_path)._states()) == []
+    assert list(Vip(VipSettings(), root.path)._states()) == []
 
 
 def test_this_host_is_shown_as_it_is():
