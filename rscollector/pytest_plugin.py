@@ -5,7 +5,7 @@ rscollector before a test asks for it, which is why it does not live in `rscolle
 which begins to measure after plugins are loaded, misses nothing.
 
 Its entry point has the name of this module, so that it is loaded once, also for those who name it by
-`pytest_plugins` or `-p`.
+`pytest_plugins` or `-p`. Types are quoted where a pytest that is older than ours does not have them.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ _MARK = (
 )
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure(config: "pytest.Config") -> None:
     """Make the mark known."""
     config.addinivalue_line("markers", _MARK)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+def pytest_generate_tests(metafunc: "pytest.Metafunc") -> None:
     """Run a test that asks for a recording with each that its mark names."""
     mark = metafunc.definition.get_closest_marker("recorded")
     if mark and "recording" in metafunc.fixturenames:
