@@ -118,16 +118,16 @@ def test_without_a_list_the_addresses_that_are_there_are_shown(net):
         (0x88, "duplicate"),
     ],
 )
-def test_the_kernels_flags_are_read(tmp_path, flags, state):
+def test_the_kernels_flags_are_read(root, flags, state):
     """Each flag of if_addr.h has its word; what failed is a duplicate, tentative or not."""
-    file = tmp_path / "if_inet6"
-    file.write_text(f"20010db8000000000000000000000010 02 80 00 {flags:02x}     eth0\n")
+    line = f"20010db8000000000000000000000010 02 80 00 {flags:02x}     eth0\n"
+    file = root.write("proc/net/if_inet6", line)
     assert dict(_states(file)) == {(V6, "eth0"): state}
 
 
-def test_a_kernel_without_ipv6_has_no_states(tmp_path):
+def test_a_kernel_without_ipv6_has_no_states(root):
     """Where /proc/net/if_inet6 does not exist, nothing is said and nothing fails."""
-    assert list(_states(tmp_path / "if_inet6")) == []
+    assert list(_states(root.path / "proc/net/if_inet6")) == []
 
 
 def test_this_host_is_shown_as_it_is():

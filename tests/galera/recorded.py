@@ -1,21 +1,12 @@
 """A node that answers what a real one has answered once."""
 
-from pathlib import Path
-
 from collectors.galera import Galera
 from rscollector.api import Unavailable
+from rscollector.testing import Recordings
 
-RECORDINGS = Path(__file__).parent / "recordings"
 USUAL = "mariadb-10.11"
-STATES = sorted(
-    str(path.relative_to(RECORDINGS)).removesuffix(".wsrep.tsv") for path in RECORDINGS.rglob("*.wsrep.tsv")
-)
-
-
-def table(name):
-    """Return a recorded answer of two columns."""
-    lines = (RECORDINGS / f"{name}.tsv").read_text().splitlines()
-    return dict(line.partition("\t")[::2] for line in lines)
+STATES = Recordings(__file__, "recordings/**/*.wsrep.tsv")
+SETTINGS = Recordings(__file__, "recordings/*/01-healthy.n1.settings.tsv")
 
 
 class RecordedServer:
@@ -27,8 +18,8 @@ class RecordedServer:
     def __init__(self, state, members=("n1", "n2", "n3"), refusal="", **changed):
         version, _, state = state.rpartition("/")
         place = version or USUAL
-        self.status = {**table(f"{place}/{state}.wsrep"), **changed}
-        self.settings = table(f"{place}/01-healthy.n1.settings")
+        self.status = {**STATES[f"{place}/{state}"].table(), **changed}
+        self.settings = SETTINGS[place].table()
         self.members = members
         self.refusal = refusal
 

@@ -1,23 +1,21 @@
 """A server that answers what real ones have answered, of MongoDB 2.4 to 6.0."""
 
-from pathlib import Path
-
 from bson.json_util import DEFAULT_JSON_OPTIONS, loads
 
 from collectors.mongodb import MongoDB
 from collectors.mongodb.server import Refused
+from rscollector.testing import Recordings
 
-RECORDINGS = Path(__file__).parent / "recordings"
-OPTIONS = DEFAULT_JSON_OPTIONS.with_options(tz_aware=False, tzinfo=None)
-NOT_STATES = ("serverStatus", "replSetGetConfig", "error")
-STATES = sorted(
-    path.stem for path in RECORDINGS.glob("*.json") if not any(each in path.stem for each in NOT_STATES)
+RECORDINGS = Recordings(__file__, "recordings/*.json")
+STATES = Recordings(
+    __file__, "recordings/*.json", without=("*serverStatus*", "*replSetGetConfig*", "*error*")
 )
+OPTIONS = DEFAULT_JSON_OPTIONS.with_options(tz_aware=False, tzinfo=None)
 
 
 def recording(name):
     """Return a recorded reply."""
-    return loads((RECORDINGS / f"{name}.json").read_text(), json_options=OPTIONS)
+    return loads(RECORDINGS[name].text(), json_options=OPTIONS)
 
 
 class RecordedServer:
