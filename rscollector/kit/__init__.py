@@ -1,0 +1,1 @@
+"""What several plugins need and the agent does not."""
