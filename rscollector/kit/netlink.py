@@ -1,0 +1,333 @@
+"""rtnetlink for collectors: what the kernel says of links and addresses when asked, and of what changes.
+
+A *dump* is the whole table at one moment; a *watch* is a socket in whose buffer the kernel leaves each change
+until somebody reads it, without a thread. Only the kernel is believed: what another process sends is ignored.
+An answer is complete or an error, and changes that were lost are told as an Overrun. No privilege is needed,
+only that this process may open AF_NETLINK. What is seen is the network namespace where the socket was opened.
+
+Bytes become values in pure functions that raise ValueError; what has a socket raises Unavailable or
+Misconfigured. Formats: netlink(7), rtnetlink(7), linux/{netlink,if_link,if_addr}.h.
+"""
+
+import errno
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from rscollector.api import CollectError, Context, Misconfigured, Unavailable
+
+LINKS, ADDRESSES = 1 << 0, 1 << 4 | 1 << 8
+"""Groups of a Watch: links; addresses of IPv4 and of IPv6."""
+IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_FLAGS = 1, 2, 3, 8
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_OPERSTATE = 1, 3, 4, 5, 10, 16
+IFLA_LINKINFO, IFLA_STATS64, IFLA_LINK_NETNSID = 18, 23, 37
+"""With IFLA_LINK_NETNSID, the number in IFLA_LINK is a link's in another namespace."""
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+
+_NLMSG_ERROR, _NLMSG_DONE, _NLMSG_OVERRUN = 2, 3, 4
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 16, 17, 18, 20, 21, 22
+_NLM_F_REQUEST, _NLM_F_DUMP, _NLM_F_DUMP_INTR = 0x1, 0x300, 0x10
+
+_HEADER = struct.Struct("=IHHII")
+_LINK = struct.Struct("=BxHiII")
+_ADDRESS = struct.Struct("=BBBBI")
+_attribute = struct.Struct("=HH").unpack_from  # 501 links have 20,000 attributes
+_CODE = struct.Struct("=i")
+
+_PART = 1 << 16
+"""Bytes of one datagram, at most: the kernel makes none of a dump larger than 32 KiB."""
+_LARGEST = 1 << 26
+"""Bytes of one answer, at most: 40,000 links."""
+_ATTEMPTS = 5
+_LENGTHS: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 16}
+_SHUT_OUT = (errno.EPERM, errno.EACCES, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
+
+
+class Message(NamedTuple):
+    """One netlink message: its header without the length, and what follows."""
+
+    type: int
+    flags: int
+    sequence: int
+    port: int
+    payload: bytes
+
+
+class Link(NamedTuple):
+    """A link as it is, or was when it went (`gone`); `flags` are IFF_…, `attributes` IFLA_…."""
+
+    gone: bool
+    ifindex: int
+    flags: int
+    attributes: dict[int, bytes]
+
+
+class Address(NamedTuple):
+    """An address as it is, or was when it went (`gone`); `ifindex` is its link's.
+
+    `local` is this host's address, 4 or 16 bytes, whether it has a peer or not; `prefix` its network's bits.
+    `flags` are all 32 bits of IFA_F_…, `scope` is RT_SCOPE_…, `attributes` are IFA_….
+    """
+
+    gone: bool
+    ifindex: int
+    local: bytes
+    prefix: int
+    flags: int
+    scope: int
+    attributes: dict[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Overrun:
+    """Changes were lost: what is known has to be compared with a dump that is made after this."""
+
+
+def links(context: Context) -> list[Link]:
+    """Return all links. Raises Unavailable or Misconfigured."""
+    return [each for each in _dump(_RTM_GETLINK, context) if isinstance(each, Link)]
+
+
+def addresses(context: Context) -> list[Address]:
+    """Return the addresses of all links, IPv4 and IPv6. Raises Unavailable or Misconfigured."""
+    return [each for each in _dump(_RTM_GETADDR, context) if isinstance(each, Address)]
+
+
+class Watch:
+    """A socket that the kernel tells each change of LINKS, ADDRESSES or both (`groups`) from now on.
+
+    `buffer` is how many bytes may wait; the kernel gives net.core.rmem_max at most, and Debian's 212,992 hold
+    512 changes of addresses. Raises Unavailable or Misconfigured.
+    """
+
+    def __init__(self, groups: int, buffer: int = 1 << 22) -> None:
+        self._socket = _opened(groups)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self._at_once = 2 * buffer  # as much as may wait, for the kernel doubles it
+        self._lost = False
+
+    def events(self, context: Context) -> Iterator[Link | Address | Overrun]:
+        """Yield what has changed since the last call, in order, and at the end whether something was lost.
+
+        Read it to its end. It ends when nothing waits, when it has read as much as the buffer holds, or with
+        the budget; the rest waits for the next call. Raises Unavailable.
+        """
+        until, size, empty = context.clock() + context.budget(), 0, False
+        while not empty and size <= self._at_once and context.clock() <= until:
+            try:
+                part = _received(self._socket)
+            except BlockingIOError:
+                empty = True
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise _failure(error) from error
+                self._lost = True
+            else:
+                size += len(part)
+                with _readable():
+                    heard = _changes(messages(part))
+                yield from heard
+        if self._lost:
+            # The kernel leaves out whatever comes until all that waits is read, and says so only once: while
+            # something is left to read, more may be lost after the caller's dump.
+            self._lost = not empty
+            yield Overrun()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+def _dump(kind: int, context: Context) -> list[Link | Address]:
+    with _opened(0) as connection:
+        return _asked(connection, kind, context)
+
+
+def _asked(connection: socket.socket, kind: int, context: Context) -> list[Link | Address]:
+    """Return the answer to a dump; one during which the table has changed is asked for again."""
+    for sequence in range(1, _ATTEMPTS + 1):
+        # A link's header is the longer one, and zeroes ask for everything.
+        flags, size = _NLM_F_REQUEST | _NLM_F_DUMP, _HEADER.size + _LINK.size
+        try:
+            connection.settimeout(context.budget())
+            connection.send(_HEADER.pack(size, kind, flags, sequence, 0) + bytes(_LINK.size))
+        except OSError as error:
+            raise _failure(error) from error
+        answer = list(_answer(connection, sequence, context))
+        if not any(message.flags & _NLM_F_DUMP_INTR for message in answer):
+            with _readable():
+                return _changes(answer)
+    raise Unavailable(f"netlink: the table changed while it was read, {_ATTEMPTS} times in a row")
+
+
+def _answer(connection: socket.socket, sequence: int, context: Context) -> Iterator[Message]:
+    """Yield the messages of one answer, the last one is NLMSG_DONE. Raises unless it comes to that."""
+    port, until, size = connection.getsockname()[0], context.clock() + context.budget(), 0
+    while size <= _LARGEST and context.clock() <= until:
+        connection.settimeout(context.budget())
+        try:
+            part = _received(connection)
+        except OSError as error:
+            raise _failure(error) from error
+        size += len(part)
+        with _readable():
+            heard = list(messages(part))
+        for message in heard:
+            if (message.sequence, message.port) != (sequence, port):
+                continue  # the answer to a question that was given up, or to somebody else's
+            _check(message)
+            yield message
+            if message.type == _NLMSG_DONE:
+                return
+    raise Unavailable(f"netlink: the answer does not end ({size} bytes)")
+
+
+def _opened(groups: int) -> socket.socket:
+    opened = None
+    try:
+        opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        opened.bind((0, groups))
+    except OSError as error:
+        if opened:
+            opened.close()
+        if error.errno in _SHUT_OUT:
+            raise Misconfigured(
+                f"netlink: this process may not ask the kernel ({error.strerror}): "
+                "RestrictAddressFamilies of the unit must allow AF_NETLINK"
+            ) from error
+        raise _failure(error) from error
+    return opened
+
+
+def _received(connection: socket.socket) -> bytes:
+    """Return the next datagram, empty if it is not the kernel's. Raises OSError; Unavailable if it is cut."""
+    part, _, flags, sender = connection.recvmsg(_PART)
+    if sender[0]:
+        return b""
+    if flags & socket.MSG_TRUNC:
+        raise Unavailable(f"netlink: a message of more than {_PART} bytes")
+    return part
+
+
+def _failure(error: OSError) -> CollectError:
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return Misconfigured(f"netlink: the kernel refuses to answer this process ({error.strerror})")
+    return Unavailable(f"netlink: {error.strerror or 'no answer in time'}")
+
+
+def _check(message: Message) -> None:
+    """Raise the error that a message tells; NLMSG_DONE has a code too, from a dump that broke off."""
+    if message.type == _NLMSG_OVERRUN:
+        raise Unavailable("netlink: the kernel has lost a part of the answer")
+    if message.type in (_NLMSG_ERROR, _NLMSG_DONE):
+        code = -_CODE.unpack_from(message.payload)[0] if len(message.payload) >= _CODE.size else 0
+        if code:
+            raise _failure(OSError(code, os.strerror(code) if 0 < code < 4096 else f"error {code}"))
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise Unavailable(f"netlink: the kernel's answer cannot be read: {error}") from error
+
+
+def messages(part: bytes) -> Iterator[Message]:
+    """Take a datagram apart. Raises ValueError when it is malformed."""
+    offset = 0
+    while offset < len(part):
+        if len(part) - offset < _HEADER.size:
+            raise ValueError(f"a message's header is cut after {len(part) - offset} bytes")
+        length, kind, flags, sequence, port = _HEADER.unpack_from(part, offset)
+        if not _HEADER.size <= length <= len(part) - offset:
+            raise ValueError(f"a message of {length} bytes where {len(part) - offset} are left")
+        yield Message(kind, flags, sequence, port, part[offset + _HEADER.size : offset + length])
+        offset += (length + 3) & ~3
+
+
+def _changes(heard: Iterable[Message]) -> list[Link | Address]:
+    return [each for message in heard if (each := change(message))]
+
+
+def change(message: Message) -> Link | Address | None:
+    """Read a message about a link or an IP address; None for any other. Raises ValueError if malformed."""
+    if message.type in (_RTM_NEWLINK, _RTM_DELLINK):
+        return _link(message.type == _RTM_DELLINK, message.payload)
+    if message.type in (_RTM_NEWADDR, _RTM_DELADDR):
+        return _address(message.type == _RTM_DELADDR, message.payload)
+    return None
+
+
+def _link(gone: bool, payload: bytes) -> Link | None:
+    family, _, index, flags, _ = _fixed(_LINK, payload)
+    if family != socket.AF_UNSPEC:
+        return None  # of a bridge's port: it "goes" when it leaves the bridge, and the link stays
+    return Link(gone, index, flags, attributes(payload[_LINK.size :]))
+
+
+def _address(gone: bool, payload: bytes) -> Address | None:
+    family, prefix, flags, scope, index = _fixed(_ADDRESS, payload)
+    if family not in _LENGTHS:
+        return None  # all families were asked for: modules such as phonet answer too
+    found = attributes(payload[_ADDRESS.size :])
+    local = found.get(IFA_LOCAL) or found.get(IFA_ADDRESS) or b""  # with a peer, IFA_ADDRESS is the peer's
+    if len(local) != _LENGTHS[family]:
+        raise ValueError(f"an address of {len(local)} bytes in family {family}")
+    if IFA_FLAGS in found:
+        flags = number(found[IFA_FLAGS])
+    return Address(gone, index, local, prefix, flags, scope, found)
+
+
+def _fixed(header: struct.Struct, payload: bytes) -> tuple[int, ...]:
+    if len(payload) < header.size:
+        raise ValueError(f"a message's payload is cut after {len(payload)} bytes")
+    return header.unpack_from(payload)
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Return the payload of each attribute by its type; of two of one type the last, as in the kernel.
+
+    Nested ones are read by calling this with a payload. Raises ValueError when they are malformed.
+    """
+    found, offset, end = {}, 0, len(data)
+    while (left := end - offset) >= 4:
+        length, kind = _attribute(data, offset)
+        if not 4 <= length <= left:
+            raise ValueError(f"an attribute of {length} bytes where {left} are left")
+        found[kind & 0x3FFF] = data[offset + 4 : offset + length]  # without NLA_F_NESTED, NLA_F_NET_BYTEORDER
+        offset += (length + 3) & ~3
+    if left > 0:
+        raise ValueError(f"an attribute's header is cut after {left} bytes")
+    return found
+
+
+def number(data: bytes) -> int:
+    """Read an unsigned number of 8, 16, 32 or 64 bits in this host's order. Raises ValueError."""
+    if len(data) not in (1, 2, 4, 8):
+        raise ValueError(f"a number of {len(data)} bytes")
+    return int.from_bytes(data, sys.byteorder)
+
+
+def counters(data: bytes) -> tuple[int, ...]:
+    """Read an array of 64-bit counters, such as IFLA_STATS64; a later kernel has more. Raises ValueError."""
+    if len(data) % 8:
+        raise ValueError(f"64-bit counters of {len(data)} bytes")
+    return struct.unpack(f"={len(data) // 8}Q", data)
+
+
+def text(data: bytes) -> str:
+    """Read a string up to its NUL; bytes that are no UTF-8 become surrogates, as in names of files."""
+    return data.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def address(data: bytes) -> str:
+    """Return an IPv4 (4 bytes) or IPv6 (16) address in its short form, and any other in hex with colons."""
+    return str(ip_address(data)) if len(data) in (4, 16) else data.hex(":")
