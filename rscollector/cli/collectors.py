@@ -65,7 +65,7 @@ def _describe(type_: str) -> int:
 
 
 def setting_rows(settings: type[Any]) -> list[tuple[str, str, str, str]]:
-    """Return name, type, default and meaning of each setting of a dataclass."""
+    """Return name, type, default and meaning of each setting of a dataclass, those that are required first."""
     from rscollector.config.build import plain, shown, type_name
 
     hints = get_type_hints(settings)
@@ -78,7 +78,7 @@ def setting_rows(settings: type[Any]) -> list[tuple[str, str, str, str]]:
         else:
             default = _default(field.default, plain, shown)
         rows.append((field.name, type_name(hints[field.name]), default, field.metadata["help"]))
-    return rows
+    return sorted(rows, key=lambda row: row[2] != "required")
 
 
 def _default(value: Any, plain: Any, shown: Any) -> str:

@@ -175,7 +175,7 @@ def test_a_receiver_without_metadata_is_not_asked_again(sending, receiver):
         ('url = "http://a:b@bosun"', "user and password have settings of their own"),
         ('url = "http://bosun"\nbatch = 0', "batch is at least 1"),
         ('url = "http://bosun"\ndrain = { points = 1000 }', 'a rate such as "1000/s"'),
-        ('url = "http://bosun"\ntls_key = "x"', "needs tls_certificate and tls_key"),
+        ('url = "http://bosun"\ntls_key = "x"', "tls_key: it belongs to a tls_certificate"),
         ("", "sink.bosun.main.url: is required"),
     ],
 )

@@ -250,10 +250,9 @@ def test_a_date_that_is_to_come_is_waited_for():
     assert retry_after("Fri, 31 Dec 9999 23:59:59 -0000") > 1e9
 
 
-def test_the_ca_of_the_settings_comes_before_the_environment_s(monkeypatch, tmp_path):
+def test_the_ca_of_the_settings_comes_before_the_environment_s(monkeypatch, authorities):
     """With the environment's proxy its CA would be used as well."""
-    ca = tmp_path / "ca.pem"
-    ca.write_text("")
+    ca = authorities / "ca.pem"
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/elsewhere.pem")
     chosen = Client(HttpSettings(url="https://receiver", tls_ca=str(ca), proxy=True))
     assert chosen._verify == str(ca)
