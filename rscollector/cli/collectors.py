@@ -65,7 +65,7 @@ def _describe(type_: str) -> int:
 
 
 def setting_rows(settings: type[Any]) -> list[tuple[str, str, str, str]]:
-    """Return name, type, default and meaning of each setting of a dataclass, those that are required first."""
+    """Return name, type, default and meaning of each setting of a dataclass; required ones come first."""
     from rscollector.config.build import plain, shown, type_name
 
     hints = get_type_hints(settings)

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from netns import namespace
 
 from rscollector.api import Context, Misconfigured, Unavailable
-from rscollector.kit import netlink
-from rscollector.kit.netlink import Address, Link, Overrun
+from rscollector.kit import netlink, rtnetlink
+from rscollector.kit.netlink import Overrun
+from rscollector.kit.rtnetlink import Address, Link
 from rscollector.testing import FakeClock, FakeContext
 
 RECORDINGS = Path(__file__).parent / "recordings/netlink"
@@ -59,64 +60,65 @@ SCOPES = {0: "global", 253: "link", 254: "host"}
 
 def changes(recorded):
     """Return what the messages of a recording say of links and addresses."""
-    return [each for message in netlink.messages(recorded) if (each := netlink.change(message))]
+    return [each for message in rtnetlink.messages(recorded) if (each := rtnetlink.change(message))]
 
 
 def name(link):
     """Return a link's name."""
-    return netlink.text(link.attributes[netlink.IFLA_IFNAME])
+    return rtnetlink.text(link.attributes[rtnetlink.IFLA_IFNAME])
 
 
 def named(data, names):
     """Return nested attributes by the names that ip(8) has for them, those that have one."""
-    return {names[kind]: value for kind, value in netlink.attributes(data).items() if kind in names}
+    return {names[kind]: value for kind, value in rtnetlink.attributes(data).items() if kind in names}
 
 
 def link_as_ip(link, names):
     """Return a link in the words of `ip -j -d -s link`."""
     found = link.attributes
-    counted = netlink.counters(found[netlink.IFLA_STATS64])
+    counted = rtnetlink.counters(found[rtnetlink.IFLA_STATS64])
     said = {
         "ifindex": link.ifindex,
         "ifname": name(link),
         "flags": {word for bit, word in LINK_FLAGS.items() if link.flags & bit},
-        "mtu": netlink.number(found[netlink.IFLA_MTU]),
-        "operstate": STATES[netlink.number(found[netlink.IFLA_OPERSTATE])],
-        "address": netlink.address(found[netlink.IFLA_ADDRESS]),
+        "mtu": rtnetlink.number(found[rtnetlink.IFLA_MTU]),
+        "operstate": STATES[rtnetlink.number(found[rtnetlink.IFLA_OPERSTATE])],
+        "address": rtnetlink.address(found[rtnetlink.IFLA_ADDRESS]),
         "stats64": dict(zip(COUNTERS, counted, strict=False)),
     }
-    if netlink.IFLA_MASTER in found:
-        said["master"] = names[netlink.number(found[netlink.IFLA_MASTER])]
-    if netlink.IFLA_LINK in found:
-        other = netlink.number(found[netlink.IFLA_LINK])
-        said |= {"link_index": other} if netlink.IFLA_LINK_NETNSID in found else {"link": names[other]}
-    return said | kind_as_ip(netlink.attributes(found.get(netlink.IFLA_LINKINFO, b"")), names)
+    if rtnetlink.IFLA_MASTER in found:
+        said["master"] = names[rtnetlink.number(found[rtnetlink.IFLA_MASTER])]
+    if rtnetlink.IFLA_LINK in found:
+        other = rtnetlink.number(found[rtnetlink.IFLA_LINK])
+        said |= {"link_index": other} if rtnetlink.IFLA_LINK_NETNSID in found else {"link": names[other]}
+    return said | kind_as_ip(rtnetlink.attributes(found.get(rtnetlink.IFLA_LINKINFO, b"")), names)
 
 
 def kind_as_ip(info, names):
     """Return the kind of a link, and of its master, with what bonds, their slaves and VLANs have beside it."""
     kind, slave = (
-        netlink.text(info.get(each, b"")) for each in (netlink.IFLA_INFO_KIND, netlink.IFLA_INFO_SLAVE_KIND)
+        rtnetlink.text(info.get(each, b""))
+        for each in (rtnetlink.IFLA_INFO_KIND, rtnetlink.IFLA_INFO_SLAVE_KIND)
     )
     said = {"kind": kind, "slave_kind": slave}
     if kind == "vlan":
-        vlan = named(info[netlink.IFLA_INFO_DATA], {1: "id", 5: "protocol"})
-        said |= {"id": netlink.number(vlan["id"]), "protocol": vlan["protocol"].hex()}
+        vlan = named(info[rtnetlink.IFLA_INFO_DATA], {1: "id", 5: "protocol"})
+        said |= {"id": rtnetlink.number(vlan["id"]), "protocol": vlan["protocol"].hex()}
     if kind == "bond":
-        bond = named(info[netlink.IFLA_INFO_DATA], BOND)
-        said |= {key: netlink.number(value) for key, value in bond.items() if key != "ad_info"}
+        bond = named(info[rtnetlink.IFLA_INFO_DATA], BOND)
+        said |= {key: rtnetlink.number(value) for key, value in bond.items() if key != "ad_info"}
         said["mode"] = BOND_MODES[said["mode"]]
         if "active_slave" in said:
             said["active_slave"] = names[said["active_slave"]]
         ad_info = named(bond.get("ad_info", b""), AD_INFO)
         said["ad_info"] = {
-            key: netlink.address(value) if len(value) == 6 else netlink.number(value)
+            key: rtnetlink.address(value) if len(value) == 6 else rtnetlink.number(value)
             for key, value in ad_info.items()
         }
     if slave == "bond":
-        data = named(info[netlink.IFLA_INFO_SLAVE_DATA], BOND_SLAVE)
-        numbers = {key: netlink.number(value) for key, value in data.items() if len(value) != 6}
-        said["slave"] = numbers | {"perm_hwaddr": netlink.address(data["perm_hwaddr"])}
+        data = named(info[rtnetlink.IFLA_INFO_SLAVE_DATA], BOND_SLAVE)
+        numbers = {key: rtnetlink.number(value) for key, value in data.items() if len(value) != 6}
+        said["slave"] = numbers | {"perm_hwaddr": rtnetlink.address(data["perm_hwaddr"])}
         said["slave"] |= {key: words[numbers[key]] for key, words in WORDS.items()}
     return said
 
@@ -174,9 +176,9 @@ def address_as_ip(each):
     flags = [word for bit, word in ADDRESS_FLAGS.items() if each.flags & bit]
     if len(each.local) == 16 and "secondary" in flags:
         flags[flags.index("secondary")] = "temporary"
-    peer = netlink.address(each.attributes[netlink.IFA_ADDRESS])
-    label = netlink.text(each.attributes.get(netlink.IFA_LABEL, b""))
-    return (each.ifindex, netlink.address(each.local), each.prefix, peer, SCOPES[each.scope], label, flags)
+    peer = rtnetlink.address(each.attributes[rtnetlink.IFA_ADDRESS])
+    label = rtnetlink.text(each.attributes.get(rtnetlink.IFA_LABEL, b""))
+    return (each.ifindex, rtnetlink.address(each.local), each.prefix, peer, SCOPES[each.scope], label, flags)
 
 
 def address_of_ip(link, each):
@@ -215,8 +217,8 @@ def told(event):
     """Return an event in short."""
     sign = "-" if event.gone else "+"
     if isinstance(event, Address):
-        return f"{sign}{netlink.address(event.local)}/{event.prefix} on {event.ifindex}"
-    state = STATES[netlink.number(event.attributes[netlink.IFLA_OPERSTATE])]
+        return f"{sign}{rtnetlink.address(event.local)}/{event.prefix} on {event.ifindex}"
+    state = STATES[rtnetlink.number(event.attributes[rtnetlink.IFLA_OPERSTATE])]
     return f"{sign}{event.ifindex} {name(event)} {state}"
 
 
@@ -274,7 +276,7 @@ def message(kind, payload=b"", *, flags=2, sequence=1, port=0):
 def link_message(ifindex, *, kind=16, family=0, **header):
     """Return a message about a link called l and its number."""
     fixed = struct.pack("=BxHiII", family, 1, ifindex, 1, 0)
-    return message(kind, fixed + attribute(netlink.IFLA_IFNAME, b"l%d\0" % ifindex), **header)
+    return message(kind, fixed + attribute(rtnetlink.IFLA_IFNAME, b"l%d\0" % ifindex), **header)
 
 
 def done(code=0, **header):
@@ -285,10 +287,10 @@ def done(code=0, **header):
 def test_attributes_are_found_whatever_their_bits_and_padding():
     """Nested and byte order bits are no part of the type; the last one needs no padding; the last of two counts."""
     data = attribute(3 | 0x8000, attribute(1, b"abcde")) + attribute(4 | 0x4000, b"xy") + attribute(4, b"z")
-    found = netlink.attributes(data[:-3])
+    found = rtnetlink.attributes(data[:-3])
     assert found == {3: attribute(1, b"abcde"), 4: b"z"}
-    assert netlink.attributes(found[3]) == {1: b"abcde"}
-    assert netlink.attributes(b"") == {}
+    assert rtnetlink.attributes(found[3]) == {1: b"abcde"}
+    assert rtnetlink.attributes(b"") == {}
 
 
 @pytest.mark.parametrize(
@@ -303,7 +305,7 @@ def test_attributes_are_found_whatever_their_bits_and_padding():
 def test_malformed_attributes_are_refused_in_words(data, sentence):
     """What is too short, goes beyond the end or has no header is a ValueError that says so."""
     with pytest.raises(ValueError, match=sentence):
-        netlink.attributes(data)
+        rtnetlink.attributes(data)
 
 
 @pytest.mark.parametrize(
@@ -330,20 +332,20 @@ def test_addresses_of_other_families_are_left_out():
     """A module that numbers its own things, such as phonet, does not spoil the answer."""
     phonet = message(20, struct.pack("=BBBBI", 35, 0, 0, 0, 1) + attribute(2, b"\x64"))
     ours = message(20, struct.pack("=BBBBI", 2, 24, 0, 0, 1) + attribute(2, bytes([192, 0, 2, 1])))
-    assert [netlink.address(each.local) for each in changes(phonet + ours)] == ["192.0.2.1"]
+    assert [rtnetlink.address(each.local) for each in changes(phonet + ours)] == ["192.0.2.1"]
 
 
 def test_values_are_read_from_bytes():
     """Numbers have this host's order and four widths, counters are a whole number of them, strings end at NUL."""
-    assert [netlink.number((77).to_bytes(size, sys.byteorder)) for size in (1, 2, 4, 8)] == [77] * 4
-    assert netlink.counters(struct.pack("=3Q", 1, 2, 2**64 - 1)) == (1, 2, 2**64 - 1)
-    assert netlink.text(b"eth0\0junk") == "eth0"
-    assert os.fsencode(netlink.text(b"\xff\xc3\xa9")) == b"\xff\xc3\xa9"
+    assert [rtnetlink.number((77).to_bytes(size, sys.byteorder)) for size in (1, 2, 4, 8)] == [77] * 4
+    assert rtnetlink.counters(struct.pack("=3Q", 1, 2, 2**64 - 1)) == (1, 2, 2**64 - 1)
+    assert rtnetlink.text(b"eth0\0junk") == "eth0"
+    assert os.fsencode(rtnetlink.text(b"\xff\xc3\xa9")) == b"\xff\xc3\xa9"
     for wrong in (b"", b"abc", bytes(16)):
         with pytest.raises(ValueError, match="a number of"):
-            netlink.number(wrong)
+            rtnetlink.number(wrong)
     with pytest.raises(ValueError, match="counters of 9 bytes"):
-        netlink.counters(bytes(9))
+        rtnetlink.counters(bytes(9))
 
 
 @pytest.mark.parametrize(
@@ -361,21 +363,21 @@ def test_values_are_read_from_bytes():
 )
 def test_an_address_is_shown_by_its_length(data, shown):
     """IPv4, IPv6, Ethernet and InfiniBand have their usual forms."""
-    assert netlink.address(bytes.fromhex(data)) == shown
+    assert rtnetlink.address(bytes.fromhex(data)) == shown
 
 
 def read_all(data):
     """Read bytes as everything that they could be."""
     for each in (
-        *netlink.messages(data),
-        netlink.Message(16, 0, 0, 0, data),
-        netlink.Message(20, 0, 0, 0, data),
+        *rtnetlink.messages(data),
+        rtnetlink.Message(16, 0, 0, 0, data),
+        rtnetlink.Message(20, 0, 0, 0, data),
     ):
-        if found := netlink.change(each):
+        if found := rtnetlink.change(each):
             for payload in found.attributes.values():
-                netlink.text(payload)
-                netlink.address(payload)
-                for reader in (netlink.attributes, netlink.number, netlink.counters):
+                rtnetlink.text(payload)
+                rtnetlink.address(payload)
+                for reader in (rtnetlink.attributes, rtnetlink.number, rtnetlink.counters):
                     with suppress(ValueError):
                         reader(payload)
 
@@ -383,7 +385,7 @@ def read_all(data):
 @given(st.binary(max_size=400))
 def test_any_bytes_are_values_or_a_value_error(data):
     """Whatever comes, no other exception and no endless loop."""
-    for reader in (read_all, netlink.attributes, netlink.number, netlink.counters):
+    for reader in (read_all, rtnetlink.attributes, rtnetlink.number, rtnetlink.counters):
         with suppress(ValueError):
             reader(data)
 
