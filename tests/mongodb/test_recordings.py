@@ -8,9 +8,9 @@ from bson.int64 import Int64
 from bson.timestamp import Timestamp
 from recorded_mongodb import STATES, RecordedServer, recording, server
 
-from collectors.mongodb.collector import MongoDBSettings
+from collectors.mongodb.collector import MongoDB, MongoDBSettings
 from collectors.mongodb.replication import seconds
-from rscollector.testing import FakeContext, collect, values
+from rscollector.testing import FakeContext, assert_all_metrics_are_emitted, collect, values
 
 CONFIG = "6.0-replSetGetConfig-delayed-hidden-arbiter"
 
@@ -376,3 +376,26 @@ def test_settings_that_make_no_sense_are_refused(settings, complaint):
     """Each mistake is named before anything is asked."""
     with pytest.raises(ValueError, match=complaint):
         MongoDBSettings(**settings)
+
+
+_NEWER = "told since 5.0 or later, of which there is no recording in this state"
+
+
+def test_every_metric_is_in_some_recording():
+    """What is declared and never seen would be a promise; each that no recording has says why."""
+    healthy = recording("6.0-healthy-primary")
+    answers = [RecordedServer(state, config=CONFIG) for state in STATES]
+    answers.append(RecordedServer(healthy, oplog=entries(healthy, 60, 1)))
+    assert_all_metrics_are_emitted(
+        MongoDB,
+        [collect(server(each)) for each in answers],
+        besides={
+            "mongodb_balancer_enabled": "of a mongos, of which there is no recording",
+            "mongodb_balancer_rounds_total": "of a mongos, of which there is no recording",
+            "mongodb_balancer_running": "of a mongos, of which there is no recording",
+            "mongodb_connections_rejected_total": _NEWER,
+            "mongodb_initial_sync_copied_bytes": _NEWER,
+            "mongodb_initial_sync_data_bytes": _NEWER,
+            "mongodb_initial_sync_remaining_seconds": _NEWER,
+        },
+    )
