@@ -40,6 +40,7 @@ from rscollector.model.settings import (
     setting,
 )
 from rscollector.model.stopping import SINK_SENDS
+from rscollector.model.texts import one_line
 
 __all__ = [
     "SINK_SENDS",
@@ -64,6 +65,7 @@ __all__ = [
     "Taken",
     "Unavailable",
     "Value",
+    "one_line",
     "replace_file",
     "setting",
 ]
