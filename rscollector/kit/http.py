@@ -112,11 +112,9 @@ class Http:
         try:
             with opened(self._address, seconds, self._tls) as connection:
                 response = self._responded(connection, question)
-                body = bytearray()
                 if response.status not in answers:
-                    with suppress(OSError, HTTPException):  # the status counts, whatever becomes of the rest
-                        _read(response, body, _BEGINNING)
-                    raise _refused(asked, response, bytes(body))
+                    raise _refused(asked, response)
+                body = bytearray()
                 _read(response, body, self._limit)
         except (OSError, HTTPException) as error:
             raise _failed(asked, error, seconds, tls=self._tls is not None) from error
@@ -154,12 +152,15 @@ def _read(response: HTTPResponse, body: bytearray, most: int) -> None:
         body += chunk
 
 
-def _said(data: bytes) -> str:
+def _said(data: bytes | bytearray) -> str:
     return one_line(data.decode("utf-8", "replace"), _SHOWN)
 
 
-def _refused(asked: str, response: HTTPResponse, body: bytes) -> CollectError:
-    """Return what a status means that is no success."""
+def _refused(asked: str, response: HTTPResponse) -> CollectError:
+    """Return what a status means that is no success, whatever becomes of the rest."""
+    body = bytearray()
+    with suppress(OSError, HTTPException):
+        _read(response, body, _BEGINNING)
     status = response.status
     sentence = f"{asked}: {status} {one_line(response.reason, _SHOWN)}".rstrip() + _LOOK.get(status, "")
     if 300 <= status < 400:
