@@ -94,6 +94,8 @@ def connected(address: Address, budget: Callable[[], float]) -> socket.socket:
         return _connected(address, budget)
     except OSError as error:
         raise unreached(shown(address), error) from error
+    except UnicodeError as error:  # from IDNA
+        raise Misconfigured(f"{shown(address)}: no host can have this name") from error
 
 
 def _connected(address: Address, budget: Callable[[], float]) -> socket.socket:

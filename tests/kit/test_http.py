@@ -298,6 +298,13 @@ def test_nobody_who_listens_is_unavailable(tmp_path):
         get(str(tmp_path / "none"))
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", "ä" * 64])
+def test_a_name_that_no_host_can_have_is_for_the_operator(host):
+    """A part of it is empty, or too long."""
+    with pytest.raises(Misconfigured, match="no host can have this name"):
+        get((host, 80))
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "sentence"),
     [
