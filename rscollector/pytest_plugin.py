@@ -8,7 +8,7 @@ Its entry point has the name of this module, so that it is loaded once, also for
 `pytest_plugins` or `-p`. Types are quoted where a pytest that is older than ours does not have them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from rscollector.testing import FakeContext, Recording, Recordings, Root
+    from rscollector.testing.http import FakeHttp
 
 _MARK = (
     "recorded(pattern, without=()): run the test with each file that matches the pattern beside the test's, "
@@ -66,3 +67,12 @@ def fake_context(root: "Root") -> "FakeContext":
     from rscollector.testing import FakeContext
 
     return FakeContext(root=root)
+
+
+@pytest.fixture
+def fake_http() -> "Iterator[FakeHttp]":
+    """Yield an HTTP server that answers what the test has set, on a port of this host."""
+    from rscollector.testing.http import FakeHttp
+
+    with FakeHttp() as fake:
+        yield fake

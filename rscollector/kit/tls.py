@@ -55,8 +55,9 @@ class Tls(TlsFiles):
 
 
 def check_files(files: TlsFiles) -> None:
-    """See that the files can be read and are what they should be. Raises Misconfigured."""
-    _loaded(files)
+    """See that the files, if there are any, are what they should be. Raises Misconfigured."""
+    if files.tls_ca or files.tls_certificate:
+        _loaded(files)
 
 
 def client_context(files: TlsFiles) -> ssl.SSLContext:

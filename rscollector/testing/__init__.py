@@ -11,8 +11,10 @@ clock that stands still until it is told to move, answers commands instead of ru
 host's files, those of a `Root`. `Recordings` are what real systems once answered, in a folder beside the
 tests, and two assertions show what comes nearest to what they miss.
 
-Where rscollector is installed pytest has `root` and `fake_context` as fixtures, and a mark that runs a test
-with each recording:
+`rscollector.testing.http` has a server for collectors that ask over HTTP.
+
+Where rscollector is installed pytest has `root`, `fake_context` and `fake_http` as fixtures, and a mark that
+runs a test with each recording:
 
     @pytest.mark.recorded("recordings/*.json")
     def test_the_agent_would_take_all_of_it(recording):

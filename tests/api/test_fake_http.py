@@ -23,6 +23,12 @@ def asked(address, path="/", method="GET", body=None, **headers):
         connection.close()
 
 
+def test_it_is_a_fixture(fake_http):
+    """A plugin's test asks for it by its name."""
+    fake_http.answers["/"] = b"here"
+    assert asked(fake_http.address)[::2] == (200, b"here")
+
+
 def test_the_table_says_what_is_answered():
     """The most exact entry counts, and what is not there is 404."""
     with FakeHttp() as fake:
