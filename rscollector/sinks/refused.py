@@ -6,9 +6,10 @@ tried again after some minutes. Only what was just collected counts: a receiver 
 """
 
 from collections.abc import Callable
+from itertools import takewhile
 from typing import NamedTuple
 
-from rscollector.sinks.verdicts import Answer
+from rscollector.sinks.verdicts import OF_THE_POINTS, Answer
 
 _REFUSALS = 2
 _TRIED_AGAIN = 600.0
@@ -57,6 +58,23 @@ class RefusedSeries:
             else:
                 hopeful.append(line)
         return hopeful, hopeless
+
+    def front(self, lines: list[bytes]) -> tuple[list[tuple[bytes, Answer]], list[bytes]]:
+        """Return the points at the front that are hopeless, and those behind them as far as there is hope.
+
+        Of a backlog only those are hopeless whose series is bad: a receiver may stumble over what is fresh.
+        """
+        hopeless: list[tuple[bytes, Answer]] = []
+        for line in lines:
+            if not (answer := self.bad(line)):
+                break
+            hopeless.append((line, answer))
+        return hopeless, list(takewhile(lambda line: not self.bad(line), lines[len(hopeless) :]))
+
+    def bad(self, line: bytes) -> Answer | None:
+        """Return the answer that is expected to a point whose series is called bad, None to another."""
+        answer = self.expected(line)
+        return answer if answer and answer.verdict in OF_THE_POINTS else None
 
     def expected(self, line: bytes) -> Answer | None:
         """Return the answer that is expected to a point that is hopeless, None to one that is not."""

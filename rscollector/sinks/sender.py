@@ -243,7 +243,7 @@ class Sender:
         batch = batches[min(int(self._draw() * len(batches)), len(batches) - 1)]
         is_suspect = batch[:2] in self._suspects  # its first point is being tried
         lines = self._lines(batch) or []
-        starts = [at for at in range(is_suspect, len(lines)) if not self._condemned(lines[at])]
+        starts = [at for at in range(is_suspect, len(lines)) if not self._refused.bad(lines[at])]
         if not starts:
             return []
         start = starts[min(int(self._draw() * len(starts)), len(starts) - 1)]
@@ -259,21 +259,13 @@ class Sender:
     def _front(self, batch: Batch, most: int) -> Slice | None:
         """Return a batch's first points, as far as there is hope; those before them are put aside."""
         lines = self._lines(batch) or []
-        hopeless = []
-        for line in lines:
-            if not (answer := self._condemned(line)):
-                break
-            hopeless.append((line, answer))
-        if hopeless and self._put_aside(hopeless):
-            rest = self._go_on(batch, len(hopeless))
-            return self._front(rest, most) if rest else None
-        until = next((at for at, line in enumerate(lines) if at and self._condemned(line)), most)
-        return Slice(batch, lines[: min(until, most)]) if lines else None
-
-    def _condemned(self, line: bytes) -> Answer | None:
-        """Return the answer where the series of a point is refused since its points are bad."""
-        answer = self._refused.expected(line)
-        return answer if answer and answer.verdict in OF_THE_POINTS else None
+        hopeless, rest = self._refused.front(lines)
+        if not hopeless:
+            return Slice(batch, rest[:most]) if rest else None
+        if not self._put_aside(hopeless):
+            return Slice(batch, lines[:most])
+        left = self._go_on(batch, len(hopeless))
+        return Slice(left, rest[:most]) if left else None
 
     def _lines(self, batch: Batch) -> list[bytes] | None:
         """Return a batch's points; one that cannot be read now is stepped over."""

@@ -1,5 +1,6 @@
 """What the collector makes of the log: recorded lines of several versions, and lines that no program has written."""
 
+import json
 import re
 from pathlib import Path
 
@@ -194,6 +195,19 @@ def test_services_of_any_name_are_bounded():
     assert len(names) == 51
     assert counting.value(flow.CONNECTIONS) == 500
     assert counting.value(flow.CONNECTIONS, service="other") == 450
+
+
+def test_a_restart_makes_no_room_for_more_names():
+    """Who can write into the log does not get another fifty names with each."""
+    counting = Flow()
+    for life in range(3):
+        for number in range(60):
+            counting.line(f"made-up-{life}-{number}/smtpd".encode(), b"connect from unknown[192.0.2.1]")
+        kept, counting = json.loads(json.dumps(counting.kept())), Flow()
+        counting.go_on(kept)
+    names = {sample.values[0] for sample in counting.samples() if sample.metric is flow.CONNECTIONS}
+    assert len(names - {"smtpd"}) == 51
+    assert counting.value(flow.CONNECTIONS) == 180
 
 
 def test_what_was_counted_is_taken_up_again():

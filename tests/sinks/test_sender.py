@@ -248,6 +248,29 @@ def test_what_waited_when_its_series_was_found_out_costs_no_question(tmp_path):
     assert len(in_vain) < 560, "and not some six for each of the 560 points"
 
 
+def test_what_cannot_be_put_aside_stays_in_the_backlog(line):
+    """The disk takes no file of rejected points: they are asked about again, and nothing is lost."""
+    bad = [b'{"metric":"bad","value":%d}' % number for number in range(8)]
+    line.bad = set(bad)
+    for number in range(3):
+        line.sender.put([bad[number], *points(3, number * 3)])
+        line.run(5)
+    assert line.sender.rejected == {"bad": 3}
+    for file in (line.place / "rejected").iterdir():
+        file.unlink()
+    (line.place / "rejected").rmdir()
+    (line.place / "rejected").write_text("not a directory")
+    line.sender.put([*bad[3:], *points(3, 100)])
+    line.run(600)
+    assert set(points(3, 100)) <= set(line.taken)
+    assert (line.spool.points, line.sender.rejected) == (5, {"bad": 3})
+    (line.place / "rejected").unlink()
+    (line.place / "rejected").mkdir()
+    line.sender.put(points(1, 200))
+    line.run(600)
+    assert (line.spool.points, line.sender.rejected) == (0, {"bad": 8})
+
+
 def test_what_comes_next_is_tried_though_all_before_it_was_refused(line):
     """Only bad points are left, so that nothing is taken: a good one does not wait for the end of a long pause."""
     line.bad = {*points(40)}
