@@ -102,7 +102,7 @@ class MongoDB(Collector[MongoDBSettings]):
         self._server.begin(context)
         told = self._status()
         yield from status.samples(told)
-        known: Mapping[str, Any] = {}
+        known: Mapping[str, Any] | None = {}
         if told.get("process") == "mongos":
             context.note("the server is a mongos: it has no replica set of its own")
             with optional(context, "the balancer's state", _ROLE):
@@ -123,8 +123,9 @@ class MongoDB(Collector[MongoDBSettings]):
                 raise
             return self._server.command("serverStatus")
 
-    def _of_replication(self, context: Context) -> Generator[Sample, None, Mapping[str, Any]]:
-        known: Mapping[str, Any] = {}
+    def _of_replication(self, context: Context) -> Generator[Sample, None, Mapping[str, Any] | None]:
+        """Yield what it knows of its set; returns that, {} where it has none, None where it does not say."""
+        known: Mapping[str, Any] | None = None
         config: Mapping[str, Any] = {}
         with optional(context, "the replica set's state", _ROLE):
             try:
@@ -133,6 +134,7 @@ class MongoDB(Collector[MongoDBSettings]):
                 if error.code not in _NOT_A_MEMBER:
                     raise
                 context.note(_NOT_A_MEMBER[error.code])
+                known = {} if error.code in (NO_REPLICATION, NOT_FOUND) else None
         if not known:
             return known
         with optional(context, "priorities, delays and hidden members", _ROLE):

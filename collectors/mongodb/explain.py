@@ -21,11 +21,15 @@ _STATE = {
 _SLOW = 10
 
 
-def explain(status: Mapping[str, Any], replication: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the replies to serverStatus and replSetGetStatus mean, the most important first."""
+def explain(status: Mapping[str, Any], replication: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield what the replies to serverStatus and replSetGetStatus mean, the most important first.
+
+    The second is {} of a server without replica set, and None where it is not known whether it has one.
+    """
     if not replication:
         process, version = status.get("process", "?"), status.get("version", "?")
-        yield f"This server is a {process} {version} without replica set (process, version)."
+        known = "" if replication is None else " without replica set"
+        yield f"This server is a {process} {version}{known} (process, version)."
     else:
         yield from _set(replication)
         yield from _others(replication)

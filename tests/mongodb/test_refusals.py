@@ -1,12 +1,14 @@
 """One question that is refused: whatever the refusal's code or class, all other answers are published."""
 
+import time
+
 import pytest
 from fake_mongod import HANGS_UP, fake_mongod, member_of_a_set, mongos, refusal
 
 from collectors.mongodb import MongoDB
 from rscollector.api import Context, Misconfigured, Unavailable
 from rscollector.kit.optional import Disconnected
-from rscollector.testing import collect, values
+from rscollector.testing import FakeContext, collect, values
 
 CODES = (
     None,  # very old servers, and what only seems to be one
@@ -89,6 +91,22 @@ def test_an_answer_of_another_shape_is_no_fault_of_ours(question, answer):
     with fake_mongod({**member_of_a_set(), question: answer}) as port:
         found, _ = seen(port)
     assert {"mongodb_connections_current", "mongodb_members"} <= found.keys()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (76, "This server is a mongod 6.0.5 without replica set (process, version)."),
+        (94, "This server is a mongod 6.0.5 (process, version)."),  # it was never initiated
+        (8000, "This server is a mongod 6.0.5 (process, version)."),
+    ],
+)
+def test_nobody_says_that_there_is_no_set_who_was_not_told(code, said):
+    """A hosted tier refuses to tell of the set, which it has."""
+    context = FakeContext(clock=time.monotonic)
+    with fake_mongod({**member_of_a_set(), "replSetGetStatus": refusal(code)}) as port:
+        collect(MongoDB, {"port": port}, context=context)
+    assert context.sentences[0] == said
 
 
 def test_a_connection_that_is_gone_is_no_refusal():
