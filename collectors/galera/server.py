@@ -9,6 +9,7 @@ on without TLS when the server offers none, whatever is said. Its connect timeou
 """
 
 import ssl
+import struct
 from contextlib import suppress
 from typing import Any
 
@@ -27,10 +28,18 @@ _OPERATOR = {
     _NO_SOCKET_AUTHENTICATION: "the server lets this user in only as the system's user of that name",
     ER.HOST_NOT_PRIVILEGED: "the server does not take connections from this host",
     ER.HOST_IS_BLOCKED: "the server has blocked this host after too many errors; `FLUSH HOSTS` helps",
+    1251: "the driver does not know this user's way of logging in",
+    CR.CR_AUTH_PLUGIN_CANNOT_LOAD: "the driver does not know this user's way of logging in",
+    1820: "the password has expired",
     1862: "the password has expired",
+    3118: "the account is locked",
     4151: "the account is locked",
-    CR.CR_SSL_CONNECTION_ERROR: "tls_ca asks for TLS, and the server offers none",
+    3159: "the server takes connections with TLS only; `tls` or `tls_ca` asks for it",
+    CR.CR_SSL_CONNECTION_ERROR: "TLS is asked for (tls, tls_ca), and the server offers none",
 }
+_MAY_WANT_TLS = "the user or the password is wrong, or the server takes connections with TLS only"
+_PACKAGE = "this user's way of logging in needs a Python package that is not installed"
+_FOREIGN = "what answers there does not speak MySQL's protocol, or garbles it"
 _WORLD = {
     ER.CON_COUNT_ERROR: "all of the server's connections are taken (max_connections)",
     ER.TOO_MANY_USER_CONNECTIONS: "all connections that this user may have are taken",
@@ -39,6 +48,9 @@ _WORLD = {
     CR.CR_SERVER_GONE_ERROR: "the server has closed the connection",
     CR.CR_SERVER_LOST: "the connection was lost during the query",
 }
+_FAULTS = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error)
+"""What the driver raises beside its own: a package is missing, or what came makes no sense to it."""
+_ERRORS = (pymysql.err.Error, OSError, *_FAULTS)
 _CLOSED = (CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 1927, 4031)
 """Codes of a connection that was closed: while it was idle, if they come with the first question."""
 _SERVERS_OWN = range(1000, 2000), range(3000, 65536)
@@ -73,7 +85,7 @@ class Server:
         self.begin(context)
         try:
             self._connect()
-        except (pymysql.err.Error, OSError) as error:
+        except _ERRORS as error:
             self.close()
             raise self._translated(error) from error
 
@@ -120,7 +132,7 @@ class Server:
         """Return the rows of a statement."""
         try:
             return self._ask(statement)
-        except (pymysql.err.Error, OSError) as error:
+        except _ERRORS as error:
             raise self._translated(error) from error
 
     def close(self) -> None:
@@ -129,15 +141,30 @@ class Server:
             self._connection.close()
 
     def _translated(self, error: Exception) -> Exception:
+        if isinstance(error, RuntimeError) and "required" in str(error):
+            return Misconfigured(f"{self.where}: {_PACKAGE} ({error})")
         code, text = (error.args[0], error.args[-1]) if len(error.args) > 1 else (0, str(error))
+        if isinstance(error, _FAULTS) or (isinstance(error, pymysql.err.InternalError) and not code):
+            return Disconnected(f"{self.where}: {_FOREIGN} ({type(error).__name__}: {text})")
         cause = getattr(error, "original_exception", error)
         if isinstance(cause, ssl.SSLError):
             reason = getattr(cause, "verify_message", "") or cause.reason or cause
             return Misconfigured(f"{self.where}: TLS failed: {reason}")
         if code in _OPERATOR:
-            return Misconfigured(f"{self.where}: {_OPERATOR[code]} ({code}: {text})")
-        if isinstance(cause, PermissionError | FileNotFoundError | ConnectionError):
+            return Misconfigured(f"{self.where}: {self._meaning(code)} ({code}: {text})")
+        if isinstance(cause, OSError) and cause is not error:
             return unreached(self.where, cause)
+        return self._other(code, text)
+
+    def _meaning(self, code: int) -> str:
+        is_plain = self._settings.host and not self._settings.uses_tls
+        # A server with require_secure_transport says so to a right password, too.
+        return _MAY_WANT_TLS if code == ER.ACCESS_DENIED_ERROR and is_plain else _OPERATOR[code]
+
+    def _other(self, code: int, text: str) -> Exception:
+        """Return what an error means that is nobody's to mend: an answer, or that none came."""
+        if code == CR.CR_SERVER_LOST and "timed out" in text:
+            return Disconnected(f"{self.where}: it does not answer ({code}: {text})")
         is_answer = code not in _CLOSED and any(code in each for each in _SERVERS_OWN)
         kind = Unavailable if is_answer else Disconnected
         return kind(f"{self.where}: {_WORLD.get(code, 'the server cannot be asked')} ({code}: {text})")

@@ -61,7 +61,8 @@ def test_a_wrong_password_is_named_and_not_hurried(agent, cluster):
     until(lambda: started.state("galera/n1") == "removed")
     reason = started.collector("galera/n1")["reason"]
     assert (
-        "the user or the password is wrong (1045: Access denied for user 'rscollector'@'127.0.0.1'" in reason
+        "the user or the password is wrong, or the server takes connections with TLS only (1045: Access denied for user 'rscollector'@'127.0.0.1'"
+        in reason
     )
     assert "wrong-secret" not in started.log + reason
 
@@ -211,7 +212,7 @@ def test_tls_is_verified_or_refused(collect, encrypted, authorities):
         assert "misconfigured: " in done.stderr
         assert sentence in done.stderr
     plain = {name: value for name, value in fits.items() if name != "tls_ca"}
-    assert "the user or the password is wrong (1045" in collect(**plain).stderr
+    assert "or the server takes connections with TLS only (1045" in collect(**plain).stderr
 
 
 def test_a_server_that_offers_no_tls_is_not_trusted_instead(collect, plain, authorities):
@@ -220,4 +221,7 @@ def test_a_server_that_offers_no_tls_is_not_trusted_instead(collect, plain, auth
     port = plain.port
     done = collect(host="localhost", port=port, user=USER, tls_ca=authorities / "ca.pem")
     assert done.returncode == 1
-    assert f"misconfigured: localhost:{port}: tls_ca asks for TLS, and the server offers none" in done.stderr
+    assert (
+        f"misconfigured: localhost:{port}: TLS is asked for (tls, tls_ca), and the server offers none"
+        in done.stderr
+    )

@@ -1,12 +1,16 @@
 """One question that is refused: whatever the refusal's code or class, all other answers are published."""
 
+import struct
+
 import pymysql
 import pytest
 from pymysql.constants import CR, ER
 from recorded import SETTINGS, STATES
 
 from collectors.galera import Galera
+from collectors.galera.collector import GaleraSettings
 from collectors.galera.server import Server
+from rscollector.api import Misconfigured, Unavailable
 from rscollector.kit.optional import Disconnected
 from rscollector.testing import FakeContext, collect, values
 
@@ -80,3 +84,101 @@ def test_a_connection_that_is_gone_is_no_refusal(lost):
     """The collector has to connect again."""
     with pytest.raises(Disconnected):
         collect(of(lost))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (
+            RuntimeError(
+                "'cryptography' package is required for sha256_password or caching_sha2_password auth methods"
+            ),
+            Misconfigured,
+            "this user's way of logging in needs a Python package that is not installed ('cryptography' package",
+        ),
+        (
+            RuntimeError("'pynacl' package is required for ed25519_password auth method"),
+            Misconfigured,
+            "this user's way of logging in needs a Python package that is not installed ('pynacl' package",
+        ),
+        (
+            pymysql.err.OperationalError(2059, "Authentication plugin 'parsec' not configured"),
+            Misconfigured,
+            "the driver does not know",
+        ),
+        (
+            pymysql.err.OperationalError(1251, "old"),
+            Misconfigured,
+            "the driver does not know this user's way",
+        ),
+        (pymysql.err.OperationalError(1820, "x"), Misconfigured, "the password has expired (1820: x)"),
+        (pymysql.err.OperationalError(3118, "x"), Misconfigured, "the account is locked (3118: x)"),
+        (
+            pymysql.err.OperationalError(3159, "x"),
+            Misconfigured,
+            "the server takes connections with TLS only; `tls`",
+        ),
+        (
+            pymysql.err.InternalError("Packet sequence number wrong - got 32 expected 0"),
+            Unavailable,
+            "what answers there does",
+        ),
+        (IndexError("index out of range"), Unavailable, "what answers there does not speak MySQL's protocol"),
+        (
+            struct.error("unpack requires 2 bytes"),
+            Unavailable,
+            "what answers there does not speak MySQL's protocol",
+        ),
+        (
+            UnicodeDecodeError("ascii", b"x", 0, 1, "odd"),
+            Unavailable,
+            "what answers there does not speak MySQL's protocol",
+        ),
+        (
+            pymysql.err.OperationalError(2013, "Lost connection (timed out)"),
+            Unavailable,
+            "it does not answer (2013: Lost",
+        ),
+        (
+            pymysql.err.OperationalError(2013, "Lost connection"),
+            Unavailable,
+            "the connection was lost during the query",
+        ),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_whatever_a_driver_raises_is_a_sentence(error, kind, said):
+    """A package that is missing, a login that nobody knows, a port at which something else listens: no bug of ours."""
+
+    class Failing(Server):
+        def _connect(self):
+            self._connection = pymysql.Connection(defer_connect=True)
+            raise error
+
+    with pytest.raises(kind) as raised:
+        Failing(GaleraSettings(host="db1"), FakeContext())
+    assert str(raised.value).startswith(f"db1:3306: {said}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"host": "db1"},
+            "db1:3306: the user or the password is wrong, or the server takes connections with TLS only (1045",
+        ),
+        ({"host": "db1", "tls": True}, "db1:3306: the user or the password is wrong (1045"),
+        ({}, "/run/mysqld/mysqld.sock: the user or the password is wrong (1045"),
+    ],
+)
+def test_a_right_password_is_not_called_wrong_for_want_of_tls(settings, said):
+    """A server that insists on TLS answers as if the password were wrong."""
+
+    class Failing(Server):
+        def _connect(self):
+            self._connection = pymysql.Connection(defer_connect=True)
+            raise pymysql.err.OperationalError(1045, "Access denied")
+
+    with pytest.raises(Misconfigured) as raised:
+        Failing(GaleraSettings(**settings), FakeContext())
+    assert str(raised.value).startswith(said)
