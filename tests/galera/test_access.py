@@ -201,6 +201,8 @@ def test_tls_is_verified_or_refused(collect, encrypted, authorities):
     fits = {"host": "localhost", "port": encrypted.port, "user": "secure", "password": PASSWORD, "tls_ca": ca}
     assert collect(**fits).returncode == 0
     assert collect(**{**fits, **own, "user": "certified"}).returncode == 0
+    in_one = {"tls_certificate": authorities / "client.pem", "user": "certified"}
+    assert collect(**{**fits, **in_one}).returncode == 0
     for changed, sentence in (
         ({"tls_ca": other}, "TLS failed: self-signed certificate in certificate chain"),
         ({"host": "127.0.0.1"}, "TLS failed: IP address mismatch, certificate is not valid for '127.0.0.1'"),

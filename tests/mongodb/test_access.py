@@ -147,6 +147,11 @@ def test_tls_is_verified_or_refused(collect, mongod, authorities):
     own = {"tls_certificate": authorities / "client.pem"}
     fits = {"host": "localhost", "port": server.port, "tls_ca": authorities / "ca.pem", **own}
     assert collect(**fits).returncode == 0
+    key, chain = (authorities / "client.pem").read_text().split("-----BEGIN CERTIFICATE-----", 1)
+    (authorities / "client.key").write_text(key)
+    (authorities / "client.crt").write_text(f"-----BEGIN CERTIFICATE-----{chain}")
+    apart = {"tls_certificate": authorities / "client.crt", "tls_key": authorities / "client.key"}
+    assert collect(**{**fits, **apart}).returncode == 0
     for changed, sentence in (
         ({"tls_ca": authorities / "other.pem"}, "TLS failed: self-signed certificate in certificate chain"),
         ({"host": "127.0.0.1"}, "TLS failed: IP address mismatch"),
