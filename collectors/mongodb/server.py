@@ -38,6 +38,8 @@ _OPERATOR = {
     UNAUTHORIZED: "the user may not do this; it needs the role clusterMonitor",
     AUTHENTICATION: "the user or the password is wrong, or the user is of another database (auth_database)",
 }
+_FOREIGN = ("Got response id", "Message length", "Unknown opcode")
+"""What the driver says of bytes that are no answer of a MongoDB."""
 _CREDENTIALS = ("username", "password", "authSource")
 _OF_A_COLLECT = 0.9
 """Share of a collect's time that an older driver may wait, so that its own sentence comes before a kill."""
@@ -202,6 +204,8 @@ def _meaning(error: Exception, text: str) -> tuple[type[CollectError], str]:
         return Disconnected, f"TLS failed, or the server offers none: {_reason(text)}"
     if isinstance(error, ConfigurationError | ValueError | OSError):
         return Misconfigured, _first(text)
+    if any(each in text for each in _FOREIGN):
+        return Disconnected, f"what answers there does not speak MongoDB's protocol ({_first(text)})"
     if "connection closed" in text:
         return Disconnected, "the server closes the connection; it may ask for TLS"
     if "Connection refused" in text:

@@ -1,5 +1,7 @@
 """One question that is refused: whatever the refusal's code or class, all other answers are published."""
 
+import socketserver
+import threading
 import time
 
 import pytest
@@ -40,9 +42,9 @@ OPTIONAL = {
 }
 
 
-def seen(port):
+def seen(port, timeout=10):
     """Return series and notes of a server."""
-    context = Context("main", timeout=10, interval=15, agent=1)
+    context = Context("main", timeout=timeout, interval=15, agent=1)
     return values(collect(MongoDB, {"port": port}, context=context)), context.notes
 
 
@@ -91,6 +93,28 @@ def test_an_answer_of_another_shape_is_no_fault_of_ours(question, answer):
     with fake_mongod({**member_of_a_set(), question: answer}) as port:
         found, _ = seen(port)
     assert {"mongodb_connections_current", "mongodb_members"} <= found.keys()
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [b"J\0\0\0\n5.5.5-10.11.6-MariaDB\0", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 mail\r\n", b"\0" * 64],
+)
+def test_another_service_on_the_port_is_told_as_that(greeting):
+    """And not as a server that does not answer: the port is wrong."""
+
+    class Other(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.sendall(greeting + b" " * 64)
+            self.request.recv(4096)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Other) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        with pytest.raises(Unavailable, match="what answers there does not speak MongoDB's protocol"):
+            seen(server.server_address[1], timeout=4)
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize(
