@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from collectors.galera import members, provider, rates
 from collectors.galera.explain import explain
 from collectors.galera.server import Server
-from collectors.galera.variables import GALERA, VARIABLES, read_only
+from collectors.galera.variables import GALERA, VARIABLES, read_only, switched_off
 from rscollector.api import Collector, Context, Misconfigured, Sample, Secret, Unavailable, setting
 from rscollector.kit.optional import optional
 from rscollector.kit.place import Place
@@ -20,6 +20,7 @@ UNKNOWN = GALERA.gauge(
     "unknown_variables",
     "Status variables of the server that this collector does not know, or whose text it cannot read.",
 )
+REPLICATES = GALERA.gauge("replication_enabled", "Whether replication of write-sets is switched on.")
 READ_ONLY = GALERA.gauge("read_only", "Whether the server is read-only by setting.")
 SERVER = GALERA.info(
     "server",
@@ -31,7 +32,7 @@ SERVER = GALERA.info(
 
 _SETTINGS = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'wsrep_provider', "
-    "'wsrep_provider_options', 'wsrep_cluster_name', 'wsrep_node_name', 'wsrep_desync')"
+    "'wsrep_provider_options', 'wsrep_cluster_name', 'wsrep_node_name', 'wsrep_desync', 'wsrep_on')"
 )
 _STATUS = r"SHOW GLOBAL STATUS LIKE 'wsrep\_%'"
 _MEMBERS = "SELECT node_name FROM mysql.wsrep_cluster_members"
@@ -67,6 +68,7 @@ class Galera(Collector[GaleraSettings]):
     metrics = (
         UNKNOWN,
         READ_ONLY,
+        REPLICATES,
         SERVER,
         *VARIABLES.metrics,
         *provider.OPTIONS.metrics,
@@ -90,13 +92,11 @@ class Galera(Collector[GaleraSettings]):
         """Ask for status, settings and members."""
         self._server.begin(context)
         settings = self._server.pairs(_SETTINGS)
-        if settings.get("wsrep_provider", "none") in ("", "none"):
-            where = self.settings.where
-            raise Misconfigured(
-                f"{where}: this server is no member of a Galera cluster: it has no wsrep_provider"
-            )
-        status = {name.lower(): text for name, text in self._server.pairs(_STATUS).items()}
+        # A name may have a hint behind it: "wsrep_monitor_status (L/A/C)".
+        status = {name.lower().split()[0]: text for name, text in self._server.pairs(_STATUS).items()}
         at = context.clock()  # other queries may take their time
+        if why := _no_member(settings, status):
+            raise Misconfigured(f"{self.settings.where}: this server is no member of a Galera cluster: {why}")
         yield from self._of_status(context, status)
         yield from self._of_settings(settings)
         yield from self._of_members(context, primary=status.get("wsrep_cluster_status") == "Primary")
@@ -115,6 +115,8 @@ class Galera(Collector[GaleraSettings]):
 
     def _of_settings(self, settings: dict[str, str]) -> Iterator[Sample]:
         yield READ_ONLY(int(read_only(settings)))
+        if "wsrep_on" in settings:
+            yield REPLICATES(int(not switched_off(settings)))
         yield SERVER(
             version=settings.get("version", ""),
             galera_cluster=settings.get("wsrep_cluster_name", ""),
@@ -139,6 +141,15 @@ class Galera(Collector[GaleraSettings]):
         now = rates.numbers(status)
         yield from rates.between(now, self._readings.take(at, now))
         yield from rates.pressure(now, status, chosen)
+
+
+def _no_member(settings: dict[str, str], status: dict[str, str]) -> str:
+    """Say why a server is no member of a cluster, "" if it is one."""
+    if settings.get("wsrep_provider", "none") in ("", "none"):
+        return "it has no wsrep_provider"
+    if switched_off(settings) and status.get("wsrep_cluster_status", "").lower() == "disconnected":
+        return "it is not connected to one, and wsrep_on = OFF"
+    return ""
 
 
 def _options(settings: dict[str, str]) -> dict[str, str]:

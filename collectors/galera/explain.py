@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from collectors.galera.members import Members
 from collectors.galera.provider import options
-from collectors.galera.variables import listed, read_only
+from collectors.galera.variables import listed, read_only, some_uuid, switched_off
 from rscollector.kit.table import flag
 
 _COMPONENT = {
@@ -21,20 +21,28 @@ _STATE = {
     ),
     "3": "It has received its state and applies what came meanwhile; it is not up to date yet",
     "4": "It is synced: up to date but for its queue",
+    "5": (
+        "Its data differ from the others', who have voted it out: it has left the cluster, and comes back "
+        "only by a full state transfer"
+    ),
 }
-_DONOR = "2"
+_JOINING, _DONOR = "1", "2"
+_OFF = "Replication is switched off: what is written on this node reaches no other (wsrep_on = {})."
 _DESYNCED = "It was desynchronised on purpose, by setting: it may fall behind without slowing the others"
 
 
 def explain(status: Mapping[str, str], settings: Mapping[str, str], members: Members) -> Iterator[str]:
     """Yield what status and settings mean, the most important first."""
-    yield from _component(status, members)
+    if switched_off(settings):
+        yield _OFF.format(settings["wsrep_on"])
     state = status.get("wsrep_local_state", "")
-    source = f"wsrep_local_state = {state}, {status.get('wsrep_local_state_comment', '')}"
-    if state == _DONOR and settings.get("wsrep_desync", "OFF").upper() == "ON":
-        yield f"{_DESYNCED} ({source}, wsrep_desync = {settings['wsrep_desync']})."
-    elif state in _STATE:
-        yield f"{_STATE[state]} ({source})."
+    if state == _JOINING:  # while it does, it tells of views that it replays
+        yield from _state(status, settings)
+    else:
+        yield from _component(status)
+        yield from _state(status, settings)
+    if members.missing:
+        yield f"Missing: {', '.join(members.missing)} (mysql.wsrep_cluster_members, compared with `members`)."
     if state == _DONOR and members.newest:
         yield f"The last to join was {members.newest} (mysql.wsrep_cluster_members)."
     if _is(status, "wsrep_ready", expected=False):
@@ -44,18 +52,27 @@ def explain(status: Mapping[str, str], settings: Mapping[str, str], members: Mem
     yield from _doubts(status, settings)
 
 
-def _component(status: Mapping[str, str], members: Members) -> Iterator[str]:
+def _state(status: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[str]:
+    state, words = status.get("wsrep_local_state", ""), status.get("wsrep_local_state_comment", "")
+    source = f"wsrep_local_state = {state}, {words}"
+    if state == _DONOR and settings.get("wsrep_desync", "OFF").upper() == "ON":
+        yield f"{_DESYNCED} ({source}, wsrep_desync = {settings['wsrep_desync']})."
+    elif state in _STATE:
+        yield f"{_STATE[state]} ({source})."
+    elif state:
+        yield f"It is in a state that this collector does not know ({source})."
+
+
+def _component(status: Mapping[str, str]) -> Iterator[str]:
     text, size = status.get("wsrep_cluster_status", ""), status.get("wsrep_cluster_size", "?")
     sentence = _COMPONENT.get(text.lower(), "Nothing is known of this node's component")
     others = "no other member" if size == "1" else f"{_less(size)} others"
     source = f"wsrep_cluster_status = {text}, wsrep_cluster_size = {size}"
     yield f"{sentence.format(size=size, others=others)} ({source})."
-    if members.missing:
-        yield f"Missing: {', '.join(members.missing)} (mysql.wsrep_cluster_members, compared with `members`)."
 
 
 def _less(size: str) -> str:
-    return str(int(size) - 1) if size.isdigit() else size
+    return str(int(size) - 1) if size.isdigit() and int(size) else "an unknown number of"
 
 
 def _pace(status: Mapping[str, str]) -> Iterator[str]:
@@ -74,7 +91,8 @@ def _pace(status: Mapping[str, str]) -> Iterator[str]:
 
 
 def _histories(status: Mapping[str, str]) -> Iterator[str]:
-    own, clusters = status.get("wsrep_local_state_uuid", ""), status.get("wsrep_cluster_state_uuid", "")
+    names = ("wsrep_local_state_uuid", "wsrep_cluster_state_uuid")
+    own, clusters = (some_uuid(status.get(name, "")) for name in names)
     if own and clusters and own != clusters:
         yield (
             f"Its data have another history than the cluster's: {own} is not {clusters} "

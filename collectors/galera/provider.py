@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from collectors.galera.variables import GALERA
-from rscollector.api import ByteSize, Sample
+from rscollector.api import Sample
 from rscollector.kit.table import Table, flag, row
 
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
@@ -17,8 +17,9 @@ def options(line: str) -> dict[str, str]:
 
 
 def size(text: str) -> int:
-    """Read a size such as 128M; raises ValueError."""
-    return int(text) if text.isdigit() else int(ByteSize(text))
+    """Read a size such as 128M or 2g; raises ValueError."""
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
+    return int(number) << 10 * ("", *"KMGTPE").index(unit)
 
 
 def period(text: str) -> float:

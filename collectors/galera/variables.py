@@ -27,8 +27,13 @@ def _gauge(name: str, text: str) -> Row:
     return row(GALERA.gauge(name, text), _some_number)
 
 
+def _count(text: str) -> int | float | None:
+    value = _some_number(text)
+    return None if value is None or value < 0 else value
+
+
 def _counter(name: str, text: str, factor: float = 1) -> Row:
-    return row(GALERA.counter(name, text), _some_number, factor)
+    return row(GALERA.counter(name, text), _count, factor)
 
 
 def _flag(name: str, text: str) -> Row:
@@ -37,6 +42,15 @@ def _flag(name: str, text: str) -> Row:
 
 def _info(name: str, label: str, text: str) -> Row:
     return row(GALERA.info(name, text, label), stripped)
+
+
+def some_uuid(text: str) -> str | None:
+    """Return a UUID, None for the one of zeroes, which says that there is none."""
+    return text.strip() if text.strip("0-\t ") else None
+
+
+def _uuid(name: str, text: str) -> Row:
+    return row(GALERA.info(name, text, "uuid"), some_uuid)
 
 
 def _length(name: str, text: str) -> Row:
@@ -51,6 +65,11 @@ def _states(name: str, text: str, states: tuple[str, ...], words: Mapping[str, s
 def read_only(settings: Mapping[str, str]) -> bool:
     """Tell whether the server is read-only: newer servers have more words for that than ON."""
     return settings.get("read_only", "OFF").upper() not in ("OFF", "0")
+
+
+def switched_off(settings: Mapping[str, str]) -> bool:
+    """Tell whether replication is switched off: what is written here reaches no other node."""
+    return settings.get("wsrep_on", "ON").upper() in ("OFF", "0")
 
 
 def listed(text: str) -> list[str]:
@@ -123,7 +142,7 @@ _ROWS: dict[str, Row] = {
         "cluster_configuration_id",
         "Number of the component's membership change; absent outside a primary one.",
     ),
-    "wsrep_cluster_state_uuid": _info("cluster_state", "uuid", "The history that the cluster has."),
+    "wsrep_cluster_state_uuid": _uuid("cluster_state", "The history that the cluster has."),
     "wsrep_cluster_capabilities": _info(
         "cluster_capabilities", "capabilities", "Capabilities that all members have."
     ),
@@ -132,15 +151,14 @@ _ROWS: dict[str, Row] = {
     "wsrep_local_state_comment": _info(
         "local_state_comment", "comment", "The state in the node's own words."
     ),
-    "wsrep_local_state_uuid": _info("local_state_uuid", "uuid", "The history that the node has."),
+    "wsrep_local_state_uuid": _uuid("local_state_uuid", "The history that the node has."),
     "wsrep_local_index": _gauge(
         "local_index", "The node's place among the members; absent while it is none."
     ),
     "wsrep_connected": _flag("connected", "Whether the node is connected to the cluster's group."),
     "wsrep_ready": _flag("ready", "Whether the node accepts statements."),
-    "wsrep_on": _flag("replication_enabled", "Whether replication of write-sets is switched on."),
     "wsrep_desync_count": _gauge("desync_count", "Operations that keep the node desynchronised on purpose."),
-    "wsrep_gcomm_uuid": _info("node_uuid", "uuid", "The node's id in the group."),
+    "wsrep_gcomm_uuid": _uuid("node_uuid", "The node's id in the group."),
     "wsrep_gmcast_segment": _gauge("segment", "The node's network segment."),
     "wsrep_incoming_addresses": _length("incoming_addresses", "Client addresses that the members announce."),
     # --- positions ---
@@ -238,9 +256,7 @@ _ROWS: dict[str, Row] = {
     "wsrep_open_transactions": _gauge("open_transactions", "Transactions that are known to the provider."),
     "wsrep_open_connections": _gauge("open_connections", "Connections that are known to the provider."),
     "wsrep_gcache_pool_size": _gauge("gcache_pool_bytes", "Size of the pages that the write-set cache uses."),
-    "wsrep_ist_receive_status": _info(
-        "ist_receive_status", "status", "How far an incremental transfer has come."
-    ),
+    "wsrep_ist_receive_status": IGNORED,  # a text with ever other numbers, which the next three tell
     "wsrep_ist_receive_seqno_start": _gauge(
         "ist_receive_start_seqno", "First write-set of the incremental transfer."
     ),

@@ -1,6 +1,7 @@
 """Every recorded state of a real cluster: its numbers, and what they mean in plain language."""
 
 import math
+import re
 
 import pytest
 from recorded import STATES, RecordedServer, node
@@ -8,6 +9,7 @@ from recorded import STATES, RecordedServer, node
 from collectors.galera import Galera
 from collectors.galera.collector import GaleraSettings
 from collectors.galera.members import Members
+from collectors.galera.provider import size
 from rscollector.api import Misconfigured
 from rscollector.testing import FakeClock, FakeContext, assert_all_metrics_are_emitted, collect, page, values
 
@@ -270,6 +272,15 @@ EXPLAINED = {
         "It is a donor, or holds a read lock as a backup does: until that ends it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
         "Operations that keep it desynchronised: 1 (wsrep_desync_count).",
     ],
+    "12-n3-receives-ist.n3": [
+        "It is joining: it receives a state transfer, or waits for one, and answers no client (wsrep_local_state = 1, Joining: receiving State Transfer).",
+        "It refuses ordinary statements (wsrep_ready = OFF).",
+    ],
+    "13-voted-inconsistent.n1": [
+        "This node is not connected to the cluster (wsrep_cluster_status = Disconnected, wsrep_cluster_size = 0).",
+        "Its data differ from the others', who have voted it out: it has left the cluster, and comes back only by a full state transfer (wsrep_local_state = 5, Inconsistent).",
+        "It refuses ordinary statements (wsrep_ready = OFF).",
+    ],
 }
 
 
@@ -311,6 +322,76 @@ def test_a_donor_and_a_node_that_was_desynchronised_are_told_apart():
         RecordedServer("04-n3-sigstopped.n1", members=("n1", "n2")), RecordedServer("09-donor.n1")
     )
     assert "The last to join was n3 (mysql.wsrep_cluster_members)." in context.sentences
+
+
+def test_a_node_that_does_not_replicate_says_so_first():
+    """SET GLOBAL wsrep_on = OFF: it takes writes that reach nobody, and tells hardly anything of itself."""
+    server = RecordedServer("01-healthy.n1")
+    server.status = {
+        "wsrep_cluster_size": "1", "wsrep_cluster_status": "Primary", "wsrep_connected": "ON", "wsrep_ready": "ON",
+    }  # fmt: skip
+    server.settings["wsrep_on"] = "OFF"
+    assert explained(server)[0] == (
+        "Replication is switched off: what is written on this node reaches no other (wsrep_on = OFF)."
+    )
+    found = values(collect(node(server)))
+    assert found["galera_replication_enabled"] == 0
+    assert not any(name.startswith("galera_local_state{") for name in found)
+    assert of("01-healthy.n1")["galera_replication_enabled"] == 1
+
+
+def test_an_ordinary_server_with_a_provider_in_its_settings_is_no_member():
+    """It is connected to nobody and does not want to be: nobody is called for it."""
+    server = RecordedServer("01-healthy.n1", wsrep_cluster_status="Disconnected", wsrep_connected="OFF")
+    server.settings["wsrep_on"] = "OFF"
+    with pytest.raises(
+        Misconfigured, match="no member of a Galera cluster: it is not connected to one, and wsrep_on"
+    ):
+        collect(node(server))
+    server.settings["wsrep_on"] = "ON"
+    assert stateset(values(collect(node(server))), "galera_cluster_status") == "disconnected"
+
+
+@pytest.mark.parametrize("state", [str(number) for number in range(-1, 9)])
+def test_every_state_has_a_sentence_or_the_nodes_own_word(state):
+    """Also one that comes with a later version."""
+    server = RecordedServer("01-healthy.n1", wsrep_local_state=state, wsrep_local_state_comment="Own Word")
+    assert any(f"(wsrep_local_state = {state}, Own Word)" in sentence for sentence in explained(server))
+
+
+@pytest.mark.parametrize("status", ["Primary", "non-Primary", "Disconnected", "Later Word", ""])
+@pytest.mark.parametrize("size", ["0", "1", "3", "18446744073709551615", "-1", "", "x"])
+def test_no_sentence_counts_below_nothing(status, size):
+    """Whatever the sizes of a view that is being made are."""
+    server = RecordedServer("01-healthy.n1", wsrep_cluster_status=status, wsrep_cluster_size=size)
+    assert not re.search(r"-\d+ others|\b0 others", " ".join(explained(server)))
+
+
+def test_an_id_of_zeroes_is_none():
+    """A node that was voted out has no history: it has not another one."""
+    found = of("13-voted-inconsistent.n1")
+    assert stateset(found, "galera_local_state") == "error"
+    assert not any(name.startswith("galera_local_state_uuid_info") for name in found)
+
+
+def test_a_name_with_a_hint_behind_it_is_known():
+    """Percona XtraDB Cluster 8 tells which monitors it means."""
+    found = of("01-healthy.n1", **{"wsrep_monitor_status (L/A/C)": "[(1, 2), (3, 4), (5, 6)]"})
+    assert found["galera_unknown_variables"] == 0
+
+
+def test_a_counter_below_nothing_is_not_told():
+    """The agent would drop it."""
+    assert "galera_replicated_bytes_total" not in of("01-healthy.n1", wsrep_replicated_bytes="-5")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("128M", 128 << 20), ("2g", 2 << 30), ("1T", 1 << 40), ("3P", 3 << 50), ("4096", 4096), ("8k", 8192)],
+)
+def test_a_size_is_read_with_any_suffix(text, value):
+    """As the provider itself reads it."""
+    assert size(text) == value
 
 
 def test_what_is_missing_and_doubtful_is_said():
@@ -400,8 +481,6 @@ def test_every_metric_is_in_some_recording():
             "galera_ist_receive_current_seqno": _NEWER,
             "galera_ist_receive_end_seqno": _NEWER,
             "galera_ist_receive_start_seqno": _NEWER,
-            "galera_ist_receive_status_info": _NEWER,
             "galera_last_applied_seqno": _NEWER,
-            "galera_replication_enabled": _NEWER,
         },
     )
