@@ -35,7 +35,7 @@ _SETTINGS = (
     "'wsrep_provider_options', 'wsrep_cluster_name', 'wsrep_node_name', 'wsrep_desync', 'wsrep_on')"
 )
 _STATUS = r"SHOW GLOBAL STATUS LIKE 'wsrep\_%'"
-_MEMBERS = "SELECT node_name FROM mysql.wsrep_cluster_members"
+_MEMBERS = "SELECT node_uuid, node_name FROM mysql.wsrep_cluster_members"
 _NAMES_NEED = "a node in the primary component, and SELECT on mysql.wsrep_cluster_members"
 _SOCKET = "/run/mysqld/mysqld.sock"
 
@@ -129,7 +129,7 @@ class Galera(Collector[GaleraSettings]):
         with optional(context, "the members' names", _NAMES_NEED):
             if not primary:
                 raise Unavailable("the node is in no primary component")
-            if changed := self._members.update(str(name) for (name,) in self._server.rows(_MEMBERS)):
+            if changed := self._members.update(self._server.pairs(_MEMBERS)):
                 log.warning("%s", changed)
         yield from self._members.samples()
 

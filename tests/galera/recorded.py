@@ -1,5 +1,7 @@
 """A node that answers what a real one has answered once."""
 
+from collections import Counter
+
 from collectors.galera import Galera
 from rscollector.api import Unavailable
 from rscollector.testing import Recordings
@@ -27,14 +29,13 @@ class RecordedServer:
         """Take note of a collect."""
 
     def pairs(self, statement):
-        """Return status or settings."""
-        return self.status if "STATUS" in statement else self.settings
-
-    def rows(self, _statement):
-        """Return the members."""
+        """Return status, settings or the members, each with a UUID of its own."""
+        if not statement.startswith("SELECT"):
+            return self.status if "STATUS" in statement else self.settings
         if self.refusal:
             raise Unavailable(self.refusal)
-        return [(name,) for name in self.members]
+        seen = Counter()
+        return {f"{name}-{seen.update([name]) or seen[name]}": name for name in self.members}
 
     def close(self):
         """Disconnect."""

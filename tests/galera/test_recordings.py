@@ -242,9 +242,52 @@ def test_a_node_that_refuses_statements_still_tells_its_state():
 def test_who_left_while_nobody_was_known_is_missed_afterwards():
     """A node that was cut off compares with the last list that was true."""
     members = Members()
-    members.update(["n1", "n2", "n3"])
+    members.update({"1": "n1", "2": "n2", "3": "n3"})
     members.forget()
-    assert members.update(["n1", "n3"]) == "n2 left; 2 members now"
+    assert members.update({"1": "n1", "3": "n3"}) == "n2 left; 2 members now"
+
+
+def test_two_members_of_one_name_are_two():
+    """Galera does not ask for unique names: one of both that goes is seen."""
+    members = Members()
+    members.update({"1": "mariadb", "2": "mariadb", "3": "n3"})
+    assert members.update({"1": "mariadb", "3": "n3"}) == "mariadb left; 2 members now"
+    assert values(members.samples())["galera_members_left_total"] == 1
+
+
+def test_a_member_that_was_started_anew_between_two_ticks_is_seen():
+    """It has another UUID, and the same name."""
+    members = Members()
+    members.update({"1": "n1", "2": "n2"})
+    assert members.update({"1": "n1", "9": "n2"}) == "n2 joined and n2 left; 2 members now"
+
+
+LONG = [f"a-name-that-is-longer-than-the-list-{number}" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("there", "missing", "present"),
+    [
+        (3, [], dict.fromkeys(LONG, 1)),
+        (2, [], {}),  # nobody can tell which one: GaleraMembersMissing has the sizes
+        (0, LONG, dict.fromkeys(LONG, 0)),
+    ],
+)
+def test_names_that_the_list_cuts_are_known_all_the_same(there, missing, present):
+    """The server lists 31 characters, of which these names have the same."""
+    members = Members(LONG)
+    members.update({str(number): LONG[0][:31] for number in range(there)})
+    assert members.missing == missing
+    found = values(members.samples())
+    assert {each.split('"')[1]: value for each, value in found.items() if "present" in each} == present
+
+
+def test_one_long_name_is_known_by_its_beginning():
+    """And is called by the name that the configuration has."""
+    members = Members(["n1", "node-" + "x" * 40])
+    members.update({"1": "n1", "2": ("node-" + "x" * 40)[:31]})
+    assert members.missing == []
+    assert len(values(members.samples())) == 5
 
 
 EXPLAINED = {
