@@ -4,7 +4,7 @@ import logging
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from collectors.mongodb import balancer, lag, oplog, replication, status
 from collectors.mongodb.explain import explain
@@ -19,7 +19,7 @@ from collectors.mongodb.server import (
 )
 from rscollector.api import Collector, Context, Sample, Secret, setting
 from rscollector.kit.optional import optional
-from rscollector.kit.place import TcpPlace
+from rscollector.kit.place import Address, TcpPlace
 from rscollector.kit.tls import Tls
 
 log = logging.getLogger("mongodb")
@@ -49,7 +49,9 @@ class MongoDBSettings(Tls, TcpPlace):
     port: int = setting("Its port.", default=_PORT)
     user: str = setting("The user to connect as; none where the server asks for none.", default="")
     password: Secret | None = setting("The password.", default=None)
-    auth_database: str = setting("The database that knows the user.", default="admin")
+    auth_database: str = setting(
+        "The database that knows the user; by default the one of uri, or admin.", default=""
+    )
 
     def __post_init__(self) -> None:
         TcpPlace.__post_init__(self)
@@ -68,12 +70,13 @@ class MongoDBSettings(Tls, TcpPlace):
         _ = parts.port  # raises ValueError where it is no number
 
     @property
-    def address(self) -> tuple[str, int]:
-        """Host and port."""
+    def address(self) -> Address:
+        """Where to connect."""
         if not self.uri:
             return self.host, self.port
         parts = urlsplit(self.uri)
-        return parts.hostname or "127.0.0.1", parts.port or _PORT
+        path = unquote(parts.netloc.rpartition("@")[2])
+        return path if path.startswith("/") else (parts.hostname or "127.0.0.1", parts.port or _PORT)
 
     @property
     def uses_tls(self) -> bool:
@@ -137,7 +140,7 @@ class MongoDB(Collector[MongoDBSettings]):
                 known = {} if error.code in (NO_REPLICATION, NOT_FOUND) else None
         if not known:
             return known
-        with optional(context, "priorities, delays and hidden members", _ROLE):
+        with optional(context, "priorities, delays, hidden members, and so the members' lag", _ROLE):
             config = self._server.command("replSetGetConfig").get("config", {})
         yield from replication.samples(known, config)
         self._tell_who_is_primary(replication.primary(known))
@@ -152,7 +155,8 @@ class MongoDB(Collector[MongoDBSettings]):
             yield from oplog.size(self._server)
         with optional(context, "the oplog's window and the members' lag", _OPLOG):
             yield from oplog.window(self._server)
-            yield from lag.samples(self._server, known, config)
+            if config:  # a delay that is not known is not none
+                yield from lag.samples(self._server, known, config)
 
     def _tell_who_is_primary(self, now: str) -> None:
         before, self._primary = self._primary, now

@@ -80,7 +80,7 @@ def _room(status: Mapping[str, Any]) -> Iterator[str]:
     used, left = at(status, "connections.current"), at(status, "connections.available")
     if used and left is not None and left < used / 9:
         source = f"connections.current = {used}, connections.available = {left}"
-        yield f"Nearly all connections are taken: {used} of {used + left} ({source})."
+        yield f"Nearly all connections are taken: {used} of {used + max(0, left)} ({source})."
     for path in ("wiredTiger.concurrentTransactions", "queues.execution"):
         for kind in ("read", "write"):
             if at(status, f"{path}.{kind}.available") == 0:

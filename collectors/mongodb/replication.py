@@ -55,6 +55,12 @@ _OF_THE_SET = Table(
         "term": row(MONGODB.gauge("term", "The election term: it grows with each election.")),
         "majorityVoteCount": row(MONGODB.gauge("majority", "Votes that an election needs.")),
         "votingMembersCount": row(MONGODB.gauge("voting_members", "Members that vote.")),
+        "heartbeatIntervalMillis": row(
+            MONGODB.gauge(
+                "heartbeat_interval_seconds", "Time between two heartbeats to a member, by setting."
+            ),
+            factor=1e-3,
+        ),
         "initialSyncStatus.remainingInitialSyncEstimatedMillis": row(
             MONGODB.gauge("initial_sync_remaining_seconds", "Time that it still needs, estimated."),
             factor=1e-3,
@@ -123,9 +129,11 @@ def _of_member(member: Mapping[str, Any], now: float | None, newest: float | Non
     yield MEMBER_STATE(STATES.get(member["state"], "unknown"), member=name)
     yield HEALTH(int(member["health"]), member=name)
     yield UPTIME(int(member.get("uptime", 0)), member=name)
-    if (ping := number(member.get("pingMs"))) is not None:
+    is_up = bool(member["health"])  # of one that is not, the server tells when it was asked last, in vain
+    if is_up and (ping := number(member.get("pingMs"))) is not None:
         yield PING(ping / 1e3, member=name)
     answered, received = seconds(member.get("lastHeartbeat")), seconds(member.get("lastHeartbeatRecv"))
+    answered = answered if is_up else None
     for direction, date in (("answered", answered), ("received", received)):
         if date is not None and now is not None:
             yield HEARTBEAT_AGE(max(0.0, round(now - date, 3)), member=name, direction=direction)

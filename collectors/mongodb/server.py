@@ -38,8 +38,25 @@ _OPERATOR = {
     UNAUTHORIZED: "the user may not do this; it needs the role clusterMonitor",
     AUTHENTICATION: "the user or the password is wrong, or the user is of another database (auth_database)",
 }
-_FOREIGN = ("Got response id", "Message length", "Unknown opcode")
-"""What the driver says of bytes that are no answer of a MongoDB."""
+_FOREIGN = "what answers there does not speak MongoDB's protocol ({})"
+_MEANINGS: tuple[tuple[str, type[CollectError], str], ...] = (
+    ("Got response id", Disconnected, _FOREIGN),
+    ("Message length", Disconnected, _FOREIGN),
+    ("Unknown opcode", Disconnected, _FOREIGN),
+    (
+        "connection closed",
+        Disconnected,
+        "the server closes the connection: all that it allows may be taken, or it asks for TLS",
+    ),
+    ("Connection refused", Disconnected, "nobody listens there; the server is down or starting"),
+    (
+        "client is configured to connect to a replica set",
+        Misconfigured,
+        "the server belongs to another replica set than the uri says ({})",
+    ),
+)
+"""What the driver says, and what that means; it has no classes for it."""
+_ARBITER = "this is an arbiter, which has no users: ask it from its own host, without `user` and `password`"
 _CREDENTIALS = ("username", "password", "authSource")
 _OF_A_COLLECT = 0.9
 """Share of a collect's time that an older driver may wait, so that its own sentence comes before a kill."""
@@ -164,7 +181,7 @@ class Server:
         except PyMongoError:
             return Unavailable(f"{self.where}: it knows no such user now, and does not say why")
         if said.get("arbiterOnly"):
-            return Misconfigured(f"{self.where}: this is an arbiter: it has no users, and tells nobody")
+            return Misconfigured(f"{self.where}: {_ARBITER}")
         member = said.get("setName") or said.get("isreplicaset")
         if member and not (said.get("ismaster") or said.get("secondary")):
             return Unavailable(f"{self.where}: the member has no users yet: it copies its data")
@@ -204,12 +221,9 @@ def _meaning(error: Exception, text: str) -> tuple[type[CollectError], str]:
         return Disconnected, f"TLS failed, or the server offers none: {_reason(text)}"
     if isinstance(error, ConfigurationError | ValueError | OSError):
         return Misconfigured, _first(text)
-    if any(each in text for each in _FOREIGN):
-        return Disconnected, f"what answers there does not speak MongoDB's protocol ({_first(text)})"
-    if "connection closed" in text:
-        return Disconnected, "the server closes the connection; it may ask for TLS"
-    if "Connection refused" in text:
-        return Disconnected, "nobody listens there; the server is down or starting"
+    for part, kind, meaning in _MEANINGS:
+        if part in text:
+            return kind, meaning.format(_first(text))
     if isinstance(error, NetworkTimeout | ServerSelectionTimeoutError):
         return Disconnected, f"it accepts connections and does not answer ({_first(text)})"
     return Disconnected, f"the connection was lost ({_first(text)})"
@@ -233,7 +247,7 @@ def _client(settings: Any, arguments: Mapping[str, Any]) -> "Client":
 def _arguments(settings: Any, seconds: float) -> dict[str, Any]:
     answer = max(1, int(seconds * 1000))
     given: dict[str, Any] = {
-        "host": settings.uri or settings.host,
+        "host": settings.uri or (f"[{settings.host}]" if ":" in settings.host else settings.host),
         "directConnection": True,
         "appname": "rscollector",
         "serverSelectionTimeoutMS": max(1, int(seconds * _SELECTION * 1000)),
@@ -247,7 +261,9 @@ def _arguments(settings: Any, seconds: float) -> dict[str, Any]:
         given["port"] = settings.port
     if settings.user:
         password = settings.password.reveal() if settings.password else None
-        given |= {"username": settings.user, "password": password, "authSource": settings.auth_database}
+        given |= {"username": settings.user, "password": password}
+        if settings.auth_database or not settings.uri:  # a uri may name one, or the driver takes admin
+            given["authSource"] = settings.auth_database or "admin"
     if settings.uses_tls:
         given |= {"tls": True, "tlsCAFile": settings.tls_ca or None}
     return given

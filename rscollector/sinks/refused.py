@@ -2,7 +2,8 @@
 
 A series that is refused again and again (a receiver that takes no metric that it does not know) would cost
 ten requests for each of its points: after the second one its points are put aside without asking, and one is
-tried again after some minutes. Only what was just collected counts: a receiver may refuse what is old.
+tried again after some minutes. Only what was just collected counts: a receiver may refuse what is old. And it
+says nothing about what was collected before it: a value may have become bad.
 """
 
 from collections.abc import Callable
@@ -17,11 +18,16 @@ _MOST = 10_000
 
 
 class _Refused(NamedTuple):
-    """How many points of a series were refused, until when none is tried again, and what was answered."""
+    """How many points of a series were refused, when the first and last were collected, and the answer."""
 
     times: int
-    until: float
+    first: float
+    last: float
     answer: Answer
+
+    def holds_at(self, at: float) -> bool:
+        """Tell whether it says something about a point that was collected at this time."""
+        return self.first <= at <= self.last + _TRIED_AGAIN
 
 
 class RefusedSeries:
@@ -32,14 +38,17 @@ class RefusedSeries:
         self._clock = clock
         self._refused: dict[bytes, _Refused] = {}
 
-    def add(self, line: bytes, answer: Answer) -> None:
-        """Remember that a point was refused."""
+    def add(self, line: bytes, answer: Answer, age: float) -> None:
+        """Remember that a point was refused; `age` is the time since it was collected."""
         if len(self._refused) >= _MOST:
             self._refused.clear()
-        series = self._series_of(line)
-        before, now = self._refused.get(series), self._clock()
-        times = before.times + 1 if before and now < before.until + _TRIED_AGAIN else 1
-        self._refused[series] = _Refused(times, now + _TRIED_AGAIN, answer)
+        series, at = self._series_of(line), self._clock() - age
+        before = self._refused.get(series)
+        if before and before.first - _TRIED_AGAIN <= at <= before.last + _TRIED_AGAIN:
+            first, last = min(before.first, at), max(before.last, at)
+            self._refused[series] = _Refused(before.times + 1, first, last, answer)
+        else:
+            self._refused[series] = _Refused(1, at, at, answer)
 
     def taken(self, lines: list[bytes]) -> None:
         """Forget the series of points that were taken."""
@@ -47,38 +56,37 @@ class RefusedSeries:
             self._refused.pop(self._series_of(line), None)
 
     def sorted_out(self, lines: list[bytes]) -> tuple[list[bytes], list[tuple[bytes, Answer]]]:
-        """Return the points that are to be sent, and those that are not, with the answer that is expected."""
+        """Return the points, just collected, that are to be sent, and those that are not, with the answer."""
         hopeless: list[tuple[bytes, Answer]] = []
         if not self._refused:
             return lines, hopeless
         hopeful = []
         for line in lines:
-            if answer := self.expected(line):
+            if answer := self._answer_to(line, 0):
                 hopeless.append((line, answer))
             else:
                 hopeful.append(line)
         return hopeful, hopeless
 
-    def front(self, lines: list[bytes]) -> tuple[list[tuple[bytes, Answer]], list[bytes]]:
-        """Return the points at the front that are hopeless, and those behind them as far as there is hope.
-
-        Of a backlog only those are hopeless whose series is bad: a receiver may stumble over what is fresh.
-        """
+    def front(self, lines: list[bytes], age: float) -> tuple[list[tuple[bytes, Answer]], list[bytes]]:
+        """Return the points at the front that are hopeless, and those behind them as far as there is hope."""
         hopeless: list[tuple[bytes, Answer]] = []
         for line in lines:
-            if not (answer := self.bad(line)):
+            if not (answer := self.bad(line, age)):
                 break
             hopeless.append((line, answer))
-        return hopeless, list(takewhile(lambda line: not self.bad(line), lines[len(hopeless) :]))
+        return hopeless, list(takewhile(lambda line: not self.bad(line, age), lines[len(hopeless) :]))
 
-    def bad(self, line: bytes) -> Answer | None:
-        """Return the answer that is expected to a point whose series is called bad, None to another."""
-        answer = self.expected(line)
+    def bad(self, line: bytes, age: float) -> Answer | None:
+        """Return the answer to a point that waits if its series is called bad, None to any other.
+
+        What a receiver stumbles over is asked about again: that may have been the moment's fault.
+        """
+        answer = self._answer_to(line, age)
         return answer if answer and answer.verdict in OF_THE_POINTS else None
 
-    def expected(self, line: bytes) -> Answer | None:
-        """Return the answer that is expected to a point that is hopeless, None to one that is not."""
+    def _answer_to(self, line: bytes, age: float) -> Answer | None:
+        """Return the answer that a point would get, None where that is not known."""
         refused = self._refused.get(self._series_of(line)) if self._refused else None
-        if refused and refused.times >= _REFUSALS and refused.until > self._clock():
-            return refused.answer
-        return None
+        is_known = refused and refused.times >= _REFUSALS and refused.holds_at(self._clock() - age)
+        return refused.answer if refused and is_known else None

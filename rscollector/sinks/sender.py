@@ -11,6 +11,7 @@ no to that point: it is put aside where the answer was that it is bad, and stepp
 longer, where it was another. Who takes nothing has judged nothing: that is an alarm, and all is kept.
 """
 
+import math
 import random
 import threading
 from collections import Counter
@@ -34,6 +35,7 @@ _SEARCHED = 12  # refusals in a row without a wait, in health: more than halving
 _REFUSES_ALL = 8  # points that are refused alone, and nothing is taken meanwhile
 _TAKEN_RECENTLY = 60.0
 _COLLECTED_RECENTLY = 300.0
+_PATIENCE = 10.0  # before what comes next is tried, where all that there was is refused
 _GROWTH = 16  # a request may be larger by this part of it after each that was taken
 
 
@@ -126,6 +128,7 @@ class Sender:
         self._refused = RefusedSeries(series_of, clock)
         self._failures = 0
         self._awaits_others = False  # all that it has was refused, and what comes next may be taken
+        self._failed_at = clock()
         self._not_before = self._backlog_from = clock()
 
     def put(self, lines: list[bytes], at: float | None = None) -> None:
@@ -135,7 +138,7 @@ class Sender:
             self._spool.put(hopeful, at)
             if hopeful and self._awaits_others:
                 self._is_suspects_turn = False
-                self._not_before = min(self._not_before, self._clock() + _FIRST_WAIT)
+                self._not_before = min(self._not_before, self._failed_at + _PATIENCE)
 
     def _hopeful(self, lines: list[bytes]) -> list[bytes]:
         """Put aside what is of series that are refused; return the others."""
@@ -243,7 +246,8 @@ class Sender:
         batch = batches[min(int(self._draw() * len(batches)), len(batches) - 1)]
         is_suspect = batch[:2] in self._suspects  # its first point is being tried
         lines = self._lines(batch) or []
-        starts = [at for at in range(is_suspect, len(lines)) if not self._refused.bad(lines[at])]
+        age = self._age(batch)
+        starts = [at for at in range(is_suspect, len(lines)) if not self._refused.bad(lines[at], age)]
         if not starts:
             return []
         start = starts[min(int(self._draw() * len(starts)), len(starts) - 1)]
@@ -259,13 +263,18 @@ class Sender:
     def _front(self, batch: Batch, most: int) -> Slice | None:
         """Return a batch's first points, as far as there is hope; those before them are put aside."""
         lines = self._lines(batch) or []
-        hopeless, rest = self._refused.front(lines)
+        hopeless, rest = self._refused.front(lines, self._age(batch))
         if not hopeless:
             return Slice(batch, rest[:most]) if rest else None
         if not self._put_aside(hopeless):
             return Slice(batch, lines[:most])
         left = self._go_on(batch, len(hopeless))
         return Slice(left, rest[:most]) if left else None
+
+    def _age(self, batch: Batch) -> float:
+        """Return how long a batch waits; what is not known, of an earlier boot, is longer than anything."""
+        age = self._spool.age(batch)
+        return math.inf if age is None else age
 
     def _lines(self, batch: Batch) -> list[bytes] | None:
         """Return a batch's points; one that cannot be read now is stepped over."""
@@ -314,7 +323,7 @@ class Sender:
                 suspect = _Suspect(self.sent, max(1, len(lines) // 2), answer.sentence)
                 self._suspects[batch[:2]] = suspect
         if of_the_points and self._refused_in_vain >= _REFUSES_ALL:
-            self._awaits_others = True
+            self._awaits_others = not answer.retry_after
             self._fail(answer._replace(verdict=Verdict.ALARM, sentence=f"{answer.sentence} (to everything)"))
         elif not of_the_points and not is_its_own and not self._may_search(answer):
             self._fail(answer)
@@ -392,14 +401,15 @@ class Sender:
 
     def _remember(self, batch: Batch, line: bytes, answer: Answer) -> None:
         """Remember that a point of its series was refused, if it was collected just now."""
-        age = self._spool.age(batch)
-        if age is not None and age <= _COLLECTED_RECENTLY:
-            self._refused.add(line, answer)
+        age = self._age(batch)
+        if age <= _COLLECTED_RECENTLY:
+            self._refused.add(line, answer, age)
 
     def _fail(self, answer: Answer) -> None:
         """Wait, since nothing is taken."""
         since = self.failing.since if self.failing else self._clock()
         self.failing = Failing(since, answer.verdict, answer.sentence)
+        self._failed_at = self._clock()
         self._doubted = self.sent
         self._fresh_after = self._spool.last  # an outage ends at the backlog's pace, however long it was
         self._failures += 1

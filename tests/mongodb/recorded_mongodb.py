@@ -13,6 +13,9 @@ STATES = Recordings(
 OPTIONS = DEFAULT_JSON_OPTIONS.with_options(tz_aware=False, tzinfo=None)
 
 
+NO_DELAYS = {"members": []}
+
+
 def recording(name):
     """Return a recorded reply."""
     return loads(RECORDINGS[name].text(), json_options=OPTIONS)
@@ -27,7 +30,7 @@ class RecordedServer:
             "replSetGetStatus": state
             if isinstance(state, dict)
             else recording(state or "6.0-healthy-primary"),
-            "replSetGetConfig": {"config": recording(config)["config"] if config else {}},
+            "replSetGetConfig": {"config": recording(config)["config"] if config else NO_DELAYS},
             "collStats": {"maxSize": 1 << 24, "size": 1 << 20},
         }
         self.oplog = list(oplog)

@@ -34,7 +34,7 @@ CODES = (
 OPTIONAL = {
     "replSetGetStatus": ("the replica set's state", {"mongodb_connections_current"}),
     "replSetGetConfig": (
-        "priorities, delays and hidden members",
+        "priorities, delays, hidden members, and so the members' lag",
         {"mongodb_primaries", "mongodb_oplog_size_bytes"},
     ),
     "collStats": ("the oplog's size", {"mongodb_primaries", "mongodb_oplog_window_seconds"}),

@@ -238,7 +238,7 @@ def test_what_waited_when_its_series_was_found_out_costs_no_question(tmp_path):
         good = [b'{"metric":"g%d","value":%d}' % (each, number) for each in range(20)]
         bad = [b'{"metric":"b%d","value":%d}' % (each, number) for each in range(14)]
         line.bad.update(bad)
-        line.sender.put([*good[:10], *bad, *good[10:]])
+        line.sender.put([*good[:10], *bad, *good[10:]], boottime() - 40 + number)
         known.update(good)
         unknown.update(bad)
     line.run(60)
@@ -278,8 +278,38 @@ def test_what_comes_next_is_tried_though_all_before_it_was_refused(line):
     line.run(600)
     assert line.sender.failing
     line.sender.put(points(1, 100))
-    line.run(3)
+    line.run(11)
     assert line.taken == points(1, 100)
+
+
+def test_who_asks_for_patience_gets_it_also_when_more_comes(line):
+    """Everything is refused, with a time after which to ask again: what comes meanwhile changes nothing."""
+    line.bad = {*points(700)}
+    line.usual = Answer(Verdict.BAD, "400 bad", 600)
+    for number in range(600):
+        line.sender.put(points(1, number))
+        line.run(1)
+    assert len(line.requests) < 20
+
+
+def test_a_value_that_has_become_bad_says_nothing_about_those_before_it(tmp_path):
+    """A backlog of good points, and then some that are refused: what was collected before them is asked about."""
+    line = Line(tmp_path, batch=50, pace=Pace(20, 1e9))
+    good = [b'{"metric":"x","value":%d}' % number for number in range(200)]
+    bad = [b'{"metric":"x","value":%d}' % (10**18 + number) for number in range(8)]
+    line.bad = set(bad)
+    line.usual = Answer(Verdict.SILENCE, "down")
+    now = boottime()
+    for number in range(0, 200, 5):
+        line.sender.put([*good[number : number + 5], *points(5, number)], now - 280 + number)
+    line.run(1)
+    line.usual = Answer(Verdict.TAKEN)
+    for number in range(8):
+        line.sender.put([bad[number], *points(3, 1000 + number * 3)])
+        line.run(1)
+    line.run(120)
+    assert set(good) <= set(line.taken)
+    assert line.sender.rejected["bad"] == len(bad)
 
 
 def test_old_points_that_are_refused_say_nothing_about_new_ones(tmp_path):
