@@ -45,7 +45,7 @@ class GaleraSettings(Tls, Place):
     """Where the node is, and who belongs to the cluster."""
 
     socket: str = setting(f"The server's Unix socket; by default {_SOCKET}.", default="")
-    host: str = setting("The server's address instead, for TCP.", default="")
+    host: str = setting("The server's name or IP address, for TCP instead of its socket.", default="")
     port: int = setting("Its port.", default=3306)
     user: str = setting("The user to connect as.", default="rscollector")
     password: Secret | None = setting("The password; none with unix_socket authentication.", default=None)
@@ -54,10 +54,9 @@ class GaleraSettings(Tls, Place):
     )
 
     def __post_init__(self) -> None:
-        Place.__post_init__(self)
-        Tls.__post_init__(self)
+        super().__post_init__()
         if self.uses_tls and not self.host:
-            raise ValueError("tls is for TCP: host is missing")
+            raise ValueError("TLS needs TCP: set host, or take tls and tls_ca away")
         if not self.host and not self.socket:
             object.__setattr__(self, "socket", _SOCKET)
 

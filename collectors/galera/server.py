@@ -98,8 +98,9 @@ class Server:
         arguments = _arguments(self._settings, self._context.budget())
         self._connection = _Connection(**arguments, defer_connect=True)
         self._connection.connect()
-        try:  # have queries answered from what the node has, however far behind it is
-            self._answer("SET SESSION wsrep_sync_wait = 0")
+        # Have queries answered from what the node has, however far behind it is, and not wait for locks.
+        try:
+            self._answer("SET SESSION wsrep_sync_wait = 0, lock_wait_timeout = 1")
         except pymysql.err.Error as error:
             if error.args[:1] != (
                 ER.UNKNOWN_SYSTEM_VARIABLE,
@@ -167,7 +168,8 @@ class Server:
             return Disconnected(f"{self.where}: it does not answer ({code}: {text})")
         is_answer = code not in _CLOSED and any(code in each for each in _SERVERS_OWN)
         kind = Unavailable if is_answer else Disconnected
-        return kind(f"{self.where}: {_WORLD.get(code, 'the server cannot be asked')} ({code}: {text})")
+        meaning = _WORLD.get(code, "the server refuses" if is_answer else "the server cannot be asked")
+        return kind(f"{self.where}: {meaning} ({code}: {text})")
 
 
 def _is_closed(error: Exception) -> bool:

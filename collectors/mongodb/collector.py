@@ -54,8 +54,7 @@ class MongoDBSettings(Tls, TcpPlace):
     )
 
     def __post_init__(self) -> None:
-        TcpPlace.__post_init__(self)
-        Tls.__post_init__(self)
+        super().__post_init__()
         if bool(self.user) != bool(self.password):
             raise ValueError("user and password belong together")
         if not self.uri:
@@ -81,8 +80,9 @@ class MongoDBSettings(Tls, TcpPlace):
     @property
     def uses_tls(self) -> bool:
         """Whether TLS is used; a uri may say so, too."""
-        options = parse_qs(urlsplit(self.uri).query)
-        return self.tls or bool(self.tls_ca) or "true" in options.get("tls", options.get("ssl", []))
+        options = {name.lower(): value for name, value in parse_qs(urlsplit(self.uri).query).items()}
+        asked = options.get("tls") or options.get("ssl") or []
+        return super().uses_tls or "true" in map(str.lower, asked)
 
 
 class MongoDB(Collector[MongoDBSettings]):
@@ -153,9 +153,10 @@ class MongoDB(Collector[MongoDBSettings]):
     ) -> Iterator[Sample]:
         with optional(context, "the oplog's size", _STATS):
             yield from oplog.size(self._server)
-        with optional(context, "the oplog's window and the members' lag", _OPLOG):
+        with optional(context, "the oplog's window", _OPLOG):
             yield from oplog.window(self._server)
-            if config:  # a delay that is not known is not none
+        if config:  # a delay that is not known is not none
+            with optional(context, "the members' lag", _OPLOG):
                 yield from lag.samples(self._server, known, config)
 
     def _tell_who_is_primary(self, now: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from collectors.mongodb.replication import PRIMARY, STATES, applied, members, own, reference
+from collectors.mongodb.replication import PRIMARY, applied, is_healthy, members, own, reference, word
 from collectors.mongodb.status import at
 
 _STATE = {
@@ -38,7 +38,7 @@ def explain(status: Mapping[str, Any], replication: Mapping[str, Any] | None) ->
 
 
 def _set(replication: Mapping[str, Any]) -> Iterator[str]:
-    state = STATES.get(replication.get("myState", 6), "unknown")
+    state = word(replication.get("myState"))
     name = own(replication) or "this member"
     source = f"myState = {replication.get('myState')}"
     yield f"In the set {replication.get('set')}, {name} is {state}: {_STATE[state]} ({source})."
@@ -55,8 +55,8 @@ def _set(replication: Mapping[str, Any]) -> Iterator[str]:
 def _others(replication: Mapping[str, Any]) -> Iterator[str]:
     newest = reference(replication)
     for each in members(replication):
-        name, state = each["name"], STATES.get(each["state"], "unknown")
-        if not each["health"]:
+        name, state = each["name"], word(each["state"])
+        if not is_healthy(each):
             why = each.get("lastHeartbeatMessage") or "it does not answer"
             yield f"{name} is not reachable: {why} (members.health = 0, lastHeartbeatMessage)."
         elif state not in ("primary", "secondary", "arbiter") and not each.get("self"):

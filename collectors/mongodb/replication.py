@@ -104,7 +104,7 @@ Status = Mapping[str, Any]
 def samples(status: Status, config: Mapping[str, Any]) -> Iterator[Sample]:
     """Yield what both replies tell; `config` may be empty."""
     yield SET(set=str(status.get("set", "")), member=own(status))
-    yield STATE(STATES.get(status.get("myState", 6), "unknown"))
+    yield STATE(word(status.get("myState")))
     yield from read(_OF_THE_SET, status)
     yield MEMBERS(len(members(status)))
     now = seconds(status.get("date"))
@@ -126,10 +126,10 @@ def samples(status: Status, config: Mapping[str, Any]) -> Iterator[Sample]:
 
 def _of_member(member: Mapping[str, Any], now: float | None, newest: float | None) -> Iterator[Sample]:
     name = str(member["name"])
-    yield MEMBER_STATE(STATES.get(member["state"], "unknown"), member=name)
-    yield HEALTH(int(member["health"]), member=name)
-    yield UPTIME(int(member.get("uptime", 0)), member=name)
-    is_up = bool(member["health"])  # of one that is not, the server tells when it was asked last, in vain
+    yield MEMBER_STATE(word(member["state"]), member=name)
+    yield HEALTH(is_healthy(member), member=name)
+    yield UPTIME(number(member.get("uptime")) or 0, member=name)
+    is_up = bool(is_healthy(member))  # of one that is not, the server tells when it was asked last, in vain
     if is_up and (ping := number(member.get("pingMs"))) is not None:
         yield PING(ping / 1e3, member=name)
     answered, received = seconds(member.get("lastHeartbeat")), seconds(member.get("lastHeartbeatRecv"))
@@ -147,10 +147,20 @@ def _of_member(member: Mapping[str, Any], now: float | None, newest: float | Non
         yield OPTIME_LAG(max(0.0, newest - own_newest), member=name)
 
 
+def word(state: Any) -> str:
+    """Return the word of a state's number."""
+    return STATES.get(state, "unknown") if isinstance(state, int) else "unknown"
+
+
 def members(status: Status) -> list[Mapping[str, Any]]:
     """Return the members that the reply tells of."""
-    told = (each for each in status.get("members", ()) if isinstance(each, Mapping))
-    return [each for each in told if "state" in each and "name" in each]
+    told = (each for each in status.get("members") or () if isinstance(each, Mapping))
+    return [each for each in told if isinstance(each.get("state"), int) and "name" in each]
+
+
+def is_healthy(member: Mapping[str, Any]) -> int:
+    """Return 1 for a member that answers, as the server itself does, which may not say so, and else 0."""
+    return int(bool(number(member.get("health", 1))))
 
 
 def configured(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -173,7 +183,7 @@ def primary(status: Status) -> str:
 def delays(config: Mapping[str, Any]) -> dict[str, float]:
     """Return the seconds that members are meant to be behind, by name."""
     return {
-        str(each["host"]): float(each.get("secondaryDelaySecs") or each.get("slaveDelay") or 0)
+        str(each["host"]): number(each.get("secondaryDelaySecs") or each.get("slaveDelay")) or 0.0
         for each in configured(config)
     }
 
@@ -186,7 +196,7 @@ def reference(status: Status) -> float | None:
 
 def applied(member: Mapping[str, Any]) -> float | None:
     """Return the time of a member's newest operation, None where it has none or does not answer."""
-    if not member["health"] or member["state"] not in _WITH_DATA:
+    if not is_healthy(member) or member["state"] not in _WITH_DATA:
         return None
     return seconds(member.get("optimeDate"))
 

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pymongo
+from bson.errors import BSONError
 from bson.timestamp import Timestamp
 from pymongo import MongoClient, errors
 from pymongo.errors import (
@@ -62,6 +63,10 @@ _OF_A_COLLECT = 0.9
 """Share of a collect's time that an older driver may wait, so that its own sentence comes before a kill."""
 _SELECTION = 0.5
 """Share of the budget in which the driver must have found the server."""
+_QUESTION = 0.6
+"""Share of what is left of a collect that one question may take: others may come after it."""
+_OF_THE_SERVER = 0.4
+"""Share that the server may work on it: it refuses then, and what it was asked before is published."""
 _STEP = 0.5
 """Seconds between two looks of the driver for a server."""
 
@@ -96,21 +101,22 @@ class Server:
             with self._in_time(_SELECTION):
                 self._client.admin.command("ping")
         except (PyMongoError, OSError, ValueError) as error:
-            self._leave()
+            self.close()
             raise self._translated(error) from error
 
     def begin(self, context: Context) -> None:
         """Take note of a collect, whose time the questions share from now on."""
         self._context = context
 
-    def _in_time(self, share: float = 1.0) -> AbstractContextManager[None]:
+    def _in_time(self, share: float) -> AbstractContextManager[None]:
         within, seconds = getattr(pymongo, "timeout", None), self._context.budget()
         # It looks for a server that is gone in steps, and may be as late as one of them.
         return within(max(seconds / 2, share * seconds - _STEP)) if within else nullcontext()
 
     @property
     def _milliseconds(self) -> int:
-        return max(1, int(self._context.budget() * 1000))
+        """How long the server may work on a question: it says that it was too long before we give up."""
+        return max(1, int(self._context.budget() * _OF_THE_SERVER * 1000))
 
     def command(
         self, name: str, value: Any = 1, *, database: str = "admin", **options: Any
@@ -149,10 +155,13 @@ class Server:
             return settings.find_one({"_id": name}, max_time_ms=self._milliseconds) or {}
 
     def close(self) -> None:
-        """Close the connection and end the driver's threads."""
+        """Close the connection and end the driver's threads, beside us.
+
+        The driver takes leave of the server, and looks for it if it is gone: not in our time.
+        """
         client, self._client = self._client, None
         if client is not None:
-            client.close()
+            Thread(target=client.close, daemon=True).start()
 
     @contextmanager
     def _asked(self) -> Iterator["Client"]:
@@ -160,17 +169,13 @@ class Server:
         if self._client is None:
             raise Disconnected(f"{self.where}: the connection is closed")
         try:
-            with self._in_time():
+            with self._in_time(_QUESTION):
                 yield self._client
-        except (PyMongoError, OSError) as error:
+        except (PyMongoError, BSONError, OSError) as error:
             told = self._translated(error)
             if isinstance(told, Disconnected):
-                self._leave()
+                self.close()
             raise told from error
-
-    def _leave(self) -> None:
-        """Close the client, beside us: it takes leave of the server, and looks for it if it is gone."""
-        Thread(target=self.close, daemon=True).start()
 
     def _stranger(self) -> CollectError | None:
         """Say why a member that is asked as nobody knows no users at all, None if it should know them."""
@@ -188,9 +193,13 @@ class Server:
         return None
 
     def _translated(self, error: Exception) -> CollectError:
-        text = str(error).partition(", Timeout:")[0]
+        text = str(error).partition(", Timeout:")[0].partition(" (configured timeouts:")[0]
         if isinstance(error, ExecutionTimeout):
             return Refused(f"{self.where}: it did not answer in time ({_first(text)})")
+        if isinstance(error, BSONError):
+            return Refused(f"{self.where}: its answer cannot be read ({_first(text)})")
+        if isinstance(error, NetworkTimeout):  # the driver takes another connection for the next question
+            return Refused(f"{self.where}: it accepts connections and does not answer ({_first(text)})")
         if isinstance(error, OperationFailure | NotPrimary):
             return self._refused(_code(error), _first(text))
         kind, sentence = _meaning(error, text)
@@ -224,7 +233,7 @@ def _meaning(error: Exception, text: str) -> tuple[type[CollectError], str]:
     for part, kind, meaning in _MEANINGS:
         if part in text:
             return kind, meaning.format(_first(text))
-    if isinstance(error, NetworkTimeout | ServerSelectionTimeoutError):
+    if isinstance(error, ServerSelectionTimeoutError):
         return Disconnected, f"it accepts connections and does not answer ({_first(text)})"
     return Disconnected, f"the connection was lost ({_first(text)})"
 
@@ -265,5 +274,5 @@ def _arguments(settings: Any, seconds: float) -> dict[str, Any]:
         if settings.auth_database or not settings.uri:  # a uri may name one, or the driver takes admin
             given["authSource"] = settings.auth_database or "admin"
     if settings.uses_tls:
-        given |= {"tls": True, "tlsCAFile": settings.tls_ca or None}
+        given |= {"tls": True} | ({"tlsCAFile": settings.tls_ca} if settings.tls_ca else {})
     return given

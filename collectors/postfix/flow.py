@@ -6,6 +6,7 @@ is tried at one place and looks ahead a bounded way, so that no line takes long.
 fixed sets, but for the names of services, of which there are few in any master.cf and at most `_NAMES` here.
 """
 
+import math
 import re
 from bisect import bisect_left
 from collections import Counter
@@ -265,19 +266,26 @@ class Flow:
         }
 
     def go_on(self, kept: Any) -> None:
-        """Go on from what was kept; raises ValueError, TypeError or KeyError when it is not what was."""
+        """Go on from what was kept. Raises ValueError, TypeError, KeyError or OverflowError if it is none."""
         labels = {metric.name: len(metric.labels) for metric in COUNTERS}
         counts: Counter[Key] = Counter()
         for name, *values, count in kept["counts"]:
             if labels.get(name) == len(values) and all(isinstance(each, str) for each in values):
-                counts[(name, *values)] = int(count)
+                counts[(name, *values)] = _counted(int(count))
         delays: dict[Key, list[float]] = {}
         for transport, stage, values in kept["delays"]:
             if len(values) == len(DELAYS) + 2:
-                delays[str(transport), str(stage)] = [*map(int, values[:-1]), float(values[-1])]
+                numbers = [*map(int, values[:-1]), float(values[-1])]
+                delays[str(transport), str(stage)] = [_counted(number) for number in numbers]
         self._names = Bounded(_NAMES, kept.get("names", ()))
         self._counts.update(counts)
         self._delays.update(delays)
+
+
+def _counted(number: float) -> Any:
+    if not 0 <= number < math.inf:
+        raise ValueError("no count")
+    return number
 
 
 def _one_of(known: tuple[str, ...], word: bytes) -> str:

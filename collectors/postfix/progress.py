@@ -31,7 +31,7 @@ class Progress:
         )
         self.flow = Flow()
         place = self._go_on()
-        self._source = self._journal(place) if log == JOURNAL else self._file(place)
+        self._source = Journal(place, self.flow.gap) if log == JOURNAL else self._file(place)
         self._kept: Any = None
 
     def read(self, context: Context) -> None:
@@ -77,20 +77,27 @@ class Progress:
         try:
             kept = json.loads(self._state.read_text("ascii"))
             self.flow.go_on(kept["flow"])
-            return kept["place"] if kept["log"] == self._log else None
+            return self._place(kept["place"]) if kept["log"] == self._log else None
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
             self.flow = Flow()
             self.flow.gap()  # it is damaged: nobody knows what came since
             return None
 
-    def _journal(self, place: Any) -> Journal:
-        return Journal(place if isinstance(place, str) else None, self.flow.gap)
+    def _place(self, kept: Any) -> Any:
+        """Return a place as journal or file has it. Raises ValueError or TypeError when it is none."""
+        if self._log == JOURNAL:
+            if not isinstance(kept, str):
+                raise TypeError("no place in a journal")
+            return kept
+        inode, offset, check = map(int, kept)
+        if min(inode, offset, check) < 0:
+            raise ValueError("no place in a file")
+        return Place(inode, offset, check)
 
-    def _file(self, place: Any) -> LogFile:
-        found = Place(*map(int, place)) if isinstance(place, list) else None
-        return LogFile(Path(self._log), found, self.flow.gap)
+    def _file(self, place: Place | None) -> LogFile:
+        return LogFile(Path(self._log), place, self.flow.gap)
 
     def _keep(self, context: Context) -> None:
         if self._state is None or self._source.place == self._kept:

@@ -65,11 +65,11 @@ class Context:
 
     def note(self, sentence: str) -> None:
         """Tell the operator something about this collect that is no failure: `status` shows it."""
-        self.notes.append(sentence)
+        self.notes.append(str(sentence))  # which may be an exception
 
     def say(self, *sentences: str) -> None:
         """Say in plain language what is collected, the most important first, for `collect --explain`."""
-        self.sentences += sentences
+        self.sentences += map(str, sentences)
 
     def degraded(self, error: CollectError) -> None:
         """Tell that the collector answers, but cannot do what it is for, such as a sink that cannot send.

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from rscollector.api import CollectError, Misconfigured, Unavailable, one_line
+from rscollector.api import CollectError, Misconfigured, one_line
+from rscollector.kit.optional import Disconnected
 from rscollector.kit.place import Address, connected
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
@@ -66,7 +67,8 @@ def opened(address: Address, seconds: float, tls: ssl.SSLContext | None = None) 
             yield Connection(plain, left)
             return
         plain.settimeout(left())
-        name = "localhost" if isinstance(address, str) else address[0]
+        host = "localhost" if isinstance(address, str) else address[0]
+        name = host.partition("%")[0].rstrip(".")  # as certificates have it: no zone, and no root
         with tls.wrap_socket(plain, server_hostname=name) as secured:
             yield Connection(secured, left)
 
@@ -91,10 +93,10 @@ def broken(asked: str, error: OSError, seconds: float, *, tls: bool) -> CollectE
     reason = str(getattr(error, "reason", None) or error.strerror or error)
     match error:
         case TimeoutError():
-            return Unavailable(f"{asked}: no whole answer within {seconds:.1f} s")
+            return Disconnected(f"{asked}: no whole answer within {seconds:.1f} s")
         case ConnectionError() | ssl.SSLEOFError():
             hint = "; it may want a client's certificate" if tls else ""
-            return Unavailable(f"{asked}: the server hung up without a whole answer{hint}")
+            return Disconnected(f"{asked}: the server hung up without a whole answer{hint}")
         case ssl.SSLCertVerificationError():
             why = f"the server's certificate is not trusted: {error.verify_message}"
             return Misconfigured(f"{asked}: {why}; look at tls_ca, and at the names in the certificate")
@@ -106,5 +108,5 @@ def broken(asked: str, error: OSError, seconds: float, *, tls: bool) -> CollectE
             why = f"the server does not take this client ({reason})"
             return Misconfigured(f"{asked}: {why}; it may want a certificate, or another version of TLS")
         case ssl.SSLError():
-            return Unavailable(f"{asked}: TLS failed: {one_line(reason, 200)}")
-    return Unavailable(f"{asked}: the connection broke: {reason}")
+            return Disconnected(f"{asked}: TLS failed: {one_line(reason, 200)}")
+    return Disconnected(f"{asked}: the connection broke: {reason}")

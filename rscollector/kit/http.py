@@ -3,23 +3,24 @@
 Each exchange has a connection of its own and one budget for all of it. No redirect is followed, no proxy is
 used, no compression is asked for. What the server says stands at the end of a sentence, as one bounded line.
 
-Raises Unavailable where nobody answers, or not in time, with too much, or with what is no HTTP; Misconfigured
-where an operator has to change something: a path, a password, a certificate, who listens there.
+Raises Disconnected where nobody answers, or not in time, or not to the end; Unavailable for an answer of no
+use: 5xx, too much, no HTTP; Misconfigured where an operator has to change something: a path, a password.
 """
 
 import json
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from typing import Any, NamedTuple
 
-from rscollector.api import CollectError, Misconfigured, Secret, Unavailable, one_line
+from rscollector.api import CollectError, Context, Misconfigured, Secret, Unavailable, one_line
 from rscollector.kit.connection import Connection, broken, opened
+from rscollector.kit.optional import Disconnected
 from rscollector.kit.place import Address, shown
 
 LIMIT = 1 << 20
@@ -73,42 +74,42 @@ class _Question(NamedTuple):
 
 
 class Http:
-    """A server that is asked over HTTP.
+    """A server that is asked over HTTP, each time within what is left of the collect.
 
-    `budget` tells how many seconds the next exchange may take, as `context.budget` does. With `tls`, see
-    `kit.tls.client_context`, it is HTTPS. `headers` are sent with each question; `limit` is for a body.
-    A status that is none of `answers` is raised, and its sentence has the beginning of the body.
+    With `tls`, see `kit.tls.client_context`, it is HTTPS. `headers` are sent with each question; `limit` is
+    the most bytes of a body. A status that is none of `answers` is raised, and its sentence has the beginning
+    of the body.
     """
 
     def __init__(
         self,
         address: Address,
-        budget: Callable[[], float],
         *,
         tls: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
         limit: int = LIMIT,
     ) -> None:
         self._address = address
-        self._budget = budget
         self._tls = tls
         self._headers = {**(headers or {}), "Connection": "close"}
         self._limit = limit
         self._host, self._port = ("localhost", 443 if tls else 80) if isinstance(address, str) else address
 
-    def get(self, path: str, *, answers: Collection[int] = SUCCESS) -> Answer:
+    def get(self, context: Context, path: str, *, answers: Collection[int] = SUCCESS) -> Answer:
         """Ask with GET. Raises Unavailable or Misconfigured."""
-        return self._answer(_Question("GET", path, self._headers), answers)
+        return self._answer(context, _Question("GET", path, self._headers), answers)
 
-    def post(self, path: str, body: bytes, media: str, *, answers: Collection[int] = SUCCESS) -> Answer:
+    def post(
+        self, context: Context, path: str, body: bytes, media: str, *, answers: Collection[int] = SUCCESS
+    ) -> Answer:
         """Ask with POST; `media` is the body's type. Raises Unavailable or Misconfigured."""
         headers = {**self._headers, "Content-Type": media}
-        return self._answer(_Question("POST", path, headers, body), answers)
+        return self._answer(context, _Question("POST", path, headers, body), answers)
 
-    def _answer(self, question: _Question, answers: Collection[int]) -> Answer:
+    def _answer(self, context: Context, question: _Question, answers: Collection[int]) -> Answer:
         asked = f"{shown(self._address)}: {question.method} {one_line(question.path, _SHOWN)}"
         _check(asked, question)
-        seconds = self._budget()
+        seconds = context.budget()
         try:
             with opened(self._address, seconds, self._tls) as connection:
                 response = self._responded(connection, question)
@@ -128,7 +129,11 @@ class Http:
         client.default_port = 443 if self._tls else 80
         client.sock = connection  # it has what is used of a socket
         client.request(question.method, question.path, question.body, question.headers)
-        return client.getresponse()
+        response = client.getresponse()
+        coding = response.headers.get("Transfer-Encoding", "chunked")
+        if coding.strip().lower() != "chunked":  # of several, http.client would take the framing for the body
+            raise HTTPException(f"Transfer-Encoding: {coding}")
+        return response
 
 
 def _check(asked: str, question: _Question) -> None:
@@ -177,7 +182,7 @@ def _failed(asked: str, error: OSError | HTTPException, seconds: float, *, tls: 
         case OSError():
             return broken(asked, error, seconds, tls=tls)
         case IncompleteRead():
-            return Unavailable(f"{asked}: the answer broke off, or is garbled")
+            return Disconnected(f"{asked}: the answer broke off, or is garbled")
         case BadStatusLine() if str(error).startswith(_TLS_RECORDS):
             return Misconfigured(f"{asked}: the server speaks TLS there, and was asked without")
     return Unavailable(f"{asked}: what came is no HTTP: {one_line(str(error), _SHOWN) or 'blanks'}")

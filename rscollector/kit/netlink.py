@@ -10,9 +10,11 @@ import errno
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 
 from rscollector.api import CollectError, Context, Misconfigured, Unavailable
 from rscollector.kit.rtnetlink import HEADER, LINK, Address, Link, Message, change, messages
@@ -29,7 +31,8 @@ _PART = 1 << 16
 """Bytes of one datagram, at most: the kernel makes none of a dump larger than 32 KiB."""
 _LARGEST = 1 << 26
 """Bytes of one answer, at most: 40,000 links."""
-_ATTEMPTS = 5
+_ATTEMPTS = 100
+_PAUSE = 0.01
 _SHUT_OUT = (errno.EPERM, errno.EACCES, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
 
@@ -101,7 +104,8 @@ def _dump(kind: int, context: Context) -> list[Link | Address]:
 
 def _asked(connection: socket.socket, kind: int, context: Context) -> list[Link | Address]:
     """Return the answer to a dump; one during which the table has changed is asked for again."""
-    for sequence in range(1, _ATTEMPTS + 1):
+    until = context.clock() + context.budget()
+    for sequence in count(1):
         # A link's header is the longer one, and zeroes ask for everything.
         flags, size = _NLM_F_REQUEST | _NLM_F_DUMP, HEADER.size + LINK.size
         try:
@@ -113,7 +117,10 @@ def _asked(connection: socket.socket, kind: int, context: Context) -> list[Link 
         if not any(message.flags & _NLM_F_DUMP_INTR for message in answer):
             with _readable():
                 return _changes(answer)
-    raise Unavailable(f"netlink: the table changed while it was read, {_ATTEMPTS} times in a row")
+        if context.clock() >= until or sequence >= _ATTEMPTS:
+            break
+        time.sleep(_PAUSE)
+    raise Unavailable(f"netlink: the table changed while it was read, {sequence} times in a row")
 
 
 def _answer(connection: socket.socket, sequence: int, context: Context) -> Iterator[Message]:

@@ -38,5 +38,5 @@ def optional(context: Context, what: str, needed: str = "") -> Iterator[Asked]:
         raise
     except (CollectError, OSError) as error:
         asked.refused = str(error) or type(error).__name__
-        hint = f"; needed: {needed}" if needed else ""
-        context.note(f"missing: {what}, since {asked.refused}{hint}")
+        hint = f" (it takes {needed})" if needed else ""
+        context.note(f"missing: {what}: {asked.refused}{hint}")

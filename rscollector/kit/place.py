@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rscollector.api import CollectError, Misconfigured, Unavailable, setting
+from rscollector.api import CollectError, Misconfigured, setting
+from rscollector.kit.optional import Disconnected
+from rscollector.kit.settings import Checked
 
 _NAME = re.compile(r"[^\s/:@%?#\[\]]+")  # of any script: a resolver may know it
 Address = str | tuple[str, int]
@@ -21,16 +23,17 @@ _HOST = "expected a name or an IP address, such as db1.example, 192.0.2.10 or 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class TcpPlace:
+class TcpPlace(Checked):
     """A host and a port. `host` is kept without brackets."""
 
     host: str = setting("The server's name or IP address.", default="")
     port: int = setting("Its port.", default=0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.host:
             object.__setattr__(self, "host", parsed_host(self.host))
-        if not 0 <= self.port <= 65535:
+        if not bool(self.host) <= self.port <= 65535:
             raise ValueError("port: expected a number from 1 to 65535")
 
     @property
@@ -70,11 +73,19 @@ def parsed_host(text: str) -> str:
     try:
         is_right = bracketed <= (ipaddress.ip_address(bare).version == 6)
     except ValueError:
-        is_right = text.isprintable() and _NAME.fullmatch(text) is not None
+        is_right = text.isprintable() and _NAME.fullmatch(text) is not None and _is_name(text)
     if is_right:
         return bare
     port = "; the port has a setting of its own" if ":" in text else ""
     raise ValueError(f"host: {_HOST}{port}")
+
+
+def _is_name(text: str) -> bool:
+    try:
+        text.encode("idna")
+    except UnicodeError:  # an empty label, or one that is too long
+        return False
+    return True
 
 
 def shown(address: Address) -> str:
@@ -86,7 +97,7 @@ def shown(address: Address) -> str:
 
 
 def connected(address: Address, budget: Callable[[], float]) -> socket.socket:
-    """Connect to an address; `budget` tells how many seconds are left. Raises Unavailable or Misconfigured.
+    """Connect to an address; `budget` tells how many seconds are left. Raises Disconnected or Misconfigured.
 
     A name may have several addresses: one that does not answer does not cost the time of the next.
     """
@@ -94,7 +105,7 @@ def connected(address: Address, budget: Callable[[], float]) -> socket.socket:
         return _connected(address, budget)
     except OSError as error:
         raise unreached(shown(address), error) from error
-    except UnicodeError as error:  # from IDNA
+    except UnicodeError as error:  # from IDNA, where nobody has parsed the host
         raise Misconfigured(f"{shown(address)}: no host can have this name") from error
 
 
@@ -104,30 +115,37 @@ def _connected(address: Address, budget: Callable[[], float]) -> socket.socket:
     if not isinstance(address, str):
         known = list(socket.getaddrinfo(*address, type=stream))
     for left, (family, kind, protocol, _, found) in zip(range(len(known), 0, -1), known, strict=True):
-        connection = socket.socket(family, kind, protocol)
         try:
-            connection.settimeout(budget() / left)
-            connection.connect(found)
-        except OSError:
-            connection.close()
+            return _at(socket.socket(family, kind, protocol), found, budget() / left)
+        except OSError:  # also where the kernel has no IPv6
             if left == 1:
                 raise
-        else:
-            return connection
     raise OSError("this name has no address")
+
+
+def _at(connection: socket.socket, address: Any, seconds: float) -> socket.socket:
+    try:
+        connection.settimeout(seconds)
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def unreached(where: str, error: OSError) -> CollectError:
     """Return what it means that nobody could be reached at a place."""
     match error:
         case PermissionError():
-            return Misconfigured(f"{where}: this user may not connect there ({error.strerror})")
+            return Misconfigured(f"{where}: connecting there is not permitted ({error.strerror})")
         case FileNotFoundError():
-            return Unavailable(f"{where}: no such socket; the server is down or starting, or it is elsewhere")
+            return Disconnected(
+                f"{where}: no such socket; the server is down or starting, or it is elsewhere"
+            )
         case TimeoutError():
-            return Unavailable(f"{where}: nothing answers there, not even with a refusal")
+            return Disconnected(f"{where}: nothing answers there, not even with a refusal")
         case ConnectionError():
-            return Unavailable(f"{where}: nobody listens there; the server is down or starting")
+            return Disconnected(f"{where}: nobody listens there; the server is down or starting")
         case socket.gaierror():
-            return Unavailable(f"{where}: no address is known for this name ({error.strerror})")
-    return Unavailable(f"{where}: {error.strerror or error}")
+            return Disconnected(f"{where}: no address is known for this name ({error.strerror})")
+    return Disconnected(f"{where}: {error.strerror or error}")

@@ -4,6 +4,7 @@ A server's own averages are since its start, and hardly move after some days. A 
 begun anew, and a number that was not told at one of the two ticks is not compared: then nothing is said.
 """
 
+import math
 from collections.abc import Mapping
 
 
@@ -19,7 +20,9 @@ class Changes:
     def change(self, name: str) -> float | None:
         """Return by how much a number has risen, or fallen."""
         before, now = self._before.get(name), self._now.get(name)
-        return None if before is None or now is None or self.seconds <= 0 else now - before
+        if before is None or now is None or self.seconds <= 0:
+            return None
+        return now - before if math.isfinite(before) and math.isfinite(now) else None
 
     def growth(self, name: str) -> float | None:
         """Return by how much a counter has grown."""

@@ -81,7 +81,7 @@ class Table:
             try:
                 metrics, read = self._rows[name]
                 values = read(value)
-            except (KeyError, ValueError, TypeError):
+            except (KeyError, ValueError, TypeError, ArithmeticError):
                 unknown.append(f"{name} = {value!r:.40}")
                 continue
             for metric, each in zip(metrics, values, strict=True):

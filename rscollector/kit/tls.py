@@ -6,21 +6,23 @@ that what is wrong with one of them is said with the name of its setting.
 
 import os
 import ssl
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rscollector.api import Misconfigured, setting
+from rscollector.kit.settings import Checked
 
 _MEANING = {
-    "KEY_VALUES_MISMATCH": "the key is not the certificate's",
+    "KEY_VALUES_MISMATCH": "the key is not that of the first certificate in it",
     "NO_CERTIFICATE_OR_CRL_FOUND": "no certificate in PEM is in it",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class TlsFiles:
+class TlsFiles(Checked):
     """The files, for a service whose URL says whether TLS is used."""
 
     tls_ca: str = setting(
@@ -33,6 +35,7 @@ class TlsFiles:
     tls_key: str = setting("File with the key of the client's certificate.", default="")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.tls_key and not self.tls_certificate:
             raise ValueError("tls_key: it belongs to a tls_certificate, which is missing")
 
@@ -79,7 +82,7 @@ def certificate_file(files: TlsFiles) -> Iterator[str]:
         return
     descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
-        for path in (files.tls_certificate, files.tls_key):
+        for path in (files.tls_key, files.tls_certificate):  # whose file may have another key still
             os.write(descriptor, Path(path).read_bytes() + b"\n")
         yield f"/proc/self/fd/{descriptor}"
     finally:
@@ -91,7 +94,7 @@ def _loaded(files: TlsFiles) -> ssl.SSLContext:
     for name in ("tls_ca", "tls_certificate", "tls_key"):
         if path := getattr(files, name):
             with _told(name, path):
-                Path(path).open("rb").close()
+                _must_be_a_file(name, path)
     if files.tls_ca:
         with _told("tls_ca", files.tls_ca):
             context.load_verify_locations(files.tls_ca)
@@ -99,6 +102,15 @@ def _loaded(files: TlsFiles) -> ssl.SSLContext:
         with _told("tls_certificate", files.tls_certificate):
             context.load_cert_chain(files.tls_certificate, files.tls_key or None, _no_passphrase)
     return context
+
+
+def _must_be_a_file(name: str, path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would be waited for
+    try:
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            raise Misconfigured(f"{name} = {path}: this is a pipe, and no file")
+    finally:
+        os.close(descriptor)
 
 
 def _no_passphrase() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rscollector.api import Collector, Kind, Metric, Namespace, NoSettings, Unavailable
+from rscollector.api import Collector, Context, Kind, Metric, Namespace, NoSettings, Unavailable
 from rscollector.testing import (
     FakeContext,
     NoRecording,
@@ -47,6 +47,42 @@ def test_commands_are_answered_and_remembered():
     context = FakeContext(commands={("load",): b"0.25"})
     assert values(collect(Load, context=context)) == {'load_average{kind="short"}': 0.25}
     assert context.ran == [("load",)]
+
+
+def test_only_what_was_opened_is_closed():
+    """As in the agent: an `open` that fails has given back what it took."""
+    done = []
+
+    class Failing(Load):
+        def open(self, context):
+            done.append("open")
+            if len(done) == 1:
+                raise Unavailable("nobody is there")
+
+        def close(self):
+            done.append("close")
+
+    with pytest.raises(Unavailable):
+        collect(Failing)
+    assert done == ["open"]
+    collect(Failing, context=FakeContext(commands={("load",): b"1"}))
+    assert done == ["open", "open", "close"]
+
+
+def test_notes_and_sentences_are_texts():
+    """Also those that are exceptions or numbers: whoever prints them need not know."""
+    context = FakeContext()
+    context.note(OSError("gone"))
+    context.say("fine", 7)
+    assert (context.notes, context.sentences) == (["gone"], ["fine", "7"])
+
+
+def test_a_file_of_the_host_is_found_beneath_the_root(root):
+    """Its path is absolute on the host."""
+    root.write("proc/loadavg", "0.1")
+    context = FakeContext(root=root)
+    assert context.path("/proc/loadavg").read_text() == "0.1"
+    assert str(Context("main", timeout=1, interval=1, agent=1).path("/proc/loadavg")) == "/proc/loadavg"
 
 
 def test_a_command_without_an_answer_is_a_missing_program():

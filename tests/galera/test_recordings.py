@@ -223,7 +223,7 @@ def test_a_node_outside_the_primary_component_names_no_members():
     assert [name for name in found if name.startswith("galera_member_present")] == []
     assert found["galera_members_expected"] == 3
     assert context.notes == [
-        "missing: the members' names, since the node is in no primary component; needed: a node in the primary component, and SELECT on mysql.wsrep_cluster_members"
+        "missing: the members' names: the node is in no primary component (it takes a node in the primary component, and SELECT on mysql.wsrep_cluster_members)"
     ]
     assert "Missing" not in " ".join(explained(server, members=("n1", "n2", "n3")))
 
@@ -235,7 +235,7 @@ def test_a_node_that_refuses_statements_still_tells_its_state():
     found = values(collect(node(server), context=context))
     assert stateset(found, "galera_cluster_status") == "primary"
     assert context.notes == [
-        "missing: the members' names, since WSREP has not yet prepared node for application use; needed: a node in the primary component, and SELECT on mysql.wsrep_cluster_members"
+        "missing: the members' names: WSREP has not yet prepared node for application use (it takes a node in the primary component, and SELECT on mysql.wsrep_cluster_members)"
     ]
 
 
@@ -245,6 +245,42 @@ def test_who_left_while_nobody_was_known_is_missed_afterwards():
     members.update({"1": "n1", "2": "n2", "3": "n3"})
     members.forget()
     assert members.update({"1": "n1", "3": "n3"}) == "n2 left; 2 members now"
+
+
+def test_a_node_that_was_cut_off_says_no_more_who_is_there():
+    """It still answers with the list of the last component, in which everybody is."""
+    _, found = two_collects(RecordedServer("01-healthy.n3"), RecordedServer("05-n3-isolated.n3"))
+    assert not any(name.startswith("galera_member_present") for name in found)
+
+
+def test_a_name_in_capitals_is_known():
+    """Servers before MySQL 8 write some so."""
+    server = RecordedServer("01-healthy.n1")
+    server.status = {name.upper(): text for name, text in server.status.items()}
+    found = values(collect(node(server)))
+    assert (found["galera_unknown_variables"], found["galera_cluster_size"]) == (0, 3)
+
+
+def test_the_time_in_a_state_is_that_between_ticks():
+    """To the second of the tick, and from nothing with a new one."""
+    same = two_collects(RecordedServer("01-healthy.n1"), RecordedServer("01-healthy.n1"), seconds=40)[1]
+    assert same["galera_local_state_duration_seconds"] == 40
+    other = two_collects(RecordedServer("01-healthy.n1"), RecordedServer("09-donor.n1"), seconds=40)[1]
+    assert other["galera_local_state_duration_seconds"] == 0
+
+
+def test_a_stranger_who_left_is_not_told_of_where_names_are_expected():
+    """And without names everybody is who was seen, up to sixty-four."""
+    for expected, shown in (({"n1"}, {"n1"}), (set(), {"n1", "x"})):
+        members = Members(expected)
+        members.update({"1": "n1", "2": "x"})
+        members.update({"1": "n1"})
+        found = values(members.samples())
+        assert {key.split('"')[1] for key in found if "present" in key} == shown
+    many = Members()
+    many.update({str(number): f"n{number:03}" for number in range(70)})
+    many.update({"0": "n000"})
+    assert sum("present" in key for key in values(many.samples())) == 64
 
 
 def test_two_members_of_one_name_are_two():
@@ -485,7 +521,7 @@ def test_without_a_place_the_usual_socket_is_asked(settings, where):
 def test_settings_that_contradict_each_other_are_refused(settings):
     """Each mistake is named before anything is asked."""
     with pytest.raises(
-        ValueError, match=r"socket and host|tls is for TCP|belongs to a tls_certificate|no use without tls"
+        ValueError, match=r"socket and host|TLS needs TCP|belongs to a tls_certificate|no use without tls"
     ):
         GaleraSettings(**settings)
 

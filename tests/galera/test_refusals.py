@@ -72,10 +72,10 @@ def test_what_was_answered_is_published_whatever_was_refused(refusal):
     assert found["galera_cluster_size"] == 3
     assert not any(name.startswith("galera_member_present") for name in found)
     (note,) = context.notes
-    assert note.startswith("missing: the members' names, since /run/mysqld/mysqld.sock: ")
+    assert note.startswith("missing: the members' names: /run/mysqld/mysqld.sock: ")
     assert str(refusal.args[1]) in note
     assert note.endswith(
-        "; needed: a node in the primary component, and SELECT on mysql.wsrep_cluster_members"
+        "(it takes a node in the primary component, and SELECT on mysql.wsrep_cluster_members)"
     )
 
 

@@ -15,9 +15,10 @@ from harness import free_port
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rscollector.api import CollectError, Misconfigured, Secret, Unavailable, one_line
+from rscollector.api import CollectError, Context, Misconfigured, Secret, Unavailable, one_line
 from rscollector.kit.connection import opened
 from rscollector.kit.http import LIMIT, Http, basic
+from rscollector.kit.optional import Disconnected, optional
 from rscollector.kit.tls import Tls, client_context
 from rscollector.testing.http import FakeHttp, Reply, Trouble
 
@@ -110,17 +111,22 @@ def for_ever(part, first=b"", pause=0.02):
     return answer
 
 
+def within(seconds):
+    """Return the context of a collect that has so many seconds left."""
+    return Context("main", timeout=seconds / 0.9, interval=15, agent=1)
+
+
 def get(address, seconds=LONG, path="/status", **given):
     """Ask once."""
     answers = {"answers": given.pop("answers")} if "answers" in given else {}
-    return Http(address, lambda: seconds, **given).get(path, **answers)
+    return Http(address, **given).get(within(seconds), path, **answers)
 
 
 def failure(kind, answer, seconds=LONG, *, reads=True, **given):
-    """Return the sentence of a failure, which is of this kind and no other."""
+    """Return the sentence of a failure, which is of this kind."""
     with serving(answer, reads=reads) as address, pytest.raises(CollectError) as raised:
         get(address, seconds, **given)
-    assert type(raised.value) is kind
+    assert isinstance(raised.value, kind)
     sentence = str(raised.value)
     assert sentence == one_line(sentence, 1000)
     return sentence.replace(f"{address[0]}:{address[1]}", "SERVER")
@@ -173,9 +179,9 @@ def test_a_question_says_what_it_is(fake):
 def test_a_body_is_posted_with_its_length_and_type(fake):
     """A POST has what it was given, also where it is nothing."""
     fake.answers["/put"] = Reply(204)
-    http = Http(fake.address, lambda: LONG)
+    http = Http(fake.address)
     for body in (b'{"a": 1}', b"", bytes(1 << 20)):
-        answer = http.post("/put", body, "application/json")
+        answer = http.post(within(LONG), "/put", body, "application/json")
         assert (answer.status, answer.body) == (204, b"")
         request = fake.requests[-1]
         assert (request.method, request.body) == ("POST", body)
@@ -209,7 +215,7 @@ def test_a_unix_socket_is_asked_as_a_port_is(tmp_path):
         fake.answers["/status"] = b"here"
         assert get(fake.address).body == b"here"
         fake.answers["/put"] = b"taken"
-        assert Http(fake.address, lambda: LONG).post("/put", b"b" * 300_000, "text/plain").body == b"taken"
+        assert Http(fake.address).post(within(LONG), "/put", b"b" * 300_000, "text/plain").body == b"taken"
         assert [request.headers["host"] for request in fake.requests] == ["localhost"] * 2
     assert fake.requests[1].body == b"b" * 300_000
 
@@ -323,7 +329,7 @@ def test_a_status_says_who_can_mend_it(fake, status, kind, sentence):
     fake.answers["/status"] = Reply(status, b"\nwhy\n")
     with pytest.raises(CollectError) as raised:
         get(fake.address)
-    assert type(raised.value) is kind
+    assert isinstance(raised.value, kind)
     assert str(raised.value) == f"127.0.0.1:{fake.port}: GET /status: {sentence}"
 
 
@@ -350,7 +356,7 @@ def test_the_caller_says_which_status_is_an_answer(fake):
     """Such as 503 from a server that tells its health so; what is not among them is a failure."""
     fake.answers["/status"] = Reply(503, b"ill")
     assert get(fake.address, answers=(200, 503)).body == b"ill"
-    assert Http(fake.address, lambda: LONG).post("/status", b"", "a/b", answers=(503,)).body == b"ill"
+    assert Http(fake.address).post(within(LONG), "/status", b"", "a/b", answers=(503,)).body == b"ill"
     fake.answers["/status"] = Reply(204)
     with pytest.raises(Unavailable, match=r"204 No Content$"):
         get(fake.address, answers=(200, 503))
@@ -465,21 +471,43 @@ def test_a_server_that_does_not_read_does_not_hold_a_post(authorities, trusting,
 
     for answer in [reads_slowly] if secured else [reads_slowly, never_reads]:
         with serving(answer, reads=False) as (_, port):
-            http = Http(("localhost", port), lambda: SHORT, tls=trusting if secured else None)
+            http = Http(("localhost", port), tls=trusting if secured else None)
             began = time.monotonic()
             with pytest.raises(Unavailable, match=r"POST /put: no whole answer within 0\.3 s$"):
-                http.post("/put", bytes(60_000_000), "application/octet-stream")
+                http.post(within(SHORT), "/put", bytes(60_000_000), "application/octet-stream")
             assert time.monotonic() - began < SHORT + 1
 
 
-def test_the_budget_is_asked_anew_for_each_exchange(fake):
-    """A second question gets what the first has left."""
+def test_each_exchange_has_what_is_left_of_its_own_collect(fake):
+    """A server that was made when the collector was opened is asked in the time of each collect."""
+    http = Http(fake.address)
+    fake.answers["/status"] = b"fine"
+    http.get(within(0.05), "/status")
+    time.sleep(0.1)
+    assert http.get(within(LONG), "/status").body == b"fine"
     fake.answers["/status"] = Trouble.SILENT
-    budgets = iter([0.2, 0.1])
-    http = Http(fake.address, lambda: next(budgets))
-    for seconds in ("0.2", "0.1"):
-        with pytest.raises(Unavailable, match=f"within {seconds} s"):
-            http.get("/status")
+    for seconds in (0.2, 0.1):
+        with pytest.raises(Disconnected, match=f"within {seconds} s"):
+            http.get(within(seconds), "/status")
+
+
+def test_who_does_not_answer_at_all_is_no_refusal(fake):
+    """Of three questions that may be refused none is answered: that is a service that is down."""
+    fake.answers["/status"] = Reply(503, b"busy")
+    context = within(LONG)
+    with optional(context, "the status") as asked:
+        Http(fake.address).get(context, "/status")
+    assert "503" in asked.refused
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = taken.getsockname()
+    with pytest.raises(Disconnected), optional(context, "the status"):
+        Http(address).get(context, "/status")
+
+
+def test_a_coding_that_nobody_asked_for_is_no_answer():
+    """The framing would be taken for the body."""
+    said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    assert "Transfer-Encoding: gzip, chunked" in failure(Unavailable, says(said))
 
 
 def test_what_a_server_said_before_it_hung_up_is_its_answer():
@@ -492,7 +520,7 @@ def test_what_a_server_said_before_it_hung_up_is_its_answer():
         time.sleep(0.1)
 
     with serving(refuses, reads=False) as address, pytest.raises(Misconfigured, match=r"413 Too Large: no$"):
-        Http(address, lambda: 5.0).post("/put", bytes(10_000_000), "a/b")
+        Http(address).post(within(5.0), "/put", bytes(10_000_000), "a/b")
 
 
 TOO_MUCH = {
@@ -572,7 +600,7 @@ def test_a_header_that_http_cannot_have_is_refused(fake, name, text):
     """Nothing of it is sent, and its text is not shown: it may be a token."""
     for ask in (
         lambda: get(fake.address, headers={name: text}),
-        lambda: Http(fake.address, lambda: LONG).post("/status", b"", "a\r\nX: y"),
+        lambda: Http(fake.address).post(within(LONG), "/status", b"", "a\r\nX: y"),
     ):
         with pytest.raises(Misconfigured, match="HTTP cannot have such a header") as raised:
             ask()
@@ -587,7 +615,7 @@ def test_tls_is_spoken_with_the_name_of_the_host(authorities, trusting):
         fake.answers["/put"] = b"taken"
         address = ("localhost", fake.port)
         assert get(address, tls=trusting).body == bytes(300_000)
-        assert Http(address, lambda: LONG, tls=trusting).post("/put", bytes(300_000), "a/b").body == b"taken"
+        assert Http(address, tls=trusting).post(within(LONG), "/put", bytes(300_000), "a/b").body == b"taken"
     assert fake.requests[0].headers["host"] == f"localhost:{fake.port}"
     assert fake.requests[1].body == bytes(300_000)
 

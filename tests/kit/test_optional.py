@@ -25,7 +25,7 @@ def test_what_is_refused_is_noted_and_the_rest_goes_on(refusal):
     with optional(context, "the lag", "the role clusterMonitor") as asked:
         raise refusal
     assert asked.refused.endswith("no")
-    assert context.notes == [f"missing: the lag, since {asked.refused}; needed: the role clusterMonitor"]
+    assert context.notes == [f"missing: the lag: {asked.refused} (it takes the role clusterMonitor)"]
 
 
 def test_an_answer_leaves_no_note():
@@ -41,7 +41,7 @@ def test_a_refusal_without_words_is_called_by_its_class():
     context = FakeContext()
     with optional(context, "the lag"):
         raise TimeoutError
-    assert context.notes == ["missing: the lag, since TimeoutError"]
+    assert context.notes == ["missing: the lag: TimeoutError"]
 
 
 def test_a_connection_that_is_gone_is_everybodys_matter():

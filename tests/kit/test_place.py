@@ -1,6 +1,7 @@
 """Where a service listens: one parser for all, and a sentence for each way of not being reached."""
 
 import errno
+import gc
 import socket
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rscollector.api import Misconfigured, Unavailable
-from rscollector.kit.place import Place, TcpPlace, connected, parsed_host, shown, unreached
+from rscollector.kit.optional import Disconnected
+from rscollector.kit.place import Place, TcpPlace, connected, parsed_host, unreached
+from rscollector.kit.tls import Tls
 
 
 @pytest.mark.parametrize(
@@ -35,7 +38,7 @@ def test_a_host_is_read_with_and_without_brackets(text, host, where):
 @pytest.mark.parametrize(
     "text",
     [
-        "db1:3306", "[::1]:3306", "[db1]", "[192.0.2.10]", "[]", "http://db1", "db1/x", "a b", "db\n1", "db\x00", "::1%",
+        "db1:3306", "[::1]:3306", "[db1]", "[192.0.2.10]", "[]", "http://db1", "db1/x", "a b", "db\n1", "db\x00", "::1%", "a..b", ".example", "x" * 64,
         "[::1", "::1]", "user@db1", "1:2",
     ],
 )  # fmt: skip
@@ -72,7 +75,7 @@ def test_a_port_is_in_range(port):
 def test_a_socket_and_a_host_exclude_each_other():
     """Nobody has to guess which of them counts."""
     with pytest.raises(ValueError, match="socket and host exclude each other"):
-        Place(host="db1", socket="/run/x")
+        Place(host="db1", port=1, socket="/run/x")
     with pytest.raises(ValueError, match="socket: expected an absolute path"):
         Place(socket="run/x")
     assert Place(socket="/run/x").where == Place(socket="/run/x").address == "/run/x"
@@ -152,17 +155,17 @@ def test_nobody_there_is_said_with_the_place(tmp_path):
         (
             PermissionError(errno.EACCES, "Permission denied"),
             Misconfigured,
-            "this user may not connect there",
+            "connecting there is not permitted",
         ),
-        (TimeoutError(), Unavailable, "nothing answers there, not even with a refusal"),
-        (ConnectionResetError(), Unavailable, "nobody listens there"),
+        (TimeoutError(), Disconnected, "nothing answers there, not even with a refusal"),
+        (ConnectionResetError(), Disconnected, "nobody listens there"),
         (
             socket.gaierror(-2, "Name or service not known"),
-            Unavailable,
+            Disconnected,
             "no address is known for this name (Name or",
         ),
-        (OSError(errno.EHOSTUNREACH, "No route to host"), Unavailable, "No route to host"),
-        (OSError("odd"), Unavailable, "odd"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), Disconnected, "No route to host"),
+        (OSError("odd"), Disconnected, "odd"),
     ],
 )
 def test_each_way_of_not_being_reached_has_its_sentence(error, kind, said):
@@ -178,16 +181,38 @@ def test_a_name_that_nobody_knows_is_unavailable():
         connected(("no-such-host.invalid", 1), budget)
 
 
-def test_a_connection_that_fails_leaves_no_descriptor():
-    """Whatever is tried, again and again."""
+def test_a_connection_that_fails_is_closed():
+    """Else the collector of garbage complains, and each attempt would cost a descriptor until then."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    first = socket.socket().detach()
-    for _ in range(50):
+    for _ in range(3):
         with pytest.raises(Unavailable):
             connected(("127.0.0.1", port), budget)
-    second = socket.socket().detach()
-    assert second - first <= 1
-    for each in (first, second):
-        socket.socket(fileno=each).close()
-    assert shown(("::1", 1)) == "[::1]:1"
+    gc.collect()
+
+
+def test_a_kernel_without_a_protocol_is_asked_by_the_other(monkeypatch):
+    """It has no IPv6, and the name has an address of it: the other address is tried."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        odd = (socket.AF_X25, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0))
+        found = [odd, (socket.AF_INET, socket.SOCK_STREAM, 6, "", server.getsockname())]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        connected(("db1", 1), budget).close()
+
+
+@pytest.mark.parametrize("parts", [(Tls, Place), (Place, Tls), (Tls, TcpPlace), (TcpPlace, Tls)])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"host": "db1:80"},
+        {"host": "db1", "port": 70000},
+        {"host": "db1"},
+        {"tls_key": "/k"},
+        {"tls_certificate": "/c"},
+    ],
+)
+def test_settings_of_several_parts_are_checked_by_all_of_them(parts, settings):
+    """In whatever order they are inherited."""
+    kind = dataclass(frozen=True, kw_only=True)(type("Settings", parts, {}))
+    with pytest.raises(ValueError, match=r"^(host|port|tls_key|tls_certificate): "):
+        kind(**{"port": 0, **settings})

@@ -1,5 +1,6 @@
 """TLS as settings: one meaning everywhere, and what is wrong with a file is said with its setting's name."""
 
+import os
 import ssl
 from pathlib import Path
 
@@ -85,10 +86,12 @@ def test_a_ca_of_ones_own_is_the_only_one(files):
         ),
         (
             {"tls_certificate": "client.crt", "tls_key": "other.key"},
-            "tls_certificate = {}/client.crt: the key is not the certificate's",
+            "tls_certificate = {}/client.crt: the key is not that of the first certificate in it",
         ),
         ({"tls_certificate": "client.crt", "tls_key": "locked.key"}, "the client's key has a passphrase"),
         ({"tls_ca": "."}, "tls_ca = {}: Is a directory"),
+        ({"tls_ca": "pipe"}, "tls_ca = {}/pipe: this is a pipe, and no file"),
+        ({"tls_certificate": "pipe"}, "tls_certificate = {}/pipe: this is a pipe, and no file"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_setting(files, settings, sentence):
@@ -100,9 +103,20 @@ def test_what_is_wrong_with_a_file_is_said_with_its_setting(files, settings, sen
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
     (files / "locked.key").write_bytes(key.private_bytes(*form, locked))
     (files / "junk").write_text("no certificate\n")
+    os.mkfifo(files / "pipe")
     with pytest.raises(Misconfigured) as raised:
         check_files(TlsFiles(**{name: str(files / each) for name, each in settings.items()}))
     assert str(raised.value).startswith(sentence.format(files))
+
+
+def test_a_key_that_was_left_in_the_certificates_file_does_not_count(files):
+    """The one that tls_key names comes first, and drivers take the first."""
+    both = (files / "other.key").read_bytes() + (files / "client.crt").read_bytes().rstrip(b"\n")
+    (files / "old.pem").write_bytes(both)
+    apart = TlsFiles(tls_certificate=str(files / "old.pem"), tls_key=str(files / "client.key"))
+    check_files(apart)
+    with certificate_file(apart) as path:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(path)
 
 
 def test_a_driver_that_takes_one_file_is_given_one(files):

@@ -71,12 +71,16 @@ class _Handler(socketserver.StreamRequestHandler):
         if name in ("ping", "endSessions"):
             return {"ok": 1.0}
         answer = self.server.answers.get(name, refusal(59, f"no such command: '{name}'"))
+        answer = answer(question) if callable(answer) else answer
         return None if answer is HANGS_UP else {"ok": 1.0, **answer}
 
 
 @contextmanager
 def fake_mongod(answers, **hello):
-    """Yield the port of a server with these answers by command; a test may change them meanwhile."""
+    """Yield the port of a server with these answers by command; a test may change them meanwhile.
+
+    An answer may be a function of the question.
+    """
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
         server.block_on_close = False

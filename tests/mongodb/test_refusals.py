@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from bson.datetime_ms import DatetimeMS
 from fake_mongod import HANGS_UP, fake_mongod, member_of_a_set, mongos, refusal
 
 from collectors.mongodb import MongoDB
@@ -38,7 +39,7 @@ OPTIONAL = {
         {"mongodb_primaries", "mongodb_oplog_size_bytes"},
     ),
     "collStats": ("the oplog's size", {"mongodb_primaries", "mongodb_oplog_window_seconds"}),
-    "find": ("the oplog's window and the members' lag", {"mongodb_primaries", "mongodb_oplog_size_bytes"}),
+    "find": ("the oplog's window", {"mongodb_primaries", "mongodb_oplog_size_bytes"}),
 }
 
 
@@ -59,10 +60,10 @@ def test_what_was_answered_is_published_whatever_was_refused(question, code):
     if question == "replSetGetStatus" and code == 59:
         assert notes == ["the server knows no replication"]
         return
-    (note,) = [each for each in notes if each.startswith("missing: ")]
-    assert note.startswith(f"missing: {what}, since 127.0.0.1:{port}: ")
+    note = next(each for each in notes if each.startswith("missing: "))
+    assert note.startswith(f"missing: {what}: 127.0.0.1:{port}: ")
     assert "no such luck" in note or code in (13, 18)
-    assert "; needed: " in note
+    assert "(it takes " in note
 
 
 @pytest.mark.parametrize("code", [code for code in CODES if code != 59])
@@ -71,7 +72,7 @@ def test_a_router_whose_balancer_cannot_be_asked_tells_the_rest(code):
     with fake_mongod({**mongos(), "balancerStatus": refusal(code)}, msg="isdbgrid") as port:
         found, notes = seen(port)
     assert "mongodb_connections_current" in found
-    assert any(each.startswith("missing: the balancer's state, since ") for each in notes)
+    assert any(each.startswith("missing: the balancer's state: ") for each in notes)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,20 @@ def test_a_router_whose_balancer_cannot_be_asked_tells_the_rest(code):
         (
             "replSetGetStatus",
             {"set": "rs0", "members": [None, {}, {"name": "a"}], "initialSyncStatus": "none"},
+        ),
+        ("replSetGetStatus", {"set": "rs0", "members": None, "myState": [1]}),
+        (
+            "replSetGetStatus",
+            {"set": "rs0", "members": [{"name": "a", "state": 1, "self": True}], "myState": 1},
+        ),
+        (
+            "replSetGetStatus",
+            {"set": "rs0", "members": [{"name": "a", "state": 2, "health": None, "uptime": None}]},
+        ),
+        ("replSetGetStatus", {"set": "rs0", "members": [{"name": "a", "state": {"n": 1}, "health": 1}]}),
+        (
+            "replSetGetConfig",
+            {"config": {"members": [{"host": "a:1", "slaveDelay": "long", "priority": "high"}]}},
         ),
     ],
 )
@@ -131,6 +146,40 @@ def test_nobody_says_that_there_is_no_set_who_was_not_told(code, said):
     with fake_mongod({**member_of_a_set(), "replSetGetStatus": refusal(code)}) as port:
         collect(MongoDB, {"port": port}, context=context)
     assert context.sentences[0] == said
+
+
+@pytest.mark.parametrize("questions", [("collStats",), ("find",), ("replSetGetConfig", "collStats", "find")])
+@pytest.mark.parametrize("late", [0.0, 0.02, 0.1])
+def test_a_question_that_hangs_costs_its_own_answer(questions, late):
+    """It gives up when its time is over, or a little later, as we do: there is time for the others."""
+
+    def hangs(question):
+        time.sleep(question["maxTimeMS"] / 1000 + late)
+        return refusal(50, "operation exceeded time limit")
+
+    with fake_mongod({**member_of_a_set(), **dict.fromkeys(questions, hangs)}) as port:
+        found, notes = seen(port, timeout=4)
+    assert {"mongodb_connections_current", "mongodb_primaries"} <= found.keys()
+    assert len([note for note in notes if note.startswith("missing: ")]) >= len(questions)
+
+
+def test_a_question_that_is_never_answered_costs_its_own_answer():
+    """Not even with a refusal: the driver gives that connection up, and the others are answered on another."""
+    waits = threading.Event()
+    with fake_mongod({**member_of_a_set(), "collStats": lambda _: waits.wait(30) or refusal(50)}) as port:
+        found, notes = seen(port, timeout=4)
+        waits.set()
+    assert {"mongodb_connections_current", "mongodb_oplog_window_seconds"} <= found.keys()
+    assert any("does not answer" in note for note in notes)
+
+
+def test_an_answer_that_the_driver_cannot_read_costs_its_own_answer():
+    """A date in a year that Python does not have."""
+    odd = {**member_of_a_set(), "collStats": {"maxSize": 1, "at": DatetimeMS(8_640_000_000_000_000)}}
+    with fake_mongod(odd) as port:
+        found, notes = seen(port)
+    assert "mongodb_oplog_window_seconds" in found
+    assert any("its answer cannot be read" in note for note in notes)
 
 
 def test_a_connection_that_is_gone_is_no_refusal():

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import os
 import random
 import shutil
@@ -203,14 +204,32 @@ def test_a_file_that_only_has_the_same_name_is_no_continuation(log):
     assert read(log.reader()) == (5 + 2, 1)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b"[]", b'{"log": "x"}'])
+def damaged(**changed):
+    """Return a state file in which something is not what it was."""
+    flow = {"names": [], "counts": [], "delays": []}
+    return json.dumps({"log": "LOG", "place": [1, 2, 3], "flow": flow} | changed).encode()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"", b"{", b"\xff\xfe", b"[]", b'{"log": "x"}', b"[" * 200_000,
+        *(damaged(place=place) for place in (["x"], [1], [None, 1, 2], [math.inf, 1, 2], [-1, -1, -1], "place", None)),
+        damaged(flow={"counts": [["postfix_log_lines_total", math.inf]], "delays": []}),
+        damaged(flow={"counts": [["postfix_log_lines_total", -1]], "delays": []}),
+        damaged(flow={"counts": [], "delays": [["smtp", "transmission", [0] * 13 + [math.nan]]]}),
+        damaged(flow={"counts": [], "delays": [["smtp", "transmission", [-1] * 13 + [1]]]}),
+        damaged(flow={"counts": [], "delays": [], "names": 7}),
+    ],
+    ids=lambda damage: str(damage)[:40],
+)  # fmt: skip
 def test_a_damaged_state_is_a_gap_and_no_failure(log, damage):
     """Counting begins anew, at the end of the log."""
     reader = log.reader()
     log.write(5)
     read(reader)
     reader.close()
-    log.state.write_bytes(damage)
+    log.state.write_bytes(damage.replace(b"LOG", str(log.path).encode()))
     log.write(5)
     again = log.reader()
     assert read(again) == (0, 1)

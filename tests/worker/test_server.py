@@ -78,6 +78,11 @@ class Fake(Collector[FakeSettings]):
     done: ClassVar[list] = []
     long = ('"', "\x01", "é", "🙂", "\ud800", "x", "\n")
 
+    def open(self, context):
+        """Fail if that is what goes wrong."""
+        if self.settings.wrong == "open":
+            raise Unavailable("nobody is there")
+
     def collect(self, context):
         """Give them, late or not at all."""
         time.sleep(0.25 * (self.settings.wrong == "late"))
@@ -175,6 +180,16 @@ def agent():
 def test_it_greets_with_the_version_of_the_wire(agent):
     """Before anything else, so that an agent of another version believes nothing more."""
     assert agent.greeting == Hello(VERSION)
+
+
+def test_only_what_was_opened_is_closed(agent):
+    """An `open` that fails has given back what it took; one that succeeds is closed once."""
+    assert isinstance(agent.open(Fake, wrong="open")[-1], Failed)
+    agent.ask(Close(2, "fake/a", 10.0))
+    assert Fake.done == []
+    agent.open(Fake, seq=3)
+    agent.ask(Close(4, "fake/a", 10.0))
+    assert Fake.done == ["closed"]
 
 
 def test_a_layout_is_told_once(agent):
