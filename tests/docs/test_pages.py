@@ -99,6 +99,7 @@ def test_the_tutorial_works_as_it_stands(tmp_path, commands):
     assert "Backups in a directory: number, age and size of the newest." in printed
     assert re.search(r"^backup_size_bytes +- +1000$", printed, re.MULTILINE)
     assert "3 passed" in printed
+    assert "2 passed" in printed
     assert "OK (rscollector.toml): watches backup/database" in printed
     _run_it(tmp_path, environment)
 
