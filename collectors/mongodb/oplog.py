@@ -5,16 +5,21 @@ from typing import Any
 
 from bson.timestamp import Timestamp
 
-from collectors.mongodb.status import MONGODB, number
+from collectors.mongodb.status import MONGODB, read
 from rscollector.api import Sample
+from rscollector.kit.table import Table, row
 
 WINDOW = MONGODB.gauge(
     "oplog_window_seconds", "Time between the oldest and the newest entry of the server's oplog."
 )
-SIZE = MONGODB.gauge("oplog_size_bytes", "Size that the oplog may have.")
-USED = MONGODB.gauge("oplog_used_bytes", "Size that it has.")
+SIZES = Table(
+    {
+        "maxSize": row(MONGODB.gauge("oplog_size_bytes", "Size that the oplog may have.")),
+        "size": row(MONGODB.gauge("oplog_used_bytes", "Size that the oplog has.")),
+    }
+)
 
-METRICS = (WINDOW, SIZE, USED)
+METRICS = (WINDOW, *SIZES.metrics)
 
 
 def window(server: Any) -> Iterator[Sample]:
@@ -27,7 +32,4 @@ def window(server: Any) -> Iterator[Sample]:
 
 def size(server: Any) -> Iterator[Sample]:
     """Ask for the size of the oplog."""
-    stats = server.command("collStats", "oplog.rs", database="local")
-    for metric, name in ((SIZE, "maxSize"), (USED, "size")):
-        if (value := number(stats.get(name))) is not None:
-            yield metric(value)
+    yield from read(SIZES, server.command("collStats", "oplog.rs", database="local"))

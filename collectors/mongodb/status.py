@@ -155,7 +155,8 @@ def _locks(locks: Any) -> Iterator[Sample]:
 
 def read(table: Table, document: Mapping[str, Any], **labels: str) -> Iterator[Sample]:
     """Yield what stands in a document at the places that a table names; what is no number gives nothing."""
-    yield from table.samples({path: at(document, path) for path in table.names}, **labels)
+    told = {path: at(document, path) for path in table.names}
+    yield from table.samples({path: each for path, each in told.items() if each is not None}, **labels)
 
 
 def at(document: Mapping[str, Any], path: str) -> Any:
