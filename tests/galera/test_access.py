@@ -187,6 +187,19 @@ def test_a_server_that_stops_between_two_questions_is_told_of_before_the_kill(ag
     relay.close()
 
 
+def test_a_table_that_is_locked_costs_the_members_names_only(collect, cluster):
+    """An upgrade that waits for a transaction holds up whoever asks for the members: nobody waits for it here."""
+    node = cluster.nodes[0]
+    with node.connect() as other, other.cursor() as cursor:
+        cursor.execute("LOCK TABLES mysql.wsrep_cluster_members WRITE")
+        done = collect(**over_tcp(node))
+        cursor.execute("UNLOCK TABLES")
+    assert done.returncode == 0, done.stderr
+    assert "galera_cluster_size" in done.stdout
+    assert "missing: the members' names" in done.stderr
+    assert "1205" in done.stderr
+
+
 def test_a_plain_mariadb_is_misconfigured_in_one_sentence(collect, plain):
     """It answers, and is no member of a cluster."""
     done = collect(socket=plain.socket, user="root")
