@@ -85,7 +85,8 @@ class Watch:
         """Wait until no alert fires."""
         with suppress(AssertionError):
             until(lambda: not self.alarms())
-        assert self.alarms() == set()
+        alarms = self.alarms()
+        assert not alarms, f"still firing: {alarms}"
 
     def alarms(self):
         """Return the alerts that fire, but for those that look back far."""
