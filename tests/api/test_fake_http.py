@@ -105,7 +105,8 @@ def test_it_is_gone_within_a_second_whatever_clients_do(authorities, tmp_path, s
         time.sleep(0.2)
         began = time.monotonic()
     assert time.monotonic() - began < 1
-    assert set(threading.enumerate()) == threads
+    left = {each.name for each in set(threading.enumerate()) - threads}  # others' may come and go beside us
+    assert not [name for name in left if "serve_forever" in name or "process_request" in name]
     assert not (tmp_path / "s").exists()
     for each in clients:
         each.close()
