@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 
-from rscollector.api import programs
 from rscollector.model.errors import CollectError
 
 _MARGIN = 0.1
@@ -84,6 +83,8 @@ class Context:
         It is killed when the budget is over, or when it writes more than `limit` bytes. Raises Misconfigured
         when it cannot be started, Unavailable when it is killed or its exit status is none of `answers`.
         """
+        from rscollector.api import programs
+
         return programs.output(command, self.budget(), limit, answers)
 
     def lines(self, command: Sequence[str]) -> Generator[bytes, None, None]:
@@ -92,4 +93,6 @@ class Context:
         It is killed when the budget is over, or when the caller has enough of it and closes this. Raises as
         `run` does; no line may be longer than a MiB.
         """
+        from rscollector.api import programs
+
         return programs.lines(command, self.budget())

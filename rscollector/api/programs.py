@@ -9,7 +9,6 @@ Raises Misconfigured for a program that cannot be started, and Unavailable for o
 exit status that is no answer, with the beginning of what it said on its standard error.
 """
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -23,6 +22,7 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import IO, cast
 
+from rscollector.api.deaths import die_with_thread, signal_name
 from rscollector.model.errors import Misconfigured, Unavailable
 
 _CHUNK = 1 << 16
@@ -134,7 +134,7 @@ def _started(command: Sequence[str]) -> "subprocess.Popen[bytes]":
             stderr=subprocess.PIPE,
             start_new_session=True,
             env={**os.environ, "LC_ALL": "C.UTF-8"},
-            preexec_fn=_die_with_parent,  # noqa: PLW1509  it calls one function that was looked up before
+            preexec_fn=die_with_thread,  # noqa: PLW1509  it calls one function that was looked up before
         )
     except OSError as error:
         kind = Unavailable if error.errno in _SHORT_OF else Misconfigured
@@ -163,26 +163,3 @@ def _late(program: str) -> Unavailable:
 
 def _status(status: int) -> str:
     return f"killed by {signal_name(-status)}" if status < 0 else f"exit status {status}"
-
-
-def signal_name(number: int) -> str:
-    """Return the name of a signal; a real-time one has only its number."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-_PR_SET_PDEATHSIG = 1
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies (the parent's *thread*, says prctl(2))."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def die_with_parent(parent: int) -> bool:
-    """Die with the parent process; False when it is no longer there already."""
-    _die_with_parent()
-    return os.getppid() == parent

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rscollector.api.programs import die_with_parent, signal_name
+from rscollector.api.deaths import die_with_parent, signal_name
 from rscollector.model.errors import fence
 
 Tell = Callable[[Any], None]

@@ -81,6 +81,8 @@ def parsed_host(text: str) -> str:
 
 
 def _is_name(text: str) -> bool:
+    if text.isascii():  # without the tables that IDNA needs
+        return all(0 < len(label) < 64 for label in text.removesuffix(".").split("."))
     try:
         text.encode("idna")
     except UnicodeError:  # an empty label, or one that is too long

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import rscollector
-from rscollector.api.programs import signal_name
+from rscollector.api.deaths import signal_name
 from rscollector.config.environment import listed
 from rscollector.model.texts import one_line
 

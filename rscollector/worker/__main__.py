@@ -17,7 +17,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from rscollector.api.programs import die_with_parent
+from rscollector.api.deaths import die_with_parent
 from rscollector.wire.priorities import Priorities
 from rscollector.worker.server import Server
 
