@@ -118,7 +118,8 @@ def _connected(address: Address, budget: Callable[[], float]) -> socket.socket:
         known = list(socket.getaddrinfo(*address, type=stream))
     for left, (family, kind, protocol, _, found) in zip(range(len(known), 0, -1), known, strict=True):
         try:
-            return _at(socket.socket(family, kind, protocol), found, budget() / left)
+            seconds = budget() / left  # before there is a socket to be closed: a budget may be over
+            return _at(socket.socket(family, kind, protocol), found, seconds)
         except OSError:  # also where the kernel has no IPv6
             if left == 1:
                 raise

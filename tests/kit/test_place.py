@@ -191,6 +191,17 @@ def test_a_connection_that_fails_is_closed():
     gc.collect()
 
 
+def test_a_budget_that_is_over_leaves_no_socket_behind():
+    """Who counts the time down raises when it is over, between two addresses too."""
+
+    def over():
+        raise TimeoutError
+
+    with pytest.raises(Disconnected, match="nothing answers there"):
+        connected(("127.0.0.1", 1), over)
+    gc.collect()
+
+
 def test_a_kernel_without_a_protocol_is_asked_by_the_other(monkeypatch):
     """It has no IPv6, and the name has an address of it: the other address is tried."""
     with socket.create_server(("127.0.0.1", 0)) as server:
