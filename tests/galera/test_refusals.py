@@ -58,6 +58,17 @@ class Refusing(Server):
         return list(recorded.table().items())
 
 
+def failing(error):
+    """Return a connection that the driver cannot make."""
+
+    class Failing(Server):
+        def _connect(self):
+            self._connection = pymysql.Connection(defer_connect=True)
+            raise error
+
+    return Failing
+
+
 def of(refusal):
     """Return a collector whose node refuses so."""
     server = type("Refusing", (Refusing,), {"refusal": refusal})
@@ -149,14 +160,8 @@ def test_a_connection_that_is_gone_is_no_refusal(lost):
 )
 def test_whatever_a_driver_raises_is_a_sentence(error, kind, said):
     """A package that is missing, a login that nobody knows, a port at which something else listens: no bug of ours."""
-
-    class Failing(Server):
-        def _connect(self):
-            self._connection = pymysql.Connection(defer_connect=True)
-            raise error
-
     with pytest.raises(kind) as raised:
-        Failing(GaleraSettings(host="db1"), FakeContext())
+        failing(error)(GaleraSettings(host="db1"), FakeContext())
     assert str(raised.value).startswith(f"db1:3306: {said}")
 
 
@@ -173,12 +178,7 @@ def test_whatever_a_driver_raises_is_a_sentence(error, kind, said):
 )
 def test_a_right_password_is_not_called_wrong_for_want_of_tls(settings, said):
     """A server that insists on TLS answers as if the password were wrong."""
-
-    class Failing(Server):
-        def _connect(self):
-            self._connection = pymysql.Connection(defer_connect=True)
-            raise pymysql.err.OperationalError(1045, "Access denied")
-
+    wrong = pymysql.err.OperationalError(1045, "Access denied")
     with pytest.raises(Misconfigured) as raised:
-        Failing(GaleraSettings(**settings), FakeContext())
+        failing(wrong)(GaleraSettings(**settings), FakeContext())
     assert str(raised.value).startswith(said)
