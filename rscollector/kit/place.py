@@ -22,7 +22,7 @@ Address = str | tuple[str, int]
 _HOST = "expected a name or an IP address, such as db1.example, 192.0.2.10 or 2001:db8::10"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class TcpPlace(Checked):
     """A host and a port. `host` is kept without brackets."""
 
@@ -47,7 +47,7 @@ class TcpPlace(Checked):
         return shown(self.address)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Place(TcpPlace):
     """A host and a port, or a Unix socket."""
 

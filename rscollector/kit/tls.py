@@ -21,7 +21,7 @@ _MEANING = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class TlsFiles(Checked):
     """The files, for a service whose URL says whether TLS is used."""
 
@@ -40,7 +40,7 @@ class TlsFiles(Checked):
             raise ValueError("tls_key: it belongs to a tls_certificate, which is missing")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Tls(TlsFiles):
     """The files, and whether TLS is used at all."""
 
