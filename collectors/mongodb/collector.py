@@ -106,13 +106,14 @@ class MongoDB(Collector[MongoDBSettings]):
         told = self._status()
         yield from status.samples(told)
         known: Mapping[str, Any] | None = {}
+        config: Mapping[str, Any] = {}
         if told.get("process") == "mongos":
             context.note("the server is a mongos: it has no replica set of its own")
             with optional(context, "the balancer's state", _ROLE):
                 yield from balancer.samples(self._server)
         else:
-            known = yield from self._of_replication(context)
-        context.say(*explain(told, known))
+            known, config = yield from self._of_replication(context)
+        context.say(*explain(told, known, config))
 
     def close(self) -> None:
         """Disconnect."""
@@ -126,8 +127,13 @@ class MongoDB(Collector[MongoDBSettings]):
                 raise
             return self._server.command("serverStatus")
 
-    def _of_replication(self, context: Context) -> Generator[Sample, None, Mapping[str, Any] | None]:
-        """Yield what it knows of its set; returns that, {} where it has none, None where it does not say."""
+    def _of_replication(
+        self, context: Context
+    ) -> Generator[Sample, None, tuple[Mapping[str, Any] | None, Mapping[str, Any]]]:
+        """Yield what it knows of its set; returns that and the set's configuration.
+
+        The first is {} where it has no set, and None where it does not say.
+        """
         known: Mapping[str, Any] | None = None
         config: Mapping[str, Any] = {}
         with optional(context, "the replica set's state", _ROLE):
@@ -139,14 +145,14 @@ class MongoDB(Collector[MongoDBSettings]):
                 context.note(_NOT_A_MEMBER[error.code])
                 known = {} if error.code in (NO_REPLICATION, NOT_FOUND) else None
         if not known:
-            return known
+            return known, config
         with optional(context, "priorities, delays, hidden members, and so the members' lag", _ROLE):
             config = self._server.command("replSetGetConfig").get("config", {})
         yield from replication.samples(known, config)
         self._tell_who_is_primary(replication.primary(known))
         if known.get("myState") != replication.ARBITER:  # it has none
             yield from self._of_the_oplog(context, known, config)
-        return known
+        return known, config
 
     def _of_the_oplog(
         self, context: Context, known: Mapping[str, Any], config: Mapping[str, Any]

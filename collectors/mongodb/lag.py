@@ -2,8 +2,12 @@
 
 The difference between two newest operations says how long nobody has written: after a pause, the first write
 makes it as large as the pause, until the member has told that it has applied it. Here the primary is asked
-for the first operation in its oplog that the member lacks, and how long ago that was written. All times are
-the primary's own, so that no two clocks are compared.
+for the first operation in its oplog that the member lacks, and how long ago that was written.
+
+Where a member is, the primary knows twice: by a timestamp, which comes with heartbeats and is as old as the
+last one, and by the time of an operation, which comes at once and is the word of whose clock wrote it. So the
+time is believed where the timestamp, which no clock can turn back, allows it: a member whose newest operation
+was written by another primary, whose clock was ahead, is not up to date for that.
 """
 
 import datetime as dt
@@ -12,7 +16,8 @@ from typing import Any, NamedTuple
 
 from bson.timestamp import Timestamp
 
-from collectors.mongodb.replication import MEMBER, PRIMARY, applied, delays, members, seconds
+from collectors.mongodb.replication import MEMBER, PRIMARY, Status, applied, delays, members, seconds
+from collectors.mongodb.status import at
 from rscollector.api import Sample
 
 LAG = MEMBER.gauge(
@@ -23,24 +28,20 @@ LAG = MEMBER.gauge(
 
 METRICS = (LAG,)
 
+_TOLERANCE = 1.0
+"""Seconds by which a time may contradict a timestamp, which is known to the second."""
+_LONGEST_PAUSE = 30.0
+"""Seconds between two primaries that are believed; where the operations tell more, their clocks differ."""
+
 
 class Position(NamedTuple):
-    """How far a member has come: its newest operation, and when that was written (known since 4.2).
-
-    The primary learns of the timestamp with heartbeats and of the time at once, so the time is what counts.
-    """
+    """How far a member has come: its newest operation, and when that was written (known since 4.2)."""
 
     timestamp: Timestamp
     wall: dt.datetime | None
 
-    def has(self, other: "Position") -> bool:
-        """Tell whether all that the other has is here, too."""
-        if self.wall is not None and other.wall is not None:
-            return self.wall >= other.wall
-        return bool(self.timestamp >= other.timestamp)
 
-
-def samples(server: Any, status: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[Sample]:
+def samples(server: Any, status: Status, config: Mapping[str, Any]) -> Iterator[Sample]:
     """Yield the lag of each member that has data and answers; nothing on a server that is not primary."""
     now = seconds(status.get("date"))
     if status.get("myState") != PRIMARY or now is None:
@@ -52,14 +53,41 @@ def samples(server: Any, status: Mapping[str, Any], config: Mapping[str, Any]) -
         if reached is None or newest is None or each["state"] == PRIMARY:
             continue
         name = str(each["name"])
-        behind = 0.0 if reached.has(newest) else _age(server.first_after(*reached), now)
+        behind = _behind(server, status, reached, newest, now, seconds(each.get("lastHeartbeat")))
         yield LAG(max(0.0, round(behind - delay.get(name, 0.0), 3)), member=name)
 
 
-def _age(entry: Mapping[str, Any] | None, now: float) -> float:
-    """Return how long ago an operation was written, 0 for none."""
-    written = entry and (seconds(entry.get("wall")) or float(entry["ts"].time))
-    return now - written if written else 0.0
+def _behind(
+    server: Any, status: Status, reached: Position, newest: Position, now: float, heard: float | None
+) -> float:
+    """Return the age of the first operation that a member lacks that has told its timestamp at `heard`."""
+    if reached.timestamp >= newest.timestamp:
+        return 0.0
+    by_timestamp = _age(server, status, server.first_after(reached.timestamp, None), now)
+    if reached.wall is None or newest.wall is None:
+        return by_timestamp
+    is_up_to_date = reached.wall >= newest.wall
+    by_time = 0.0 if is_up_to_date else _age(server, status, server.first_after(*reached), now)
+    since = _TOLERANCE + (now - heard if heard else by_timestamp)  # it may have got on since then
+    return by_time if by_timestamp - since <= by_time else by_timestamp
+
+
+def _age(server: Any, status: Status, entry: Mapping[str, Any] | None, now: float) -> float:
+    """Return how long ago an operation was written, 0 for none.
+
+    One of the primary before was written by another clock. Where the two clocks differ, the time between the
+    last operation of that one and the first of this one is not known, and taken for nothing.
+    """
+    if entry is None:
+        return 0.0
+    written = seconds(entry.get("wall")) or float(entry["ts"].time)
+    began = seconds(at(status, "electionCandidateMetrics.newTermStartDate"))
+    last = at(status, "electionCandidateMetrics.lastSeenOpTimeAtElection.ts")
+    if began is not None and entry.get("t", status.get("term")) != status.get("term"):
+        before = seconds((server.entry({"ts": last}) or {}).get("wall")) or written
+        if not 0 <= began - before <= _LONGEST_PAUSE:
+            return now - began + max(0.0, before - written)
+    return now - written
 
 
 def position(member: Mapping[str, Any]) -> Position | None:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bson.timestamp import Timestamp
-
 from collectors.mongodb.status import MONGODB, read
 from rscollector.api import Sample
 from rscollector.kit.table import Table, row
@@ -24,10 +22,9 @@ METRICS = (WINDOW, *SIZES.metrics)
 
 def window(server: Any) -> Iterator[Sample]:
     """Ask for the ends of the oplog."""
-    entries = server.entry({}), server.entry({}, newest=True)
-    times = [ts.time for each in entries if each and isinstance(ts := each.get("ts"), Timestamp)]
-    if len(times) == 2:
-        yield WINDOW(times[1] - times[0])
+    oldest, newest = server.entry({}), server.entry({}, newest=True)
+    if oldest and newest:
+        yield WINDOW(newest["ts"].time - oldest["ts"].time)
 
 
 def size(server: Any) -> Iterator[Sample]:

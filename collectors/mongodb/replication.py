@@ -48,12 +48,16 @@ OPTIME_LAG = MEMBER.gauge(
     "jumps to the length of the pause.",
 )
 SOURCE = MEMBER.info("sync_source", "From whom a member copies its operations.", "source")
+MAJORITY = MONGODB.gauge("majority", "Votes that an election needs.")
+VOTERS_REACHED = MONGODB.gauge(
+    "voters_reached",
+    "Members that vote and can be reached by this server, itself among them.",
+)
 SYNC_ELAPSED = MONGODB.gauge("initial_sync_elapsed_seconds", "Duration of the initial sync so far.")
 
 _OF_THE_SET = Table(
     {
         "term": row(MONGODB.gauge("term", "The election term: it grows with each election.")),
-        "majorityVoteCount": row(MONGODB.gauge("majority", "Votes that an election needs.")),
         "votingMembersCount": row(MONGODB.gauge("voting_members", "Members that vote.")),
         "heartbeatIntervalMillis": row(
             MONGODB.gauge(
@@ -95,7 +99,8 @@ _CONFIGURED = Table(
 
 METRICS = (
     SET, STATE, PRIMARY_IS, PRIMARIES, ELECTED, MEMBERS, MEMBER_STATE, HEALTH, UPTIME, PING, HEARTBEAT_AGE,
-    HEARTBEAT_LATENCY, OPTIME_LAG, SOURCE, SYNC_ELAPSED, *_OF_THE_SET.metrics, *_CONFIGURED.metrics,
+    HEARTBEAT_LATENCY, OPTIME_LAG, SOURCE, MAJORITY, VOTERS_REACHED, SYNC_ELAPSED,
+    *_OF_THE_SET.metrics, *_CONFIGURED.metrics,
 )  # fmt: skip
 
 Status = Mapping[str, Any]
@@ -107,6 +112,11 @@ def samples(status: Status, config: Mapping[str, Any]) -> Iterator[Sample]:
     yield STATE(word(status.get("myState")))
     yield from read(_OF_THE_SET, status)
     yield MEMBERS(len(members(status)))
+    needed, reached = majority(status, config), voters_reached(status, config)
+    if needed is not None:
+        yield MAJORITY(needed)
+    if reached is not None:
+        yield VOTERS_REACHED(reached)
     now = seconds(status.get("date"))
     begun = seconds(at(status, "initialSyncStatus.initialSyncStart"))
     if begun is not None and now is not None:
@@ -178,6 +188,26 @@ def primary(status: Status) -> str:
     """Return the name of the primary, "" if there is none or more than one."""
     names = [str(each["name"]) for each in members(status) if each["state"] == PRIMARY]
     return names[0] if len(names) == 1 else ""
+
+
+def voters(config: Mapping[str, Any]) -> set[str]:
+    """Return the names of the members that vote."""
+    return {str(each["host"]) for each in configured(config) if number(each.get("votes", 1))}
+
+
+def majority(status: Status, config: Mapping[str, Any]) -> int | None:
+    """Return the votes that an election needs, which servers before 4.2 do not tell; None where not known."""
+    told = number(status.get("majorityVoteCount"))
+    if told is not None:
+        return int(told)
+    return len(voters(config)) // 2 + 1 if voters(config) else None
+
+
+def voters_reached(status: Status, config: Mapping[str, Any]) -> int | None:
+    """Return how many members that vote answer, itself among them; None where nobody is known to vote."""
+    vote = voters(config)
+    answer = {str(each["name"]) for each in members(status) if is_healthy(each)}
+    return len(vote & answer) if vote else None
 
 
 def delays(config: Mapping[str, Any]) -> dict[str, float]:

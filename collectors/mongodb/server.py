@@ -129,14 +129,17 @@ class Server:
         return reply
 
     def entry(self, condition: Mapping[str, Any], *, newest: bool = False) -> Mapping[str, Any] | None:
-        """Return `ts` and `wall` of the oldest entry of the oplog that fits, or of the newest."""
+        """Return `ts`, `wall` and term `t` of the oldest entry of the oplog that fits, or of the newest."""
         with self._asked() as client:
             # Before 4.4 the server goes to a timestamp directly only if it is told to, else it reads all.
-            oplog = client["local"]["oplog.rs"]
-            found = oplog.find(condition, {"ts": 1, "wall": 1}, oplog_replay="ts" in condition).limit(1)
+            oplog, fields = client["local"]["oplog.rs"], {"ts": 1, "wall": 1, "t": 1}
+            found = oplog.find(condition, fields, oplog_replay="ts" in condition)
             if newest:
                 found = found.sort("$natural", -1)
-            return next(iter(found.max_time_ms(self._milliseconds)), None)
+            entry = next(iter(found.limit(1).max_time_ms(self._milliseconds)), None)
+        if entry is not None and not isinstance(entry.get("ts"), Timestamp):
+            raise Refused(f"{self.where}: what it tells of its oplog has no timestamp")
+        return entry
 
     def first_after(self, timestamp: Timestamp, wall: dt.datetime | None) -> Mapping[str, Any] | None:
         """Return the first entry of the oplog that somebody lacks who has come to this place, None if none.

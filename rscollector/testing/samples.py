@@ -5,11 +5,12 @@ from typing import Any
 
 from rscollector.api import Collector, Context, Sample
 from rscollector.config.secrets import read
+from rscollector.config.types import Common
 from rscollector.exposition.render import Format
 from rscollector.runtime.foreground import collect_once, exposed, settings_of
 from rscollector.testing.context import FakeContext
 
-_LIMIT = 1000
+_LIMIT = Common().max_series
 
 
 class Rejected(AssertionError):

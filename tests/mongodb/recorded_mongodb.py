@@ -8,7 +8,7 @@ from rscollector.testing import Recordings
 
 RECORDINGS = Recordings(__file__, "recordings/*.json")
 STATES = Recordings(
-    __file__, "recordings/*.json", without=("*serverStatus*", "*replSetGetConfig*", "*error*")
+    __file__, "recordings/*.json", without=("*serverStatus*", "*replSetGetConfig*", "*error*", "*oplog*")
 )
 OPTIONS = DEFAULT_JSON_OPTIONS.with_options(tz_aware=False, tzinfo=None)
 
@@ -30,7 +30,9 @@ class RecordedServer:
             "replSetGetStatus": state
             if isinstance(state, dict)
             else recording(state or "6.0-healthy-primary"),
-            "replSetGetConfig": {"config": recording(config)["config"] if config else NO_DELAYS},
+            "replSetGetConfig": recording(config)
+            if isinstance(config, str)
+            else {"config": config or NO_DELAYS},
             "collStats": {"maxSize": 1 << 24, "size": 1 << 20},
         }
         self.oplog = list(oplog)
@@ -49,16 +51,13 @@ class RecordedServer:
         return self.replies[name]
 
     def entry(self, condition, *, newest=False):
-        """Return the oldest or the newest entry of the oplog."""
-        return self.oplog[-1 if newest else 0] if self.oplog else None
+        """Return the oldest or the newest entry of the oplog that fits."""
+        fits = [each for each in self.oplog if condition.items() <= each.items()]
+        return fits[-1 if newest else 0] if fits else None
 
     def first_after(self, timestamp, wall):
         """Return the first entry beyond a place."""
-        beyond = (
-            (each for each in self.oplog if each["wall"] > wall)
-            if wall
-            else (each for each in self.oplog if each["ts"] > timestamp)
-        )
+        beyond = (each for each in self.oplog if each["ts"] > timestamp and (not wall or each["wall"] > wall))
         return next(beyond, None)
 
     def setting(self, name):

@@ -9,6 +9,8 @@ from bson.timestamp import Timestamp
 from recorded_mongodb import STATES, RecordedServer, recording, server
 
 from collectors.mongodb.collector import MongoDB, MongoDBSettings
+from collectors.mongodb.explain import _STATE
+from collectors.mongodb.replication import STATES as WORDS
 from collectors.mongodb.replication import seconds
 from rscollector.testing import FakeContext, assert_all_metrics_are_emitted, collect, values
 
@@ -102,6 +104,52 @@ def test_without_a_primary_the_newest_operation_that_is_known_counts():
     """No infinity and no NaN for want of somebody to compare with."""
     assert by_member(of("6.0-no-primary"), "mongodb_member_optime_lag_seconds") == {"127.0.0.1:49247": 0}
     assert "mongodb_primary_elected_timestamp_seconds" not in of("6.0-no-primary")
+
+
+def voting(status, *others):
+    """Return a configuration in which all members of a status vote, and perhaps others do not."""
+    names = [each["name"] for each in status["members"]]
+    return {"members": [{"host": each} for each in names] + [{"host": each, "votes": 0} for each in others]}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_majority_is_told_or_computed_and_so_is_who_can_be_reached(told):
+    """Servers before 4.2 do not tell it; a member without a vote does not count."""
+    status = recording("6.0-no-primary")
+    if not told:
+        del status["majorityVoteCount"]
+    found = of(status, config=voting(status, "hidden:27017"))
+    assert found["mongodb_majority"] == 2
+    assert found["mongodb_voters_reached"] == 1
+    assert "of 3 voters 1 can be reached, 2 are needed" in " ".join(explained(status, config=voting(status)))
+
+
+def test_who_votes_is_not_guessed():
+    """Without the configuration nothing is said of a majority that the server does not tell itself."""
+    status = recording("3.2-member-down")
+    found = of(status)
+    assert "mongodb_majority" not in found
+    assert "mongodb_voters_reached" not in found
+
+
+def test_a_primary_that_reaches_no_majority_will_step_down():
+    """For about ten seconds it believes that it is primary."""
+    status = recording("6.0-healthy-primary")
+    for each in status["members"]:
+        each["health"] = 1.0 if each.get("self") else 0.0
+    assert "The primary will step down" in " ".join(explained(status, config=voting(status)))
+
+
+def test_a_set_of_fifty_members_has_all_its_series():
+    """MongoDB allows no more; what a collector may have is enough for them."""
+    status, config = recording("6.0-healthy-primary"), recording(CONFIG)["config"]
+    model = status["members"][-1], config["members"][-1]
+    for number in range(50 - len(status["members"])):
+        status["members"].append({**model[0], "name": f"db{number}.example:27017"})
+        config["members"].append({**model[1], "host": f"db{number}.example:27017"})
+    found = of(status, config=config, oplog=entries(status, 60, 1))
+    assert found["mongodb_members"] == 50
+    assert len(found) > 1200
 
 
 def test_a_set_with_no_secondary_has_no_lag():
@@ -300,13 +348,13 @@ EXPLAINED = {
     ],
     "6.0-no-primary": [
         "In the set rs0, 127.0.0.1:49247 is secondary: it copies from another member and answers reads that ask for it (myState = 2).",
-        "There is no primary: nobody takes writes (members.state, majorityVoteCount = 2).",
+        "There is no primary: nobody takes writes (members.state).",
         "127.0.0.1:56577 is not reachable: Error connecting to 127.0.0.1:56577 :: caused by :: Connection refused (members.health = 0, lastHeartbeatMessage).",
         "127.0.0.1:55239 is not reachable: Error connecting to 127.0.0.1:55239 :: caused by :: Connection refused (members.health = 0, lastHeartbeatMessage).",
     ],
     "4.4-initial-sync-self": [
         "In the set shard2, 10.50.137.113:27012 is startup2: it copies all data (initial sync) (myState = 5).",
-        "There is no primary: nobody takes writes (members.state, majorityVoteCount = 2).",
+        "There is no primary: nobody takes writes (members.state).",
         "An initial sync is under way, after 0 failed attempts (initialSyncStatus.failedInitialSyncAttempts = 0).",
     ],
 }
@@ -326,6 +374,22 @@ def test_every_sentence_can_be_traced_to_what_was_read(state):
         for source in sentence.rpartition("(")[2].rstrip(").").split(", "):
             field = source.partition(" = ")[0].rpartition(".")[2]
             assert any(f"'{field}'" in text for text in texts), sentence
+
+
+@pytest.mark.parametrize("number", [*WORDS, 4, 11, 99, "odd", None])
+def test_every_state_of_a_server_has_its_sentence(number):
+    """One that no version has told so far is "unknown", with the server's own number."""
+    status = {**recording("6.0-healthy-primary"), "myState": number}
+    first = explained(status)[0]
+    assert _STATE[WORDS.get(number, "unknown")] in first
+    assert first.endswith(f"(myState = {number}).")
+
+
+def test_a_member_that_is_delayed_on_purpose_is_not_called_slow():
+    """Who reads that it is 20 s behind reads that this is meant."""
+    told = " ".join(explained("6.0-primary-with-delayed-hidden-arbiter", config=CONFIG))
+    assert "s behind, as it is meant to be by 20 s (members.optimeDate)." in told
+    assert "mongodb_member_lag_seconds tells which" not in told
 
 
 def test_what_is_short_is_said():

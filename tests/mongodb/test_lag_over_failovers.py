@@ -1,0 +1,121 @@
+"""The lag when primaries follow each other whose clocks differ: recorded, and over every combination of clocks."""
+
+import datetime as dt
+
+import pytest
+from bson.timestamp import Timestamp
+from recorded_mongodb import RecordedServer, recording, server
+
+from rscollector.testing import collect, values
+
+TRUTH = dt.datetime(2026, 11, 20, 12)  # noqa: DTZ001 - as the driver gives it
+ELECTED = 1.5
+"""Seconds between the last operation of one primary and the first of the next."""
+HEARTBEAT = 2.0
+
+
+def lags(state, oplog):
+    """Return the lag by the member's name."""
+    found = values(collect(server(RecordedServer(state, oplog=oplog))))
+    name = "mongodb_member_lag_seconds"
+    return {key.split('"')[1]: value for key, value in found.items() if key.startswith(f'{name}{{member="')}
+
+
+def test_a_member_that_lacks_all_of_the_new_primary_is_behind_though_its_times_are_later():
+    """Recorded: the clock of the new primary is 120 s behind that of the old one."""
+    state = recording("6.0-failover-to-a-slow-clock")
+    found = lags(state, recording("6.0-oplog-of-a-failover-to-a-slow-clock"))
+    assert found == {"127.0.0.1:40437": 0, "127.0.0.1:51723": pytest.approx(32.1, abs=0.1)}
+
+
+class Set:
+    """A primary, its successor since `failover`, and what both have written; each has a clock of its own."""
+
+    def __init__(self, before, after, failover=40.0, now=100.0):
+        self.clocks, self.failover, self.now = (before, after), failover, now
+        self.oplog = []
+        newest = 0
+        first = failover + ELECTED
+        writes = [float(each) for each in range(0, int(failover) + 1, 2)]
+        writes += [first, *range(int(first) + 2, int(now) - 1, 2)]
+        for true in writes:
+            wall = self.wall(true)
+            newest = max(
+                newest + 1, int(wall.replace(tzinfo=dt.UTC).timestamp()) << 20
+            )  # as the cluster's clock
+            self.oplog.append(
+                {
+                    "ts": Timestamp(newest >> 20, newest & 0xFFFFF),
+                    "wall": wall,
+                    "t": self.term(true),
+                    "true": true,
+                }
+            )
+
+    def term(self, true):
+        """Return the term at a time."""
+        return 2 if true > self.failover else 1
+
+    def wall(self, true):
+        """Return what the clock of the primary of that time says."""
+        return TRUTH + dt.timedelta(seconds=true + self.clocks[self.term(true) - 1])
+
+    def last(self, true):
+        """Return the newest entry of a time."""
+        return [each for each in self.oplog if each["true"] <= true][-1]
+
+    def state(self, has, heard, told):
+        """Return what the primary says of a member that has what was written until `has`.
+
+        It has told so at `told` by a heartbeat, and is at `heard` by the time of its newest operation.
+        """
+        state = recording("6.0-healthy-primary")
+        first = next(each for each in self.oplog if each["t"] == 2)
+        state |= {
+            "date": self.wall(self.now),
+            "term": 2,
+            "electionCandidateMetrics": {
+                "newTermStartDate": first["wall"],
+                "lastSeenOpTimeAtElection": {"ts": self.last(self.failover)["ts"], "t": 1},
+            },
+        }
+        del state["members"][2]
+        for each in state["members"]:
+            entry = self.last(self.now if each["state"] == 1 else has)
+            each["optime"] = {"ts": entry["ts"], "t": entry["t"]}
+            each["optimeDate"] = each["optime"]["ts"].as_datetime().replace(tzinfo=None)
+            each["lastAppliedWallTime"] = self.last(self.now if each["state"] == 1 else heard)["wall"]
+            if each["state"] != 1:
+                each["lastHeartbeat"] = self.wall(told)
+        return state
+
+
+CLOCKS = [(0, 0), (120, 0), (0, 120), (0, -120), (-120, 0), (600, 0), (0, 600), (4, 0), (3600, -3600)]
+
+
+@pytest.mark.parametrize(("before", "after"), CLOCKS)
+@pytest.mark.parametrize("has", [10, 37, 40, 43, 60, 90, 96])
+def test_a_member_that_has_stopped_is_behind_by_what_it_lacks(before, after, has):
+    """Whatever the clocks of the two primaries say, the error is no more than the pause between them and a second."""
+    replicas = Set(before, after)
+    first = next(each for each in replicas.oplog if each["true"] > has)
+    (lag,) = lags(replicas.state(has, has, replicas.now - 0.5), replicas.oplog).values()
+    assert lag == pytest.approx(replicas.now - first["true"], abs=ELECTED + 1)
+
+
+@pytest.mark.parametrize(("before", "after"), CLOCKS)
+def test_a_member_that_keeps_up_is_not_behind(before, after):
+    """Its last heartbeat is two seconds old, and what it has applied since then is known by its time."""
+    replicas = Set(before, after)
+    state = replicas.state(replicas.now - HEARTBEAT, replicas.now, replicas.now - HEARTBEAT)
+    assert list(lags(state, replicas.oplog).values()) == [0]
+
+
+@pytest.mark.parametrize(("before", "after"), CLOCKS)
+@pytest.mark.parametrize("since", [0.1, 1.0, 3.0])
+def test_right_after_a_failover_nobody_is_behind_by_more_than_a_heartbeat(before, after, since):
+    """What members have told by their last heartbeats is of the term before."""
+    replicas = Set(before, after, now=40.0 + ELECTED + since)
+    told = replicas.now - min(since, HEARTBEAT)
+    (lag,) = lags(replicas.state(told, replicas.now, told), replicas.oplog).values()
+    assert lag <= HEARTBEAT
