@@ -1,6 +1,7 @@
 """The package on hosts with a real systemd: from installation to purge, and what the unit does on the way."""
 
 import re
+from pathlib import Path
 
 import pytest
 from harness import until
@@ -10,6 +11,7 @@ pytestmark = [
     pytest.mark.needs("mmdebstrap", "systemd-nspawn", "root"),
     pytest.mark.timeout(900),
 ]
+DEPLOYMENT = Path(__file__).parents[2] / "docs" / "deployment.md"
 CONFIG = "/etc/rscollector/rscollector.toml"
 BEHIND = '[sink.bosun.main]\nurl = "http://127.0.0.1:1"\nspool_free = 0\n'
 LEFT = r"""find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/cache -o -path /var/log \
@@ -50,14 +52,57 @@ def test_a_bare_server_is_watched_after_one_command(boot, server, capsys):
 
 
 def test_the_unit_is_right_and_may_little(boot, installed):
-    """systemd finds no fault in it, and an exposure of at most 2.0."""
+    """systemd finds no fault in it, and an exposure of at most 2.0, which is what the page says."""
     host = boot(installed)
     watched(host)
     verified = host.run("systemd-analyze", "verify", "--man=no", "rscollector.service")
     assert verified.stdout + verified.stderr == ""
     told = host.run("systemd-analyze", "security", "--no-pager", "rscollector.service").stdout
-    assert float(re.search(r"Overall exposure level .*: ([0-9.]+) ", told)[1]) <= 2.0
+    exposure = re.search(r"Overall exposure level .*: ([0-9.]+) ", told)[1]
+    assert float(exposure) <= 2.0
+    assert f"exposure of {exposure} by" in DEPLOYMENT.read_text()
     assert "Type=notify" in host.run("systemctl", "cat", "rscollector").stdout
+
+
+LOOK = """
+import ctypes, errno, os
+os.write(1, f"{os.getuid()} owns me, {os.stat('/home/alice').st_uid} owns /home/alice\\n".encode())
+os.write(1, f"of root's first process: {open('/proc/1/comm').read()}".encode())
+try:
+    open("/home/alice/letter", "w")
+except OSError as error:
+    os.write(1, f"/home: {errno.errorcode[error.errno]}\\n".encode())
+libc = ctypes.CDLL(None, use_errno=True)
+clock = ctypes.create_string_buffer(512)
+os.write(1, f"clock asked: {libc.adjtimex(clock) >= 0}\\n".encode())
+ctypes.c_uint.from_buffer(clock).value = 0x0001
+libc.adjtimex(clock)
+os.write(1, f"clock set: {errno.errorcode[ctypes.get_errno()]}\\n".encode())
+"""
+
+
+def test_the_unit_lets_it_see_what_it_watches_and_change_nothing(boot, installed):
+    """Whose a file is, other users' processes, /home and the clock; homes stay read-only, and the clock as it is."""
+    host = boot(installed, "--system-call-filter=adjtimex clock_adjtime")
+    host.run("useradd", "--uid", "1234", "--create-home", "alice")
+    host.run("chmod", "777", "/home/alice")
+    host.put("/usr/local/lib/look.py", LOOK)
+    drop_in = "[Service]\nType=oneshot\nWatchdogSec=0\nRestart=no\nExecStart=\n"
+    drop_in += "ExecStart=/usr/bin/python3 -I /usr/local/lib/look.py\n"
+    host.put("/etc/systemd/system/look.service.d/look.conf", drop_in)
+    host.shell("cp $(systemctl show -P FragmentPath rscollector) /etc/systemd/system/look.service")
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "start", "look")
+    told = host.run("journalctl", "-u", "look", "-o", "cat", "-q").stdout
+    own = host.shell("id -u rscollector").strip()
+    for line in (
+        f"{own} owns me, 1234 owns /home/alice",
+        "of root's first process: systemd",
+        "/home: EROFS",
+        "clock asked: True",
+        "clock set: EPERM",
+    ):
+        assert line in told.splitlines()
 
 
 def test_a_reload_with_a_mistake_changes_nothing(boot, installed):
