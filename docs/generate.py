@@ -2,7 +2,7 @@
 
 A page has places `<!-- generated: WHAT -->` … `<!-- end -->`; what is between them is replaced. WHAT is
 `metrics TYPE`, `settings TYPE`, `metrics of the agent`, or `section NAME` of the configuration. What the
-Ansible role takes, and which of that is secret, is written as a whole.
+Ansible role takes, and which of that is secret, is written as a whole, and so is rscollector.toml(5).
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
+from manual_page import manual_page
 
 from rscollector.api import Secret
 from rscollector.cli.collectors import metric_rows, setting_rows
@@ -181,6 +182,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write or compare the pages."""
     old = []
     wanted = {page: renewed(page.read_text("utf-8")) for page in pages()} | _role()
+    wanted[ROOT / "debian" / "rscollector.toml.5"] = manual_page()
     for page, text in wanted.items():
         if not page.exists() or page.read_text("utf-8") != text:
             old.append(str(page.relative_to(ROOT)))

@@ -1,18 +1,32 @@
-"""`rscollector check`: is the configuration right?"""
+"""`rscollector check`: is the configuration right, for who asks and for the user that the service runs as?"""
 
 import argparse
+import os
+import pwd
+from collections.abc import Iterator
+from typing import Any
 
 from rscollector.cli.common import Commands, add_command, add_config, complain, paint
 
 _MORE = """\
-Every mistake is named, each with its file and line, its path, and what was expected.
+Every mistake is named, each with its file and line, its path, and what was expected. Without --config
+root is also told what the service's user, rscollector, would find, such as a file that it may not read.
 Exit status 0: right, though there may be hints; 2: something is wrong.
 """
+_USER = "rscollector"
+_SECONDS = 30.0
+_READABLE = f"to let it read a file: chgrp {_USER} FILE && chmod 640 FILE; it needs x above"
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    add_config(add_command(commands, "check", check, "check the configuration without using it", _MORE))
+    parser = add_command(commands, "check", check, "check the configuration without using it", _MORE)
+    add_config(parser)
+    parser.add_argument(
+        "--only-mistakes",
+        action="store_true",
+        help="end with 0 though a collector cannot work now, such as for want of a driver or a password",
+    )
 
 
 def check(given: argparse.Namespace) -> int:
@@ -20,12 +34,48 @@ def check(given: argparse.Namespace) -> int:
     from rscollector.config.load import load
 
     loaded = load(given.config)
-    wrong = [*loaded.mistakes, *loaded.problems]
-    for sentence in (*wrong, *loaded.hints):
+    told = [*loaded.mistakes, *loaded.problems, *loaded.hints]
+    as_service = [each for each in _as_the_service() if each not in told] if given.config is None else []
+    for sentence in (*told, *(f"as user {_USER}: {each}" for each in as_service)):
         complain(sentence)
-    if wrong or loaded.config is None:
+    if any("Permission denied" in each for each in as_service):
+        complain(_READABLE)
+    if loaded.config is None or (not given.only_mistakes and (loaded.problems or as_service)):
         return 2
     files = ", ".join(loaded.config.files) or "no configuration file; the built-in one"
     watched = ", ".join(spec.key for spec in loaded.config.specs) or "nothing"
     print(f"{paint('OK', 'good')} ({files}): watches {watched}")
     return 0
+
+
+def _as_the_service() -> Iterator[str]:
+    """Yield what is wrong for the service's user, if we may become that one."""
+    from rscollector.config.forked import forked
+
+    try:
+        user = pwd.getpwnam(_USER)
+    except KeyError:
+        return
+    if os.geteuid() != 0:
+        return
+    told, ended = forked({_USER: _Service(user)}, _SECONDS)[_USER]
+    yield from told
+    if ended:
+        yield f"the check {ended}"
+
+
+class _Service:
+    """Checks as the service's user, in a child."""
+
+    def __init__(self, user: pwd.struct_passwd) -> None:
+        self._user = user
+
+    def __call__(self, tell: Any) -> None:
+        from rscollector.config.load import load
+
+        os.initgroups(self._user.pw_name, self._user.pw_gid)
+        os.setgid(self._user.pw_gid)
+        os.setuid(self._user.pw_uid)
+        loaded = load(None)
+        for sentence in (*loaded.mistakes, *loaded.problems):
+            tell(sentence)

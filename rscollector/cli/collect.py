@@ -12,11 +12,12 @@ from typing import Any
 from rscollector.cli.common import Commands, add_command, add_config, complain, table
 
 _MORE = """\
-Without a name, or with a type that the configuration does not have, the settings are the
-defaults and what --set gives. The collector runs in this process: a debugger works.
+Without a name it is the one of this type that the configuration has; where that has none, the
+settings are the defaults, and in any case what --set gives. The collector runs in this process,
+as this user: a debugger works.
 
 examples:
-  rscollector collect vip                            a table, with the settings that it has by itself
+  rscollector collect vip                            a table, with its settings if it is configured
   rscollector collect vip/main --format prometheus   the one of the configuration, as it is scraped
   rscollector collect galera --explain               what its numbers mean, in sentences
   rscollector collect vip --set 'addresses=["192.0.2.10"]'
@@ -51,25 +52,25 @@ def collect(given: argparse.Namespace) -> int:
     from rscollector.model.errors import Misconfigured, fence, said
     from rscollector.model.masks import Masks
 
-    type_, _, name = given.what.partition("/")
+    type_ = given.what.partition("/")[0]
     masks = Masks()
     try:
         plugin = registry.load(type_)
-        settings, timeout = _settings(given, plugin, name, masks)
+        settings, timeout, name = _settings(given, plugin, masks)
     except (Misconfigured, ValueError) as error:
         complain(f"{given.what}: {masks.masked(said(error))}")
         return 2
     leave_the_rest()  # as in a worker: what works here works there
     collected = None
     with fence() as caught:
-        collected = _within(timeout, plugin, settings, name or "main")
+        collected = _within(timeout, plugin, settings, name)
     if caught:
         return _failed(given.what, timeout, caught[0], masks)
     collected = collected.shown(masks.masked)
     if given.explain:
         code = _explain(given.what, collected)
     else:
-        code = _print(given.format, plugin, f"{type_}/{name or 'main'}", collected)
+        code = _print(given.format, plugin, f"{type_}/{name}", collected)
     return _failed(given.what, timeout, collected.degraded, masks) if collected.degraded else code
 
 
@@ -88,8 +89,8 @@ def _failed(what: str, timeout: float, error: Exception, masks: Any) -> int:
     return 1
 
 
-def _settings(given: argparse.Namespace, plugin: Any, name: str, masks: Any) -> tuple[Any, float]:
-    """Return the settings and the timeout: the configured ones, changed by the options.
+def _settings(given: argparse.Namespace, plugin: Any, masks: Any) -> tuple[Any, float, str]:
+    """Return the settings, the timeout and the name: the configured ones, changed by the options.
 
     Whatever secret is read is masked from then on.
     """
@@ -98,17 +99,15 @@ def _settings(given: argparse.Namespace, plugin: Any, name: str, masks: Any) -> 
     from rscollector.runtime.foreground import settings_of
 
     table: dict[str, Any] = {}
-    timeout = 10.0
-    if name or given.config:
-        loaded = load(given.config)
-        if loaded.config is None:
-            raise ValueError("the configuration has mistakes:\n" + "\n".join(loaded.mistakes))
-        specs = {spec.key: spec for spec in loaded.config.specs}
-        if given.what in specs:
-            spec = specs[given.what]
-            table, timeout = dict(spec.settings), spec.timeout
-        elif name:
-            raise ValueError(f"the configuration has no such collector; it has: {', '.join(specs) or 'none'}")
+    timeout, name = 10.0, "main"
+    loaded = load(given.config)
+    if loaded.config is None and ("/" in given.what or given.config):
+        raise ValueError("the configuration has mistakes:\n" + "\n".join(loaded.mistakes))
+    if loaded.config is None:
+        complain(f"{given.what}: with its defaults, for the configuration is not used: {loaded.mistakes[0]}")
+    specs = {spec.key: spec for spec in loaded.config.specs} if loaded.config else {}
+    if key := _chosen(given.what, list(specs)):
+        table, timeout, name = dict(specs[key].settings), specs[key].timeout, key.partition("/")[2]
     for assignment in given.set:
         table |= _assigned(assignment)
 
@@ -117,7 +116,20 @@ def _settings(given: argparse.Namespace, plugin: Any, name: str, masks: Any) -> 
         masks.add([found.reveal()])
         return found
 
-    return settings_of(plugin, table, secret), given.timeout or timeout
+    return settings_of(plugin, table, secret), given.timeout or timeout, name
+
+
+def _chosen(what: str, configured: list[str]) -> str | None:
+    """Return which of the configured collectors is meant, None for none of them."""
+    type_, _, name = what.partition("/")
+    of_type = [key for key in configured if key.partition("/")[0] == type_]
+    if name and what not in configured:
+        raise ValueError(
+            f"the configuration has no such collector; it has: {', '.join(configured) or 'none'}"
+        )
+    if not name and len(of_type) > 1:
+        raise ValueError(f"which one of the configuration: {', '.join(of_type)}?")
+    return what if name else next(iter(of_type), None)
 
 
 def _assigned(text: str) -> dict[str, Any]:

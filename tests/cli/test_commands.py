@@ -191,6 +191,19 @@ def test_collect_uses_the_configuration_of_a_named_collector(rscollector, tmp_pa
     assert "the configuration has no such collector; it has: rogue/a" in absent.stderr
 
 
+def test_collect_takes_the_one_of_a_type_that_is_configured(rscollector, tmp_path):
+    """With two of them it asks which one; a type that is not configured has its defaults."""
+    config = tmp_path / "rscollector.toml"
+    config.write_text('[collector.rogue.a]\ndo = "labels"\n')
+    done = rscollector("collect", "rogue", "-c", config, "--format", "prometheus")
+    assert 'name="a",text="a \\"quoted\\"' in done.stdout
+    assert rscollector("collect", "tame", "-c", config).returncode == 0
+    config.write_text("[collector.rogue.a]\n[collector.rogue.b]\n")
+    done = rscollector("collect", "rogue", "-c", config)
+    assert done.returncode == 2
+    assert done.stderr == "rscollector: rogue: which one of the configuration: rogue/a, rogue/b?\n"
+
+
 def test_collect_is_given_the_secrets(rscollector, tmp_path):
     """A secret of the configuration, and one whose place --set names, reach the collector, and are masked."""
     config = tmp_path / "rscollector.toml"

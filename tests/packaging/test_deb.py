@@ -1,5 +1,7 @@
 """The Debian package, built in clean systems of each release, and what it does to hosts with a real systemd."""
 
+import re
+
 import pytest
 
 pytestmark = [
@@ -12,6 +14,24 @@ def test_lintian_has_nothing_to_say(in_build):
     """Neither errors nor warnings; what is overridden has its reason beside it."""
     done = in_build("lintian --allow-root --fail-on error,warning /build/*.changes")
     assert [line for line in done.stdout.splitlines() if line[:2] in ("E:", "W:")] == []
+
+
+def test_links_between_the_pages_of_the_package_work(in_build, deb):
+    """They lie as in the sources; what is not in the package is the Ansible collection."""
+    in_build(f"rm -rf /build/x && dpkg-deb --extract /build/{deb.name} /build/x")
+    doc = deb.parent / "x" / "usr" / "share" / "doc" / "rscollector"
+    pages = sorted(doc.rglob("*.md"))
+    assert {"README.md", "docs/deployment.md", "collectors/galera/README.md"} <= {
+        str(each.relative_to(doc)) for each in pages
+    }
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        if not link.startswith("../ansible/")
+    ]
+    assert len(links) > 20
+    assert [(str(page), link) for page, link in links if not (page.parent / link).exists()] == []
 
 
 def test_the_package_is_small_and_bundles_nothing(in_build, deb):
@@ -32,4 +52,5 @@ def test_the_package_is_small_and_bundles_nothing(in_build, deb):
         "prometheus",
     }
     assert "./usr/share/man/man1/rscollector-spool.1.gz" in names
+    assert "./usr/share/man/man5/rscollector.toml.5.gz" in names
     assert "./usr/share/bash-completion/completions/rscollector" in names

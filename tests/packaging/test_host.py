@@ -110,13 +110,47 @@ def test_a_reload_with_a_mistake_changes_nothing(boot, installed):
     host = boot(installed)
     watched(host)
     pid = host.show("MainPID")
-    configure(host, "[collector.vip.second]\nadresses = []\n")
+    configure(host, "[collector.vip.second]\nadresses = []\n", reload=False)
+    host.run("systemctl", "reload", "rscollector", check=False)
     until(lambda: "rscollector_config_last_reload_successful 0" in host.fetch(), 30)
     assert "conf.d/more.toml:2: collector.vip.second.adresses" in host.log()
     assert 'name="second"' not in host.fetch()
+    assert host.run("systemctl", "reload", "rscollector", check=False).returncode != 0
+    assert "conf.d/more.toml:2" in host.run("rscollector", "check", check=False).stderr
     configure(host, "[collector.vip.second]\naddresses = []\n")
     until(lambda: 'rscollector_collector_up{name="second",type="vip"} 1' in host.fetch(), 30)
     assert host.show("MainPID") == pid
+
+
+def test_a_start_with_a_mistake_is_not_tried_for_ever(boot, installed):
+    """It cannot become right by itself: the unit is failed, its log has the sentence, and a start mends it."""
+    host = boot(installed)
+    watched(host)
+    configure(host, "[collector.vip.second]\nadresses = []\n", reload=False)
+    host.run("systemctl", "restart", "rscollector", check=False)
+    until(lambda: host.show("ActiveState") == "failed", 30)
+    assert host.show("NRestarts") == "0"
+    assert "conf.d/more.toml:2: collector.vip.second.adresses" in host.log()
+    configure(host, "", reload=False)
+    host.run("systemctl", "start", "rscollector")
+    watched(host)
+
+
+def test_root_is_told_what_the_services_user_may_not_read(boot, installed):
+    """A check that says OK to root and fails at three in the morning is none."""
+    host = boot(installed)
+    watched(host)
+    secret = 'password = { file = "/etc/rscollector/secret" }\n'
+    configure(host, f'[sink.bosun.main]\nurl = "http://127.0.0.1:1"\nuser = "x"\n{secret}', reload=False)
+    host.shell("umask 077; echo hush >/etc/rscollector/secret")
+    told = host.run("rscollector", "check", check=False)
+    assert told.returncode == 2
+    assert "as user rscollector: " in told.stderr
+    assert "the secret in /etc/rscollector/secret cannot be read: Permission denied" in told.stderr
+    assert "chgrp rscollector FILE && chmod 640 FILE" in told.stderr
+    host.shell("chgrp rscollector /etc/rscollector/secret && chmod 640 /etc/rscollector/secret")
+    told = host.run("rscollector", "check")
+    assert "as user rscollector" not in told.stderr
 
 
 def test_what_is_killed_or_hangs_comes_back(boot, installed):
