@@ -37,7 +37,9 @@ def test_nothing_is_overwritten(rscollector, tmp_path):
     (tmp_path / "README.md").write_text("mine")
     done = rscollector("new", "backup", tmp_path)
     assert done.returncode == 1
-    assert done.stderr == f"rscollector: nothing was written, for this is there already: {tmp_path}/README.md\n"
+    assert (
+        done.stderr == f"rscollector: nothing was written, for this is there already: {tmp_path}/README.md\n"
+    )
     assert [each.name for each in tmp_path.iterdir()] == ["README.md"]
 
 

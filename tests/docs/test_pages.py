@@ -91,7 +91,9 @@ def test_the_tutorial_works_as_it_stands(tmp_path, commands):
         name = re.match(r"# (\S+\.(?:toml|py))\n", text)
         if name:
             file, body = tmp_path / name[1], text.partition("\n")[2]
-            assert not file.exists() or file.read_text() == body  # what `new` has written is what the page shows
+            assert (
+                not file.exists() or file.read_text() == body
+            )  # what `new` has written is what the page shows
             file.write_text(body)
         elif language == "sh":
             done = subprocess.run(
