@@ -1,41 +1,91 @@
-"""Write the tables in the pages anew, from the declarations in the code; `--check` only compares.
+"""Write what follows from declarations anew, wherever it stands; `--check` only compares.
 
-A page has places `<!-- generated: WHAT -->` … `<!-- end -->`; what is between them is replaced. WHAT is
-`metrics TYPE`, `settings TYPE`, `metrics of the agent`, or `section NAME` of the configuration. What the
-Ansible role takes, and which of that is secret, is written as a whole, and so is rscollector.toml(5).
+A page has places `<!-- generated: WHAT -->` … `<!-- end -->`, another file `# generated: WHAT` … `# end`;
+what is between them is replaced. WHAT is `metrics TYPE`, `settings TYPE`, `metrics of the agent`, `section
+NAME` of the configuration, or a key of `_LISTS`. Some files are written as a whole, and what Ansible takes
+from a collector's folder is a link.
 """
 
-import dataclasses
 import re
 import sys
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
 
-import yaml
+import packaging_lists
+from declared import ROOT, folders, plugins
 from manual_page import manual_page
+from role import defaults, role
 
-from rscollector.api import Secret
-from rscollector.cli.collectors import metric_rows, setting_rows
+from rscollector.cli.collectors import metric_rows, setting_rows, summary
 from rscollector.config import registry
 from rscollector.config.types import AgentSection, Common, WebSection
 from rscollector.runtime.telemetry import METRICS
 
-ROOT = Path(__file__).resolve().parent.parent
-_PLACE = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PLACE = re.compile(
+    r"^( *(?:<!--|#) generated: ([^\n]+?)(?: -->)?\n).*?^( *(?:<!--|#) end\b)", re.DOTALL | re.MULTILINE
+)
 _SECTIONS = {"agent": (AgentSection, Common), "web": (WebSection,), "collector": (Common,)}
+_PROMETHEUS = ROOT / "ansible" / "roles" / "rscollector_prometheus"
+_TAKEN = {"alerts.yml": "{}.alerts.yml", "dashboard.json": "{}.dashboard.json"}
+"""What the role for Prometheus takes from each folder, and what it is called there."""
 
 
-def pages() -> list[Path]:
-    """Return the pages that may have such places."""
-    return sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("collectors/*/README.md")])
+def files() -> list[Path]:
+    """Return the files that have such places."""
+    listed = [
+        "README.md",
+        "ansible/roles/rscollector/defaults/main.yml",
+        "ansible/roles/rscollector_prometheus/vars/main.yml",
+        "debian/control",
+        "debian/rscollector.postinst",
+        "debian/rscollector.toml",
+        "debian/rscollector.triggers",
+        "pyproject.toml",
+    ]
+    return sorted(
+        [*map(ROOT.joinpath, listed), *ROOT.glob("docs/*.md"), *ROOT.glob("collectors/*/README.md")]
+    )
 
 
 def renewed(text: str) -> str:
-    """Return a page with its tables written anew."""
-    return _PLACE.sub(lambda found: f"{found[1]}{_table(found[2])}\n{found[3]}", text)
+    """Return a file's text with its places written anew."""
+    return _PLACE.sub(lambda found: f"{found[1]}{_text(found[2])}\n{found[3]}", text)
+
+
+def _text(what: str) -> str:
+    return _LISTS[what]() if what in _LISTS else _table(what)
+
+
+def _overview() -> str:
+    rows = [
+        (f"[{name}](collectors/{name}/README.md)", summary(each))
+        for name, each in plugins("collector").items()
+    ]
+    return _markdown(("Collector", "What it watches"), rows, code=False)
+
+
+def _needs() -> str:
+    return _markdown(("For", "it needs", "which is"), packaging_lists.needs())
+
+
+def _in_prometheus() -> str:
+    lists = {"collectors": folders("alerts.yml"), "with_dashboard": folders("dashboard.json")}
+    return "\n".join(
+        f"__rscollector_prometheus_{name}: [{', '.join(types)}]" for name, types in lists.items()
+    )
+
+
+_LISTS = {
+    "collectors": _overview,
+    "needs": _needs,
+    "recommended packages": packaging_lists.recommended,
+    "extras": packaging_lists.extras,
+    "groups": packaging_lists.groups,
+    "triggers": packaging_lists.triggers,
+    "examples": packaging_lists.samples,
+    "instances": defaults,
+    "what Prometheus gets": _in_prometheus,
+}
 
 
 def _table(what: str) -> str:
@@ -55,143 +105,39 @@ def _labels(metric: object) -> str:
     return ", ".join((*labels, "name") if "type" in labels else labels) or "–"
 
 
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *[[f"`{row[0]}`", *row[1:]] for row in rows]]
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], *, code: bool = True) -> str:
+    lines = [heads, ["---"] * len(heads), *[[f"`{row[0]}`" if code else row[0], *row[1:]] for row in rows]]
     return "\n".join("| " + " | ".join(each.replace("|", "\\|") for each in line) + " |" for line in lines)
 
 
-class _Indented(yaml.SafeDumper):
-    """Writes lists as ansible-lint wants them."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
-        """Indent lists too."""
-        super().increase_indent(flow, False)
-
-
-def _yaml(value: object) -> str:
-    text: str = yaml.dump(value, Dumper=_Indented, sort_keys=False, width=100, allow_unicode=True)
-    return f"---\n# Written by `make docs`, from the declarations in the code.\n{text}"
-
-
-def _role() -> dict[Path, str]:
-    """Return the files of the Ansible role that are made from declarations."""
-    role = ROOT / "ansible" / "roles" / "rscollector"
-    places = registry.places()
-    listed = [
-        (section, name, registry.load(name).Settings)
-        for section, group in registry.GROUPS.items()
-        for name in places[group]
-    ]
-    options: dict[str, Any] = dict(_OF_THE_ROLE)
-    options["rscollector_agent"] = {
-        "type": "dict",
-        "description": "The section agent.",
-        "options": {**_options(AgentSection), **_options(Common)},
-    }
-    for section, name, settings in listed:
-        options[f"rscollector_{section}_{name}"] = {
-            "type": "list",
-            "elements": "dict",
-            "description": f"Instances of the {section} {name}.",
-            "options": {"name": _NAME, **_options(settings), **_options(Common)},
-        }
-    spec = {"main": {"short_description": "The agent, installed and configured", "options": options}}
-    kinds = {name: {**_kinds(settings), **_kinds(Common)} for _, name, settings in listed}
-    kinds |= {"agent": {**kinds["agent"], **_kinds(AgentSection)}, "web": _kinds(WebSection)}
+def _links() -> dict[Path, Path]:
+    """Return where each link of the role for Prometheus leads to."""
     return {
-        role / "meta" / "argument_specs.yml": _yaml({"argument_specs": spec}),
-        role / "vars" / "main" / "kinds.yml": _yaml({"__rscollector_kinds": kinds}),
+        _PROMETHEUS / "files" / name.format(type_): Path("../../../../collectors", type_, file)
+        for file, name in _TAKEN.items()
+        for type_ in folders(file)
     }
-
-
-_NAME = {"type": "str", "required": True, "description": "The instance's name."}
-_OF_THE_ROLE = {
-    "rscollector_package_file": {"type": "str", "description": "A package on the controller."},
-    "rscollector_package_state": {
-        "type": "str",
-        "choices": ["present", "latest"],
-        "description": "What is wanted of a package from a repository.",
-    },
-    "rscollector_repository": {
-        "type": "dict",
-        "description": "A repository to add, as deb822_repository takes it; empty for none.",
-        "options": {
-            "name": {"type": "str", "description": "The name of its file, by default rscollector."},
-            "uris": {"type": "list", "elements": "str", "description": "Where it is."},
-            "suites": {"type": "list", "elements": "str", "description": "Its suites."},
-            "components": {"type": "list", "elements": "str", "description": "Its components."},
-            "signed_by": {"type": "str", "description": "Its key: a path there, a URL, or the key itself."},
-            "trusted": {"type": "bool", "description": "Whether it needs no key."},
-        },
-    },
-    "rscollector_listen": {
-        "type": "list",
-        "elements": "str",
-        "description": "Where Prometheus and browsers find the agent, such as 0.0.0.0:10070.",
-    },
-    "rscollector_extra_configuration": {"type": "str", "description": "TOML for collectors of others."},
-}
-
-
-def _options(settings: type[Any]) -> dict[str, Any]:
-    hints = get_type_hints(settings)
-    return {
-        each.name: {**_option(hints[each.name]), **_required(each), "description": each.metadata["help"]}
-        for each in dataclasses.fields(settings)
-    }
-
-
-def _required(field: dataclasses.Field[Any]) -> dict[str, Any]:
-    unset = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    return {"required": True} if unset else {}
-
-
-def _option(kind: Any) -> dict[str, Any]:
-    kind = _without_none(kind)
-    if get_origin(kind) is tuple:
-        return {"type": "list", "elements": "str"}
-    if get_origin(kind) is dict or dataclasses.is_dataclass(kind):
-        return {"type": "dict"}
-    if issubclass(kind, Enum):
-        return {"type": "str", "choices": [each.value for each in kind]}
-    if issubclass(kind, Secret):
-        return {"type": "raw", "no_log": True}
-    return {"type": {bool: "bool", int: "int", float: "float"}.get(kind, "str")}
-
-
-def _without_none(kind: Any) -> Any:
-    parts = get_args(kind)
-    return next(each for each in parts if each is not NoneType) if NoneType in parts else kind
-
-
-def _kinds(settings: type[Any]) -> dict[str, str]:
-    """Return the kind of each setting, but for those that are written as they are given."""
-    kinds = {name: _kind(_without_none(hint)) for name, hint in get_type_hints(settings).items()}
-    return {name: kind for name, kind in kinds.items() if kind}
-
-
-def _kind(hint: Any) -> str | None:
-    if hint is Secret or issubclass(get_origin(hint) or hint, Enum):
-        return "secret" if hint is Secret else "text"
-    return {bool: "boolean", int: "integer", str: "text", tuple: "list", dict: "map"}.get(
-        get_origin(hint) or hint
-    )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write or compare the pages."""
+    """Write or compare."""
     old = []
-    wanted = {page: renewed(page.read_text("utf-8")) for page in pages()} | _role()
-    wanted[ROOT / "debian" / "rscollector.toml.5"] = manual_page()
-    for page, text in wanted.items():
-        if not page.exists() or page.read_text("utf-8") != text:
-            old.append(str(page.relative_to(ROOT)))
+    wanted = {file: renewed(file.read_text("utf-8")) for file in files()}
+    wanted |= role() | packaging_lists.drop_ins() | {ROOT / "debian" / "rscollector.toml.5": manual_page()}
+    for file, text in wanted.items():
+        if not file.exists() or file.read_text("utf-8") != text:
+            old.append(file)
             if "--check" not in arguments:
-                page.write_text(text, "utf-8")
-    for name in old:
-        sys.stderr.write(
-            f"{name}: {'is not what the code says; run `make docs`' if arguments else 'written'}\n"
-        )
+                file.write_text(text, "utf-8")
+    for link, target in _links().items():
+        if not link.is_symlink() or link.readlink() != target:
+            old.append(link)
+            if "--check" not in arguments:
+                link.unlink(missing_ok=True)
+                link.symlink_to(target)
+    what = "is not what the code says; run `make docs`" if arguments else "written"
+    for file in old:
+        sys.stderr.write(f"{file.relative_to(ROOT)}: {what}\n")
     return int(bool(old and arguments))
 
 

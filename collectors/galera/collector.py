@@ -8,7 +8,17 @@ from collectors.galera import members, provider, rates
 from collectors.galera.explain import explain
 from collectors.galera.server import Server
 from collectors.galera.variables import GALERA, VARIABLES, read_only, switched_off
-from rscollector.api import Collector, Context, Misconfigured, Sample, Secret, Unavailable, setting
+from rscollector.api import (
+    Collector,
+    Context,
+    Misconfigured,
+    Needs,
+    Package,
+    Sample,
+    Secret,
+    Unavailable,
+    setting,
+)
 from rscollector.kit.optional import optional
 from rscollector.kit.place import Place
 from rscollector.kit.rates import Readings
@@ -75,6 +85,7 @@ class Galera(Collector[GaleraSettings]):
         *rates.METRICS,
     )
     Settings = GaleraSettings
+    needs = Needs(packages=(Package("python3-pymysql", "pymysql>=1.0.2"),))
 
     def open(self, context: Context) -> None:
         """Connect."""

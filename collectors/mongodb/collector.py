@@ -17,7 +17,7 @@ from collectors.mongodb.server import (
     Refused,
     Server,
 )
-from rscollector.api import Collector, Context, Sample, Secret, setting
+from rscollector.api import Collector, Context, Needs, Package, Sample, Secret, setting
 from rscollector.kit.optional import optional
 from rscollector.kit.place import Address, TcpPlace
 from rscollector.kit.tls import Tls
@@ -90,6 +90,7 @@ class MongoDB(Collector[MongoDBSettings]):
 
     metrics = (*status.METRICS, *replication.METRICS, *lag.METRICS, *oplog.METRICS, *balancer.METRICS)
     Settings = MongoDBSettings
+    needs = Needs(packages=(Package("python3-pymongo", "pymongo>=3.11"),))
 
     def open(self, context: Context) -> None:
         """Connect."""

@@ -14,7 +14,7 @@ from collectors.postfix import flow, queues, showq
 from collectors.postfix.directories import Spool
 from collectors.postfix.explain import explain, explain_flow
 from collectors.postfix.progress import JOURNAL, Progress
-from rscollector.api import Collector, Context, Misconfigured, Sample, Unavailable, setting
+from rscollector.api import Collector, Context, DropIn, Misconfigured, Needs, Sample, Unavailable, setting
 from rscollector.kit.optional import optional
 
 READABLE = flow.POSTFIX.gauge("log_readable", "Whether the log could be read.")
@@ -47,6 +47,20 @@ class Postfix(Collector[PostfixSettings]):
 
     metrics = (*queues.METRICS, READABLE, *flow.METRICS)
     Settings = PostfixSettings
+    needs = Needs(
+        groups=("postdrop", "systemd-journal"),
+        program="/usr/sbin/postfix",
+        drop_ins=(
+            DropIn(
+                "queue-directories",
+                "Postfix lets only its own user into the queue directories. The collector asks the service "
+                "showq instead, which lists every message each time; with many thousands of them, reading "
+                "the directories costs a thousandth of that. With this capability it may read every file, "
+                "and write none.",
+                capabilities=("CAP_DAC_READ_SEARCH",),
+            ),
+        ),
+    )
 
     def open(self, context: Context) -> None:
         """See which way of reading is open to this user."""

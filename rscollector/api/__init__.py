@@ -20,12 +20,13 @@ It is found by its entry point in the group `rscollector.collectors`, whose name
 section of the configuration and the prefix of its metrics.
 
 A plugin imports from here. The files of this package have one idea each, and need each other in this order:
-`sink`, `collector`, `context`, `programs`, `deaths`; and `durable`.
+`sink`, `collector`, `context`, `programs`, `deaths`; `needs`; and `durable`.
 """
 
 from rscollector.api.collector import Collector
 from rscollector.api.context import Context
 from rscollector.api.durable import replace_file
+from rscollector.api.needs import DropIn, Needs, Package
 from rscollector.api.sink import PageSink, Sink, Taken
 from rscollector.model.errors import CollectError, Misconfigured, Unavailable
 from rscollector.model.metrics import Distribution, Kind, Metric, Sample, Series, Value
@@ -49,13 +50,16 @@ __all__ = [
     "Collector",
     "Context",
     "Distribution",
+    "DropIn",
     "Duration",
     "IpAddress",
     "Kind",
     "Metric",
     "Misconfigured",
     "Namespace",
+    "Needs",
     "NoSettings",
+    "Package",
     "PageSink",
     "Rate",
     "Sample",

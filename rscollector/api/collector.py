@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rscollector.api.context import Context
+from rscollector.api.needs import Needs
 from rscollector.model.metrics import Metric, Sample
 from rscollector.model.settings import NoSettings
 
@@ -24,6 +25,9 @@ class Collector(ABC, Generic[S]):
 
     local: ClassVar[bool] = False
     """Whether it asks nothing but this kernel, and so may share a worker process with others like it."""
+
+    needs: ClassVar[Needs] = Needs()
+    """What it wants from its host, beside the agent's package."""
 
     Settings: ClassVar[type[Any]] = NoSettings
     """A frozen dataclass whose fields are made with `setting`."""

@@ -35,12 +35,13 @@ def check(given: argparse.Namespace) -> int:
 
     loaded = load(given.config)
     told = [*loaded.mistakes, *loaded.problems, *loaded.hints]
-    as_service = [each for each in _as_the_service() if each not in told] if given.config is None else []
-    for sentence in (*told, *(f"as user {_USER}: {each}" for each in as_service)):
+    service = {} if given.config else dict(_as_the_service())
+    more = {sentence: counts for sentence, counts in service.items() if sentence not in told}
+    for sentence in (*told, *(f"as user {_USER}: {each}" for each in more)):
         complain(sentence)
-    if any("Permission denied" in each for each in as_service):
+    if any("Permission denied" in each for each in more):
         complain(_READABLE)
-    if loaded.config is None or (not given.only_mistakes and (loaded.problems or as_service)):
+    if loaded.config is None or (not given.only_mistakes and (loaded.problems or any(more.values()))):
         return 2
     files = ", ".join(loaded.config.files) or "no configuration file; the built-in one"
     watched = ", ".join(spec.key for spec in loaded.config.specs) or "nothing"
@@ -48,8 +49,8 @@ def check(given: argparse.Namespace) -> int:
     return 0
 
 
-def _as_the_service() -> Iterator[str]:
-    """Yield what is wrong for the service's user, if we may become that one."""
+def _as_the_service() -> Iterator[tuple[str, bool]]:
+    """Yield what the service's user is told, if we may become that one, and whether that is wrong."""
     from rscollector.config.forked import forked
 
     try:
@@ -61,7 +62,7 @@ def _as_the_service() -> Iterator[str]:
     told, ended = forked({_USER: _Service(user)}, _SECONDS)[_USER]
     yield from told
     if ended:
-        yield f"the check {ended}"
+        yield f"the check {ended}", True
 
 
 class _Service:
@@ -78,4 +79,6 @@ class _Service:
         os.setuid(self._user.pw_uid)
         loaded = load(None)
         for sentence in (*loaded.mistakes, *loaded.problems):
-            tell(sentence)
+            tell((sentence, True))
+        for sentence in loaded.hints:
+            tell((sentence, False))

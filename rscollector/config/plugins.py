@@ -5,8 +5,11 @@ tables are passed on as they are: the worker that opens such an instance imports
 attempt.
 """
 
+import grp
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -48,12 +51,14 @@ class Built:
 class Plugin:
     """What a plugin declares, and what it made of the tables of its instances, by their paths.
 
+    `missed` are the groups that it needs and this user is not in.
     Of one that could not be imported nothing is known: it is taken for one that needs a worker of its own,
     and for a sink of runs, whose runs are kept until it can be opened and tells what it wants.
     """
 
     local: bool
     feed: Feed
+    missed: tuple[str, ...]
     built: dict[KeyPath, Built]
 
 
@@ -77,9 +82,18 @@ class _Task:
         except Misconfigured as error:
             tell({"problem": str(error)})
             return
-        tell({"local": bool(plugin.local), "feed": registry.feed_of(plugin).value})
+        missed = list(_missed(plugin.needs.groups))
+        tell({"local": bool(plugin.local), "feed": registry.feed_of(plugin).value, "missed": missed})
         for path, table in asked.tables.items():
             tell(_built(plugin, path, table))
+
+
+def _missed(groups: Iterable[str]) -> Iterator[str]:
+    """Yield the groups of this host that we are not in; root needs none."""
+    for group in groups:
+        with suppress(KeyError):
+            if os.geteuid() and grp.getgrnam(group).gr_gid not in (os.getegid(), *os.getgroups()):
+                yield group
 
 
 def _built(plugin: type[Any], path: KeyPath, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +112,7 @@ def _built(plugin: type[Any], path: KeyPath, table: Mapping[str, Any]) -> dict[s
 def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
     """Read what a child has told; for the tables of which it has told nothing there is a reason."""
     problem, doing = "", "when it was imported"
-    local, feed = False, Feed.RUNS
+    local, feed, missed = False, Feed.RUNS, ()
     built: dict[KeyPath, Built] = {}
     for each in told:
         if "path" in each:
@@ -106,7 +120,8 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
             secrets = {tuple(path): Place(*where) for path, where in each["secrets"]}
             built[tuple(each["path"])] = Built(each["settings"], secrets, faults, each["problem"])
         elif "feed" in each:
-            local, feed, doing = each["local"], Feed(each["feed"]), "when its settings were built"
+            local, feed, missed = each["local"], Feed(each["feed"]), tuple(each["missed"])
+            doing = "when its settings were built"
         else:
             problem = each["problem"]
     problem = problem or f"the plugin {asked.type!r} ({asked.place}) {ended} {doing}"
@@ -115,7 +130,7 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
         if why:
             settings = json.loads(json.dumps(table, default=str))
             built[path] = Built(settings, dict(_variables(settings, path)), problem=why)
-    return Plugin(local, feed, built)
+    return Plugin(local, feed, missed, built)
 
 
 def _variables(table: object, path: KeyPath) -> Iterator[tuple[KeyPath, Place]]:

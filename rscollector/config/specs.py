@@ -75,6 +75,8 @@ class Specs:
             else:
                 found = ((path, looks[where].problem) for path, where in built.secrets.items())
                 self.problems.extend(Fault(path, problem) for path, problem in found if problem)
+            missed = (f"this user is not in the group {group}" for group in plugin.missed)
+            self.hints.extend(Fault(each.path, why) for why in missed)
         return tuple(self._spec(each, plugin, looks) for each, plugin in made)
 
     def _tables(self, table: object, path: KeyPath) -> list[tuple[str, Any]]:

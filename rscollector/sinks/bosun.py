@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from rscollector.api import Context, Metric, Secret, Taken, setting
 from rscollector.sinks.dialect import is_translated, rs_collector
-from rscollector.sinks.http import NoReply
+from rscollector.sinks.http import NEEDS, NoReply
 from rscollector.sinks.metadata import Metadata
 from rscollector.sinks.opentsdb import Points, Refusal, Samples, body
 from rscollector.sinks.spooled import Drain, SpooledSettings, SpooledSink
@@ -49,6 +49,7 @@ class Bosun(SpooledSink[BosunSettings]):
 
     type = "bosun"
     Settings = BosunSettings
+    needs = NEEDS
 
     def open(self, context: Context) -> None:
         """Take over the spool, and begin to send what is in it."""

@@ -25,11 +25,12 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
-from rscollector.api import Secret, setting
+from rscollector.api import Needs, Package, Secret, setting
 from rscollector.kit.tls import TlsFiles, check_files
 from rscollector.model.masks import Masks
 from rscollector.model.texts import one_line
 
+NEEDS = Needs(packages=(Package("python3-requests", "requests>=2.28"),))
 BUCKETS = (0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 BOUNDS = (*BUCKETS, math.inf)
 _CONNECT = 10.0

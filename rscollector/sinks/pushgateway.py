@@ -18,7 +18,7 @@ from rscollector.api import (
     setting,
 )
 from rscollector.sinks import telemetry
-from rscollector.sinks.http import Client, HttpSettings, NoReply
+from rscollector.sinks.http import NEEDS, Client, HttpSettings, NoReply
 from rscollector.sinks.verdicts import Verdict, verdict
 
 _TYPE = "pushgateway"
@@ -46,6 +46,7 @@ class Pushgateway(PageSink[PushgatewaySettings]):
 
     metrics = (*telemetry.OF_REQUESTS, telemetry.PAGE)
     Settings = PushgatewaySettings
+    needs = NEEDS
 
     def open(self, context: Context) -> None:
         """Make the session; the first push connects."""

@@ -243,6 +243,7 @@ def test_a_driver_that_is_not_installed_is_named(boot, installed):
     """In a sentence, with the package that has it."""
     host = boot(installed)
     watched(host)
+    host.run("apt-get", "-qq", "-y", "remove", "python3-pymongo")
     configure(host, '[collector.mongodb.main]\nhost = "127.0.0.1"\n', reload=False)
     host.run("systemctl", "reload", "rscollector")
     told = host.run("rscollector", "check", check=False)

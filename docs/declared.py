@@ -1,0 +1,26 @@
+"""What this checkout has: its collectors and sinks by pyproject.toml, and what their classes declare."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from rscollector.config import registry
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def plugins(section: str) -> dict[str, type[Any]]:
+    """Return the classes of a section, `collector` or `sink`, by their types; in the order of their names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    places = project["entry-points"][registry.GROUPS[section]]
+    return {type_: registry.load(type_, places[type_]) for type_ in sorted(places)}
+
+
+def everything() -> dict[tuple[str, str], type[Any]]:
+    """Return all of them by section and type, collectors first."""
+    return {(section, type_): each for section in registry.GROUPS for type_, each in plugins(section).items()}
+
+
+def folders(file: str) -> list[str]:
+    """Return the types of the collectors whose folder has a file."""
+    return [type_ for type_ in plugins("collector") if (ROOT / "collectors" / type_ / file).exists()]

@@ -1,0 +1,99 @@
+"""What the Debian package, pip and the unit need to know of each collector, from what it declares."""
+
+import textwrap
+from pathlib import Path
+
+from declared import ROOT, everything, folders
+
+from rscollector.api import DropIn
+
+_WIDTH = 110
+_UNIT = "/etc/systemd/system/rscollector.service.d"
+
+
+def recommended() -> str:
+    """Return the packages of debian/control's Recommends."""
+    found = {package.debian for each in everything().values() for package in each.needs.packages}
+    return "Recommends:\n" + "\n".join(f" {name}," for name in sorted(found))
+
+
+def extras() -> str:
+    """Return pip's extras: one for each type that needs a package, and `all`."""
+    found = {
+        type_: [each.pypi for each in plugin.needs.packages] for (_, type_), plugin in everything().items()
+    }
+    found["all"] = sorted({each for requirements in found.values() for each in requirements})
+    return "\n".join(f"{name} = {_toml(each)}" for name, each in sorted(found.items()) if each)
+
+
+def _toml(texts: list[str]) -> str:
+    return "[" + ", ".join(f'"{each}"' for each in texts) + "]"
+
+
+def groups() -> str:
+    """Return the lines of the package's postinst that join groups where a program is."""
+    wanted = {each.needs.program: each.needs.groups for each in everything().values() if each.needs.groups}
+    return "\n".join(f"    join {program} {' '.join(names)}" for program, names in sorted(wanted.items()))
+
+
+def triggers() -> str:
+    """Return the package's triggers: when a program comes later, its groups are joined then."""
+    programs = sorted({each.needs.program for each in everything().values() if each.needs.groups})
+    return "\n".join(f"interest-noawait {program}" for program in programs)
+
+
+def samples() -> str:
+    """Return the examples of all collectors, each line a comment."""
+    texts = [
+        (ROOT / "collectors" / type_ / "example.toml").read_text("utf-8") for type_ in folders("example.toml")
+    ]
+    lines = [line for text in texts for line in ["", *text.strip().splitlines()]]
+    return "\n".join(f"# {line}" if line else "" for line in lines[1:])
+
+
+def drop_ins() -> dict[Path, str]:
+    """Return the examples of drop-ins for the unit."""
+    return {
+        ROOT / "debian" / "examples" / f"{type_}-{each.name}.conf": _drop_in(type_, each)
+        for (_, type_), plugin in everything().items()
+        for each in plugin.needs.drop_ins
+    }
+
+
+def _drop_in(type_: str, wanted: DropIn) -> str:
+    name = f"{type_}-{wanted.name}.conf"
+    why = f"{wanted.why} It holds for the whole service, so every collector and sink gets it."
+    text = [
+        f"# {_UNIT}/{name}",
+        "# Written by `make docs`.",
+        "#",
+        textwrap.fill(why, _WIDTH, initial_indent="# ", subsequent_indent="# "),
+    ]
+    text.append("[Service]")
+    if wanted.capabilities:
+        listed = " ".join(wanted.capabilities)
+        text += [f"CapabilityBoundingSet={listed}", f"AmbientCapabilities={listed}"]
+    if wanted.families:
+        text.append(f"RestrictAddressFamilies={' '.join(wanted.families)}")
+    text += [f"DeviceAllow={device}" for device in wanted.devices]
+    return "\n".join(text) + "\n"
+
+
+def needs() -> list[tuple[str, str, str]]:
+    """Return rows: for whom, what it needs, and how it gets that."""
+    rows = []
+    for (_, type_), plugin in everything().items():
+        wanted = plugin.needs
+        rows += [
+            (type_, f"`{each.debian}`", f"recommended by the package; with pip `rscollector[{type_}]`")
+            for each in wanted.packages
+        ]
+        named = ", ".join(f"`{group}`" for group in wanted.groups)
+        if named:
+            rows.append(
+                (type_, f"the groups {named}", f"joined when `{wanted.program}` is or comes to be installed")
+            )
+        for each in wanted.drop_ins:
+            what = ", ".join(f"`{name}`" for name in (*each.capabilities, *each.families, *each.devices))
+            rows.append((type_, f"{what}, if wanted: not by default", f"`examples/{type_}-{each.name}.conf`"))
+    return rows

@@ -1,0 +1,35 @@
+"""What a collector wants from its host: package, pages, unit and `check` follow from what is declared."""
+
+from typing import NamedTuple
+
+
+class Package(NamedTuple):
+    """A driver: what Debian calls its package, and the requirement as PyPI has it."""
+
+    debian: str
+    pypi: str
+
+
+class DropIn(NamedTuple):
+    """More than the unit gives, for who wants it: a drop-in of this name, and `why` in a sentence.
+
+    Every worker of the agent gets what it gives.
+    """
+
+    name: str
+    why: str
+    capabilities: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+
+class Needs(NamedTuple):
+    """What a collector wants from its host.
+
+    The agent's user joins the `groups` where the file `program` is there, which says that the service is.
+    """
+
+    packages: tuple[Package, ...] = ()
+    groups: tuple[str, ...] = ()
+    program: str = ""
+    drop_ins: tuple[DropIn, ...] = ()
