@@ -3,6 +3,8 @@
 `ip netns` would do, but it remounts things, which a plain chroot does not allow.
 """
 
+import ctypes
+import os
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,23 @@ class Namespace:
     def ip(self, *arguments):
         """Run `ip` in it."""
         subprocess.run([*self.enter, "ip", *arguments], check=True)
+
+    def batch(self, commands):
+        """Have one `ip` do many things in it, as fast as it can."""
+        text = "\n".join(commands)
+        subprocess.run([*self.enter, "ip", "-batch", "-"], input=text, text=True, check=True)
+
+    @contextmanager
+    def inside(self):
+        """Open sockets in it: they stay there."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        ours, theirs = "/proc/thread-self/ns/net", self.enter[1].removeprefix("--net=")
+        with Path(ours).open() as back, Path(theirs).open() as there:
+            assert libc.setns(there.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
+            try:
+                yield
+            finally:
+                assert libc.setns(back.fileno(), 0) == 0
 
 
 @contextmanager

@@ -1,21 +1,17 @@
 """The collector `vip`.
 
 That an address is bound says nothing about whether packets reach it: the link may be down, and IPv6 may have
-found the address in use elsewhere (duplicate address detection). netifaces knows addresses and interfaces,
-psutil the interfaces' flags, and procfs, beneath the context's root, the state of IPv6 addresses. All
-three speak of this process's network namespace; sysfs may have been mounted in another one.
+found the address in use elsewhere (duplicate address detection). The kernel tells all of that itself, of this
+process's network namespace, in one dump of the addresses and one of the links.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import netifaces
-import psutil
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from rscollector.api import Collector, Context, IpAddress, Namespace, Sample, setting
+from rscollector.kit import netlink
+from rscollector.kit.rtnetlink import IFLA_IFNAME, Address, Link
 
 VIP = Namespace("vip", "address")
 BOUND = VIP.gauge("bound", "Whether an interface of this host has the address (1) or none has (0).")
@@ -34,7 +30,8 @@ STATE = VIP.stateset(
     "interface",
 )
 
-# Flags in /proc/net/if_inet6, from linux/if_addr.h.
+# linux/if.h and linux/if_addr.h
+_RUNNING = 0x40
 _DADFAILED, _DEPRECATED, _TENTATIVE = 0x08, 0x20, 0x40
 
 
@@ -52,13 +49,9 @@ class VipSettings:
         twice = sorted({each.text for each in self.addresses if self.addresses.count(each) > 1})
         if twice:
             raise ValueError(f"addresses: {', '.join(twice)} more than once")
-
-
-class Binding(NamedTuple):
-    """An address on an interface."""
-
-    address: str
-    interface: str
+        for each in self.addresses:
+            if mapped := getattr(ip_address(each.text), "ipv4_mapped", None):
+                raise ValueError(f'addresses: ::ffff:{mapped} is IPv4 in disguise; write "{mapped}"')
 
 
 class Vip(Collector[VipSettings]):
@@ -70,35 +63,29 @@ class Vip(Collector[VipSettings]):
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Compare the addresses of all interfaces with those that are wanted."""
-        bound = list(bindings())
-        wanted = [address.text for address in self.settings.addresses]
-        found = {binding.address for binding in bound}
-        for address in wanted or sorted(found):
-            yield BOUND(int(address in found), address=address)
-        states, links = dict(_states(context.path("/proc/net/if_inet6"))), psutil.net_if_stats()
-        for binding in bound:
-            if not wanted or binding.address in wanted:
-                labels = binding._asdict()
-                yield INTERFACE(**labels)
-                yield LINK_UP(int(_running(links.get(binding.interface))), **labels)
-                if binding in states:
-                    yield STATE(states[binding], **labels)
+        bound = netlink.addresses(context)
+        links = {link.ifindex: link for link in netlink.links(context)}
+        names = labels(links.values())
+        wanted = {ip_address(each.text).packed: each.text for each in self.settings.addresses}
+        shown: dict[bytes, dict[int, Address]] = {each: {} for each in wanted}
+        for each in bound:
+            if each.ifindex in links and (each.local in wanted if wanted else _is_anybodys(each.local)):
+                shown.setdefault(each.local, {})[each.ifindex] = each
+        for local, holders in shown.items():
+            address = str(ip_address(local))
+            yield BOUND(int(bool(holders)), address=address)
+            for ifindex, each in holders.items():
+                where = {"address": address, "interface": names[ifindex]}
+                yield INTERFACE(**where)
+                yield LINK_UP(int(bool(links[ifindex].flags & _RUNNING)), **where)
+                if len(local) == 16:
+                    yield STATE(_state(each.flags), **where)
 
 
-def _states(file: Path) -> Iterator[tuple[Binding, str]]:
-    """Read `address index prefix scope flags interface` from if_inet6; a kernel without IPv6 has none."""
-    try:
-        lines = file.read_text().splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines:
-        address, _, _, _, flags, interface = line.split()
-        yield Binding(str(ip_address(int(address, 16))), interface), _state(int(flags, 16))
-
-
-def _running(link: Any) -> bool:
-    """Tell whether an interface is up and has a carrier; one that has just gone (None) has none."""
-    return link is not None and "running" in link.flags.split(",")
+def _is_anybodys(local: bytes) -> bool:
+    """Tell whether an address may be a virtual one of which nobody has told: no loopback, not link-local."""
+    address: IPv4Address | IPv6Address = ip_address(local)
+    return not address.is_loopback and not address.is_link_local
 
 
 def _state(flags: int) -> str:
@@ -109,20 +96,18 @@ def _state(flags: int) -> str:
     return "deprecated" if flags & _DEPRECATED else "preferred"
 
 
-def bindings() -> Iterable[Binding]:
-    """Return the addresses of this host's interfaces, without loopback and link-local ones.
+def labels(links: Iterable[Link]) -> dict[int, str]:
+    """Return the names of links by their index, no two alike.
 
-    An alias with a label (eth0:1) is an address of its interface. An interface may vanish while one looks.
+    The kernel takes any bytes for a name but blanks, slashes and colons. What cannot be printed is shown as
+    in Python (`\\xff`); should that be another one's name, its index is behind it.
     """
-    found: dict[Binding, None] = {}
-    for interface in netifaces.interfaces():
-        try:
-            families = netifaces.ifaddresses(interface)
-        except ValueError:
-            continue
-        for family in (netifaces.AF_INET, netifaces.AF_INET6):
-            for entry in families.get(family, []):
-                address = ip_address(entry["addr"].partition("%")[0])
-                if not address.is_loopback and not address.is_link_local:
-                    found[Binding(str(address), interface.partition(":")[0])] = None
+    found: dict[int, str] = {}
+    taken: set[str] = set()
+    for link in links:
+        raw = link.attributes.get(IFLA_IFNAME, b"").partition(b"\0")[0]
+        name = raw.decode("utf-8", "backslashreplace")
+        name = name if name.isprintable() else repr(raw)[2:-1]
+        found[link.ifindex] = f"{name}#{link.ifindex}" if name in taken else name
+        taken.add(name)
     return found
