@@ -11,6 +11,18 @@ from pathlib import Path
 
 from harness import until
 
+NO_NETLINK = """
+import ctypes, os, struct
+# seccomp(2): socket(AF_NETLINK, ...) is EAFNOSUPPORT, which is what systemd does for RestrictAddressFamilies.
+number = {"x86_64": 41, "aarch64": 198}[os.uname().machine]
+code = ((0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 16), (0x15, 0, 1, 16), (0x06, 0, 0, 0x50000 | 97), (0x06, 0, 0, 0x7FFF0000))
+program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in code))
+header = ctypes.create_string_buffer(struct.pack("@HP", len(code), ctypes.addressof(program)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, header, 0, 0) == 0
+"""
+"""The beginning of a program that may open no netlink socket."""
+
 
 class Namespace:
     """The namespace; `enter` is the beginning of a command that is to run in it."""

@@ -110,6 +110,7 @@ class Vip(Collector[VipSettings]):
         else:
             addresses = netlink.addresses(context, only=lambda each: is_anybodys(each.local))
             links = {link.ifindex: link for link in netlink.links(context)}
+            context.say("Nobody has named an address (addresses, networks): those of this host are shown.")
             for local, places in found(addresses, links).items():
                 yield from _bound(str(ip_address(local)), places)
         if addresses is not None:
