@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -43,12 +43,21 @@ class Overrun:
 
 def links(context: Context) -> list[Link]:
     """Return all links. Raises Unavailable or Misconfigured."""
-    return [each for each in _dump(_RTM_GETLINK, context) if isinstance(each, Link)]
+    return [each for each in _dump(_RTM_GETLINK, context, _all) if isinstance(each, Link)]
 
 
-def addresses(context: Context) -> list[Address]:
-    """Return the addresses of all links, IPv4 and IPv6. Raises Unavailable or Misconfigured."""
-    return [each for each in _dump(_RTM_GETADDR, context) if isinstance(each, Address)]
+def addresses(
+    context: Context, *, only: Callable[[Address], bool] | None = None, attempts: int = _ATTEMPTS
+) -> list[Address]:
+    """Return the addresses of all links, IPv4 and IPv6, or `only` those. Raises Unavailable or Misconfigured.
+
+    A table that changes while it is read is asked for again, at most so many times in all.
+    """
+
+    def kept(each: Link | Address) -> bool:
+        return isinstance(each, Address) and (only is None or only(each))
+
+    return [each for each in _dump(_RTM_GETADDR, context, kept, attempts) if isinstance(each, Address)]
 
 
 class Watch:
@@ -84,7 +93,7 @@ class Watch:
             else:
                 size += len(part)
                 with _readable():
-                    heard = _changes(messages(part))
+                    heard = [each for message in messages(part) if (each := change(message))]
                 yield from heard
         if self._lost:
             # The kernel leaves out whatever comes until all that waits is read, and says so only once: while
@@ -97,13 +106,22 @@ class Watch:
         self._socket.close()
 
 
-def _dump(kind: int, context: Context) -> list[Link | Address]:
+def _all(_each: Link | Address) -> bool:
+    return True
+
+
+Kept = Callable[[Link | Address], bool]
+
+
+def _dump(kind: int, context: Context, kept: Kept, attempts: int = _ATTEMPTS) -> list[Link | Address]:
     with _opened(0) as connection:
-        return _asked(connection, kind, context)
+        return _asked(connection, kind, context, kept, attempts)
 
 
-def _asked(connection: socket.socket, kind: int, context: Context) -> list[Link | Address]:
-    """Return the answer to a dump; one during which the table has changed is asked for again."""
+def _asked(
+    connection: socket.socket, kind: int, context: Context, kept: Kept = _all, attempts: int = _ATTEMPTS
+) -> list[Link | Address]:
+    """Return what is kept of a dump's answer; one during which the table has changed is asked for again."""
     until = context.clock() + context.budget()
     for sequence in count(1):
         # A link's header is the longer one, and zeroes ask for everything.
@@ -113,11 +131,15 @@ def _asked(connection: socket.socket, kind: int, context: Context) -> list[Link 
             connection.send(HEADER.pack(size, kind, flags, sequence, 0) + bytes(LINK.size))
         except OSError as error:
             raise _failure(error) from error
-        answer = list(_answer(connection, sequence, context))
-        if not any(message.flags & _NLM_F_DUMP_INTR for message in answer):
-            with _readable():
-                return _changes(answer)
-        if context.clock() >= until or sequence >= _ATTEMPTS:
+        answer, whole = [], True
+        with _readable():
+            for message in _answer(connection, sequence, context):
+                whole = whole and not message.flags & _NLM_F_DUMP_INTR
+                if (each := change(message)) and kept(each):
+                    answer.append(each)
+        if whole:
+            return answer
+        if context.clock() >= until or sequence >= attempts:
             break
         time.sleep(_PAUSE)
     raise Unavailable(f"netlink: the table changed while it was read, {sequence} times in a row")
@@ -194,7 +216,3 @@ def _readable() -> Iterator[None]:
         yield
     except ValueError as error:
         raise Unavailable(f"netlink: the kernel's answer cannot be read: {error}") from error
-
-
-def _changes(heard: Iterable[Message]) -> list[Link | Address]:
-    return [each for message in heard if (each := change(message))]

@@ -7,10 +7,12 @@ import sys
 import pytest
 from netns import namespace
 
-from collectors.vip.collector import Vip, _states, bindings
-from rscollector.testing import FakeContext, collect, values
+from collectors.vip.collector import Vip, labels
+from rscollector.kit.rtnetlink import IFLA_IFNAME, Link
+from rscollector.testing import collect
 
 V4, V6 = "192.0.2.10", "2001:db8::10"
+PLACES = ("vip_bound", "vip_interface_info", "vip_link_up", "vip_address_state")
 ONLY = pytest.mark.needs("root", "ip", "unshare", "nsenter")
 
 
@@ -22,7 +24,7 @@ def net():
 
 
 def seen(net, *addresses):
-    """Return the series that the command shows in the namespace."""
+    """Return the series that the command shows in the namespace, those that tell where an address is."""
     listed = ",".join(f'"{address}"' for address in addresses)
     command = [
         "-m",
@@ -43,7 +45,7 @@ def seen(net, *addresses):
     return {
         (each["name"], *each["labels"].values()): each["value"]
         for each in json.loads(done.stdout)
-        if each["value"] or each["name"] != "vip_address_state"
+        if each["name"] in PLACES and (each["value"] or each["name"] != "vip_address_state")
     }
 
 
@@ -108,30 +110,74 @@ def test_without_a_list_the_addresses_that_are_there_are_shown(net):
     assert {key for key in seen(net) if key[0] == "vip_bound"} == {("vip_bound", V4)}
 
 
-@pytest.mark.parametrize(
-    ("flags", "state"),
-    [
-        (0x80, "preferred"),
-        (0xA0, "deprecated"),
-        (0xC0, "tentative"),
-        (0xC8, "duplicate"),
-        (0x88, "duplicate"),
-    ],
-)
-def test_the_kernels_flags_are_read(root, flags, state):
-    """Each flag of if_addr.h has its word; what failed is a duplicate, tentative or not."""
-    line = f"20010db8000000000000000000000010 02 80 00 {flags:02x}     eth0\n"
-    file = root.write("proc/net/if_inet6", line)
-    assert dict(_states(file)) == {(V6, "eth0"): state}
+@ONLY
+def test_addresses_that_are_asked_for_by_name_may_be_of_any_kind(net):
+    """Link-local ones, as keepalived has them first, and loopback ones are found like others."""
+    asked = {"fe80::44": "a0", "169.254.20.10": "a0", "127.0.0.53": "lo", "::1": "lo"}
+    net.ip("address", "add", "fe80::44/128", "dev", "a0", "nodad")
+    net.ip("address", "add", "169.254.20.10/32", "dev", "a0")
+    net.ip("address", "add", "127.0.0.53/32", "dev", "lo")
+    found = seen(net, *asked)
+    assert {key[1]: key[2] for key in found if key[0] == "vip_interface_info"} == asked
+    assert {found[("vip_bound", address)] for address in asked} == {1}
+    assert seen(net) == {}
 
 
-def test_a_kernel_without_ipv6_has_no_states(root):
-    """Where /proc/net/if_inet6 does not exist, nothing is said and nothing fails."""
-    assert list(_states(root.path / "proc/net/if_inet6")) == []
+@ONLY
+@pytest.mark.parametrize("label", ["a0-vip", "a0:1"])
+def test_a_label_is_no_interface(net, label):
+    """Whatever an address is called, it is on its interface, whose link is up."""
+    net.ip("address", "add", f"{V4}/32", "dev", "a0", "label", label)
+    assert seen(net, V4) == {
+        ("vip_bound", V4): 1,
+        ("vip_interface_info", V4, "a0"): 1,
+        ("vip_link_up", V4, "a0"): 1,
+    }
 
 
-def test_this_host_is_shown_as_it_is():
-    """On the host that runs the tests every address that is bound is shown as bound."""
-    found = values(collect(Vip, context=FakeContext()))
-    shown = {name for name in found if name.startswith("vip_bound")}
-    assert shown == {f'vip_bound{{address="{binding.address}"}}' for binding in bindings()}
+NAMES = {
+    "bond0.100": "bond0.100", "...": "...", "wlan\u00fc-\u540d": "wlan\u00fc-\u540d", b"\xff\xfe": r"\xff\xfe",
+    b"e\x1b[2Jx": r"e\x1b[2Jx", "\\x": "\\x", "'\"$(id)`": "'\"$(id)`", "fifteen-bytes-x": "fifteen-bytes-x",
+}  # fmt: skip
+
+
+@ONLY
+def test_an_interface_may_have_any_name(net):
+    """Dots, other scripts, control characters, quotes and what is no UTF-8 harm nobody."""
+    for number, name in enumerate(NAMES):
+        net.ip("link", "add", "name", name, "type", "bridge")
+        net.ip("address", "add", f"198.51.100.{number}/32", "dev", name)
+    found = {key[1]: key[2] for key in seen(net) if key[0] == "vip_link_up"}
+    assert found == {f"198.51.100.{number}": label for number, label in enumerate(NAMES.values())}
+
+
+@ONLY
+def test_one_address_is_found_among_five_thousand(net):
+    """A dump of many parts is read as a whole."""
+    net.batch([f"address add 10.{n >> 8}.{n & 255}.1/32 dev a0" for n in range(5000)])
+    assert seen(net, "10.19.135.1", V4) == {
+        ("vip_bound", "10.19.135.1"): 1,
+        ("vip_bound", V4): 0,
+        ("vip_interface_info", "10.19.135.1", "a0"): 1,
+        ("vip_link_up", "10.19.135.1", "a0"): 1,
+    }
+
+
+def test_an_address_that_is_listed_twice_is_a_mistake():
+    """Two spellings of one address are one."""
+    with pytest.raises(ValueError, match="addresses: 2001:db8::10 more than once"):
+        collect(Vip, {"addresses": [V6, "2001:0DB8:0::0010"]})
+
+
+@pytest.mark.parametrize("text", ["::ffff:192.0.2.10", "::FFFF:c000:20a"])
+def test_an_address_in_disguise_is_a_mistake_that_says_what_to_write(text):
+    """No interface has an IPv4 address in the form of IPv6."""
+    with pytest.raises(ValueError, match=r'::ffff:192\.0\.2\.10 is IPv4 in disguise; write "192\.0\.2\.10"'):
+        collect(Vip, {"addresses": [text]})
+
+
+def test_no_two_links_have_one_label():
+    """A name that cannot be shown as it is does not become another one's."""
+    names = {1: b"\\xff\0", 2: b"\xff\0", 3: b"a\x1bb\0"}
+    links = [Link(False, number, 0, {IFLA_IFNAME: name}) for number, name in names.items()]
+    assert labels(links) == {1: r"\xff", 2: r"\xff#2", 3: r"a\x1bb"}

@@ -63,8 +63,8 @@ def test_defaults_come_from_agent_and_are_changed_by_the_collector(files):
 
 def test_local_collectors_share_a_worker_and_others_have_their_own(files):
     """The mapping from an instance to its worker is the collector's kind."""
-    loaded, _ = files("[collector.vip.a]\n[collector.tame.b]\n[collector.rogue.c]\n")
-    assert [spec.worker for spec in loaded.config.specs] == ["local", "local", "rogue/c"]
+    loaded, _ = files("[collector.agent.a]\n[collector.tame.b]\n[collector.rogue.c]\n[collector.vip.d]\n")
+    assert [spec.worker for spec in loaded.config.specs] == ["local", "local", "rogue/c", "vip/d"]
 
 
 def test_with_isolation_shared_all_collectors_share_one_worker(files):

@@ -1,6 +1,5 @@
 """rtnetlink: recordings of real kernels, this machine's in namespaces, and kernels that lie."""
 
-import ctypes
 import json
 import os
 import resource
@@ -17,7 +16,7 @@ import pytest
 from harness import until
 from hypothesis import given
 from hypothesis import strategies as st
-from netns import namespace
+from netns import NO_NETLINK, namespace
 
 from rscollector.api import Context, Misconfigured, Unavailable
 from rscollector.kit import netlink, rtnetlink
@@ -568,21 +567,6 @@ def test_an_answer_without_an_end_ends_with_its_size(kernel):
         kernel.asked()
 
 
-@contextmanager
-def inside(net):
-    """Open sockets in a namespace: they stay in it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    with (
-        Path("/proc/thread-self/ns/net").open() as ours,
-        Path(net.enter[1].removeprefix("--net=")).open() as theirs,
-    ):
-        assert libc.setns(theirs.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
-        try:
-            yield
-        finally:
-            assert libc.setns(ours.fileno(), 0) == 0
-
-
 def ip(net, *arguments):
     """Return what `ip -j` says in a namespace."""
     return json.loads(
@@ -590,17 +574,12 @@ def ip(net, *arguments):
     )
 
 
-def batch(net, commands):
-    """Have ip(8) do many things at once."""
-    subprocess.run([*net.enter, "ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
-
-
 @pytest.fixture
 def net():
     """A network namespace without IPv6 on its links, so that nothing happens by itself."""
     with namespace() as made:
-        batch(made, [f"link set {each} addrgenmode none" for each in ("a0", "b0")])
-        batch(made, [f"address flush dev {each}" for each in ("a0", "b0")])
+        made.batch([f"link set {each} addrgenmode none" for each in ("a0", "b0")])
+        made.batch([f"address flush dev {each}" for each in ("a0", "b0")])
         yield made
 
 
@@ -610,7 +589,7 @@ def watch(net):
     made = []
 
     def opened(*arguments):
-        with inside(net):
+        with net.inside():
             made.append(netlink.Watch(*arguments))
         return made[-1]
 
@@ -628,7 +607,7 @@ def test_a_dump_is_what_ip_says(net):
     while said != (
         said := (ip(net, "-d", "-s", "link"), ip(net, "addr"))
     ):  # until no counter moves meanwhile
-        with inside(net):
+        with net.inside():
             links, addresses = netlink.links(FakeContext()), netlink.addresses(FakeContext())
     same_links(links, said[0])
     same_addresses(addresses, said[1])
@@ -637,8 +616,8 @@ def test_a_dump_is_what_ip_says(net):
 @LIVE
 def test_a_dump_of_501_links_is_complete(net):
     """An answer of twenty-six parts is read as a whole."""
-    batch(net, [f"link add v{number} type veth peer name w{number}" for number in range(249)])
-    with inside(net):
+    net.batch([f"link add v{number} type veth peer name w{number}" for number in range(249)])
+    with net.inside():
         links = netlink.links(FakeContext())
     assert [each["ifname"] for each in ip(net, "link")] == [name(link) for link in links]
     assert len(links) == 501
@@ -654,7 +633,7 @@ def moves(times):
 def test_each_change_between_two_ticks_is_told(net, watch):
     """Ten addresses gained and lost wait until somebody reads them, in order, and are told once."""
     addresses = watch(netlink.ADDRESSES)
-    batch(net, moves(10))
+    net.batch(moves(10))
     assert [event.gone for event in addresses.events(FakeContext())] == [False, True] * 10
     assert list(addresses.events(FakeContext())) == []
 
@@ -671,7 +650,7 @@ def test_a_watch_is_told_its_groups_only(net, watch):
         watch(groups) for groups in (netlink.LINKS, netlink.ADDRESSES, netlink.LINKS | netlink.ADDRESSES)
     ]
     net.ip("link", "set", "a0", "alias", "uplink")
-    batch(net, [*moves(1), "address add 2001:db8::1/128 dev a0 nodad"])
+    net.batch([*moves(1), "address add 2001:db8::1/128 dev a0 nodad"])
     heard = [set(), set(), set()]
 
     def all_is_heard():
@@ -687,10 +666,10 @@ def test_a_watch_is_told_its_groups_only(net, watch):
 def test_what_was_lost_is_told_behind_what_was_not(net, watch):
     """A buffer that ran over tells what it holds, then the overrun, once; later changes are told as ever."""
     small = watch(netlink.ADDRESSES, 4096)
-    batch(net, moves(100))
+    net.batch(moves(100))
     *heard, last = small.events(FakeContext())
     assert (last, len(heard) < 200, Overrun() in heard) == (Overrun(), True, False)
-    batch(net, moves(1))
+    net.batch(moves(1))
     assert [event.gone for event in small.events(FakeContext())] == [False, True]
 
 
@@ -698,9 +677,9 @@ def test_what_was_lost_is_told_behind_what_was_not(net, watch):
 def test_an_overrun_is_told_until_nothing_waits(net, watch):
     """What is left in a buffer that ran over keeps later changes out, silently: so the overrun is told again."""
     small = watch(netlink.ADDRESSES, 4096)
-    batch(net, moves(100))
+    net.batch(moves(100))
     assert list(small.events(FakeContext(clock=Hurried(), timeout=5))) == [Overrun()]
-    batch(net, moves(1))
+    net.batch(moves(1))
     assert list(small.events(FakeContext()))[-1] == Overrun()
     assert list(small.events(FakeContext())) == []
 
@@ -709,7 +688,7 @@ def test_an_overrun_is_told_until_nothing_waits(net, watch):
 def test_what_a_tick_does_not_read_waits_for_the_next(net, watch):
     """When the time is over the rest stays in the buffer, and nothing is lost."""
     addresses = watch(netlink.ADDRESSES)
-    batch(net, moves(10))
+    net.batch(moves(10))
     first = list(addresses.events(FakeContext(clock=Hurried(), timeout=8)))
     assert 0 < len(first) < 20
     assert [event.gone for event in [*first, *addresses.events(FakeContext())]] == [False, True] * 10
@@ -720,7 +699,7 @@ def test_a_reading_ends_while_changes_come_faster(net, watch):
     """No more than what the buffer could hold is read at once: a storm does not keep a tick."""
     addresses = watch(netlink.ADDRESSES, 4096)
     addresses._socket.setsockopt(socket.SOL_SOCKET, 33, 1 << 20)  # SO_RCVBUFFORCE
-    batch(net, moves(100))
+    net.batch(moves(100))
     assert 8192 // 80 <= len(list(addresses.events(FakeContext()))) <= 8192 // 70
     assert len(list(addresses.events(FakeContext()))) > 0
 
@@ -729,7 +708,7 @@ def test_a_reading_ends_while_changes_come_faster(net, watch):
 def test_a_forged_change_is_not_believed(net, watch):
     """What another process sends to the watch, even as root, is no change."""
     links = watch(netlink.LINKS)
-    with inside(net), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as stranger:
+    with net.inside(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as stranger:
         stranger.bind((0, 0))
         stranger.sendto(link_message(7, kind=17), (links._socket.getsockname()[0], 0))
     net.ip("link", "set", "a0", "alias", "uplink")
@@ -739,7 +718,7 @@ def test_a_forged_change_is_not_believed(net, watch):
 @LIVE
 def test_a_link_that_leaves_its_bridge_is_not_gone(net, watch):
     """The kernel says RTM_DELLINK of a port then; the link is still there."""
-    batch(net, ["link add br0 type bridge", "link set a0 master br0"])
+    net.batch(["link add br0 type bridge", "link set a0 master br0"])
     links = watch(netlink.LINKS)
     net.ip("link", "set", "a0", "nomaster")
     assert [event for event in links.events(FakeContext()) if event.gone] == []
@@ -757,17 +736,9 @@ def test_without_descriptors_it_is_unavailable():
 
 
 REFUSED = """
-import ctypes, os, struct, sys
 from rscollector.api import Context, Misconfigured
 from rscollector.kit import netlink
 
-# seccomp(2): socket(AF_NETLINK, ...) is EAFNOSUPPORT, which is what systemd does for RestrictAddressFamilies.
-number = {"x86_64": 41, "aarch64": 198}[os.uname().machine]
-code = ((0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 16), (0x15, 0, 1, 16), (0x06, 0, 0, 0x50000 | 97), (0x06, 0, 0, 0x7FFF0000))
-program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in code))
-header = ctypes.create_string_buffer(struct.pack("@HP", len(code), ctypes.addressof(program)))
-libc = ctypes.CDLL(None)
-assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, header, 0, 0) == 0
 for refused in (lambda: netlink.addresses(Context("main", timeout=9, interval=9, agent=1)), lambda: netlink.Watch(netlink.LINKS)):
     try:
         refused()
@@ -779,7 +750,7 @@ for refused in (lambda: netlink.addresses(Context("main", timeout=9, interval=9,
 def test_a_unit_that_forbids_netlink_is_misconfigured():
     """Where the family is shut out, a dump and a watch name the setting of the unit that does it."""
     done = subprocess.run(
-        [sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", NO_NETLINK + REFUSED], capture_output=True, text=True, timeout=30, check=True
     )
     sentence = (
         "netlink: this process may not ask the kernel (Address family not supported by protocol): "

@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.parametrize("release", ["trixie"], indirect=True, scope="session"),
 ]
-DASHBOARDS = ("galera", "mongodb", "postfix")
+DASHBOARDS = ("galera", "mongodb", "postfix", "vip")
 BOSUN = {"name": "main", "url": "http://127.0.0.1:1", "token": "hush-token"}
 GALERA = [
     {"name": "main", "host": "127.0.0.1", "user": "x", "password": "hush-one"},

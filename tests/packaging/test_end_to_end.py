@@ -74,7 +74,7 @@ def test_an_address_that_is_taken_away_wakes_somebody(bare):
     assert [each for each in queued if not ask("/api/v1/query", query=each)["result"]] == []
     assert "VipOnNoHost" not in firing()
     host.run("ip", "address", "delete", f"{ADDRESS}/32", "dev", "lo")
-    until(lambda: "VipOnNoHost" in firing(), 90)
+    until(lambda: "VipOnNoHost" in firing(), 180)
     host.run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
     until(lambda: "VipOnNoHost" not in firing(), 60)
 
