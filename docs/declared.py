@@ -21,6 +21,11 @@ def everything() -> dict[tuple[str, str], type[Any]]:
     return {(section, type_): each for section in registry.GROUPS for type_, each in plugins(section).items()}
 
 
+def plugin(type_: str) -> type[Any]:
+    """Return the class of a type, of either section."""
+    return next(each for (_, name), each in everything().items() if name == type_)
+
+
 def folders(file: str) -> list[str]:
     """Return the types of the collectors whose folder has a file."""
     return [type_ for type_ in plugins("collector") if (ROOT / "collectors" / type_ / file).exists()]

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import packaging_lists
-from declared import ROOT, folders, plugins
+from declared import ROOT, folders, plugin, plugins
 from manual_page import manual_page
 from role import defaults, role
 
 from rscollector.cli.collectors import metric_rows, setting_rows, summary
-from rscollector.config import registry
 from rscollector.config.types import AgentSection, Common, WebSection
 from rscollector.runtime.telemetry import METRICS
 
@@ -94,8 +93,8 @@ def _table(what: str) -> str:
         return _markdown(("Metric", "Kind", "Labels", "Meaning"), rows)
     kind, name = what.split()
     if kind == "metrics":
-        return _markdown(("Metric", "Kind", "Labels", "Meaning"), metric_rows(registry.load(name).metrics))
-    types = _SECTIONS[name] if kind == "section" else (registry.load(name).Settings,)
+        return _markdown(("Metric", "Kind", "Labels", "Meaning"), metric_rows(plugin(name).metrics))
+    types = _SECTIONS[name] if kind == "section" else (plugin(name).Settings,)
     rows = [row for each in types for row in setting_rows(each)]
     return _markdown(("Setting", "Type", "Default", "Meaning"), rows) if rows else "It has no settings."
 

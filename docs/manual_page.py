@@ -1,7 +1,8 @@
 """The manual's page of the configuration file, from the declarations in the code."""
 
+from declared import everything
+
 from rscollector.cli.collectors import setting_rows, summary
-from rscollector.config import registry
 from rscollector.config.types import AgentSection, Common, WebSection
 
 _INTRODUCTION = r"""
@@ -50,10 +51,8 @@ def manual_page() -> str:
         ("[agent]", "The agent, and defaults of all collectors.", (AgentSection, Common)),
         ("[web]", "Where the agent is found.", (WebSection,)),
     ]
-    for section, group in registry.GROUPS.items():
-        for name in registry.places()[group]:
-            plugin = registry.load(name)
-            sections.append((f"[{section}.{name}.NAME]", summary(plugin), (plugin.Settings,)))
+    for (section, name), each in everything().items():
+        sections.append((f"[{section}.{name}.NAME]", summary(each), (each.Settings,)))
     text = _INTRODUCTION
     for head, what, types in sections:
         text += f'.SH "{head}"\n{_roff(what)}\n'
