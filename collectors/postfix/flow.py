@@ -46,7 +46,11 @@ BROKEN = POSTFIX.counter(
 SASL_LOGINS = POSTFIX.counter("sasl_logins", "Messages from clients that have authenticated.", "service")
 SASL_FAILURES = POSTFIX.counter("sasl_failures", "Authentications that failed.", "service")
 TLS_CONNECTIONS = POSTFIX.counter(
-    "tls_connections", "TLS connections, made or used again, by how far the peer is known.", "service", "trust", "protocol"
+    "tls_connections",
+    "TLS connections, made or used again, by how far the peer is known.",
+    "service",
+    "trust",
+    "protocol",
 )
 TLS_FAILURES = POSTFIX.counter("tls_failures", "TLS handshakes that failed.", "service")
 POSTSCREEN = POSTFIX.counter("postscreen_events", "What postscreen has found out about clients.", "event")
