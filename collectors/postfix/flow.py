@@ -1,8 +1,8 @@
 """What the log tells of the mail that flows: counters and delays, one line of the log after the other. Pure.
 
-A line begins with a tag, `postfix/smtp[2104]` or `postfix/submission/smtpd[7]`; what follows is the message, whose
-structure is known to `lines`. Labels take their values from fixed sets, but for the names of services: Postfix'
-own programs have theirs whoever writes into the log first, and there are at most `_NAMES` others.
+A line begins with a tag, `postfix/smtp[2104]` or `postfix/submission/smtpd[7]`; what follows is the message,
+whose structure `lines` knows. Labels take their values from fixed sets, but for the names of services: the
+programs of Postfix have theirs, whoever writes into the log first, and there are at most `_NAMES` others.
 """
 
 import math
@@ -70,18 +70,18 @@ METRICS = (*COUNTERS, DELAY, UNREAD)
 
 _NAMES = 50
 _LONGEST = 1 << 16
-"""Bytes of a message that are looked at: more than Postfix logs, so that no long address hides what follows it."""
+"""Bytes of a message that are looked at: no address is so long that it hides what comes after it."""
 
 _PROGRAMS = frozenset((
     "anvil", "bounce", "cleanup", "discard", "dnsblog", "error", "flush", "lmtp", "local", "master", "nqmgr",
     "oqmgr", "pickup", "pipe", "postdrop", "postfix-script", "postlogd", "postmap", "postqueue", "postscreen",
-    "postsuper", "proxymap", "qmgr", "qmqpd", "scache", "sendmail", "showq", "smtp", "smtpd", "spawn", "tlsmgr",
-    "tlsproxy", "trivial-rewrite", "verify", "virtual",
+    "postsuper", "proxymap", "qmgr", "qmqpd", "scache", "sendmail", "showq", "smtp", "smtpd", "spawn",
+    "tlsmgr", "tlsproxy", "trivial-rewrite", "verify", "virtual",
 ))  # fmt: skip
 _OUTCOMES = (("sent", "2"), ("deferred", "4"), ("bounced", "5"))
-_STATUSES = (
+STATUSES = (
     "sent", "deferred", "bounced", "softbounce", "deliverable", "undeliverable",
-    "undeliverable-but-not-cached",
+    "undeliverable-but-not-cached", OTHER,
 )  # fmt: skip
 _COMMANDS = (
     "connect", "helo", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "bdat", "end-of-message", "rset",
@@ -174,7 +174,7 @@ class Flow:
             return
         if (DELIVERIES.name, name, *_OUTCOMES[0]) not in self._counts:
             self._begin(name)
-        outcome = _one_of(_STATUSES, found.status)
+        outcome = _one_of(STATUSES, found.status)
         self._count(DELIVERIES, name, outcome, found.digit)
         if outcome == "sent":
             for stage, text in zip(STAGES, found.delays, strict=True):

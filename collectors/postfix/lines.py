@@ -1,10 +1,11 @@
-"""How Postfix writes what it logs: each fact is read where Postfix has put it, never where its words are found. Pure.
+"""How Postfix writes what it logs: a fact is read where it is put, never where its words are found. Pure.
 
-A message begins with words of Postfix' own, and its fields have one order, that of Postfix' log_adhoc.c for a
-delivery: to=, orig_to=, relay=, conn_use=, delay=, delays=, tls=, dsn=, status=, and only then the reason. What
-strangers may write (addresses, headers, replies, names of mechanisms) stands between them. An address is quoted
-where its local part has anything but atoms and dots, since 3.5; before, and with info_log_addr_form = internal, an
-address with a ">" has no end that could be known. Names of hosts and of HELO have no blanks, says Postfix.
+A message begins with Postfix' own words, and its fields have one order, in a delivery that of Postfix'
+log_adhoc.c: to=, orig_to=, relay=, conn_use=, delay=, delays=, tls=, dsn=, status=, and only then the reason.
+What strangers may write (addresses, headers, replies, names of mechanisms) stands between them. An address is
+quoted where its local part has anything but atoms and dots, since 3.5; before, and with info_log_addr_form =
+internal, an address with a ">" has no end that could be known. The names of hosts, and those in HELO, have no
+blanks: Postfix sees to that.
 
 Every pattern is tried at one place and looks ahead a bounded way, so that no line takes long.
 """

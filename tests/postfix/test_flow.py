@@ -453,7 +453,7 @@ def test_any_line_is_counted_and_none_is_too_much(tmp_path_factory, lines):
     assert found.get("log_lines", 0) + found.get("log_malformed_lines", 0) <= len(lines)
     for sample in counting.samples():
         for label, value in zip(sample.metric.labels, sample.values, strict=True):
-            assert re.fullmatch(r"[\w./-]{1,100}", value), (label, value)
+            assert re.fullmatch(r"[\w./:\[\]-]{1,100}", value), (label, value)
             assert label != "class" or value in "245"
 
 
