@@ -85,10 +85,10 @@ class Postfix(Collector[PostfixSettings]):
         else:
             context.note("maildrop and corrupt are not told: only their owner may look into the directories")
             tallies = {}
-            seconds = context.budget() / 2 if self.settings.log else context.budget()
+            share = 0.5 if self.settings.log else 1.0
             with optional(context, "the queues"):
                 try:
-                    tallies = _from_showq(str(self._root / "public" / "showq"), context, seconds)
+                    tallies = _from_showq(str(self._root / "public" / "showq"), context, share)
                 except CollectError as error:
                     self._trouble = error
                     raise
@@ -141,10 +141,10 @@ def _from_directories(spool: Spool, context: Context) -> dict[str, queues.Tally]
     return {queue: spool.tally(queue, now, lambda: context.budget() < half) for queue in queues.QUEUES}
 
 
-def _from_showq(path: str, context: Context, seconds: float) -> dict[str, queues.Tally]:
+def _from_showq(path: str, context: Context, share: float = 1.0) -> dict[str, queues.Tally]:
     now = time.time()
     tallies = {queue: queues.Tally(now) for queue in _LISTED}
-    for each in showq.listing(path, context, seconds):
+    for each in showq.listing(path, context, context.budget() * share):
         queue = each.queue if each.queue in queues.QUEUES else OTHER
         tallies.setdefault(queue, queues.Tally(now)).add([each.arrival], each.size, each.recipients)
     return tallies

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import pickle
 import re
 import shutil
 import signal
@@ -11,6 +10,7 @@ import time
 
 import pytest
 from harness import until
+from nobody import as_nobody
 
 from collectors.postfix import Postfix
 from rscollector.api import Context, Misconfigured, Unavailable
@@ -33,27 +33,6 @@ def messages(found):
         for queue in QUEUES
         if f'postfix_queue_messages{{queue="{queue}"}}' in found
     }
-
-
-def as_nobody(groups, function):
-    """Return what a function returns, or the exception that it raises, in a process without privileges."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setgroups(groups)
-            os.setgid(65534)
-            os.setuid(65534)
-            answer = function()
-        except (Misconfigured, Unavailable) as error:
-            answer = error
-        os.write(writer, pickle.dumps(answer))
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        data = pipe.read()
-    os.waitpid(pid, 0)
-    return pickle.loads(data)
 
 
 @pytest.fixture

@@ -6,14 +6,17 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from nobody import as_nobody
 
 from collectors.postfix import Postfix, directories, showq
 from collectors.postfix.directories import Message, Spool, envelope
 from collectors.postfix.explain import explain
+from collectors.postfix.logfile import LogFile
 from collectors.postfix.queues import AGES, QUEUES, Tally
 from collectors.postfix.showq import NoListing
 from rscollector.api import Context, Distribution, Misconfigured, Unavailable
@@ -379,6 +382,29 @@ def test_a_directory_that_is_not_there_is_misconfigured(tmp_path):
     """The place is named."""
     with pytest.raises(Misconfigured, match="no such directory"):
         collect(Postfix, {"queue_directory": str(tmp_path / "nowhere")})
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("what", ["spool", "spool/public/showq", "mail.log"])
+def test_a_directory_on_the_way_that_is_closed_is_named(what):
+    """Instead of an errno, or of a group that would not help."""
+    with TemporaryDirectory(dir="/tmp") as directory:
+        closed = Path(directory, "closed")
+        (closed / "spool" / "public").mkdir(parents=True)
+        Path(directory).chmod(0o755)
+        (closed if what == "mail.log" else closed / what).parent.chmod(0o755)
+        shut = (closed / what).parent if what != "spool/public/showq" else closed / "spool"
+        shut.chmod(0o700)
+
+        def asked():
+            if what == "mail.log":
+                return LogFile(closed / what, None, None)
+            return collect(Postfix, {"queue_directory": str(closed / "spool"), "log": ""})
+
+        refused = as_nobody([], asked)
+    assert isinstance(refused, Misconfigured)
+    assert f"{closed / what}: this user may not look into {shut}" in str(refused)
+    assert "Errno" not in str(refused)
 
 
 def test_the_queues_are_explained_in_plain_language():
