@@ -72,7 +72,7 @@ def _received(connection: socket.socket, path: str, context: Context, until: flo
         except (TimeoutError, BlockingIOError):
             if received:
                 raise _unfinished(path, until - began, received) from None
-            raise _silent(path, f"it has said nothing for {until - began:.3g} s") from None
+            raise _silent(path, f"it has said nothing for {until - began:.1f} s") from None
         except OSError as error:
             raise Unavailable(f"{path}: showq broke off ({error.strerror})") from None
         received += len(chunk)
@@ -83,7 +83,7 @@ def _received(connection: socket.socket, path: str, context: Context, until: flo
 
 def _unfinished(path: str, seconds: float, received: int) -> Unavailable:
     return Unavailable(
-        f"{path}: showq was asked for the queues and has not come to their end within {seconds:.3g} s "
+        f"{path}: showq was asked for the queues and has not come to their end within {seconds:.1f} s "
         f"({received} bytes came): they are too long for this timeout, or it was stopped meanwhile; "
         "`time postqueue -j | wc -l` tells"
     )

@@ -170,6 +170,29 @@ def test_a_showq_that_does_not_answer_is_given_up_in_time(full):
     assert "showq does not answer" in str(answer)
 
 
+def test_a_postfix_stopped_by_a_signal_costs_the_queues_and_not_the_flow(full):
+    """What was asked, what did not come and what to do is said in time, and what was logged is counted."""
+    import grp
+
+    log = full.root / "maillog"
+    log.chmod(0o644)
+    for pid in (full.process.pid, *full._children()):
+        os.kill(pid, signal.SIGSTOP)
+    context = Context("main", timeout=2.0, interval=15, agent=os.getpid())
+
+    def ask():
+        found = collect(Postfix, {"queue_directory": str(full.queue), "log": str(log)}, context=context)
+        return values(found), context.notes, str(context.degradation), context.remaining()
+
+    found, notes, trouble, remaining = as_nobody([grp.getgrnam("postdrop").gr_gid], ask)
+    assert remaining > 0
+    assert found["postfix_log_readable"] == 1
+    assert not messages(found)
+    assert f"missing: the queues: {trouble}" in notes
+    assert "was asked for the queues, and it has said nothing for 0." in trouble
+    assert "kill -CONT it, or restart Postfix" in trouble
+
+
 def test_counting_while_mail_moves_is_no_error(mail):
     """Messages come, are tried and deferred while they are counted: never too few at the end, never a failure."""
     sending = subprocess.Popen(

@@ -317,8 +317,8 @@ def ask(root, log):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ([b"protocol\0", *[b"x"] * 99], "has not come to their end within 0.45 s"),
-        ([b"", *[b""] * 99], "it has said nothing for 0.45 s"),
+        ([b"protocol\0", *[b"x"] * 99], "has not come to their end within 0."),
+        ([b"", *[b""] * 99], "it has said nothing for 0."),
         ([b"Mail queue is empty\n"], "as Postfix before 3.1 gives it"),
         ([stream(PROTOCOL, MESSAGE)[:-1]], "it hung up before the end"),
         ([stream(PROTOCOL, [*MESSAGE, ("time", "1" + "0" * 400)])], "a message whose time is no number"),
