@@ -3,9 +3,9 @@
 A message begins with Postfix' own words, and its fields have one order, in a delivery that of Postfix'
 log_adhoc.c: to=, orig_to=, relay=, conn_use=, delay=, delays=, tls=, dsn=, status=, and only then the reason.
 What strangers may write (addresses, headers, replies, names of mechanisms) stands between them. An address is
-quoted where its local part has anything but atoms and dots, since 3.5; before, and with info_log_addr_form =
-internal, an address with a ">" has no end that could be known. The names of hosts, and those in HELO, have no
-blanks: Postfix sees to that.
+quoted where its local part has anything but atoms and dots, since 3.5, but for what looks like a route: a "@"
+and all up to the first colon. Before, and with info_log_address_format = internal, an address with a ">" has
+no end that is known. The names of hosts, and those in HELO, have no blanks: Postfix sees to that.
 
 Every pattern is tried at one place and looks ahead a bounded way, so that no line takes long.
 """
@@ -14,8 +14,8 @@ import re
 from typing import NamedTuple
 
 _ID = rb"[0-9A-Za-z]{1,30}: "
-_QUOTED = rb'"[^"\\]*(?:\\.[^"\\]*)*"(?:@[^>]*)?'
-_ADDRESS = rb"(?:<(?:" + _QUOTED + rb'|[^">][^>]*)?>|[^<>", ]+)'
+_LOCAL = rb'(?:"[^"\\]*(?:\\.[^"\\]*)*"(?:@[^>]*)?|[^">@][^>]*)'
+_ADDRESS = rb"(?:<(?:(?:@[^:]*:)?" + _LOCAL + rb')?>|[^<>", ]+)'
 _CLIENT = rb"[^ ]{1,300}"
 
 _SERVICE = rb"(?:(?:[\w.-]{1,100}(?::[\w-]{1,30})?|\[[\w.:%-]{1,60}\]:[\w-]{1,30})/){0,9}[\w.-]{1,100}"
