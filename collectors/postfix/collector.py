@@ -5,16 +5,29 @@ as 0.
 """
 
 import os
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from collectors.postfix import flow, queues, showq
+from collectors.postfix.access import closed, shut_out
 from collectors.postfix.directories import Spool
 from collectors.postfix.explain import explain, explain_flow
 from collectors.postfix.progress import JOURNAL, Progress
-from rscollector.api import Collector, Context, DropIn, Misconfigured, Needs, Sample, Unavailable, setting
+from rscollector.api import (
+    CollectError,
+    Collector,
+    Context,
+    DropIn,
+    Misconfigured,
+    Needs,
+    Sample,
+    Unavailable,
+    setting,
+)
+from rscollector.kit.bounded import OTHER
 from rscollector.kit.optional import optional
 
 READABLE = flow.POSTFIX.gauge("log_readable", "Whether the log could be read.")
@@ -77,31 +90,49 @@ class Postfix(Collector[PostfixSettings]):
     def collect(self, context: Context) -> Iterator[Sample]:
         """Read the queues, from their directories or from showq, then the log."""
         _must_be_there(self._root)
-        if self._spool:
-            tallies = _from_directories(self._spool, context)
-        else:
-            tallies = _from_showq(str(self._root / "public" / "showq"), context)
-            context.note("maildrop and corrupt are not told: only their owner may look into the directories")
-        for queue, tally in tallies.items():
-            yield from tally.samples(queue)
-        context.say(*explain(tallies))
-        if self.settings.log:
-            yield from self._of_flow(context)
+        self._trouble: CollectError | None = None
+        yield from self._of_queues(context)
+        followed = bool(self.settings.log) and (yield from self._of_flow(context))
+        if self._trouble and not followed:
+            raise self._trouble
+        if self._trouble:
+            context.degraded(self._trouble)
 
     def close(self) -> None:
         """Close the log."""
         self._leave_log()
 
-    def _of_flow(self, context: Context) -> Iterator[Sample]:
+    def _of_queues(self, context: Context) -> Iterator[Sample]:
+        """Yield what is in the queues; a showq that does not answer is noted and leaves time for the flow."""
+        if self._spool:
+            tallies = _from_directories(self._spool, context)
+        else:
+            context.note("maildrop and corrupt are not told: only their owner may look into the directories")
+            tallies = {}
+            share = 0.5 if self.settings.log else 1.0
+            with optional(context, "the queues"):
+                try:
+                    tallies = _from_showq(str(self._root / "public" / "showq"), context, share)
+                except CollectError as error:
+                    self._trouble = error
+                    raise
+        for queue, tally in tallies.items():
+            yield from tally.samples(queue)
+        if not self._trouble:
+            context.say(*explain(tallies))
+
+    def _of_flow(self, context: Context) -> Generator[Sample, None, bool]:
+        """Yield what the log tells, and return whether it can be read."""
         with optional(context, "the flow of mail") as asked:
             progress = self._progress = self._progress or self._begun(context)
             progress.read(context)
         yield READABLE(int(not asked.refused))
         if asked.refused:
             self._leave_log()
-            return
+            return False
         yield from progress.flow.samples()
         context.say(*explain_flow(progress.flow))
+        return True
 
     def _begun(self, context: Context) -> Progress:
         log = self.settings.log
@@ -116,7 +147,15 @@ class Postfix(Collector[PostfixSettings]):
 
 
 def _must_be_there(root: Path) -> None:
-    if not root.is_dir():
+    try:
+        there = stat.S_ISDIR(root.stat().st_mode)
+    except PermissionError:
+        raise Misconfigured(shut_out(root, closed(root) or root.parent)) from None
+    except (FileNotFoundError, NotADirectoryError):
+        there = False
+    except OSError as error:
+        raise Unavailable(f"{root}: the queues cannot be looked at ({error.strerror})") from error
+    if not there:
         raise Misconfigured(f"{root}: no such directory: is Postfix installed, or is its queue elsewhere?")
 
 
@@ -126,13 +165,10 @@ def _from_directories(spool: Spool, context: Context) -> dict[str, queues.Tally]
     return {queue: spool.tally(queue, now, lambda: context.budget() < half) for queue in queues.QUEUES}
 
 
-def _from_showq(path: str, context: Context) -> dict[str, queues.Tally]:
+def _from_showq(path: str, context: Context, share: float = 1.0) -> dict[str, queues.Tally]:
     now = time.time()
     tallies = {queue: queues.Tally(now) for queue in _LISTED}
-    for each in showq.listing(path, context):
-        try:
-            tally = tallies.setdefault(each["queue_name"], queues.Tally(now))
-            tally.add([int(each["time"])], int(each["size"]), int(each["recipients"]))
-        except (KeyError, ValueError) as error:
-            raise Unavailable(f"{path}: showq tells of a message what it should not: {each}") from error
+    for each in showq.listing(path, context, context.budget() * share):
+        queue = each.queue if each.queue in queues.QUEUES else OTHER
+        tallies.setdefault(queue, queues.Tally(now)).add([each.arrival], each.size, each.recipients)
     return tallies

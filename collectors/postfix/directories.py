@@ -5,7 +5,8 @@ They are kept in arrays, 28 bytes a message, for each directory and by arrival, 
 bisection; a directory whose time of modification is the same as before is not even listed. Messages that come
 are read as far as half of the tick's time allows; the rest is counted as unread and read with the next ticks.
 
-Files vanish while one looks: Postfix moves them. One that is being written has no execute permission yet.
+Files vanish while one looks: Postfix moves them. One that is being written may be written and not executed
+(0600), a message may be executed (0700), and one that Postfix has found corrupt may only be read (0400).
 """
 
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from collectors.postfix.queues import Tally
-from rscollector.api import Misconfigured
+from rscollector.api import Misconfigured, Unavailable
 
 _ENVELOPE = 512
 _MANY = 2**32 - 1
@@ -96,6 +97,8 @@ class Spool:
             return Part()
         except PermissionError as error:
             raise Misconfigured(f"{directory}: this user may not read the queue") from error
+        except OSError as error:
+            raise Unavailable(f"{directory}: the queue cannot be read ({error.strerror})") from error
         if not part.unread and modified < began - _SETTLED:
             part.modified = modified
         return part
@@ -127,7 +130,7 @@ def _message(path: str) -> Message | None:
     try:
         with Path(path).open("rb", buffering=0) as file:
             found = os.fstat(file.fileno())
-            if not found.st_mode & stat.S_IXUSR:
+            if found.st_mode & (stat.S_IWUSR | stat.S_IXUSR) == stat.S_IWUSR:
                 return None
             return envelope(file.read(_ENVELOPE), int(found.st_mtime), found.st_size)
     except FileNotFoundError:

@@ -1,9 +1,8 @@
 """What the log tells of the mail that flows: counters and delays, one line of the log after the other. Pure.
 
-A line begins with a tag, `postfix/smtp[2104]` or `postfix/submission/smtpd[7]`; what follows is the message.
-Whatever stands in a message behind its fixed words may come from a stranger, and be any bytes. Every pattern
-is tried at one place and looks ahead a bounded way, so that no line takes long. Labels take their values from
-fixed sets, but for the names of services, of which there are few in any master.cf and at most `_NAMES` here.
+A line begins with a tag, `postfix/smtp[2104]` or `postfix/submission/smtpd[7]`; what follows is the message,
+whose structure `lines` knows. Labels take their values from fixed sets, but for the names of services: the
+programs of Postfix have theirs, whoever writes into the log first, and there are at most `_NAMES` others.
 """
 
 import math
@@ -13,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from collectors.postfix import lines
 from rscollector.api import Distribution, Metric, Namespace, Sample
 from rscollector.kit.bounded import OTHER, Bounded
 
@@ -46,7 +46,11 @@ BROKEN = POSTFIX.counter(
 SASL_LOGINS = POSTFIX.counter("sasl_logins", "Messages from clients that have authenticated.", "service")
 SASL_FAILURES = POSTFIX.counter("sasl_failures", "Authentications that failed.", "service")
 TLS_CONNECTIONS = POSTFIX.counter(
-    "tls_connections", "TLS connections, by how far the peer is known.", "service", "trust", "protocol"
+    "tls_connections",
+    "TLS connections, made or used again, by how far the peer is known.",
+    "service",
+    "trust",
+    "protocol",
 )
 TLS_FAILURES = POSTFIX.counter("tls_failures", "TLS handshakes that failed.", "service")
 POSTSCREEN = POSTFIX.counter("postscreen_events", "What postscreen has found out about clients.", "event")
@@ -65,13 +69,24 @@ COUNTERS = (
 METRICS = (*COUNTERS, DELAY, UNREAD)
 
 _NAMES = 50
-_LONGEST = 4096
+_LONGEST = 1 << 16
+"""Bytes of a message that are looked at: no address is so long that it hides what comes after it."""
 
+_PROGRAMS = frozenset((
+    "anvil", "bounce", "cleanup", "discard", "dnsblog", "error", "flush", "lmtp", "local", "master", "nqmgr",
+    "oqmgr", "pickup", "pipe", "postdrop", "postfix-script", "postlogd", "postmap", "postqueue", "postscreen",
+    "postsuper", "proxymap", "qmgr", "qmqpd", "scache", "sendmail", "showq", "smtp", "smtpd", "spawn",
+    "tlsmgr", "tlsproxy", "trivial-rewrite", "verify", "virtual",
+))  # fmt: skip
 _OUTCOMES = (("sent", "2"), ("deferred", "4"), ("bounced", "5"))
-_STATUSES = ("sent", "deferred", "bounced", "softbounce", "deliverable", "undeliverable", "expired")
+STATUSES = (
+    "sent", "deferred", "bounced", "softbounce", "deliverable", "undeliverable",
+    "undeliverable-but-not-cached", OTHER,
+)  # fmt: skip
 _COMMANDS = (
     "connect", "helo", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "bdat", "end-of-message", "rset",
     "noop", "vrfy", "etrn", "quit", "unknown", "header", "body",
+    "content", "mime-error",
 )  # fmt: skip
 _EVENTS = (
     "pass new", "pass old", "allowlisted", "denylisted", "allowlist veto", "pregreet", "dnsbl", "hangup",
@@ -82,22 +97,9 @@ _FORMERLY = {
     b"WHITELISTED": b"ALLOWLISTED", b"BLACKLISTED": b"DENYLISTED", b"WHITELIST VETO": b"ALLOWLIST VETO",
 }  # fmt: skip
 
-_DELIVERY = re.compile(
-    rb", relay=[^,]*, (?:conn_use=\d+, )?delay=[\d.]+, delays=([\d.]+)/([\d.]+)/([\d.]+)/([\d.]+)"
-    rb"(?:, tls=[^,]*)?, dsn=([245])\.\d+\.\d+, status=([\w-]+)"
-)
-_CLIENT = re.compile(rb"[0-9A-Za-z]+: (?:client=|uid=)")
-_REJECT = re.compile(
-    rb"[0-9A-Za-z]+: (?:milter-)?reject: ([\w-]+)(?: from [^ ]{1,300} (?:([45])\d\d )?(?:([45])\.\d+\.\d+)?)?"
-)
-_PROXY_REJECT = re.compile(
-    rb"(?:[0-9A-Za-z]+: )?proxy-reject: ([\w-]+): (?:([45])\d\d )?(?:([45])\.\d+\.\d+)?"
-)
-_BROKEN = re.compile(rb"(lost connection|timeout|too many errors|improper command pipelining) after ([\w-]+)")
-_TLS = re.compile(rb"(\w+) TLS connection established (?:to|from) [^ ]{1,300}: (\w+(?:\.\d)?) with cipher")
-_SASL_FAILED = re.compile(rb"warning: [^ ]{1,300}: SASL [\w-]+ authentication failed")
 _POSTSCREEN = re.compile(rb"([A-Z-]+(?: [A-Z]+)*) ")
 _SEVERITY = re.compile(rb"(warning|error|fatal|panic): ")
+_PROTOCOL = re.compile(r"(TLS|SSL)v\d(\.\d)?")
 
 Key = tuple[str, ...]
 
@@ -112,12 +114,16 @@ class Flow:
         self._counts: Counter[Key] = Counter()
         self._delays: dict[Key, list[float]] = {}
         self._names = Bounded(_NAMES)
+        self._times = 1  # that the message which is being counted was logged
         self.unread: int | None = None
         self._readers: dict[bytes, Callable[[str, bytes], object]] = {
             b"smtpd": self._smtpd,
             b"pickup": self._taken_in,
+            b"qmqpd": self._smtpd,
             b"qmgr": self._qmgr,
-            b"cleanup": self._reject,
+            b"oqmgr": self._qmgr,
+            b"nqmgr": self._qmgr,
+            b"cleanup": self._cleanup,
             b"postscreen": self._postscreen,
             b"tlsproxy": self._tls,
         }
@@ -130,8 +136,8 @@ class Flow:
 
     def line(self, service: bytes, message: bytes) -> None:
         """Count a message; `service` is the tag without the instance's name: smtp, submission/smtpd."""
-        name = self._names(service.decode("ascii", "replace"))
-        message = message[:_LONGEST]
+        name = self._name(service)
+        self._times, message = lines.repeated(message[:_LONGEST])
         self._counts[LINES.name,] += 1
         if found := _SEVERITY.match(message):
             self._count(PROBLEMS, name, found[1].decode())
@@ -139,14 +145,20 @@ class Flow:
 
     def malformed(self) -> None:
         """Count a line that is none of any program's."""
-        self._count(MALFORMED)
+        self._counts[MALFORMED.name,] += 1
 
     def gap(self) -> None:
         """Count a place that was not found again."""
-        self._count(GAPS)
+        self._counts[GAPS.name,] += 1
+
+    def _name(self, service: bytes) -> str:
+        name = lines.service(service)
+        if name is None:
+            return OTHER
+        return name if name in _PROGRAMS else self._names(name)
 
     def _count(self, metric: Metric, *values: str) -> None:
-        self._counts[(metric.name, *values)] += 1
+        self._counts[(metric.name, *values)] += self._times
 
     def _begin(self, transport: str) -> None:
         """Have a transport's usual outcomes there before the first of them: a rate needs a number before."""
@@ -156,18 +168,16 @@ class Flow:
     # --- one method for each service ---
 
     def _delivery(self, name: str, message: bytes) -> None:
-        at = message.find(b", relay=")
-        found = _DELIVERY.match(message, at) if at > 0 else None
+        found = lines.delivery(message)
         if found is None:
             self._tls(name, message)
             return
-        *delays, digit, status = found.groups()
         if (DELIVERIES.name, name, *_OUTCOMES[0]) not in self._counts:
             self._begin(name)
-        outcome = _one_of(_STATUSES, status)
-        self._count(DELIVERIES, name, outcome, digit.decode())
+        outcome = _one_of(STATUSES, found.status)
+        self._count(DELIVERIES, name, outcome, found.digit)
         if outcome == "sent":
-            for stage, text in zip(STAGES, delays, strict=True):
+            for stage, text in zip(STAGES, found.delays, strict=True):
                 self._delayed(name, stage, text)
 
     def _delayed(self, name: str, stage: str, text: bytes) -> None:
@@ -178,46 +188,47 @@ class Flow:
         delays = self._delays.get((name, stage)) or self._delays.setdefault(
             (name, stage), [0] * (len(DELAYS) + 1) + [0.0]
         )
-        delays[bisect_left(DELAYS, seconds)] += 1
-        delays[-1] += seconds
+        delays[bisect_left(DELAYS, seconds)] += self._times
+        delays[-1] += seconds * self._times
 
     def _smtpd(self, name: str, message: bytes) -> None:
         if message.startswith(b"connect from "):
             self._count(CONNECTIONS, name)
         elif message.startswith(b"disconnect from "):
             pass  # the counts of commands in it are in the other lines
-        elif found := _BROKEN.match(message):
-            self._count(BROKEN, name, found[1].decode().replace(" ", "_"), _one_of(_COMMANDS, found[2]))
-        elif _SASL_FAILED.match(message):
+        elif found := lines.broken(message):
+            self._count(BROKEN, name, found[0], _one_of(_COMMANDS, found[1]))
+        elif lines.sasl_failed(message):
             self._count(SASL_FAILURES, name)
         elif not (self._taken_in(name, message) or self._reject(name, message)):
             self._tls(name, message)
 
     def _taken_in(self, name: str, message: bytes) -> bool:
-        if not _CLIENT.match(message):
-            return False
-        self._count(RECEIVED, name)
-        if b", sasl_method=" in message:
+        taken, authenticated = lines.taken_in(message)
+        if taken:
+            self._count(RECEIVED, name)
+        if authenticated:
             self._count(SASL_LOGINS, name)
-        return True
+        return taken
 
     def _reject(self, name: str, message: bytes) -> bool:
-        found = _REJECT.match(message) or _PROXY_REJECT.match(message)
+        found = lines.reject(message)
         if found is None:
             return False
-        stage = _one_of(_COMMANDS, found[1])
-        # postscreen that is too busy answers 421 and does not log it; header and body checks refuse for good.
-        usual = b"4" if stage == "connect" else b"5"
-        self._count(REJECTS, name, stage, (found[2] or found[3] or usual).decode())
+        self._count(REJECTS, name, _one_of(_COMMANDS, found[0]), found[1])
         return True
 
-    def _qmgr(self, _name: str, message: bytes) -> None:
-        if message.endswith(b": removed"):
+    def _cleanup(self, name: str, message: bytes) -> None:
+        if not self._reject(name, message):
+            self._delivery(name, message)
+
+    def _qmgr(self, name: str, message: bytes) -> None:
+        if lines.removed(message):
             self._count(REMOVED)
-        elif message.endswith(
-            (b", status=expired, returned to sender", b"force-expired, returned to sender")
-        ):
+        elif lines.expired(message):
             self._count(EXPIRED)
+        else:
+            self._delivery(name, message)  # it defers by itself what no transport takes
 
     def _postscreen(self, name: str, message: bytes) -> None:
         if message.startswith(b"CONNECT from "):
@@ -228,12 +239,10 @@ class Flow:
                 self._count(POSTSCREEN, _one_of(_EVENTS, event).replace(" ", "_"))
 
     def _tls(self, name: str, message: bytes) -> None:
-        if found := _TLS.match(message):
-            trust = _one_of(("anonymous", "untrusted", "trusted", "verified"), found[1])
-            protocol = found[2].decode("ascii", "replace")
-            known = protocol if re.fullmatch(r"(TLS|SSL)v\d(\.\d)?", protocol) else OTHER
-            self._count(TLS_CONNECTIONS, name, trust, known)
-        elif message.startswith((b"SSL_accept error ", b"SSL_connect error ")):
+        if found := lines.tls(message):
+            trust = _one_of(("anonymous", "untrusted", "trusted", "verified"), found[0])
+            self._count(TLS_CONNECTIONS, name, trust, found[1] if _PROTOCOL.fullmatch(found[1]) else OTHER)
+        elif lines.tls_failed(message):
             self._count(TLS_FAILURES, name)
 
     # --- what is told, and what is kept ---

@@ -29,12 +29,19 @@ class Journal:
     """
 
     def __init__(self, place: str | None, gap: Callable[[], None]) -> None:
-        files = [file for directory in _FILES for file in directory.glob("*/*.journal")]
+        closed: list[Path] = []
+        places = [place for directory in _FILES for place in _listed(directory, closed)]
+        files = [file for place in places for file in _listed(place, closed) if file.suffix == ".journal"]
+        systems = [file for file in files if file.name.startswith("system")]
+        if closed and not systems:
+            raise Misconfigured(
+                f"this user may not look into {closed[0]}: it needs to be in the group systemd-journal"
+            )
         if not files:
             raise Misconfigured(
                 "no journal is kept on this host: let `log` name the file that Postfix writes"
             )
-        files = [file for file in files if file.name.startswith("system")] or files  # not a user's own
+        files = systems or files  # not a user's own
         if not any(os.access(file, os.R_OK, effective_ids=True) for file in files):
             raise Misconfigured(
                 f"{files[0]}: this user may not read it: it needs to be in the group systemd-journal"
@@ -63,6 +70,17 @@ class Journal:
             self.place = _now()
 
 
+def _listed(directory: Path, closed: list[Path]) -> list[Path]:
+    """Return what is in a directory; one that this user may not enter is added to those that are closed."""
+    try:
+        return sorted(directory.iterdir())
+    except PermissionError:
+        closed.append(directory)
+    except OSError:
+        pass  # it is none, or is not there
+    return []
+
+
 def _now() -> str:
     return f"@{time.time():.6f}"
 
@@ -71,8 +89,8 @@ def _entry(line: bytes) -> tuple[str, bytes, bytes]:
     try:
         entry = json.loads(line)
         return str(entry["__CURSOR"]), _bytes(entry.get("SYSLOG_IDENTIFIER")), _bytes(entry.get("MESSAGE"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Unavailable(f"journalctl gave a line that is no entry: {line[:80]!r}") from error
+    except (ValueError, KeyError, TypeError, AttributeError):  # whose text may be somebody's address
+        raise Unavailable(f"journalctl gave a line of {len(line)} bytes that is no entry") from None
 
 
 def _bytes(field: Any) -> bytes:

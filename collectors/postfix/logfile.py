@@ -10,7 +10,8 @@ for it. logrotate's two ways are told apart by that:
   written between copying and cutting is nowhere, and a copy of a file that was empty at the last tick is not
   known for what it is.
 
-What is not found again was deleted or compressed meanwhile; that is a gap, which is counted.
+Where the path is a link, what it leads to now is the file, and older ones are beside that or beside the link.
+What is not found again was deleted, compressed or put elsewhere meanwhile; that is a gap, which is counted.
 """
 
 import os
@@ -21,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from collectors.postfix.access import closed, shut_out
 from rscollector.api import Misconfigured, Unavailable
 
 _BLOCK = 1 << 20
@@ -83,7 +85,7 @@ class LogFile:
             with suppress(Unavailable):  # it is being rotated just now
                 file = _open(path)
                 status = os.fstat(file)
-                if status.st_ino == inode and (path != self._path or status.st_size):
+                if status.st_ino == inode and (path != self._target() or status.st_size):
                     return file
                 os.close(file)
         return None
@@ -94,7 +96,8 @@ class LogFile:
         inodes = [inode for _, inode in files]
         ours = os.fstat(self._file).st_ino
         if ours not in inodes:  # it was deleted or compressed; between two ticks nothing else was
-            return [each for each in files if each[0] == self._path]
+            target = self._target()
+            return [each for each in files if each[0] == target]
         return files[inodes.index(ours) + 1 :]
 
     def _left(self) -> int:
@@ -147,13 +150,19 @@ class LogFile:
 
     def _listed(self) -> list[tuple[Path, int]]:
         found = []
-        for path in self._path.parent.glob(f"{self._path.name}*"):
+        target = self._target()
+        link = Path(os.path.realpath(self._path.parent), self._path.name)
+        for path in {each for name in (link, target) for each in name.parent.glob(f"{name.name}*")}:
             with suppress(OSError):
-                status = path.stat()
+                status = path.lstat()
                 if path.suffix not in _COMPRESSED and stat.S_ISREG(status.st_mode):
-                    order = path == self._path, status.st_mtime_ns, -_number(path)
+                    order = path == target, status.st_mtime_ns, -_number(path)
                     found.append((order, path, status.st_ino))
         return [(path, inode) for _, path, inode in sorted(found)]
+
+    def _target(self) -> Path:
+        """Return where the file is: it may be behind a link, which may lead elsewhere tomorrow."""
+        return Path(os.path.realpath(self._path))
 
 
 _TRIES = 5
@@ -167,6 +176,9 @@ def _open(path: Path) -> int:
     except FileNotFoundError as error:
         raise Unavailable(f"{path}: no such file: does Postfix log there?") from error
     except PermissionError as error:
+        target = Path(os.path.realpath(path))
+        if directory := closed(path) or closed(target):
+            raise Misconfigured(shut_out(path, directory)) from error
         raise Misconfigured(f"{path}: this user may not read it: it needs to be in the group adm") from error
     except OSError as error:
         raise Unavailable(f"{path}: {error.strerror}") from error

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from collectors.postfix import lines
 from collectors.postfix.flow import Flow
 from collectors.postfix.journal import Journal
 from collectors.postfix.logfile import LogFile, Place
@@ -26,9 +27,7 @@ class Progress:
     def __init__(self, log: str, name: str, state: Path | None) -> None:
         self._log, self._state = log, state
         self._name = name.encode() + b"/"
-        self._ours = re.compile(
-            _TIME + rb"[^ ]{1,255} " + re.escape(self._name) + rb"([\w./-]{1,100})\[\d+\]: "
-        )
+        self._ours = re.compile(_TIME + rb"[^ ]{1,255} " + lines.service_in_tag(name))
         self.flow = Flow()
         place = self._go_on()
         self._source = Journal(place, self.flow.gap) if log == JOURNAL else self._file(place)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -113,7 +114,7 @@ class MailServer:
                 own.chmod(stat.S_IMODE(status.st_mode))
                 os.chown(own, status.st_uid, status.st_gid)
 
-    def _configure(self, more):
+    def _configure(self, more, services=""):
         self.port, *sinks = (free_port() for _ in range(4))
         self._sinks = dict(zip(("ok", "crawl", "hard"), sinks, strict=True))
         destinations = {
@@ -124,9 +125,12 @@ class MailServer:
         transports = ", ".join(
             f"{name}.test.invalid=smtp:[127.0.0.1]:{port}" for name, port in destinations.items()
         )
-        main = MAIN.format(root=self.root, queue=self.queue, transports=transports, more=more)
+        frame = MAIN
+        if "transport_maps" in more:  # Postfix complains of what is said twice
+            frame = re.sub("^transport_maps.*\n", "", MAIN, flags=re.MULTILINE)
+        main = frame.format(root=self.root, queue=self.queue, transports=transports, more=more)
         (self.config / "main.cf").write_text(main)
-        (self.config / "master.cf").write_text(self._services())
+        (self.config / "master.cf").write_text(self._services() + services)
 
     def _services(self):
         lines = [self._service(line) for line in DIST.read_text().splitlines()]
@@ -143,9 +147,9 @@ class MailServer:
         fields[4] = "n"  # no chroot
         return " ".join(fields)
 
-    def begin(self, more=""):
-        """Start it with empty queues and without a log; `more` are lines for its main.cf."""
-        self._configure(more)
+    def begin(self, more="", services=""):
+        """Start it with empty queues and without a log; `more` are lines for its main.cf, `services` its master.cf."""
+        self._configure(more, services)
         for name in QUEUES:
             for path in [*(self.queue / name).rglob("*")]:
                 if not path.is_dir():

@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scenario import play, prepared
+from scenario import recorded as without_this_machine
 
 from collectors.postfix import flow
 from collectors.postfix.explain import explain_flow
@@ -123,6 +125,60 @@ def test_deliveries_of_a_real_log_are_those_that_grep_finds(tmp_path):
     assert sum(sum(each.counts) for each in histograms) == len(delays)
 
 
+STRANGERS = {
+    "connections smtpd": 22,
+    "connections 127.0.0.1:10025/smtpd": 3,
+    "broken_connections smtpd lost_connection connect": 2,
+    "broken_connections smtpd lost_connection ehlo": 1,
+    "broken_connections smtpd lost_connection starttls": 1,
+    "broken_connections smtpd lost_connection rcpt": 1,
+    "broken_connections smtpd lost_connection data": 1,
+    "broken_connections smtpd timeout ehlo": 1,
+    "broken_connections smtpd too_many_errors unknown": 1,
+    "messages_received smtpd": 14,
+    "messages_received 127.0.0.1:10025/smtpd": 3,
+    "messages_removed": 8,
+    "messages_expired": 1,
+    "deliveries smtp deferred 4": 4,
+    "deliveries smtp softbounce 4": 1,
+    "deliveries smtp bounced 5": 1,
+    "deliveries smtp sent 2": 3,
+    "deliveries error deferred 4": 1,
+    "deliveries discard sent 2": 3,
+    "rejects cleanup header 4": 1,
+    "rejects cleanup header 5": 1,
+    "rejects cleanup body 5": 1,
+    "rejects smtpd rcpt 5": 1,
+    "sasl_failures smtpd": 2,
+    "sasl_logins smtpd": 1,
+    "tls_connections smtpd anonymous TLSv1.3": 1,
+    "tls_connections 127.0.0.1:10025/smtpd anonymous TLSv1.3": 3,
+    "tls_connections smtp untrusted TLSv1.3": 3,
+    "tls_connections tlsproxy untrusted TLSv1.3": 3,
+    "tls_failures smtpd": 1,
+    "log_problems smtpd warning": 3,
+    "log_problems qmgr warning": 1,
+}
+
+
+@pytest.mark.parametrize("version", ["3.7.11", "3.10.3"])
+def test_what_strangers_do_counts_as_what_they_were_answered(tmp_path, version):
+    """The same scenario with two versions: forged deliveries, headers and names, and every way to break off."""
+    data = recorded(f"strangers-{version}")
+    assert told(counted(tmp_path, data)) == STRANGERS | {"log_lines": data.count(b"\n")}
+
+
+@pytest.mark.needs("postfix", "root")
+@pytest.mark.timeout(180)
+def test_the_installed_postfix_logs_what_was_recorded(tmp_path, shared_mail_server):
+    """The scenario once more, with whatever version there is."""
+    with prepared(shared_mail_server) as mail:
+        play(mail)
+        found = told(counted(tmp_path, without_this_machine(mail)))
+    found.pop("log_lines")
+    assert found == STRANGERS
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
@@ -144,6 +200,27 @@ def test_deliveries_of_a_real_log_are_those_that_grep_finds(tmp_path):
         ("qmgr: 585BC3F: from=<>, status=force-expired, returned to sender", "messages_expired"),
         ("smtp: 7E: to=<u@x>, relay=m[1.2.3.4]:25, delay=3, delays=0/0/0/3, tls=dane/!requiretls:nocertmatch, dsn=2.1.5, status=sent (250)", "deliveries smtp sent 2"),
         ("local: 2A: to=u@h, orig_to=r@h, relay=local, delay=0.07, delays=0.04/0/0/0.03, dsn=2.0.0, status=sent (x)", "deliveries local sent 2"),
+        ("smtpd: NOQUEUE: lost connection after CONNECT from unknown[192.0.2.5]", "broken_connections smtpd lost_connection connect"),
+        ("submission/smtpd: NOQUEUE: too many errors after AUTH from unknown[192.0.2.5]", "broken_connections submission/smtpd too_many_errors auth"),
+        ("smtpd: 4jZ2nz422VzNJhD: lost connection after DATA (0 bytes) from unknown[192.0.2.5]", "broken_connections smtpd lost_connection data"),
+        ("smtpd: NOQUEUE: improper command pipelining after EHLO from unknown[192.0.2.5]: QUIT\\r\\n", "broken_connections smtpd improper_command_pipelining ehlo"),
+        ("smtp: Verified TLS connection reused to mx.example.org[192.0.2.2]:25: TLSv1.3 with cipher X (256/256 bits)", "tls_connections smtp verified TLSv1.3"),
+        ("smtpd: Trusted TLS connection established from a.example[192.0.2.2] to mx.example.org: TLSv1.2 with cipher X (256/256 bits)", "tls_connections smtpd trusted TLSv1.2"),
+        ("tlsproxy: TLS handshake failed for service=smtpd peer=[192.0.2.2]:1", "tls_failures tlsproxy"),
+        ("cleanup: 4: reject: header X-Later: hello from unknown[192.0.2.3]; from=<a@b> to=<c@d> proto=ESMTP helo=<x>: 4.7.1 come back later", "rejects cleanup header 4"),
+        ("cleanup: 4: reject: header X: y from local; from=<a@b> to=<c@d>: 4.7.1 later", "rejects cleanup header 4"),
+        ("cleanup: 4: milter-header-reject: header X: y from a[1.2.3.4]; from=<a@b> to=<c@d> proto=ESMTP helo=<x>: 5.7.1 no", "rejects cleanup header 5"),
+        ("cleanup: 4: reject: mime-error MIME nesting exceeds safety limit: x>: 4.7.1 from a[1.2.3.4]; from=<a@b> to=<c@d>", "rejects cleanup mime-error 5"),
+        ("cleanup: 4: reject: body from a[1.2.3.4]: 450 4.7.1 x from b[1.2.3.4]; from=<a@b> to=<c@d> proto=ESMTP helo=<x>: 5.7.1 no", "rejects cleanup body 5"),
+        ("cleanup: 4A: to=<u@x>, relay=none, delay=1, delays=1/0/0/0, dsn=5.1.1, status=bounced (user unknown)", "deliveries cleanup bounced 5"),
+        ("smtpd: 4A: reject: DATA content from a[1.2.3.4]: 421 4.3.0 mx Server local data error", "rejects smtpd data 4"),
+        ("postscreen: reject: connect from [1.2.3.4]:5: all screening ports busy", "rejects postscreen connect 4"),
+        ("oqmgr: 4A: removed", "messages_removed"),
+        ("qmgr: 4A: to=<u@x>, relay=none, delay=1, delays=0/1/0/0, dsn=4.3.0, status=deferred (mail transport unavailable)", "deliveries qmgr deferred 4"),
+        ("smtp: 7E: to=<u@x>, relay=m[1.2.3.4]:25, delay=3, delays=0/0/0/3, dsn=4.1.1, status=SOFTBOUNCE (host said: 550)", "deliveries smtp softbounce 4"),
+        ("error: 3E: to=<u@x>, relay=none, delay=0.01, delays=0.01/0/0/0, dsn=5.1.1, status=undeliverable-but-not-cached (x)", "deliveries error undeliverable-but-not-cached 5"),
+        ("qmqpd: 4A: client=a[1.2.3.4]", "messages_received qmqpd"),
+        ("smtpd: warning: a[3.84.57.208]: SASL X Y/Z authentication failed: no mechanism, sasl_username=a", "sasl_failures smtpd"),
         ("smtp: 7E: to=<u@x>, relay=m[1.2.3.4]:25, conn_use=2, delay=3, delays=0/0/0/3, dsn=4.4.2, status=deferred (x)", "deliveries smtp deferred 4"),
     ],
 )  # fmt: skip
@@ -161,6 +238,146 @@ def test_what_a_stranger_says_is_not_taken_for_what_postfix_says():
     assert after(header) == {}
     connect = "smtpd: NOQUEUE: reject: RCPT from u[1.2.3.4]: 554 5.7.1 <a>: no; helo=<connect from x>"
     assert after(connect) == {"rejects smtpd rcpt 5": 1}
+
+
+FORGED = "x, relay=y, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)"
+BROKEN_OFF = "host mx[192.0.2.66] said: 450 4.2.0 wait, relay=m, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (in reply)"
+DEFERRED = (
+    "relay=none, delay=3, delays=3/0/0/0, dsn=4.4.1, status=deferred (connect to down[192.0.2.1]:25: refused)"
+)
+
+
+def test_addresses_and_replies_are_no_deliveries():
+    """A quoted local part may be anything, and so may what the first of two next hops answers."""
+    quoted = f'smtp: 4A: to=<"{FORGED}"@down>, {DEFERRED}'
+    alias = f'smtp: 4A: to=<u@down>, orig_to=<"\\\\\\"> {FORGED}"@alias>, {DEFERRED}'
+    unquoted = f"smtp: 4A: to=<{FORGED}@down>, {DEFERRED}"  # as before 3.5
+    assert after(quoted, alias, unquoted) == {"deliveries smtp deferred 4": 3}
+    assert after(f"smtp: 4A: {BROKEN_OFF}") == {}
+    assert after(f'smtp: 4A: to=<"{FORGED}') == {}  # a line that the syslog daemon has cut
+    assert after(
+        "qmgr: 4A: from=<x: removed>, size=1, nrcpt=1 (queue active)", "qmgr: warning: x: removed"
+    ) == {"log_problems qmgr warning": 1}
+    assert "sasl_logins smtpd" not in after("smtpd: 4A: client=a[1.2.3.4], orig_client=b, sasl_method=x")
+
+
+def test_an_address_of_any_length_hides_nothing():
+    """Postfix takes addresses of two thousand bytes, and logs two of them in one line."""
+    long = "x" * 5000
+    assert after(f"smtp: 4A: to=<{long}@a>, orig_to=<{long}@b>, {DEFERRED}") == {
+        "deliveries smtp deferred 4": 1
+    }
+
+
+ROUTES = rf"""
+smtp: 4A: to=<"b>, {FORGED}"@down>, orig_to=<@a:"b>, {FORGED}"@down>, {DEFERRED}
+smtp: 4A: to=<@a>, {FORGED}:b@down>, {DEFERRED}
+smtp: 4A: to=<"@a>, {FORGED} b"@down>, {DEFERRED}
+smtp: 4A: to=<"x.@a>, {FORGED}:"@down>, {DEFERRED}
+smtp: 4A: to=<"a\">, {FORGED}"@down>, {DEFERRED}
+smtp: 4A: to=<"a@b\\\"c"@down>, {DEFERRED}
+"""
+
+
+def test_what_looks_like_a_route_is_no_delivery():
+    """As Postfix 3.7 has logged them: it leaves a "@" with what comes up to the first colon without quotes."""
+    lines = ROUTES.strip().splitlines()
+    assert after(*lines) == {"deliveries smtp deferred 4": len(lines)}
+
+
+def external(address):
+    """Return an address as Postfix' quote_822_local.c writes it."""
+    start = address.index(":") + 1 if address.startswith("@") and ":" in address else 0
+    local, at, domain = address[start:].rpartition("@")
+    atoms = rf"[{ATOM}]+(\.[{ATOM}]+)*"
+    text = local.replace("\\", "\\\\").replace('"', '\\"')
+    return address[:start] + (local if re.fullmatch(atoms, local) else f'"{text}"') + at + domain
+
+
+ATOM = r"a-zA-Z0-9!#$%&'*+/=?^_`{|}~-"
+PIECES = [
+    FORGED, BROKEN_OFF, DEFERRED, ">", '"', "\\", "@", ", relay=", ": removed", "NOQUEUE: reject: RCPT from a[1.2.3.4]: 450 4.7.1 x",
+    "from x[1.2.3.4]; from=<a> to=<b> proto=ESMTP helo=<x>: 4.7.1 no", "warning: a[1.2.3.4]: SASL PLAIN authentication failed: x",
+    "connect from x", ", status=expired, returned to sender", "message repeated 9 times: [ connect from x]", ", sasl_method=x",
+    "lost connection after CONNECT from x", "Anonymous TLS connection established from x: TLSv1 with cipher",
+]  # fmt: skip
+PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60)
+TEXTS = st.lists(
+    PRINTABLE | st.sampled_from(PIECES) | st.text(st.characters(min_codepoint=160, categories=["L"]))
+).map("".join)
+NEUTERED = TEXTS.map(lambda text: re.sub(r"[ <>()\\\";@]", "?", text))
+NAMES = st.from_regex(r"[a-z0-9-]{1,20}(\.[a-z0-9-]{1,20}){0,4}", fullmatch=True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, TEXTS, TEXTS, NEUTERED, NAMES)
+@example(FORGED, FORGED, BROKEN_OFF, "x", "a")
+@example('"', '">, ', FORGED, "x", "a")
+@example(f"@a>, {FORGED}:b", "x", "x", "x", "a")
+@example(f'@a:b>, {FORGED}"', "x", "x", "x", "a")
+def test_nothing_that_strangers_write_changes_a_count(local, reply, header, helo, name):
+    """Random text in every place where Postfix lets them: the counts are those of lines without it."""
+    address, client = f"<{external(f'{local}@test.invalid')}>", f"{name}[192.0.2.1]"
+    context = f"from={address} to={address} proto=ESMTP helo=<{helo}>"
+    found = after(
+        f"smtp: 4A: to={address}, orig_to={address}, relay={client}:25, delay=3, delays=3/0/0/0, dsn=4.4.1, status=deferred ({reply})",
+        f"smtp: 4A: to={address}, relay={client}:25, conn_use=2, delay=3, delays=3/0/0/0, tls=may, dsn=2.0.0, status=sent ({reply})",
+        f"smtp: 4A: host {client} said: {reply}",
+        f"smtp: connect to {client}:25: {reply}",
+        f"qmgr: 4A: from={address}, size=1, nrcpt=1 (queue active)",
+        f"qmgr: 4A: from={address}, status=expired, returned to sender",
+        f"cleanup: 4A: message-id=<{header}>",
+        f"cleanup: 4A: warning: header Subject: {header[:200]} from {client}; {context}: {reply}",
+        f"cleanup: 4A: reject: header Subject: {header[:191]} from {client}; {context}: 4.7.1 later",
+        f"cleanup: 4A: reject: body {header[:200]} from {client}; {context}: 5.7.1 no",
+        f"smtpd: connect from {client}",
+        f"smtpd: 4A: client={client}, sasl_method=PLAIN, sasl_username={local}",
+        f"smtpd: NOQUEUE: reject: RCPT from {client}: 550 5.1.1 {address}: {reply}; {context} sasl_username={local}",
+        f"smtpd: warning: {client}: SASL LOGIN authentication failed: {reply}, sasl_username={local}",
+        f"smtpd: NOQUEUE: lost connection after RCPT from {client}",
+        f"smtpd: warning: hostname {name} does not resolve to address 192.0.2.1: {reply}",
+        f"bounce: 4A: {reply}",
+    )  # fmt: skip
+    assert found == {
+        "deliveries smtp deferred 4": 1, "deliveries smtp sent 2": 1, "messages_expired": 1, "rejects cleanup header 4": 1,
+        "rejects cleanup body 5": 1, "connections smtpd": 1, "messages_received smtpd": 1, "sasl_logins smtpd": 1,
+        "rejects smtpd rcpt 5": 1, "sasl_failures smtpd": 1, "broken_connections smtpd lost_connection rcpt": 1,
+        "log_problems smtpd warning": 2,
+    }  # fmt: skip
+
+
+def test_what_rsyslog_has_written_once_counts_as_often_as_it_was_logged(tmp_path):
+    """`message repeated N times: [ … ]`, as Ubuntu's rsyslog writes it."""
+    found = told(counted(tmp_path, recorded("rsyslog-8.2302-repeated")))
+    assert found == {
+        "log_lines": 7, "sasl_failures smtpd": 6, "connections smtpd": 4, "deliveries smtp sent 2": 3, "log_problems smtpd warning": 6,
+    }  # fmt: skip
+    assert after("smtpd: message repeated 3 times: [ connect from a[1.2.3.4]] and more") == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["127.0.0.1:10025/smtpd", "[::1]:10026/smtpd", "mx.example:smtp/smtpd", "submission/smtpd"]
+)
+def test_a_service_may_have_its_address_in_its_name(tmp_path, name):
+    """`-o syslog_name=postfix/$service_name`; in a file as in the journal."""
+    line = f"Nov 25 10:00:00 mx1 postfix/{name}[9]: connect from localhost[127.0.0.1]\n"
+    assert told(counted(tmp_path, line.encode())) == {"log_lines": 1, f"connections {name}": 1}
+
+
+def test_the_programs_of_postfix_have_their_names_whoever_writes_first():
+    """Any user of the host may write into the log; what he writes there is other, and Postfix' own is not."""
+    counting = Flow()
+    for number in range(60):
+        counting.line(f"made-up-{number}/smtpd".encode(), b"connect from unknown[192.0.2.1]")
+    for service in (b"lmtp", b"smtpd", "gr\u00fc\u00df/smtpd".encode(), b"a b/smtpd", b"x" * 300):
+        counting.line(service, b"4A: to=<u@x>, relay=m, delay=1, delays=1/0/0/0, dsn=2.0.0, status=sent (x)")
+    names = {
+        sample.values[0]
+        for sample in counting.samples()
+        if sample.metric is flow.CONNECTIONS and sample.value
+    }
+    assert len(names) == 51
+    assert counting.value(flow.DELIVERIES, transport="lmtp") == 1
 
 
 def test_the_flow_is_said_in_a_sentence():
@@ -258,7 +475,7 @@ def test_any_line_is_counted_and_none_is_too_much(tmp_path_factory, lines):
     assert found.get("log_lines", 0) + found.get("log_malformed_lines", 0) <= len(lines)
     for sample in counting.samples():
         for label, value in zip(sample.metric.labels, sample.values, strict=True):
-            assert re.fullmatch(r"[\w./-]{1,100}", value), (label, value)
+            assert re.fullmatch(r"[\w./:\[\]-]{1,100}", value), (label, value)
             assert label != "class" or value in "245"
 
 

@@ -6,8 +6,10 @@ import struct
 import subprocess
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from nobody import as_nobody
 
 from collectors.postfix import flow
 from collectors.postfix.journal import Journal
@@ -166,6 +168,30 @@ def test_a_host_without_a_journal_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setattr("collectors.postfix.journal._FILES", (tmp_path,))
     with pytest.raises(Misconfigured, match="no journal is kept on this host"):
         Journal("@0", None)
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("closed", [".", "machine"])
+def test_a_journal_that_may_not_be_entered_names_the_group(monkeypatch, closed):
+    """A closed directory is not one in which nothing is; the journal's, or that of the machine in it."""
+    with TemporaryDirectory(dir="/tmp") as directory:
+        place = Path(directory)
+        place.chmod(0o755)
+        (place / "machine").mkdir()
+        (place / "machine" / "system.journal").touch()
+        (place / closed).chmod(0o750)
+        monkeypatch.setattr("collectors.postfix.journal._FILES", (place, place / "nowhere"))
+        refused = as_nobody([], lambda: Journal("@0", None))
+        said = f"this user may not look into {place / closed}: it needs to be in the group systemd-journal"
+        assert (type(refused), str(refused)) == (Misconfigured, said)
+
+
+def test_an_entry_that_is_none_says_nothing_of_its_text(journal, tmp_path):
+    """It may be somebody's address."""
+    (tmp_path / "bin" / "journalctl").write_text("#!/bin/sh\necho boss@secret.example\n")
+    with pytest.raises(Unavailable, match="a line of 19 bytes that is no entry") as raised:
+        read(reader(tmp_path))
+    assert "boss" not in str(raised.value)
 
 
 def test_a_journal_of_which_only_others_may_read_names_the_group(tmp_path, monkeypatch):

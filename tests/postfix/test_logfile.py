@@ -191,6 +191,94 @@ def test_what_was_compressed_meanwhile_is_a_gap(log):
     assert read(log.reader()) == (5 + 2, 1)
 
 
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("rotate", ["rename", "copytruncate"])
+@pytest.mark.parametrize("behind", ["a link", "a directory that is one"])
+def test_a_log_behind_a_link_is_read_as_one_that_is_not(tmp_path, behind, rotate, restart):
+    """Its older files are beside what the link leads to."""
+    (tmp_path / "data").mkdir()
+    log = Log(tmp_path / "data")
+    link = tmp_path / ("mail" if behind == "a link" else "log")
+    link.symlink_to(log.path if behind == "a link" else log.path.parent)
+    path, state = str(link if behind == "a link" else link / log.path.name), tmp_path / "state" / "main.json"
+    reader = Progress(path, "postfix", state)
+    log.write(3)
+    assert read(reader) == (3, 0)
+    log.write(4)
+    if restart:
+        reader.close()
+    getattr(log, rotate)()
+    if rotate == "rename":
+        log.reopen()
+    log.write(2)
+    if restart:
+        reader = Progress(path, "postfix", state)
+    assert read(reader) == (9, 0)
+    assert read(reader) == (9, 0)
+    assert reader.flow.unread == 0
+    reader.close()
+    log.writer.close()
+
+
+def test_a_link_that_leads_elsewhere_is_followed(tmp_path):
+    """One file a day, and a link to today's: yesterday's is read to its end while the agent runs."""
+    logs = [tmp_path / f"{day}.log" for day in (1, 2)]
+    for each in logs:
+        each.touch()
+    link = tmp_path / "mail.log"
+    link.symlink_to(logs[0])
+    reader = Progress(str(link), "postfix", tmp_path / "state" / "main.json")
+    read(reader)
+    with logs[0].open("ab") as first:
+        first.write(LINE.format(1).encode() * 3)
+    link.unlink()
+    link.symlink_to(logs[1])
+    logs[1].write_text(LINE.format(2) * 2)
+    assert read(reader) == (5, 0)
+    assert read(reader) == (5, 0)
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("way", "restart", "expected"),
+    [
+        ("copytruncate and compress", False, (5, 1)),
+        ("copytruncate and compress", True, (5, 1)),
+        ("rename and compress", False, (9, 0)),
+        ("rename and compress", True, (5, 1)),
+        ("olddir", False, (9, 0)),
+        ("olddir", True, (5, 1)),
+        ("extension", False, (9, 0)),
+        ("extension", True, (5, 1)),
+    ],
+)
+def test_a_rotation_that_takes_the_old_log_away_is_read_to_its_end_or_a_gap(log, way, restart, expected):
+    """As README.md tells for each: what a running agent has open it reads, a copy that is gone it cannot."""
+    reader = log.reader()
+    read(reader)
+    log.write(3)
+    assert read(reader) == (3, 0)
+    log.write(4)
+    if restart:
+        reader.close()
+    if "compress" in way:
+        log.path.with_suffix(".log.1.gz").write_bytes(gzip.compress(log.path.read_bytes()))
+    if way.startswith("copytruncate"):
+        os.truncate(log.path, 0)
+    elif way.startswith("rename"):
+        log.path.unlink()
+    else:
+        (log.path.parent / "old").mkdir()
+        log.path.rename(log.path.parent / ("old/mail.log.1" if way == "olddir" else "mail.1.log"))
+    log.reopen()
+    log.write(2)
+    if restart:
+        reader = log.reader()
+    assert read(reader) == expected
+    assert read(reader) == expected
+    reader.close()
+
+
 def test_a_file_that_only_has_the_same_name_is_no_continuation(log):
     """A log that was deleted and made anew, longer than the place in the old one."""
     reader = log.reader()
@@ -292,10 +380,13 @@ def test_what_is_renamed_while_it_is_looked_for_is_found(log, readers):
     reader = log.reader()
     log.write(1)
     read(reader)
-    stop = threading.Event()
+    stop, since_read = threading.Event(), [0]
 
     def rotating():
         while not stop.wait(random.uniform(0, 0.004)):
+            if since_read[0] >= 12:  # a reader that waits for the processor would find its file deleted
+                continue
+            since_read[0] += 1
             log.write(2)
             log.rename()
             log.reopen()
@@ -307,6 +398,7 @@ def test_what_is_renamed_while_it_is_looked_for_is_found(log, readers):
     for _ in range(readers):
         with suppress(Unavailable):  # between two names it has none
             read(reader)
+            since_read[0] = 0
             reader = log.reader()
     stop.set()
     rotator.join()

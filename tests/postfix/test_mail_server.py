@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import pickle
 import re
 import shutil
 import signal
@@ -11,6 +10,7 @@ import time
 
 import pytest
 from harness import until
+from nobody import as_nobody
 
 from collectors.postfix import Postfix
 from rscollector.api import Context, Misconfigured, Unavailable
@@ -33,27 +33,6 @@ def messages(found):
         for queue in QUEUES
         if f'postfix_queue_messages{{queue="{queue}"}}' in found
     }
-
-
-def as_nobody(groups, function):
-    """Return what a function returns, or the exception that it raises, in a process without privileges."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setgroups(groups)
-            os.setgid(65534)
-            os.setuid(65534)
-            answer = function()
-        except (Misconfigured, Unavailable) as error:
-            answer = error
-        os.write(writer, pickle.dumps(answer))
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        data = pipe.read()
-    os.waitpid(pid, 0)
-    return pickle.loads(data)
 
 
 @pytest.fixture
@@ -189,6 +168,29 @@ def test_a_showq_that_does_not_answer_is_given_up_in_time(full):
     answer = as_nobody([grp.getgrnam("postdrop").gr_gid], lambda: told(full, 1.0))
     assert isinstance(answer, Unavailable)
     assert "showq does not answer" in str(answer)
+
+
+def test_a_postfix_stopped_by_a_signal_costs_the_queues_and_not_the_flow(full):
+    """What was asked, what did not come and what to do is said in time, and what was logged is counted."""
+    import grp
+
+    log = full.root / "maillog"
+    log.chmod(0o644)
+    for pid in (full.process.pid, *full._children()):
+        os.kill(pid, signal.SIGSTOP)
+    context = Context("main", timeout=2.0, interval=15, agent=os.getpid())
+
+    def ask():
+        found = collect(Postfix, {"queue_directory": str(full.queue), "log": str(log)}, context=context)
+        return values(found), context.notes, str(context.degradation), context.remaining()
+
+    found, notes, trouble, remaining = as_nobody([grp.getgrnam("postdrop").gr_gid], ask)
+    assert remaining > 0
+    assert found["postfix_log_readable"] == 1
+    assert not messages(found)
+    assert f"missing: the queues: {trouble}" in notes
+    assert "was asked for the queues, and it has said nothing for 0." in trouble
+    assert "kill -CONT it, or restart Postfix" in trouble
 
 
 def test_counting_while_mail_moves_is_no_error(mail):

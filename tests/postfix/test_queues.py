@@ -1,20 +1,26 @@
 """Queue files, showq's stream and the sums over them, without a mail server."""
 
 import os
+import socket
+import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from nobody import as_nobody
 
-from collectors.postfix import directories, showq
+from collectors.postfix import Postfix, directories, showq
 from collectors.postfix.directories import Message, Spool, envelope
 from collectors.postfix.explain import explain
-from collectors.postfix.queues import AGES, Tally
-from rscollector.api import Distribution, Misconfigured, Unavailable
-from rscollector.testing import FakeContext
+from collectors.postfix.logfile import LogFile
+from collectors.postfix.queues import AGES, QUEUES, Tally
+from collectors.postfix.showq import NoListing
+from rscollector.api import Context, Distribution, Misconfigured, Unavailable
+from rscollector.testing import FakeContext, collect, values
 
 
 def record(kind, text):
@@ -117,6 +123,13 @@ def test_a_file_that_is_being_written_is_no_message_yet(root):
     assert spool.tally("incoming", 200, never).messages == 1
 
 
+@pytest.mark.parametrize("mode", [0o400, 0o700])
+def test_what_postfix_has_put_away_as_corrupt_is_counted(root, mode):
+    """A delivery agent marks it by taking the right to write and to execute; the queue manager moves it as it is."""
+    put(root, "corrupt", "9FF8E278520", 100).chmod(mode)
+    assert Spool(root).tally("corrupt", 200, never).messages == 1
+
+
 def test_a_file_that_vanishes_between_listing_and_reading_is_no_error(root, monkeypatch):
     """Postfix has moved it."""
     put(root, "active", "A1", 100)
@@ -176,9 +189,9 @@ def test_a_message_that_is_gone_is_forgotten(root):
 
 
 def stream(*records):
-    """Return showq's bytes for records of names and values."""
+    """Return showq's bytes for records of names and values; the end is an empty one."""
     return b"".join(
-        b"".join(part.encode() + b"\0" for pair in each for part in pair) + b"\0" for each in records
+        b"".join(part.encode() + b"\0" for pair in each for part in pair) + b"\0" for each in (*records, ())
     )
 
 
@@ -192,7 +205,7 @@ PROTOCOL = [("protocol", "mail_queue_list_protocol")]
 def parsed(data, size):
     """Return the records in a stream that comes in pieces of a size."""
     pieces = iter([data[at : at + size] for at in range(0, len(data), size)])
-    return list(showq.records(lambda: next(pieces, b"")))
+    return list(showq.messages(lambda: next(pieces, b"")))
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 100000])
@@ -200,36 +213,198 @@ def test_showqs_answer_is_the_same_in_whatever_pieces_it_comes(size):
     """With and without the name of the protocol, which is sent since 3.6."""
     for records in ((PROTOCOL, MESSAGE, MESSAGE), (MESSAGE, MESSAGE)):
         found = parsed(stream(*records), size)
-        assert [each["queue_id"] for each in found] == ["A1", "A1"]
-        assert found[0]["recipients"] == "2"
+        assert found == [showq.Message("deferred", 100, 796, 2)] * 2
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))
+@example(b"\0\0queue_name\0\0", 1)
 def test_an_answer_of_any_bytes_is_read_or_refused(data, size):
     """Nothing but a sentence comes of it."""
-    with suppress(Unavailable):
-        assert all("queue_name" in each for each in parsed(data, size))
+    with suppress(NoListing):
+        parsed(data, size)
 
 
-def test_an_answer_that_breaks_off_is_no_short_queue():
-    """A number that is too small would look like good news."""
-    with pytest.raises(Unavailable, match="in the middle of a message"):
-        parsed(stream(PROTOCOL, MESSAGE)[:-5], 64)
+def test_an_answer_that_breaks_off_anywhere_is_no_short_queue():
+    """A number that is too small would look like good news; also between two messages, and before the first."""
+    whole = stream(PROTOCOL, MESSAGE, MESSAGE)
+    for at in range(len(whole)):
+        with pytest.raises(NoListing):
+            parsed(whole[:at], 64)
+    assert parsed(b"\0", 64) == []  # no message at all, from 3.1 to 3.5
+
+
+SECRETS = ("boss@secret.example", "patient@clinic.example", "HIV test results")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"time": "x"}, "a message whose time is no number"),
+        ({"size": "1" + "0" * 400}, "a message whose size is no number"),
+        ({"size": "1" + "0" * 5000}, "a message whose size is no number"),
+        ({"time": "-1"}, "a message whose time is no number"),
+        ({"time": "\u0661\u0662"}, "a message whose time is no number"),
+        ({"time": SECRETS[2]}, "a message whose time is no number"),
+    ],
+)
+def test_a_message_that_cannot_be_is_refused_without_a_word_of_it(changed, said):
+    """Addresses and reasons are nobody's business: the sentence names the field."""
+    strange = dict(zip(("sender", "recipient", "reason"), SECRETS, strict=True))
+    message = {"queue_name": "active", "queue_id": "A", "time": "1", "size": "1", **strange, **changed}
+    with pytest.raises(NoListing, match=said) as raised:
+        parsed(stream(PROTOCOL, list(message.items())), 64)
+    assert not any(secret in str(raised.value) for secret in SECRETS)
+
+
+@pytest.mark.parametrize("text", ["Mail queue is empty\n", "-Queue ID- --Size--\n4A 1 Sat a@b\n", ""])
+def test_a_showq_of_postfix_2_is_told_as_such(text):
+    """It answers with a text for people."""
+    said = "a text, as Postfix before 3.1" if text else "hung up before the end"
+    with pytest.raises(NoListing, match=said):
+        parsed(text.encode(), 64)
+
+
+@contextmanager
+def answering(path, answer, wait=0.0):
+    """Have a showq that answers each who comes with the same, and then hangs up, or keeps silent."""
+    path.parent.mkdir(exist_ok=True)
+    stop = threading.Event()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def serve():
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection, suppress(BrokenPipeError):
+                        for piece in answer:
+                            connection.sendall(piece)
+                            stop.wait(wait)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+class CannotLook(Postfix):
+    """Somebody who may not look into the directories."""
+
+    def open(self, context):
+        """Forget the directories."""
+        super().open(context)
+        self._spool = None
+
+
+def ask(root, log):
+    """Collect twice while three connections are logged: what was told at last, and the last context."""
+    collector = CannotLook(Postfix.Settings(queue_directory=str(root), log=str(log)))
+    log.write_bytes(b"")
+    collector.open(FakeContext())
+    for _ in range(2):
+        context = Context("main", timeout=1.0, interval=15, agent=os.getpid())
+        found = {(each.metric.name, *each.values): each.value for each in collector.collect(context)}
+        log.write_bytes(b"Nov 25 10:00:00 mx postfix/smtpd[9]: connect from unknown[192.0.2.9]\n" * 3)
+    collector.close()
+    return found, context
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ([b"protocol\0", *[b"x"] * 99], "has not come to their end within 0."),
+        ([b"", *[b""] * 99], "it has said nothing for 0."),
+        ([b"Mail queue is empty\n"], "as Postfix before 3.1 gives it"),
+        ([stream(PROTOCOL, MESSAGE)[:-1]], "it hung up before the end"),
+        ([stream(PROTOCOL, [*MESSAGE, ("time", "1" + "0" * 400)])], "a message whose time is no number"),
+        ([b"\xff\xfe" * 600_000], "what came is none"),
+    ],
+    ids=["drips", "silent", "2.x", "cut", "huge", "no text"],
+)
+def test_a_showq_of_any_kind_costs_the_queues_and_not_the_flow(root, tmp_path, answer, said):
+    """The queues are missing with a note, the collector is not up, and the log is counted in the same tick."""
+    log = tmp_path / "mail.log"
+    log.touch()
+    with answering(root / "public" / "showq", answer, 0.02 if len(answer) > 1 else 0.0):
+        found, context = ask(root, log)
+    assert not any(name.startswith("postfix_queue") for name, *_ in found)
+    assert found["postfix_connections_total", "smtpd"] == 3
+    assert any(note.startswith("missing: the queues: ") and said in note for note in context.notes)
+    assert said in str(context.degradation)
+    assert "ps -C master,showq" in str(context.degradation) or "said nothing" not in said
+
+
+def test_a_showq_whom_too_many_have_asked_is_told_as_stopped(root, tmp_path):
+    """The kernel lets nobody in whose turn would not come."""
+    log = tmp_path / "mail.log"
+    log.touch()
+    (root / "public").mkdir()
+    with socket.socket(socket.AF_UNIX) as server, ExitStack() as waiting:
+        server.bind(str(root / "public" / "showq"))
+        server.listen(0)
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect(str(root / "public" / "showq"))
+        _, context = ask(root, log)
+    assert "so many wait for its answer already" in str(context.degradation)
+
+
+def test_queues_that_showq_should_not_have_are_other(root, tmp_path):
+    """Nobody has as many names in the labels as he likes."""
+    log = tmp_path / "mail.log"
+    log.touch()
+    made_up = [[("queue_name", f"q{number}"), ("time", "1"), ("size", "1")] for number in range(300)]
+    with answering(root / "public" / "showq", [stream(PROTOCOL, *made_up)]):
+        collected = collect(
+            CannotLook,
+            {"queue_directory": str(root), "log": ""},
+            context=Context("main", timeout=5, interval=15, agent=1),
+        )
+    found = values(collected)
+    assert found['postfix_queue_messages{queue="other"}'] == 300
+    assert {each.values[0] for each in collected} == {"incoming", "active", "deferred", "hold", "other"}
 
 
 def test_a_socket_that_nobody_listens_on_is_a_stopped_postfix(tmp_path):
     """The sentence says what it means."""
     with pytest.raises(Unavailable, match="nobody answers: Postfix is stopped"):
-        list(showq.listing(str(tmp_path / "showq"), FakeContext()))
+        list(showq.listing(str(tmp_path / "showq"), FakeContext(), 5.0))
 
 
 def test_a_directory_that_is_not_there_is_misconfigured(tmp_path):
     """The place is named."""
-    from collectors.postfix import Postfix
-    from rscollector.testing import collect
-
     with pytest.raises(Misconfigured, match="no such directory"):
         collect(Postfix, {"queue_directory": str(tmp_path / "nowhere")})
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("what", ["spool", "spool/public/showq", "mail.log"])
+def test_a_directory_on_the_way_that_is_closed_is_named(what):
+    """Instead of an errno, or of a group that would not help."""
+    with TemporaryDirectory(dir="/tmp") as directory:
+        closed = Path(directory, "closed")
+        (closed / "spool" / "public").mkdir(parents=True)
+        Path(directory).chmod(0o755)
+        (closed if what == "mail.log" else closed / what).parent.chmod(0o755)
+        shut = (closed / what).parent if what != "spool/public/showq" else closed / "spool"
+        shut.chmod(0o700)
+
+        def asked():
+            if what == "mail.log":
+                return LogFile(closed / what, None, None)
+            return collect(Postfix, {"queue_directory": str(closed / "spool"), "log": ""})
+
+        refused = as_nobody([], asked)
+    assert isinstance(refused, Misconfigured)
+    assert f"{closed / what}: this user may not look into {shut}" in str(refused)
+    assert "Errno" not in str(refused)
 
 
 def test_the_queues_are_explained_in_plain_language():
@@ -238,7 +413,10 @@ def test_the_queues_are_explained_in_plain_language():
     tally.add([2_700], 10, 1)
     tally.add_unread(1)
     assert list(explain({"deferred": tally, "hold": empty})) == [
-        "deferred: 2 messages, the oldest for 2 hours: they could not be delivered yet and are tried again (postfix_queue_messages).",
+        "deferred: 2 messages, the oldest for 2 hours: they could not be delivered yet and are tried again while Postfix runs (postfix_queue_messages).",
         "deferred: 1 of them were not read yet (postfix_queue_unread_messages).",
     ]
-    assert list(explain({"hold": empty})) == ["Nothing waits (postfix_queue_messages)."]
+    assert list(explain(dict.fromkeys(QUEUES, empty))) == ["Nothing waits (postfix_queue_messages)."]
+    assert list(explain({"active": empty, "hold": empty})) == [
+        "Nothing waits in active, hold (postfix_queue_messages)."
+    ]
