@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from collectors.galera import members, provider, rates
 from collectors.galera.explain import explain
 from collectors.galera.server import Server
-from collectors.galera.variables import GALERA, VARIABLES, read_only, switched_off
+from collectors.galera.variables import GALERA, VARIABLES, read_only, some_uuid, switched_off
 from rscollector.api import (
     Collector,
     Context,
@@ -34,10 +34,11 @@ REPLICATES = GALERA.gauge("replication_enabled", "Whether replication of write-s
 READ_ONLY = GALERA.gauge("read_only", "Whether the server is read-only by setting.")
 SERVER = GALERA.info(
     "server",
-    "The server: its version, and the names of the cluster and of the node.",
+    "The server: its version, the names of the cluster and of the node, and the node's id in the group.",
     "version",
     "galera_cluster",
     "galera_node",
+    "node_id",
 )
 
 _SETTINGS = (
@@ -108,7 +109,7 @@ class Galera(Collector[GaleraSettings]):
         if why := _no_member(settings, status):
             raise Misconfigured(f"{self.settings.where}: this server is no member of a Galera cluster: {why}")
         yield from self._of_status(context, status)
-        yield from self._of_settings(settings)
+        yield from self._of_settings(settings, node_id=some_uuid(status.get("wsrep_gcomm_uuid", "")) or "")
         yield from self._of_members(context, primary=status.get("wsrep_cluster_status") == "Primary")
         yield from self._of_rates(at, status, _options(settings))
         context.say(*explain(status, settings, self._members))
@@ -123,7 +124,7 @@ class Galera(Collector[GaleraSettings]):
         if unknown:
             context.note(f"unknown variables: {', '.join(sorted(unknown))}")
 
-    def _of_settings(self, settings: dict[str, str]) -> Iterator[Sample]:
+    def _of_settings(self, settings: dict[str, str], *, node_id: str) -> Iterator[Sample]:
         yield READ_ONLY(int(read_only(settings)))
         if "wsrep_on" in settings:
             yield REPLICATES(int(not switched_off(settings)))
@@ -131,6 +132,7 @@ class Galera(Collector[GaleraSettings]):
             version=settings.get("version", ""),
             galera_cluster=settings.get("wsrep_cluster_name", ""),
             galera_node=settings.get("wsrep_node_name", ""),
+            node_id=node_id,
         )
         yield from provider.samples(_options(settings))
 

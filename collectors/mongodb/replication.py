@@ -21,7 +21,11 @@ _WITH_DATA = (PRIMARY, SECONDARY, RECOVERING, ROLLBACK)
 _WORDS = tuple(STATES.values())
 
 SET = MONGODB.info(
-    "replica_set", "The replica set that the server belongs to, and the server's name in it.", "set", "member"
+    "replica_set",
+    "The replica set that the server belongs to, its id where that may be read, the server's name in it.",
+    "set",
+    "set_id",
+    "member",
 )
 STATE = MONGODB.stateset("state", "The server's own state in its replica set.", _WORDS)
 PRIMARY_IS = MONGODB.info("primary", "Who is primary, as this server sees it.", "member")
@@ -108,7 +112,8 @@ Status = Mapping[str, Any]
 
 def samples(status: Status, config: Mapping[str, Any]) -> Iterator[Sample]:
     """Yield what both replies tell; `config` may be empty."""
-    yield SET(set=str(status.get("set", "")), member=own(status))
+    set_id = str(at(config, "settings.replicaSetId") or "")  # since 3.2; others may have the name, too
+    yield SET(set=str(status.get("set", "")), set_id=set_id, member=own(status))
     yield STATE(word(status.get("myState")))
     yield from read(_OF_THE_SET, status)
     yield MEMBERS(len(members(status)))

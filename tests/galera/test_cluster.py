@@ -88,7 +88,7 @@ def test_a_cluster_that_has_split_in_two_is_called_by_its_name(watching, cluster
     cluster.bootstrap(stray)
     cluster.grant(stray)
     watching.sees("n3", "primary", "synced", 1)
-    watching.prometheus.fires("GaleraHistoriesDiffer", "GaleraSplitBrain")
+    watching.prometheus.fires("GaleraHistoriesDiffer")
     stray.kill()
     stray.wipe()
     cluster.heal()
@@ -101,7 +101,7 @@ def test_a_cluster_that_is_down_and_bootstrapped_comes_back(watching, cluster):
         node.kill(signal.SIGTERM)
     until(lambda: [watching.up(node.name) for node in cluster.nodes] == [0, 0, 0])
     assert watching.agent.value("galera_cluster_size") is None
-    watching.prometheus.fires("RscollectorCollectorDown")
+    watching.prometheus.fires("GaleraClusterGone", "RscollectorCollectorDown")
     cluster.bootstrap(cluster.nodes[2])
     watching.sees("n3", "primary", "synced", 1)
     watching.prometheus.fires("GaleraMembersMissing")

@@ -453,6 +453,22 @@ def test_an_id_of_zeroes_is_none():
     assert not any(name.startswith("galera_local_state_uuid_info") for name in found)
 
 
+@pytest.mark.parametrize(
+    ("uuid", "node_id"),
+    [
+        ("4f9653fb-e520-11f1-ad2c-1bce47efc14c", "4f9653fb-e520-11f1-ad2c-1bce47efc14c"),
+        ("00000000-0000-0000-0000-000000000000", ""),
+        ("", ""),
+    ],
+)
+def test_a_node_is_known_by_its_id_in_the_group(uuid, node_id):
+    """Other nodes may have its name; one that has no id yet has none of zeroes."""
+    (told,) = [
+        key for key in of("01-healthy.n1", wsrep_gcomm_uuid=uuid) if key.startswith("galera_server_info{")
+    ]
+    assert f'galera_node="n1",node_id="{node_id}"' in told
+
+
 def test_a_name_with_a_hint_behind_it_is_known():
     """Percona XtraDB Cluster 8 tells which monitors it means."""
     found = of("01-healthy.n1", **{"wsrep_monitor_status (L/A/C)": "[(1, 2), (3, 4), (5, 6)]"})

@@ -92,6 +92,16 @@ def test_an_arbiter_has_no_lag_and_spoils_nobody_elses():
     assert len(by_member(found, "mongodb_member_optime_lag_seconds")) == 3
 
 
+@pytest.mark.parametrize(
+    ("refused", "set_id"), [({}, "6b00bec18074d43079b8a052"), ({"replSetGetConfig": 13}, "")]
+)
+def test_a_set_is_known_by_its_id_where_its_configuration_may_be_read(refused, set_id):
+    """Other sets may have its name; without the id the name is told all the same."""
+    found = of("6.0-primary-with-delayed-hidden-arbiter", config=CONFIG, refused=refused)
+    (told,) = [key for key in found if key.startswith("mongodb_replica_set_info{")]
+    assert f'set="rs0",set_id="{set_id}",member="' in told
+
+
 def test_members_are_told_by_kind():
     """Hidden, delayed and priority 0 come from the configuration."""
     found = of("6.0-primary-with-delayed-hidden-arbiter", config=CONFIG)

@@ -92,13 +92,16 @@ def test_a_primary_that_is_stopped_is_replaced(watching, replicas):
 
 
 def test_without_a_majority_there_is_no_primary(watching, replicas):
-    """Two of three are gone: the last one is a secondary, and says that nobody takes writes."""
+    """Two of three are gone: the last one is a secondary, and says that nobody takes writes. Then it is gone, too."""
     primary, *others = sorted(replicas.members, key=lambda each: each.state())
     for each in others:
         each.kill()
     watching.sees(primary.name, "secondary", 0)
     assert watching.value("mongodb_primary_elected_timestamp_seconds", primary.name) is None
     watching.prometheus.fires("MongoDBNoPrimary", "MongoDBMemberDown")
+    assert "MongoDBSetGone" not in watching.alarms()
+    primary.kill()
+    watching.prometheus.fires("MongoDBSetGone")
     replicas.heal()
     watching.right()
 

@@ -92,7 +92,7 @@ def test_a_mongodb_primary_in_its_old_numbers():
     known = metrics_of(MongoDB)
     run = [
         known["mongodb_server_info"](version="6.0.5", process="mongod", engine="wiredTiger"),
-        known["mongodb_replica_set_info"](set="rs0", member="a:1"),
+        known["mongodb_replica_set_info"](set="rs0", set_id="", member="a:1"),
         known["mongodb_state"]("primary"),
         known["mongodb_connections_current"](7),
         known["mongodb_operations_total"](2**40, operation="insert"),
