@@ -11,6 +11,7 @@ Every pattern is tried at one place and looks ahead a bounded way, so that no li
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _ID = rb"[0-9A-Za-z]{1,30}: "
@@ -61,6 +62,7 @@ class Delivery(NamedTuple):
     status: bytes
 
 
+@lru_cache(256)
 def service(name: bytes) -> str | None:
     """Return the name of a service, which may have its address in it: 127.0.0.1:10025/smtpd."""
     return name.decode() if _A_SERVICE.fullmatch(name) else None
@@ -73,7 +75,7 @@ def service_in_tag(instance: str) -> bytes:
 
 def repeated(message: bytes) -> tuple[int, bytes]:
     """Return how often a message was logged, and the message: rsyslog writes equal ones as one."""
-    found = _REPEATED.fullmatch(message)
+    found = message.startswith(b"message repeated ") and _REPEATED.fullmatch(message)
     return (int(found[1]), found[2]) if found else (1, message)
 
 
