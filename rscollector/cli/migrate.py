@@ -265,7 +265,8 @@ def _group() -> int | None:
 def _make(directory: Path, group: int | None) -> None:
     """Make a directory that the service can enter; one that is there stays as it is."""
     for each in reversed([each for each in (directory, *directory.parents) if not each.exists()]):
-        each.mkdir(mode=0o750)
+        each.mkdir()
+        each.chmod(0o750)  # whatever the umask is
         if group is not None:
             os.chown(each, 0, group)
 

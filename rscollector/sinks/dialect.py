@@ -67,6 +67,7 @@ _UUIDS = {
     "galera_node_uuid_info": "gcomm.uuid",
     "galera_cluster_state_info": "cluster.state.uuid",
 }
+_HISTORIES = {"galera_local_state_uuid_info", "galera_cluster_state_info"}
 _GOOD_IS_0 = {
     "galera_connected": ("connected", 1),
     "galera_ready": ("ready", 1),
@@ -98,7 +99,8 @@ def rs_collector(samples: Iterable[Sampled]) -> Iterator[Series]:
         else:
             yield from translate(about, dict(zip(metric.labels, values, strict=True)), value)
     yield from about.lags()
-    if any(metric.name == "agent_process_resident_memory_bytes" for metric, *_ in run):
+    yield from about.no_history()
+    if about.is_the_agent:
         yield Series("rs-collector.version", {}, _version(rscollector.__version__))
         yield Series("rs-collector.stats.samples", {}, len(run))
 
@@ -122,6 +124,7 @@ class _About:
         self.set: dict[str, str] = {}
         self.primary = False
         self._lags: list[float] = []
+        self._names = {metric.name for metric, *_ in run}
         for metric, values, value in run:
             labels = dict(zip(metric.labels, values, strict=True))
             match metric.name:
@@ -139,6 +142,18 @@ class _About:
         if self.primary and self._lags:
             for name, of in (("min", min), ("avg", fmean), ("max", max)):
                 yield Series(f"mongo.replicasets.oplog_lag.{name}", self.set, of(self._lags) * 1000)
+
+
+    @property
+    def is_the_agent(self) -> bool:
+        """Whether these are the agent's own samples."""
+        return "agent_process_resident_memory_bytes" in self._names
+
+    def no_history(self) -> Iterator[Series]:
+        """Yield 0 for the UUID of a node that has none: alarms compare it with those of the others."""
+        if "galera_ready" in self._names:
+            for ours in _HISTORIES - self._names:
+                yield Series(_WSREP + _UUIDS[ours], {}, 0)
 
 
 Translation = Callable[[_About, dict[str, str], Value], Iterator[Series]]

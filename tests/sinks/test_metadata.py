@@ -1,5 +1,7 @@
 """When the receiver is told what the metrics are: with a clock that is set by hand."""
 
+from itertools import pairwise
+
 import pytest
 
 from rscollector.api import Kind, Metric
@@ -99,13 +101,18 @@ def test_a_receiver_that_refuses_is_asked_ever_more_rarely_and_never_given_up(to
     told.know([RUNS, TIME])
     times = refusals(told, clock, verdict, 1000 + 10 * DAY)
     assert told.refusal == "404 Not Found"
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(times)]
     assert waits == sorted(waits)
     assert waits[0] < 60
     assert DAY / 2 < waits[-1] <= DAY
     assert len(times) < 30
     clock[0] += DAY
-    assert names(told.due()) == ["runs.total", "time.seconds.bucket", "time.seconds.count", "time.seconds.sum"]
+    assert names(told.due()) == [
+        "runs.total",
+        "time.seconds.bucket",
+        "time.seconds.count",
+        "time.seconds.sum",
+    ]
     told.answered(TAKEN)
     assert told.refusal == ""
     assert told.due() == []
@@ -118,7 +125,7 @@ def test_one_that_has_taken_some_is_asked_again_within_the_hour(told, clock):
     told.answered(TAKEN)
     told.know([TIME])
     times = refusals(told, clock, Verdict.BAD, 1000 + DAY)
-    assert max(later - earlier for earlier, later in zip(times, times[1:], strict=False)) <= 3600
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 3600
 
 
 def test_it_waits_for_as_long_as_the_receiver_asks_for(told, clock):
@@ -143,7 +150,7 @@ def test_much_is_told_in_parts_and_a_part_that_is_refused_goes_behind_the_others
     while part := told.due():
         parts.append(names(part))
         told.answered(TAKEN)
-    assert sorted(sum(parts, [])) == [f"m{number:03}.total" for number in range(600)]
+    assert sorted(name for part in parts for name in part) == [f"m{number:03}.total" for number in range(600)]
     assert not set(names(refused)) & set(parts[0])
 
 
