@@ -143,7 +143,6 @@ class _About:
             for name, of in (("min", min), ("avg", fmean), ("max", max)):
                 yield Series(f"mongo.replicasets.oplog_lag.{name}", self.set, of(self._lags) * 1000)
 
-
     @property
     def is_the_agent(self) -> bool:
         """Whether these are the agent's own samples."""

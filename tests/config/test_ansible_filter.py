@@ -1,7 +1,7 @@
 """What the Ansible role writes out of its variables, and out of those of the role for rs-collector."""
 
 import ast
-import datetime
+import datetime as dt
 import importlib.util
 import json
 import tomllib
@@ -69,13 +69,14 @@ def test_a_secret_goes_to_a_file_or_is_where_it_is_said_to_be():
         ({"password": True}, r"password: expected text \(in quotes\), found true or false"),
         ({"password": 1.5}, r"password: expected text \(in quotes\), found a number"),
         ({"user": [1]}, "user: expected text, found a list"),
-        ({"user": datetime.date(2020, 1, 1)}, "user: expected text, found a date or a time"),
+        ({"user": dt.date(2020, 1, 1)}, "user: expected text, found a date or a time"),
         ({"port": "many"}, "port: expected a whole number, found text"),
         ({"port": 1.5}, "port: expected a whole number, found a number"),
         ({"port": True}, "port: expected a whole number, found true or false"),
         ({"tls": "perhaps"}, "tls: expected true or false, found text"),
         ({"members": {"a": 1}}, "members: expected a list, found a table"),
         ({"members": [None]}, "members: expected text, found nothing"),
+        ({"new": [None]}, "new: expected text, found nothing"),
     ],
 )
 def test_a_value_of_another_type_is_told_in_words(wrong, said):

@@ -109,6 +109,10 @@ def _as(kind: str | None, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise _wrong(where, "a table", value)
         return {str(key): _tag(each, f"{where}.{key}") for key, each in value.items() if each is not None}
+    try:
+        _migrate.toml_value(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
     return value
 
 
