@@ -105,6 +105,8 @@ class AgentSection:
             raise ValueError(f"host: expected at most {_LONGEST_HOST} characters")
         if not all(text.isprintable() for text in (self.host, *self.tags, *self.tags.values())):
             raise ValueError("host, tags: expected no newline or other control character")
+        if "host" in self.tags:
+            raise ValueError("tags: the tag host is what `host` says: set that, and take it out of tags")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,18 @@
 import gzip
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rscollector.api import Context, Metric, Secret, Taken, setting
-from rscollector.sinks.dialect import is_translated, rs_collector
-from rscollector.sinks.http import NEEDS, NoReply
-from rscollector.sinks.metadata import Metadata
-from rscollector.sinks.opentsdb import Points, Refusal, Samples, body
+from rscollector.api import Context, Metric, Sample, Secret, Taken, setting
+from rscollector.sinks import dialect, host
+from rscollector.sinks.http import NEEDS, Client, NoReply
+from rscollector.sinks.metadata import Metadata, descriptions
+from rscollector.sinks.opentsdb import Names, Points, Refusal, Samples, body, legal
 from rscollector.sinks.spooled import Drain, SpooledSettings, SpooledSink
 from rscollector.sinks.verdicts import Answer, Verdict, verdict
 
@@ -21,6 +22,9 @@ __all__ = ["Bosun", "BosunSettings", "Dialect", "Drain"]
 
 _TOO_LARGE = "Chunked request not supported"  # OpenTSDB's 400 to more than 8 KiB (prometheus#2639)
 _PAGE_OF_A_PERSON = "text/html"
+_PATTERN = re.compile(r"[A-Za-z0-9_./*?-]|\[!?[A-Za-z0-9_./-]+\]")
+_LOOK = 600.0  # seconds after which the host is looked at again
+_TELL = 1.0  # seconds after which there may be something new to tell
 
 
 class Dialect(StrEnum):
@@ -28,6 +32,22 @@ class Dialect(StrEnum):
 
     OURS = "rscollector"
     RS_COLLECTOR = "rs-collector"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which metrics are sent, as patterns of their names."""
+
+    include: tuple[str, ...] = setting("Which are sent; by default all.", default=())
+    exclude: tuple[str, ...] = setting("Which of these are not.", default=())
+
+    def __post_init__(self) -> None:
+        for each in (*self.include, *self.exclude):
+            if not re.fullmatch(f"(?:{_PATTERN.pattern})+", each):
+                raise ValueError(
+                    f'{each!r} is no pattern of names such as "galera.*": '
+                    "it has letters, digits, _ . / - and * ? […], and is no regular expression"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +59,13 @@ class BosunSettings(SpooledSettings):
     dialect: Dialect = setting(
         "Names and encodings of points: our own, or those that rs-collector had.", default=Dialect.OURS
     )
+    prefix: str = setting('Text before the name of each metric, such as "prod.".', default="")
+    filter: Filter = setting('Which metrics are sent, such as { include = ["galera.*"] }.', default=Filter())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prefix != legal(self.prefix):
+            raise ValueError("prefix: expected letters, digits, and - _ . /")
 
 
 _NO_HEADER = "the token begins or ends with a blank, or has several lines, and cannot be sent in a header"
@@ -54,19 +81,41 @@ class Bosun(SpooledSink[BosunSettings]):
     def open(self, context: Context) -> None:
         """Take over the spool, and begin to send what is in it."""
         settings = self.settings
-        self._old = settings.dialect is Dialect.RS_COLLECTOR
-        self._points = Points(context.host, context.tags, rs_collector if self._old else None)
-        self._metadata = Metadata(time.monotonic, random.random)
+        old = settings.dialect is Dialect.RS_COLLECTOR
+        self._names = Names(settings.prefix, settings.filter.include, settings.filter.exclude)
+        translate = dialect.rs_collector if old else None
+        self._points = Points(context.host, context.tags, translate, self._names)
+        describe = dialect.descriptions if old else descriptions
+        self._metadata = Metadata(time.monotonic, random.random, describe, self._names)
         self._of_metadata = threading.Lock()
+        self._look_at = context.clock()
         self._url = settings.url.rstrip("/") + "/api"
         super().open(context)
+        self._ended = threading.Event()
+        self._teller = Client(settings)
+        self._teller.requests = self.client.requests  # they are counted together
+        threading.Thread(target=self._tell, name="metadata", daemon=True).start()
 
     def encode(self, runs: list[Taken]) -> list[bytes]:
         """Return the points of runs, as JSON."""
-        metrics = {metric for run in runs for metric in _metrics(run.samples)}
         with self._of_metadata:
-            self._metadata.know(metric for metric in metrics if not (self._old and is_translated(metric)))
+            self._metadata.know(metric for run in runs for metric in _metrics(run.samples))
         return [line for run in runs for line in self._points.lines(run.second, run.name, run.samples)]
+
+    def collect(self, context: Context) -> Iterator[Sample]:
+        """Tell what waits and what was sent; now and then, look at the host."""
+        if context.clock() >= self._look_at:
+            self._look_at = context.clock() + _LOOK
+            known = host.entries(context)
+            with self._of_metadata:
+                self._metadata.know_host(known)
+        return super().collect(context)
+
+    def close(self) -> None:
+        """Send on what can be sent in a few seconds; the spool keeps the rest."""
+        self._ended.set()
+        self._teller.cut()
+        super().close()
 
     def series_of(self, line: bytes) -> bytes:
         """Return a point's name and tags."""
@@ -78,22 +127,30 @@ class Bosun(SpooledSink[BosunSettings]):
 
     def post(self, lines: list[bytes]) -> Answer:
         """Send points, and say what the answer means for them."""
-        return self._post("/put", gzip.compress(body(lines), 1, mtime=0), {"Content-Encoding": "gzip"})
-
-    def rest(self) -> None:
-        """Tell what is due about metrics."""
-        with self._of_metadata:
-            entries = [] if self.is_refused else self._metadata.due()
-        if entries:
-            data = json.dumps(entries).encode("ascii")  # uncompressed, which is all that Bosun reads here
-            self._metadata.answered(self._post("/metadata/put", data, {}))
+        data = gzip.compress(body(lines), 1, mtime=0)
+        return self._post(self.client, "/put", data, {"Content-Encoding": "gzip"})
 
     def notes(self) -> Iterator[str]:
-        """Yield why the receiver is told nothing about metrics."""
-        if self._metadata.given_up:
-            yield self._metadata.given_up
+        """Yield what the filter leaves out by mistake, and why the receiver is told nothing about metrics."""
+        yield from self._names.notes()
+        if why := self._metadata.refusal:
+            yield f"the receiver takes no metadata: {why}; it is told again later"
 
-    def _post(self, path: str, data: bytes, headers: dict[str, str]) -> Answer:
+    def _tell(self) -> None:
+        """Tell what is due about metrics and the host, while points are taken and without holding them up."""
+        while not self._ended.wait(_TELL):
+            if self.is_refused or not self._sender.sent:
+                continue
+            with self._of_metadata:
+                entries = self._metadata.due()
+            if entries:
+                data = json.dumps(entries).encode("ascii")  # uncompressed, which is all that Bosun reads here
+                answer = self._post(self._teller, "/metadata/put", data, {})
+                with self._of_metadata:
+                    self._metadata.answered(answer)
+        self._teller.close()
+
+    def _post(self, client: Client, path: str, data: bytes, headers: dict[str, str]) -> Answer:
         url, timeout = self._url + path, float(self.settings.request_timeout)
         headers = {"Content-Type": "application/json", **headers}
         if self.settings.token:
@@ -102,7 +159,7 @@ class Bosun(SpooledSink[BosunSettings]):
                 return Answer(Verdict.ALARM, f"{url}: not asked: {_NO_HEADER}")
             headers["X-Access-Token"] = token.encode().decode("latin-1")  # UTF-8, as it is
         try:
-            reply = self.client.ask("POST", url, data, timeout, **headers)
+            reply = client.ask("POST", url, data, timeout, **headers)
         except NoReply as error:
             return Answer(Verdict.SILENCE, f"{url}: {error}")
         means = verdict(reply.status)

@@ -6,11 +6,14 @@ twelve digits are a number, times are milliseconds or nanoseconds, memory is in 
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from statistics import fmean
+from typing import NamedTuple
 
 import rscollector
 from rscollector.api import Distribution, Metric, Series, Value
+from rscollector.sinks import metadata
+from rscollector.sinks.metadata import Description
 
 Sampled = tuple[Metric, tuple[str, ...], Value]
 
@@ -64,6 +67,7 @@ _UUIDS = {
     "galera_node_uuid_info": "gcomm.uuid",
     "galera_cluster_state_info": "cluster.state.uuid",
 }
+_HISTORIES = {"galera_local_state_uuid_info", "galera_cluster_state_info"}
 _GOOD_IS_0 = {
     "galera_connected": ("connected", 1),
     "galera_ready": ("ready", 1),
@@ -83,24 +87,6 @@ _MONGO = {
 _QUEUES = ("maildrop", "incoming", "hold", "active", "deferred")
 _AGES = ("5", "10", "20", "40", "80", "160", "320", "640", "1280", "1280p")
 
-NAMES = (
-    *(_WSREP + name for name in _RENAMED.values()),
-    *(_WSREP + name for name in _UUIDS.values()),
-    *(_WSREP + name for name, _ in _GOOD_IS_0.values()),
-    _WSREP + "flow.control.paused.ns",
-    _WSREP + "local.state",
-    *_MONGO.values(),
-    *(f"mongo.opcounters.{each}" for each in ("insert", "query", "update", "delete", "getmore", "command")),
-    "mongo.replicasets.members.mystate",
-    *(f"mongo.replicasets.oplog_lag.{each}" for each in ("min", "avg", "max")),
-    *(f"postfix.queues.{queue}" for queue in _QUEUES),
-    "os.net.has_ipv4s",
-    "rs-collector.version",
-    "rs-collector.stats.rss",
-    "rs-collector.stats.samples",
-)
-"""Every name that rs-collector had for what is collected here."""
-
 
 def rs_collector(samples: Iterable[Sampled]) -> Iterator[Series]:
     """Yield the points of one run under the names that they had."""
@@ -113,14 +99,21 @@ def rs_collector(samples: Iterable[Sampled]) -> Iterator[Series]:
         else:
             yield from translate(about, dict(zip(metric.labels, values, strict=True)), value)
     yield from about.lags()
-    if any(metric.name == "agent_process_resident_memory_bytes" for metric, *_ in run):
+    yield from about.no_history()
+    if about.is_the_agent:
         yield Series("rs-collector.version", {}, _version(rscollector.__version__))
         yield Series("rs-collector.stats.samples", {}, len(run))
 
 
-def is_translated(metric: Metric) -> bool:
-    """Tell whether a metric had another name."""
-    return metric.name in _TRANSLATED
+def descriptions(metric: Metric) -> list[Description]:
+    """Return what a metric's points are: under the names that they had, or under ours."""
+    ours = [] if metric.name in _TRANSLATED else metadata.descriptions(metric)
+    return ours + [
+        Description(
+            old.name, old.rate, metric.unit if old.unit is None else old.unit, old.text.format(metric.help)
+        )
+        for old in _OLD.get(metric.name, ())
+    ]
 
 
 class _About:
@@ -131,6 +124,7 @@ class _About:
         self.set: dict[str, str] = {}
         self.primary = False
         self._lags: list[float] = []
+        self._names = {metric.name for metric, *_ in run}
         for metric, values, value in run:
             labels = dict(zip(metric.labels, values, strict=True))
             match metric.name:
@@ -148,6 +142,17 @@ class _About:
         if self.primary and self._lags:
             for name, of in (("min", min), ("avg", fmean), ("max", max)):
                 yield Series(f"mongo.replicasets.oplog_lag.{name}", self.set, of(self._lags) * 1000)
+
+    @property
+    def is_the_agent(self) -> bool:
+        """Whether these are the agent's own samples."""
+        return "agent_process_resident_memory_bytes" in self._names
+
+    def no_history(self) -> Iterator[Series]:
+        """Yield 0 for the UUID of a node that has none: alarms compare it with those of the others."""
+        if "galera_ready" in self._names:
+            for ours in _HISTORIES - self._names:
+                yield Series(_WSREP + _UUIDS[ours], {}, 0)
 
 
 Translation = Callable[[_About, dict[str, str], Value], Iterator[Series]]
@@ -234,3 +239,78 @@ _TRANSLATED: dict[str, Translation] = {
     "vip_bound": _has_ipv4,
     "agent_process_resident_memory_bytes": _resident,
 }
+
+
+class _Old(NamedTuple):
+    """What rs-collector told of a name; without a `unit` it told none, and the metric's own is right.
+
+    `text` has {} for the metric's own.
+
+    Most of its rates are "gauge", also those of counters: Bosun goes on showing what it did.
+    """
+
+    name: str
+    unit: str | None = None
+    text: str = "{}"
+    rate: str = "gauge"
+
+
+_UNITS = {
+    "local.send.queue": "Length",
+    "local.recv.queue": "Length",
+    "flow.control.paused": "Fraction",
+    "cert.deps.distance": "Distance",
+    "cluster.conf.id": "changes",
+    "cluster.size": "nodes",
+    "cluster.status": "Status",
+}
+
+
+def _wsrep(name: str, text: str = "{}") -> tuple[_Old]:
+    return (_Old(_WSREP + name, _UNITS.get(name), text),)
+
+
+def _numbered(numbers: Mapping[str, int]) -> str:
+    return "{} " + ", ".join(f"{number}: {word}" for word, number in numbers.items()) + "."
+
+
+_OLD: dict[str, tuple[_Old, ...]] = {
+    **{ours: _wsrep(name) for ours, name in _RENAMED.items()},
+    **{
+        ours: _wsrep(name, "{} A number: the last twelve digits of the UUID.")
+        for ours, name in _UUIDS.items()
+    },
+    "galera_connected": _wsrep("connected", "{} 0: ON, 1: OFF."),
+    "galera_ready": _wsrep("ready", "{} 0: ON, 1: OFF."),
+    "galera_cluster_status": _wsrep("cluster.status", "{} 0: Primary, 1: not."),
+    "galera_evs_state": _wsrep("evs.state", "{} 0: Operational, 1: not."),
+    "galera_flow_control_paused_seconds_total": (_Old(f"{_WSREP}flow.control.paused.ns", "nanoseconds"),),
+    "galera_local_state": (_Old(f"{_WSREP}local.state", "State", _numbered(_LOCAL_STATES)),),
+    "mongodb_connections_current": (_Old("mongo.connections.current"),),
+    "mongodb_connections_available": (_Old("mongo.connections.available"),),
+    "mongodb_connections_created_total": (_Old("mongo.connections.totalCreated", rate="counter"),),
+    "mongodb_operations_total": tuple(
+        _Old(f"mongo.opcounters.{each}")
+        for each in ("insert", "query", "update", "delete", "getmore", "command")
+    ),
+    "mongodb_state": (_Old("mongo.replicasets.members.mystate", text=_numbered(_MEMBER_STATES)),),
+    "mongodb_member_optime_lag_seconds": tuple(
+        _Old(f"mongo.replicasets.oplog_lag.{each}", "ms", f"{{}} The {of} lag of all, told by the primary.")
+        for each, of in (("min", "shortest"), ("avg", "mean"), ("max", "longest"))
+    ),
+    "postfix_queue_age_seconds": tuple(
+        _Old(
+            f"postfix.queues.{queue}", "messages", f"Messages in {queue}, by `bucket`: up to so many minutes."
+        )
+        for queue in _QUEUES
+    ),
+    "vip_bound": (_Old("os.net.has_ipv4s"),),
+    "agent_process_resident_memory_bytes": (
+        _Old("rs-collector.stats.rss", "KB", "Resident memory of the agent."),
+        _Old("rs-collector.version", "", "Version of the agent: x * 1000000 + y * 1000 + z."),
+        _Old("rs-collector.stats.samples", "Samples", "Samples of the agent's own in a run."),
+    ),
+}
+
+NAMES = tuple(old.name for olds in _OLD.values() for old in olds)
+"""Every name that rs-collector had for what is collected here."""

@@ -2,15 +2,18 @@
 
 Names and tags have letters, digits and `- _ . /`; any other character becomes `_`. A tag without a value is
 left out. A point has at most eight tags: the sample's own labels and its collector's name, then the host,
-then the agent's tags in the order in which they are configured, as far as there is room. Two series that are
-the same after that would overwrite each other: the second one is refused. Pure.
+then the agent's tags in the order in which they are configured, as far as there is room; none of them takes
+the place of one before it. Two series that are the same after that would overwrite each other: the second one
+is refused. Pure.
 """
 
+import fnmatch
 import json
 import math
+import re
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -30,12 +33,59 @@ class Refusal(StrEnum):
 
 
 Samples = Iterable[tuple[Metric, tuple[str, ...], Value]]
+Head = bytes | Refusal | None
+"""A point's text up to its number, why there is none, or None: the filter leaves it out."""
+
+
+class Names:
+    """Which metrics are sent, and under which names: those that `filter` lets through, with `prefix`.
+
+    A pattern is compared with the name without prefix; it has `*`, `?` and `[…]` as in a shell, and dots and
+    underscores are the same in it, so that a name may be written as Prometheus or as Bosun has it. A metric
+    is sent when a pattern of `include` matches, or there is none, and no pattern of `exclude` does.
+    """
+
+    def __init__(self, prefix: str = "", include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self._prefix = prefix
+        self._include = {text: _pattern(text) for text in include}
+        self._exclude = [_pattern(text) for text in exclude]
+        self._unmatched = dict.fromkeys(include)
+        self._sent: dict[str, str | None] = {}
+
+    def __call__(self, name: str) -> str | None:
+        """Return the name under which a metric is sent, None if it is not."""
+        if name not in self._sent:
+            if len(self._sent) >= _REMEMBERED:
+                self._sent.clear()
+            self._sent[name] = self._prefix + name if self._passes(name.replace("_", ".")) else None
+        return self._sent[name]
+
+    def _passes(self, name: str) -> bool:
+        matching = [text for text, pattern in self._include.items() if pattern.fullmatch(name)]
+        for text in matching:
+            self._unmatched.pop(text, None)
+        included = bool(matching) or not self._include
+        return included and not any(pattern.fullmatch(name) for pattern in self._exclude)
+
+    def notes(self) -> Iterator[str]:
+        """Yield what an operator may not have meant; nothing before there was a metric."""
+        if not self._sent:
+            return
+        if all(sent is None for sent in self._sent.values()):
+            yield f"filter: none of the {len(self._sent)} metrics that were collected so far is sent"
+        for text in self._unmatched:
+            yield f"filter: include = {text}: no metric that was collected so far has such a name"
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(text.replace("_", ".")))
 
 
 class Points:
     """Makes points out of samples. `refused` counts those that cannot be sent.
 
-    `translate` turns the samples of a run into points' names, tags and numbers; without it they have ours.
+    `names` says which are sent, and as what. `translate` turns the samples of a run into points' names, tags
+    and numbers; without it they have ours.
 
     A point's text up to its number is its *head*. Mostly only the numbers change, so heads are kept: those
     of a layout together, for runs that say which layout they have.
@@ -46,13 +96,15 @@ class Points:
         host: str,
         tags: Mapping[str, str],
         translate: Callable[[Samples], Iterable[Series]] | None = None,
+        names: Names | None = None,
     ) -> None:
         self.refused: Counter[Refusal] = Counter()
         self._host = host
         self._tags = tags
         self._translate = translate
-        self._heads: dict[Any, list[bytes | Refusal]] = {}
-        self._layouts: dict[int, tuple[Any, list[list[bytes | Refusal]]]] = {}
+        self._names = names or Names()
+        self._heads: dict[Any, list[Head]] = {}
+        self._layouts: dict[int, tuple[Any, list[list[Head]]]] = {}
         self._rows = 0
 
     def lines(self, second: int, name: str, samples: Samples) -> Iterator[bytes]:
@@ -61,6 +113,8 @@ class Points:
         seen: set[bytes] = set()
         parts = self._translated(name, samples) if self._translate else self._ours(name, samples)
         for head, number in parts:
+            if head is None:
+                continue
             if isinstance(head, Refusal):
                 self.refused[head] += 1
             elif not math.isfinite(number):
@@ -71,7 +125,7 @@ class Points:
                 seen.add(head)
                 yield head + repr(number).encode("ascii") + tail
 
-    def _ours(self, name: str, samples: Samples) -> Iterator[tuple[bytes | Refusal, float]]:
+    def _ours(self, name: str, samples: Samples) -> Iterator[tuple[Head, float]]:
         columns = getattr(samples, "columns", None)
         kept = self._layouts.get(id(columns))
         if kept is None or kept[0] is not columns:
@@ -85,7 +139,7 @@ class Points:
             else:
                 yield from zip(heads, metric.numbers(value), strict=True)
 
-    def _keep(self, columns: Any, rows: list[list[bytes | Refusal]]) -> None:
+    def _keep(self, columns: Any, rows: list[list[Head]]) -> None:
         """Keep the heads of a layout; a bounded number, of the layouts that were used last."""
         if columns is not None:
             self._rows += len(rows)
@@ -94,32 +148,33 @@ class Points:
                 self._rows = len(rows)
             self._layouts[id(columns)] = columns, rows
 
-    def _of(self, name: str, metric: Metric, values: tuple[str, ...], value: Value) -> list[bytes | Refusal]:
+    def _of(self, name: str, metric: Metric, values: tuple[str, ...], value: Value) -> list[Head]:
         heads = self._heads.get((metric, name, values))
         return heads or self._remember((metric, name, values), name, metric.bosun_series(values, value))
 
-    def _translated(self, name: str, samples: Samples) -> Iterator[tuple[bytes | Refusal, float]]:
+    def _translated(self, name: str, samples: Samples) -> Iterator[tuple[Head, float]]:
         for each in self._translate(samples) if self._translate else ():
             key = each.name, name, tuple(each.labels.items())
             (head,) = self._heads.get(key) or self._remember(key, name, [each])
             yield head, each.value
 
-    def _remember(self, key: Any, name: str, series: Iterable[Series]) -> list[bytes | Refusal]:
+    def _remember(self, key: Any, name: str, series: Iterable[Series]) -> list[Head]:
         if len(self._heads) >= _REMEMBERED:
             self._heads.clear()
         heads = self._heads[key] = [self._head(each.name, {"name": name, **each.labels}) for each in series]
         return heads
 
-    def _head(self, metric: str, own: Mapping[str, str]) -> bytes | Refusal:
+    def _head(self, metric: str, own: Mapping[str, str]) -> Head:
+        sent = self._names(metric)
+        if sent is None:
+            return None
         tags = {legal(key): legal(text) for key, text in own.items() if text}
         if len(tags) > MOST_TAGS:
             return Refusal.TAGS
-        for key, text in {"host": self._host, **self._tags}.items():
+        for key, text in (("host", self._host), *self._tags.items()):
             if text and len(tags) < MOST_TAGS:
                 tags.setdefault(legal(key), legal(text))
-        point = json.dumps(
-            {"metric": legal(metric), "tags": dict(sorted(tags.items()))}, separators=(",", ":")
-        )
+        point = json.dumps({"metric": legal(sent), "tags": dict(sorted(tags.items()))}, separators=(",", ":"))
         return point[:-1].encode("ascii") + b',"value":'
 
 

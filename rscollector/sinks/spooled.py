@@ -114,9 +114,6 @@ class SpooledSink(Sink[S]):
     def unsendable(self) -> Iterator[tuple[str, int]]:
         """Yield why no points could be made of samples, and of how many."""
 
-    def rest(self) -> None:
-        """Do what is to be done beside points, while none can be sent. Called by the sender's thread."""
-
     def notes(self) -> Iterator[str]:
         """Yield what an operator wants to know beside the numbers."""
         return iter(())
@@ -218,7 +215,6 @@ class SpooledSink(Sink[S]):
         try:
             while not self._stop.is_set():
                 if wait := self._sender.step():
-                    self.rest()
                     self._wake.wait(max(_PAUSE, wait))
                     self._wake.clear()
         finally:

@@ -1,5 +1,7 @@
 """What the Ansible role writes out of its variables, and out of those of the role for rs-collector."""
 
+import ast
+import datetime as dt
 import importlib.util
 import json
 import tomllib
@@ -57,8 +59,55 @@ def test_a_secret_goes_to_a_file_or_is_where_it_is_said_to_be():
     assert galera(password={"credential": "galera"}) == {"password": {"credential": "galera"}}
     assert galera(password="") == galera(password=None) == {}
     for wrong in (["hush"], {"path": "/x"}, {"file": "/x", "env": "Y"}):
-        with pytest.raises(ValueError, match=r"collector\.galera\.main\.password: expected text, found"):
+        with pytest.raises(ValueError, match=r"collector\.galera\.main\.password: expected text, found a"):
             galera(password=wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"password": True}, r"password: expected text \(in quotes\), found true or false"),
+        ({"password": 1.5}, r"password: expected text \(in quotes\), found a number"),
+        ({"user": [1]}, "user: expected text, found a list"),
+        ({"user": dt.date(2020, 1, 1)}, "user: expected text, found a date or a time"),
+        ({"port": "many"}, "port: expected a whole number, found text"),
+        ({"port": 1.5}, "port: expected a whole number, found a number"),
+        ({"port": True}, "port: expected a whole number, found true or false"),
+        ({"tls": "perhaps"}, "tls: expected true or false, found text"),
+        ({"members": {"a": 1}}, "members: expected a list, found a table"),
+        ({"members": [None]}, "members: expected text, found nothing"),
+        ({"new": [None]}, "new: expected text, found nothing"),
+    ],
+)
+def test_a_value_of_another_type_is_told_in_words(wrong, said):
+    """With its place, and without the value, which may be a secret; nothing is guessed."""
+    with pytest.raises(ValueError, match=rf"^collector\.galera\.main\.{said}$"):
+        galera(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("instances", "said"),
+    [
+        ([{"host": "h"}], "an instance has no name: give each its `name`"),
+        ([{"name": None}], "an instance has no name: give each its `name`"),
+        ({"main": {}}, "expected a list of instances, found a table"),
+        (["main"], "expected a table for each instance, found text"),
+    ],
+)
+def test_what_is_no_list_of_named_instances_is_told_in_words(instances, said):
+    """Not as an exception of Python's."""
+    with pytest.raises(ValueError, match=rf"^collector\.galera: {said}$"):
+        made(collector={"galera": instances})
+
+
+def test_the_collection_needs_no_python_that_its_controllers_have_not():
+    """Ansible 2.15 runs with 3.9; and the file that is shared is ours, and imports nothing of ours."""
+    shared = ROOT / "ansible" / "plugins" / "module_utils" / "migrate.py"
+    assert shared.resolve() == ROOT / "rscollector" / "config" / "migrate.py"
+    for file in (shared, ROOT / "ansible" / "plugins" / "filter" / "rscollector.py"):
+        tree = ast.parse(file.read_text(), feature_version=(3, 9))
+        imported = {each.module for each in ast.walk(tree) if isinstance(each, ast.ImportFrom)}
+        assert not {name for name in imported if name.startswith("rscollector")}
 
 
 def test_what_ansible_takes_for_a_type_is_written_as_that_type():
@@ -101,16 +150,32 @@ def test_encryption_is_carried_over():
     tls = {"use_ssl": "true", "ca_cert": "/ca", "client_cert": "/crt", "client_cert_key": "/key"}
     found = old(mongo=[{"name": "rs0", "host": "h", "port": "27017", **tls}])
     assert found["rscollector_collector_mongodb"] == [
-        {"name": "rs0", "host": "h", "port": 27017, "tls_ca": "/ca", "tls_certificate": "/crt", "tls": True}
-    ]
-    assert found["not_carried_over"] == ["mongo.rs0.client_cert_key"]
+        {
+            "name": "rs0", "host": "h", "port": 27017,
+            "tls": True, "tls_ca": "/ca", "tls_certificate": "/crt", "tls_key": "/key",
+        }
+    ]  # fmt: skip
+    assert found["not_carried_over"] == []
     found = old(galera=[{"host": "h", **tls}, {"socket": "/s", "host": "h", "user": "u", "use_ssl": "false"}])
     assert found["rscollector_collector_galera"] == [
-        {"name": "main", "host": "h", "tls_ca": "/ca", "tls_certificate": "/crt", "tls_key": "/key"},
+        {
+            "name": "main", "host": "h",
+            "tls": True, "tls_ca": "/ca", "tls_certificate": "/crt", "tls_key": "/key",
+        },
         {"name": "main-2", "socket": "/s", "user": "u"},
-    ]
+    ]  # fmt: skip
     assert found["not_carried_over"] == ["galera.main-2.host"]
-    assert old(galera=[{"host": "h", "use_ssl": True}])["not_carried_over"] == ["galera.main.use_ssl"]
+    found = old(galera=[{"host": "h", "use_ssl": True}])
+    assert found["rscollector_collector_galera"] == [{"name": "main", "host": "h", "tls": True}]
+    assert found["not_carried_over"] == []
+    found = old(galera=[{"host": "h", "ca_cert": "/ca"}], server={"ip": "h"}, use_ssl=True)
+    assert found["not_carried_over"] == ["galera.main.ca_cert"]
+    assert "for TLS set tls_ca, and tls = true" in found["explained"][0]
+    assert found["rscollector_sink_bosun"][0]["url"] == "https://h:8070"
+    found = old(server={"ip": "h", "protocol": "http"}, use_ssl=True)
+    assert found["explained"] == [
+        "use_ssl: the protocol is http, so nothing is encrypted: set url to https://…"
+    ]
 
 
 def test_what_is_unknown_is_named():

@@ -61,6 +61,16 @@ def test_defaults_come_from_agent_and_are_changed_by_the_collector(files):
     assert (b.interval, b.timeout, b.policy.max_hangs, b.policy.revive) == (60, 10, 7, Revive.NEVER)
 
 
+def test_the_host_is_no_tag(files):
+    """It would be another name than that which is told, or none: it is said where the name belongs."""
+    loaded, _ = files('[agent]\nhost = "db1"\ntags = { host = "other" }\n')
+    assert loaded.config is None
+    (mistake,) = loaded.mistakes
+    assert mistake.endswith(
+        "agent: tags: the tag host is what `host` says: set that, and take it out of tags"
+    )
+
+
 def test_local_collectors_share_a_worker_and_others_have_their_own(files):
     """The mapping from an instance to its worker is the collector's kind."""
     loaded, _ = files("[collector.agent.a]\n[collector.tame.b]\n[collector.rogue.c]\n[collector.vip.d]\n")

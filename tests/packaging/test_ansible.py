@@ -169,6 +169,65 @@ def _loaded_at(page):
     return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))
 
 
+def test_only_secrets_that_the_role_wrote_are_removed(playing):
+    """A file of the operator's stays, also one that took over a name of the role's."""
+    host = playing.host
+    secrets = "/etc/rscollector/secrets"
+    playing.play(rscollector_collector_galera=GALERA)
+    host.put(f"{secrets}/mine", "hush")
+    named = {"file": f"{secrets}/collector.galera.second.password"}
+    mine = [
+        {**GALERA[0], "password": {"file": f"{secrets}/mine"}},
+        {**GALERA[1], "password": named},
+    ]
+    playing.play(rscollector_collector_galera=mine)
+    assert host.shell(f"ls {secrets}").split() == ["collector.galera.second.password", "mine"]
+    again, changed = playing.play(rscollector_collector_galera=mine)
+    assert changed == 0, again.stdout
+    playing.play(rscollector_collector_galera=mine[:1])
+    assert host.shell(f"ls {secrets}").split() == ["collector.galera.second.password", "mine"]
+
+
+def test_a_package_of_the_same_version_that_was_built_anew_is_installed(playing, tmp_path):
+    """Which apt would pass over; after that nothing is to be done."""
+    playing.play()
+    run("dpkg-deb", "--raw-extract", playing.deb, tmp_path / "package")
+    (tmp_path / "package" / "usr" / "share" / "rscollector" / "anew").write_text("")
+    playing.deb = tmp_path / "rscollector.deb"
+    run("dpkg-deb", "--root-owner-group", "--build", tmp_path / "package", playing.deb)
+    _, changed = playing.play()
+    assert changed > 0
+    assert "anew" in playing.host.shell("ls /usr/share/rscollector")
+    watched(playing.host)
+    again, changed = playing.play()
+    assert changed == 0, again.stdout
+
+
+def test_what_the_role_wrote_for_prometheus_goes_when_its_variables_are_emptied(playing):
+    """And what others wrote stays: files beside, and the configuration as it was."""
+    host = playing.host
+    given = "rule_files:\n  - mine.yml\nscrape_configs:\n  - job_name: x\n"
+    host.put("/etc/prometheus/prometheus.yml", given)
+    host.shell("mkdir -p /srv/dashboards /etc/prometheus/rscollector && touch /srv/dashboards/mine.json")
+    host.put("/etc/prometheus/rscollector/mine.alerts.yml", "groups: []\n")
+    role = {"role": "rscollector_prometheus", "rscollector_prometheus_dashboards": "/srv/dashboards"}
+    playing.play(**role)
+    emptied = {f"rscollector_prometheus_{name}": "" for name in ("config", "dashboards", "directory")}
+    playing.play(role="rscollector_prometheus", **emptied, rscollector_prometheus_targets=[])
+    assert host.shell("cat /etc/prometheus/prometheus.yml") == given
+    assert host.shell("ls /srv/dashboards /etc/prometheus/rscollector").split() == [
+        "/etc/prometheus/rscollector:", "mine.alerts.yml", "/srv/dashboards:", "mine.json",
+    ]  # fmt: skip
+    again, changed = playing.play(role="rscollector_prometheus", **emptied, rscollector_prometheus_targets=[])
+    assert changed == 0, again.stdout
+    playing.play(**role)
+    playing.play(**role, rscollector_prometheus_targets=[])
+    config = host.shell("cat /etc/prometheus/prometheus.yml")
+    assert "targets.json" not in config
+    assert "*.alerts.yml" in config
+    assert "targets.json" not in host.shell("ls /etc/prometheus/rscollector")
+
+
 @pytest.mark.parametrize("indentation", ["", "    "])
 def test_prometheus_is_configured_however_its_file_is_written(playing, indentation):
     """At the margin or far in; labels that are numbers become text."""

@@ -40,7 +40,8 @@ class Receiver:
     is no HTTP). A body longer than `limit` is 413, one that is longer than `chunk` on the wire what OpenTSDB says
     to it. `demands` are headers without which nobody is let in; `unknown` are the metrics that it does not take,
     `in_vain` counts points that it was sent and did not take; with the metric and the value in `stumbles_at` it
-    answers 500.
+    answers 500. `metadata` are the entries that it has been told, about metrics and about `hosts`;
+    `metadata_mood` is "ok", a status code, or "silent".
     """
 
     def __init__(self, port=0, tls=None):
@@ -55,7 +56,8 @@ class Receiver:
         self.connections = 0
         self.points = Counter()
         self.metadata = []
-        self.has_metadata = True
+        self.hosts = []
+        self.metadata_mood = "ok"
         self.requests = []
         self.headers = []
         receiver = self
@@ -97,6 +99,8 @@ class Receiver:
         mood = self.mood
         if any(handler.headers.get(name) != value for name, value in self.demands.items()):
             mood = 401
+        if mood == "ok" and handler.path.endswith("/api/metadata/put"):
+            mood = self.metadata_mood
         if mood == "silent":
             time.sleep(60)
             return
@@ -125,11 +129,13 @@ class Receiver:
         handler.wfile.write(text)
 
     def _note(self, handler, data):
-        if not self.has_metadata:
-            return 404
         if handler.headers.get("Content-Encoding"):
             return 500
-        self.metadata += [(each["metric"], each["name"], each["value"]) for each in json.loads(data)]
+        for each in json.loads(data):
+            if each["metric"]:
+                self.metadata.append((each["metric"], each["name"], each["value"]))
+            else:
+                self.hosts.append((tuple(sorted(each["tags"].items())), each["name"], each["value"]))
         return 204
 
     def _store(self, handler, data):

@@ -153,13 +153,55 @@ def test_the_receiver_is_told_once_what_the_metrics_are(sending, receiver):
     assert len(receiver.metadata) == len(set(receiver.metadata))
 
 
-def test_a_receiver_without_metadata_is_not_asked_again(sending, receiver):
-    """That is no failure, and `status` says it."""
-    receiver.has_metadata = False
-    started = sending()
-    until(lambda: "the receiver takes no metadata" in str(started.collector("bosun/main")["notes"]))
+@pytest.mark.parametrize("mood", [404, 400, 503, "silent"])
+def test_metadata_that_are_refused_hold_up_no_points(sending, receiver, mood):
+    """That is no failure, `status` says it, and it is not asked at each tick; nor does it delay the end."""
+    receiver.metadata_mood = mood
+    started = sending('request_timeout = "10s"' if mood == "silent" else "")
+    until(lambda: any(path.endswith("/metadata/put") for path in receiver.paths))
+    if mood != "silent":
+        until(lambda: "the receiver takes no metadata" in str(started.collector("bosun/main")["notes"]))
+    before = len(sent(receiver))
+    until(lambda: len(sent(receiver)) > before + 10)
     until(all_until_now(receiver, started))
-    assert started.value("sink_requests_total", status="4xx") == 1
+    assert started.collector("bosun/main")["up"]
+    assert len([path for path in receiver.paths if path.endswith("/metadata/put")]) == 1
+    runs = int(started.value("tame_runs_total", name="good"))
+    assert started.stop() == 0
+    assert sent(receiver)[:runs] == list(range(1, runs + 1))
+
+
+def test_bosuns_page_of_the_host_is_not_empty(sending, receiver):
+    """It is told once what the host is."""
+    sending()
+    until(lambda: any(name == "version" for _, name, _ in receiver.hosts))
+    assert {(("host", "db1"),)} == {tags for tags, name, _ in receiver.hosts if name == "uname"}
+    assert len(receiver.hosts) == len(set(receiver.hosts))
+
+
+def test_filter_and_prefix_decide_what_is_sent_and_told(sending, receiver):
+    """Points and metadata alike; what waits when they are changed keeps the name that it was made with."""
+    receiver.mood = 503
+    started = sending()
+    until(lambda: (started.value("sink_queued_points") or 0) >= 10)
+    more = 'prefix = "prod."\nfilter = { include = ["tame.*"], exclude = ["*.info"] }'
+    started.reload(TOML.format(url=receiver.url, more=more))
+    receiver.mood = "ok"
+    until(lambda: ("prod.tame.runs.total", "rate", "counter") in receiver.metadata)
+    names = lambda: {metric for metric, *_ in receiver.points.copy()}  # noqa: E731
+    until(lambda: "prod.tame.runs.total" in names())
+    until(lambda: "tame.runs.total" in names())
+    assert {name for name in names() if name.startswith("prod.")} == {"prod.tame.runs.total"}
+    assert {name for name, *_ in receiver.metadata} == {"prod.tame.runs.total"}
+
+
+def test_a_filter_that_lets_nothing_through_is_told(sending):
+    """In `status`: it is no failure, and may be meant."""
+    started = sending('filter = { include = ["tume.*"] }')
+    until(
+        lambda: "metrics that were collected so far is sent" in str(started.collector("bosun/main")["notes"])
+    )
+    assert started.collector("bosun/main")["up"]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +218,12 @@ def test_a_receiver_without_metadata_is_not_asked_again(sending, receiver):
         ('url = "http://bosun"\nbatch = 0', "batch is at least 1"),
         ('url = "http://bosun"\ndrain = { points = 1000 }', 'a rate such as "1000/s"'),
         ('url = "http://bosun"\ntls_key = "x"', "tls_key: it belongs to a tls_certificate"),
+        ('url = "http://bosun"\nprefix = "a b"', "prefix: expected letters, digits, and - _ . /"),
+        ('url = "http://bosun"\nfilter = { include = ["^os"] }', "'^os' is no pattern of names"),
+        ('url = "http://bosun"\nfilter = { exclude = ["a|b"] }', "'a|b' is no pattern of names"),
+        ('url = "http://bosun"\nfilter = { exclude = [""] }', "'' is no pattern of names"),
+        ('url = "http://bosun"\nfilter = { exclude = ["a["] }', "'a[' is no pattern of names"),
+        ('url = "http://bosun"\nfilter = { only = [] }', "filter.only: unknown key"),
         ("", "sink.bosun.main.url: is required"),
     ],
 )

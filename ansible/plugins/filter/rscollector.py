@@ -1,54 +1,36 @@
 """From variables to the agent's configuration, and from those of an older role to ours. Needs nothing but Python.
 
-What is wrong is a ValueError with a sentence; Ansible shows it.
+What is wrong is a ValueError with a sentence; Ansible shows it. What is known of old configurations and of TOML
+is in module_utils/migrate.py, which is the agent's own file.
 """
 
 from __future__ import annotations
 
-import json
 import re
+import sys
 from collections import Counter
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
-DOCUMENTATION = r"""
-name: configuration
-author: rscollector maintainers
-short_description: The agent's configuration in TOML, and the secrets beside it
-version_added: 0.1.0
-description:
-  - Makes the text of C(rscollector.toml) out of variables.
-  - What is a secret is not in the text; it goes to a file of its own, to which the text points.
-options:
-  _input:
-    description: "Tables by section: C(agent), C(web), and C(collector) and C(sink) with a list of instances by type."
-    type: dict
-    required: true
-  kinds:
-    description: "The kind of each setting by type: text, integer, boolean, list, map, secret."
-    type: dict
-    required: true
-  directory:
-    description: Where the files with the secrets are.
-    type: str
-    required: true
-"""
-
-EXAMPLES = r"""
-- name: The configuration
-  ansible.builtin.set_fact:
-    made: "{{ {'agent': {'interval': '15s'}} | rscollector.agent.configuration({}, '/etc/rscollector/secrets') }}"
-"""
-
-RETURN = r"""
-_value:
-  description: C(text) is the configuration, C(secrets) the content of each file by its name.
-  type: dict
-"""
-
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_BESIDE = Path(__file__).parent.parent / "module_utils" / "migrate.py"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PLACES = ("file", "env", "credential")
 _HEAD = "# Written by Ansible: what is changed here is overwritten.\n"
+
+
+def _loaded(file: Path) -> Any:
+    """Import a file by its place: as a part of the collection it has another name than anywhere else."""
+    specification = spec_from_file_location("rscollector_migrate", file)
+    if specification is None or specification.loader is None:
+        raise ImportError(f"{file} cannot be imported")
+    module = module_from_spec(specification)
+    sys.modules[specification.name] = module  # dataclasses look for themselves there
+    specification.loader.exec_module(module)
+    return module
+
+
+_migrate = _loaded(_BESIDE)
 
 
 def configuration(tables: dict[str, Any], kinds: dict[str, dict[str, str]], directory: str) -> dict[str, Any]:
@@ -59,15 +41,27 @@ def configuration(tables: dict[str, Any], kinds: dict[str, dict[str, str]], dire
         for type_, instances in (tables.get(section) or {}).items():
             named = _named(f"{section}.{type_}", instances)
             given += [((section, type_, name), settings) for name, settings in named]
-    parts = [
-        _table(path, settings, kinds.get(path[:2][-1], {}), files, directory) for path, settings in given
+    made = [
+        (path, _settings(path, settings, kinds.get(path[:2][-1], {}), files, directory))
+        for path, settings in given
     ]
-    text = "\n".join(filter(None, [_HEAD, *parts, _extra(str(tables.get("extra") or ""))]))
-    return {"text": text, "secrets": files}
+    text = _migrate.written(made) if made else ""
+    return {
+        "text": "\n".join(filter(None, [_HEAD, text, _extra(str(tables.get("extra") or ""))])),
+        "secrets": files,
+    }
 
 
-def _named(where: str, instances: list[dict[str, Any]] | None) -> list[tuple[str, dict[str, Any]]]:
-    found = [(_text(given["name"], where), given) for given in instances or ()]
+def _named(where: str, instances: Any) -> list[tuple[str, dict[str, Any]]]:
+    if not isinstance(instances or [], (list, tuple)):
+        raise _wrong(where, "a list of instances", instances)
+    found = []
+    for given in instances or ():
+        if not isinstance(given, dict):
+            raise _wrong(where, "a table for each instance", given)
+        if given.get("name") is None:
+            raise ValueError(f"{where}: an instance has no name: give each its `name`")
+        found.append((_text(given["name"], f"{where}: name"), given))
     for name, count in Counter(name for name, _ in found).items():
         if not _NAME.fullmatch(name):
             raise ValueError(f"{where}: the name {name!r} may have letters, digits, and _ . - only")
@@ -76,57 +70,86 @@ def _named(where: str, instances: list[dict[str, Any]] | None) -> list[tuple[str
     return [(name, {key: value for key, value in given.items() if key != "name"}) for name, given in found]
 
 
-def _table(
+def _settings(
     path: tuple[str, ...],
     settings: dict[str, Any],
     kinds: dict[str, str],
     files: dict[str, str],
     directory: str,
-) -> str:
-    lines = [f"[{'.'.join(map(_key, path))}]"]
+) -> dict[str, Any]:
+    made: dict[str, Any] = {}
     for key, given in settings.items():
         where, kind = ".".join((*path, key)), kinds.get(key)
         if given is None or (kind == "secret" and given == ""):
             continue
-        shown = _as(kind, given, where)
-        if kind == "secret" and not _is_place(given):
+        if kind != "secret":
+            made[str(key)] = _as(kind, given, where)
+        elif isinstance(given, dict) and len(given) == 1 and next(iter(given)) in _PLACES:
+            made[str(key)] = given
+        else:
             files[where] = _text(given, where)
-            shown = {"file": f"{directory}/{where}"}
-        lines.append(f"{_key(key)} = {_value(shown, where)}")
-    return "\n".join(lines) + "\n"
-
-
-def _is_place(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _PLACES
+            made[str(key)] = {"file": f"{directory}/{where}"}
+    return made
 
 
 def _as(kind: str | None, value: Any, where: str) -> Any:
     # What templates of older Ansibles make is text, whatever it was; and Ansible takes "a,b" for a list.
     if kind == "integer":
-        return int(value)
+        return _integer(value, where)
     if kind == "boolean":
-        return _true(value)
+        return _boolean(value, where)
     if kind == "text":
         return _text(value, where)
     if kind == "list":
+        if isinstance(value, dict):
+            raise _wrong(where, "a list", value)
         items = value if isinstance(value, (list, tuple)) else str(value).split(",")
         return [_text(each, where) for each in items]
     if kind == "map":
-        return {key: _text(each, where) for key, each in value.items() if each is not None}
+        if not isinstance(value, dict):
+            raise _wrong(where, "a table", value)
+        return {str(key): _tag(each, f"{where}.{key}") for key, each in value.items() if each is not None}
+    try:
+        _migrate.toml_value(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
     return value
 
 
-def _true(value: Any) -> bool:
-    return str(value).strip().lower() in ("true", "yes", "on", "1", "y", "t")
+def _integer(value: Any, where: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value):
+        return int(value)
+    raise _wrong(where, "a whole number", value)
+
+
+def _boolean(value: Any, where: str) -> bool:
+    word = str(value).strip().lower()
+    if word in ("true", "yes", "on", "1", "y", "t"):
+        return True
+    if word in ("false", "no", "off", "0", "n", "f"):
+        return False
+    raise _wrong(where, "true or false", value)
 
 
 def _text(value: Any, where: str) -> str:
+    if isinstance(value, (bool, float)):  # YAML has made that of it: `yes` is true, 1.50 is 1.5
+        raise _wrong(where, "text (in quotes)", value)
+    if not isinstance(value, (str, int)):
+        raise _wrong(where, "text", value)
+    return str(value)
+
+
+def _tag(value: Any, where: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if not isinstance(value, (str, int, float)):
-        kind = "nothing" if value is None else type(value).__name__
-        raise ValueError(f"{where}: expected text, found {kind}")  # noqa: TRY004  (what is wrong is a variable)
-    return str(value)
+    return str(value) if isinstance(value, float) else _text(value, where)
+
+
+def _wrong(where: str, expected: str, value: Any) -> ValueError:
+    """Return what is wrong with a variable, which may be a secret."""
+    return ValueError(f"{where}: expected {expected}, found {_migrate.found(value)}")
 
 
 def _extra(text: str) -> str:
@@ -137,114 +160,35 @@ def _extra(text: str) -> str:
     return text.strip() + "\n" if text.strip() else ""
 
 
-def _key(key: object) -> str:
-    text = str(key)
-    return text if _BARE.fullmatch(text) else _quoted(text)
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _value(value: Any, where: str) -> str:
-    if isinstance(value, dict):
-        inner = ", ".join(f"{_key(key)} = {_value(each, where)}" for key, each in value.items())
-        return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_value(each, where) for each in value)}]"
-    if isinstance(value, (bool, int)):
-        return json.dumps(value)
-    if isinstance(value, float):
-        return repr(float(value))
-    return _quoted(_text(value, where))
-
-
 def from_rs_collector(old: dict[str, Any]) -> dict[str, Any]:
-    """Return our role's variables for those of `_rs_collector`; `not_carried_over` names what has no place here."""
-    rest = {key: value for key, value in old.items() if value not in (None, "")}
-    agent: dict[str, Any] = {}
-    if "hostname" in rest:
-        agent["host"] = str(rest.pop("hostname"))
-    common = dict(rest.pop("common", {}))
-    tags = {**(common.pop("tags", None) or {}), **{key: rest.pop(key) for key in _TAGS if key in rest}}
-    if tags:
-        agent["tags"] = {key: _text(value, f"tags.{key}") for key, value in tags.items() if value is not None}
-    left = [f"common.{key}" for key in common]
-    sink, unknown = _old_bosun(rest)
-    left += unknown
-    postfix = rest.pop("postfix", False) is not False
-    made = {
-        "rscollector_agent": agent,
-        "rscollector_collector_galera": _old_instances("galera", rest.pop("galera", None), left),
-        "rscollector_collector_mongodb": _old_instances("mongo", rest.pop("mongo", None), left),
-        "rscollector_collector_postfix": [{"name": "main"}] if postfix else [],
-        "rscollector_collector_vip": [{"name": "main", **_old_addresses(rest.pop("hasipaddr", None))}],
-        "rscollector_sink_bosun": sink,
+    """Return our role's variables for those of `_rs_collector`; `not_carried_over` names what has no place here.
+
+    `explained` has a sentence for each of these, with what to do.
+    """
+    if not isinstance(old, dict):
+        raise _wrong("_rs_collector", "a table", old)
+    made = _migrate.from_variables(old)
+    listed = {
+        f"rscollector_{section}_{type_}": [
+            {"name": name, **{key: _plain(value) for key, value in settings.items()}}
+            for name, settings in made.instances.get((section, type_), {}).items()
+        ]
+        for section, type_ in (
+            *(("collector", type_) for type_ in ("galera", "mongodb", "postfix", "vip")),
+            ("sink", "bosun"),
+        )
     }
-    return {**made, "not_carried_over": sorted([*left, *rest])}
+    listed["rscollector_collector_vip"] = listed["rscollector_collector_vip"] or [{"name": "main"}]
+    return {
+        "rscollector_agent": made.agent,
+        **listed,
+        "not_carried_over": sorted({each.where for each in made.left_out}),
+        "explained": sorted(map(str, made.left_out)),
+    }
 
 
-_TAGS = ("domain", "hostgroup")
-_TLS = {"ca_cert": "tls_ca", "client_cert": "tls_certificate", "client_cert_key": "tls_key"}
-
-
-def _old_bosun(rest: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Take what says where Bosun is out of `rest`."""
-    server, auth = dict(rest.pop("server", {})), dict(rest.pop("auth", {}))
-    rest.pop("use_ssl", None)  # what counts is the protocol
-    files = {ours: rest.pop(theirs) for theirs, ours in _TLS.items() if theirs in rest}
-    host, port = str(server.pop("ip", None) or ""), server.pop("port", None) or 8070
-    protocol = server.pop("protocol", None) or "http"
-    credentials = {key: auth.pop(key) for key in ("user", "password") if auth.get(key)}
-    unknown = [f"server.{key}" for key in server] + [f"auth.{key}" for key in auth]
-    if not host:
-        return [], unknown
-    url = f"{protocol}://{f'[{host}]' if ':' in host else host}:{port}"
-    return [{"name": "main", "dialect": "rs-collector", "url": url, **credentials, **files}], unknown
-
-
-def _old_addresses(given: dict[str, Any] | None) -> dict[str, Any]:
-    addresses = (given or {}).get("ipv4") or []
-    return {"addresses": addresses} if addresses else {}
-
-
-def _old_instances(kind: str, given: Any, left: list[str]) -> list[dict[str, Any]]:
-    """Return instances of Galera or MongoDB; what is not carried over is added to `left`."""
-    instances = [given] if isinstance(given, dict) else given or []
-    found: dict[str, dict[str, Any]] = {}
-    for each in instances:
-        old = {key: value for key, value in each.items() if value not in (None, "")}
-        name = wanted = _NOT_IN_NAMES.sub("-", str(old.pop("name", "main"))).lstrip("._-") or "main"
-        number = 1
-        while name in found:
-            number += 1
-            name = f"{wanted}-{number}"
-        found[name] = _old_instance(kind, name, old)
-        left += [f"{kind}.{name}.{key}" for key in old]
-    return list(found.values())
-
-
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
-
-
-def _old_instance(kind: str, name: str, old: dict[str, Any]) -> dict[str, Any]:
-    """Take what has a place here out of `old`."""
-    tls = _true(old.pop("use_ssl", False))
-    made: dict[str, Any] = {"name": name}
-    if kind == "galera" and "socket" in old:  # and it was preferred
-        made["socket"] = old.pop("socket")
-    else:
-        made |= {key: old.pop(key) for key in ("host",) if key in old}
-        made |= {key: int(old.pop(key)) for key in ("port",) if key in old}
-        if tls:
-            # The driver of MongoDB reads the key from the file of the certificate.
-            wanted = [key for key in _TLS if not (kind == "mongo" and key == "client_cert_key")]
-            made |= {_TLS[key]: old.pop(key) for key in wanted if key in old}
-            if kind == "mongo":
-                made["tls"] = True
-            elif "tls_ca" not in made:  # without it, Galera is not asked for TLS
-                old["use_ssl"] = True
-    return made | {key: old.pop(key) for key in ("user", "password") if key in old}
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value
 
 
 class FilterModule:
