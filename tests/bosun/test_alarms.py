@@ -1,0 +1,461 @@
+"""What each of Bosun's alarms says in each state of what it watches, recorded or counted, and in none other."""
+
+from collections import defaultdict
+from functools import cache
+
+import pytest
+from expressions import NUMBER, SCALAR, Moment, evaluate, walk
+from opentsdb import Query, seconds
+from rules import load
+from sites import ALIVE, FILES, HOUR, MINUTE, NOW, Mail, Site, galera, lines, mongodb, sink, up, vip
+
+from collectors.postfix.flow import Flow
+from rscollector.config.registry import load as collector
+from rscollector.model.metrics import Kind
+from rscollector.runtime.telemetry import METRICS
+
+RULES = {name: load(path.read_text()) for name, path in FILES.items()}
+ALARMS = [pytest.param(name, alarm, id=alarm.name) for name, rules in RULES.items() for alarm in rules.alarms.values()]
+FRESH = 20  # seconds: each host has ticked once or twice
+
+
+# --- galera: three nodes, and another cluster that is well ---
+
+NODES = ("db1", "db2", "db3")
+
+
+def cluster(site, *states, since=45 * MINUTE, until=0, name="shop"):
+    """Have each node be in a recorded state; None says nothing."""
+    hosts = [f"{name}-{node}" for node in NODES]
+    for host, state in zip(hosts, states, strict=True):
+        if state:
+            site.tell(host, state if isinstance(state, list) else galera(state, host, name), since, until)
+
+
+WELL = ("01-healthy.n1", "01-healthy.n2", "01-healthy.n3")
+
+
+def galera_scene(*states, ago=10 * MINUTE, before=WELL):
+    """Return a scene: all was well until some time ago; since then the nodes are in these states."""
+
+    def play(site):
+        cluster(site, *WELL, name="other")
+        cluster(site, *before, until=ago)
+        cluster(site, *states, since=ago)
+
+    return play
+
+
+def _galera_fresh(site):
+    cluster(site, *WELL, name="other")
+    cluster(site, "13-voted-inconsistent.n1", "12-n3-receives-ist.n3", "08-n1-bootstrapped.n1", since=FRESH)
+
+
+def _galera_one_after_the_other(site):
+    """A cluster that was bootstrapped: for a tick the first node has size 1, and the second has joined."""
+    cluster(site, *WELL, name="other")
+    cluster(site, "08-n1-bootstrapped.n1", None, None, since=5 * MINUTE, until=20)
+    cluster(site, None, "06-n3-killed.n2", None, since=25)
+
+
+def _galera_restarted(site):
+    cluster(site, *WELL, name="other")
+    cluster(site, *WELL, until=90)
+    cluster(site, *WELL, since=20)
+
+
+OFF = galera("01-healthy.n3", "shop-db3", replicates=False)
+OTHERS = ("06-n3-killed.n1", "06-n3-killed.n2")
+GALERA = {
+    "health": (galera_scene(*WELL), {}),
+    "desynced": (galera_scene("02-n3-desynced.n1", "02-n3-desynced.n2", "09-donor.n1"), {}),
+    "read lock": (galera_scene("03-n3-read-lock.n1", "03-n3-read-lock.n2", "03-n3-read-lock.n3"), {}),
+    "donor": (galera_scene("09-donor.n1", "09-donor.n2", None), {}),
+    "joining": (galera_scene("06-n3-killed.n1", "06-n3-killed.n2", "12-n3-receives-ist.n3"), {}),
+    "flow control": (galera_scene("11-flow-control.n1", "11-flow-control.n2", "11-flow-control.n3"), {}),
+    "stopped": (galera_scene("10-n3-clean-stop.n1", "10-n3-clean-stop.n2", None), {}),
+    "hangs": (galera_scene("04-n3-sigstopped.n1", "04-n3-sigstopped.n2", None), {}),
+    "killed": (galera_scene(*OTHERS, None), {}),
+    "killed now": (galera_scene(*OTHERS, None, ago=20), {}),
+    "killed a minute ago": (galera_scene(*OTHERS, None, ago=MINUTE), {}),
+    "killed two minutes ago": (galera_scene(*OTHERS, None, ago=2 * MINUTE), {}),
+    "killed three minutes ago": (galera_scene(*OTHERS, None, ago=3 * MINUTE), {}),
+    "cut off": (
+        galera_scene("05-n3-isolated.n1", "05-n3-isolated.n2", "05-n3-isolated.n3"),
+        {
+            "galera.not.primary": {"shop-db3/main": "critical"},
+            "galera.not.ready": {"shop-db3/main": "critical"},
+            "galera.sizes.differ": {"shop": "warning"},
+        },
+    ),
+    "cut off now": (galera_scene("05-n3-isolated.n1", "05-n3-isolated.n2", "05-n3-isolated.n3", ago=MINUTE), {}),
+    "voted out": (
+        galera_scene(*OTHERS, "13-voted-inconsistent.n1"),
+        {
+            "galera.not.primary": {"shop-db3/main": "critical"},
+            "galera.not.ready": {"shop-db3/main": "critical"},
+            "galera.sizes.differ": {"shop": "warning"},
+        },
+    ),
+    "split": (
+        galera_scene(*OTHERS, "08-n1-bootstrapped.n1"),
+        {"galera.split": {"shop": "critical"}, "galera.sizes.differ": {"shop": "warning"}},
+    ),
+    "replication off": (
+        galera_scene("01-healthy.n1", "01-healthy.n2", OFF),
+        {"galera.replication.off": {"shop-db3/main": "critical"}},
+    ),
+    "nobody": (galera_scene(None, None, None), {"galera.nobody": {"shop": "critical"}}),
+    "nobody for two hours": (
+        lambda site: (cluster(site, *WELL, name="other"), cluster(site, *WELL, since=3 * HOUR, until=2 * HOUR)),
+        {"galera.nobody": {"shop": "unknown"}},
+    ),
+    "agents restarted": (_galera_restarted, {}),
+    "fresh": (_galera_fresh, {}),
+    "bootstrapped": (_galera_one_after_the_other, {}),
+}
+
+
+# --- mongodb: three members, and another set that is well ---
+
+MEMBERS = ("cluster-01-healthy.0", "cluster-01-healthy.1", "cluster-01-healthy.2")
+SIGHT = "127.0.0.1_55239"  # the third member, as a tag
+
+
+def replicas(site, *states, since=45 * MINUTE, until=0, name="rs0"):
+    """Have each member be in a recorded state; None says nothing."""
+    for number, state in enumerate(states):
+        if state:
+            told = state if isinstance(state, list) else mongodb(state, name)
+            site.tell(f"{name}-m{number + 1}", told, since, until)
+
+
+def mongodb_scene(*states, ago=10 * MINUTE):
+    """Return a scene: all was well until some time ago; since then the members are in these states."""
+
+    def play(site):
+        replicas(site, *MEMBERS, name="rs1")
+        replicas(site, *MEMBERS, until=ago)
+        replicas(site, *states, since=ago)
+
+    return play
+
+
+def lagging(behind, holds=24 * HOUR):
+    """Return a primary whose first secondary is behind."""
+    return mongodb("cluster-01-healthy.0", behind=behind, holds=holds)
+
+
+def _mongodb_restarted(site):
+    replicas(site, *MEMBERS, name="rs1")
+    replicas(site, *MEMBERS, until=90)
+    replicas(site, *MEMBERS, since=20)
+
+
+def _mongodb_fresh(site):
+    replicas(site, *MEMBERS, name="rs1")
+    replicas(site, lagging(700, 800), "4.4-initial-sync-self", None, since=FRESH)
+
+
+LAGS = "rs0-m1/127.0.0.1_49247/main"
+MONGODB = {
+    "health": (mongodb_scene(*MEMBERS), {}),
+    "stepped down": (mongodb_scene(*(f"cluster-02-after-stepdown.{number}" for number in range(3))), {}),
+    "stepped down now": (mongodb_scene(*(f"cluster-02-after-stepdown.{n}" for n in range(3)), ago=20), {}),
+    "recovering": (mongodb_scene(*(f"cluster-03-secondary-recovering.{number}" for number in range(3))), {}),
+    "initial sync": (mongodb_scene(None, None, "cluster-09-startup2-initial-sync.2"), {}),
+    "member hangs": (
+        mongodb_scene("cluster-05-secondary-sigstopped.0", "cluster-05-secondary-sigstopped.1", None),
+        {"mongodb.member.down": {SIGHT: "warning"}},
+    ),
+    "member killed": (
+        mongodb_scene("cluster-06-secondary-killed.0", "cluster-06-secondary-killed.1", None),
+        {"mongodb.member.down": {SIGHT: "warning"}},
+    ),
+    "primary killed": (
+        mongodb_scene("cluster-08-primary-killed.0", None, "cluster-08-primary-killed.2"),
+        {"mongodb.member.down": {"127.0.0.1_49247": "warning"}},
+    ),
+    **{
+        f"primary killed {ago} s ago": (
+            mongodb_scene("cluster-08-primary-killed.0", None, "cluster-08-primary-killed.2", ago=ago), {}
+        )
+        for ago in (20, 60, 90)
+    },
+    "no primary": (
+        mongodb_scene(None, "6.0-no-primary", None),
+        {
+            "mongodb.no.primary": {"rs0": "critical"},
+            "mongodb.member.down": {"127.0.0.1_56577": "warning", SIGHT: "warning"},
+        },
+    ),
+    "no primary for a minute": (mongodb_scene("cluster-02-after-stepdown.0", None, None, ago=MINUTE), {}),
+    "two primaries": (
+        mongodb_scene("cluster-01-healthy.0", "cluster-02-after-stepdown.1", "cluster-01-healthy.2"),
+        {"mongodb.two.primaries": {"rs0": "critical"}},
+    ),
+    "lag": (mongodb_scene(lagging(120), *MEMBERS[1:]), {"mongodb.lag": {LAGS: "warning"}}),
+    "lag for a minute": (mongodb_scene(lagging(120), *MEMBERS[1:], ago=MINUTE), {}),
+    "long lag": (mongodb_scene(lagging(2 * HOUR), *MEMBERS[1:]), {"mongodb.lag": {LAGS: "critical"}}),
+    "lag exceeds oplog": (
+        mongodb_scene(lagging(100, 150), *MEMBERS[1:]),
+        {"mongodb.lag": {LAGS: "warning"}, "mongodb.lag.exceeds.oplog": {LAGS: "critical"}},
+    ),
+    "nobody": (mongodb_scene(None, None, None), {"mongodb.nobody": {"rs0": "critical"}}),
+    "nobody for two hours": (
+        lambda site: (replicas(site, *MEMBERS, name="rs1"), replicas(site, *MEMBERS, since=3 * HOUR, until=2 * HOUR)),
+        {"mongodb.nobody": {"rs0": "unknown"}},
+    ),
+    "agents restarted": (_mongodb_restarted, {}),
+    "fresh": (_mongodb_fresh, {}),
+    "a member that copies all": (mongodb_scene("cluster-01-healthy.0", "6.0-initial-sync-self", None), {}),
+}
+
+
+# --- postfix ---
+
+SENT, BOUNCED = lines("outbound", "sent"), lines("outbound", "bounced")
+DEFERRED = lines("one-message-deferred-5-times-then-expired", "deferred")
+
+
+def mail(log=SENT, *, since=6 * HOUR, step=MINUTE, **queues):
+    """Return a scene: mail that flows, and queues."""
+    return lambda site: site.tell("mx", Mail(log, **queues), since=since, step=step)
+
+
+def _counters_lost(site):
+    """The state directory was lost: counters of hundreds begin at 0."""
+    flow = Flow()
+    for service, message in (SENT + BOUNCED) * 100:
+        flow.line(service, message)
+    site.tell("mx", Mail(SENT, flow=flow), since=6 * HOUR, until=20 * MINUTE, step=MINUTE)
+    site.tell("mx", Mail(SENT), since=19 * MINUTE)
+
+
+def _restarted(site):
+    flow = Flow()
+    site.tell("mx", Mail(SENT, flow=flow), since=6 * HOUR, until=2 * MINUTE, step=MINUTE)
+    site.tell("mx", Mail(SENT, flow=flow), since=MINUTE)
+
+
+def _silent_log(site):
+    """The log cannot be read any more: the queues are told all the same."""
+    site.tell("mx", Mail(SENT), since=6 * HOUR, step=MINUTE)
+    for metric in [each for each in site.tsdb.metrics if each.startswith("postfix.deliveries")]:
+        site.without(metric, for_=HOUR)
+
+
+def day(hours):
+    """Return an age."""
+    return hours * HOUR
+
+
+MX = "mx/main"
+POSTFIX = {
+    "health": (mail(), {}),
+    "empty, and nothing to do": (mail(()), {}),
+    "busy": (mail(SENT * 30, each=30, active=(1, 2, 3), incoming=(1,), deferred=(400, 4000)), {
+        "postfix.stuck": {f"{MX}/deferred": "warning"},  # two messages that stay: that is what it is about
+    }),
+    "a few bounces": (mail(SENT + BOUNCED, each=20 * MINUTE), {}),
+    "bounces, but few of all": (mail(SENT * 10 + BOUNCED, each=MINUTE), {}),
+    "bounces": (mail(SENT + BOUNCED, each=MINUTE), {"postfix.bounces": {MX: "warning"}}),
+    "nothing but bounces": (mail(BOUNCED, each=MINUTE), {"postfix.bounces": {MX: "warning"}}),
+    "nothing sent": (
+        mail(DEFERRED, active=(1000,), deferred=lambda passed: [100] * int(1 + passed // 600)),
+        {"postfix.sends": {MX: "critical"}},
+    ),
+    "nothing sent of what is deferred": (
+        mail(DEFERRED, deferred=lambda passed: [100] * int(20 + passed // 600)), {"postfix.sends": {MX: "critical"}}
+    ),
+    "little is deferred, and nothing sent": (mail(DEFERRED, deferred=lambda passed: [100] * int(1 + passed // 7200)), {}),
+    "deferred too long": (
+        mail(deferred=lambda passed: [day(24)] + [60] * int(passed // 600 % 2)),
+        {"postfix.deferred": {f"{MX}/deferred": "warning"}},
+    ),
+    "stuck": (mail(deferred=(900, 1000)), {"postfix.stuck": {f"{MX}/deferred": "warning"}}),
+    "grows": (
+        mail(since=2 * HOUR, deferred=lambda passed: [100] * int(passed / 2)), {"postfix.grows": {f"{MX}/deferred": "warning"}}
+    ),
+    "grows little": (mail(deferred=lambda passed: [100] * int(3000 + passed / 60)), {}),
+    "not picked up": (
+        mail(maildrop=(700, 10), incoming=(5,)), {"postfix.picked.up": {f"{MX}/maildrop": "critical"}}
+    ),
+    "old mail beside new": (
+        mail(incoming=lambda passed: [900, *[3] * int(passed % 7)]),
+        {"postfix.picked.up": {f"{MX}/incoming": "critical"}},
+    ),
+    "picked up again": (mail(maildrop=lambda passed: (900,) if passed < 6 * HOUR - 90 else ()), {}),
+    "corrupt": (mail(corrupt=(5,)), {"postfix.corrupt": {f"{MX}/corrupt": "warning"}}),
+    "counters begin anew": (_counters_lost, {}),
+    "agent restarted": (_restarted, {}),
+    "the log is not told": (_silent_log, {}),
+    "fresh, and empty": (mail((), since=FRESH, step=15), {}),
+    "fresh, after a night": (mail((), since=FRESH, step=15, maildrop=(7000,), active=(5,), deferred=[700] * 2000), {}),
+    "fresh, with a bounce": (mail(SENT + BOUNCED, each=15, since=3 * MINUTE, step=15), {}),
+    "fresh, and old mail": (
+        mail((), since=FRESH, step=15, deferred=(day(30),)), {"postfix.deferred": {f"{MX}/deferred": "warning"}}
+    ),
+}
+
+
+# --- vip, agent, sinks ---
+
+
+def address(*held, ago=10 * MINUTE, before=(True, False), link=True):
+    """Return a scene: who held an address until some time ago, and since then; None says nothing."""
+
+    def play(site):
+        site.tell("lb9", vip(bound=True, address="192.0.2.99"))
+        for host, now, then in zip(("lb1", "lb2"), held, before, strict=True):
+            site.tell(host, vip(bound=then), until=ago)
+            if now is not None:
+                site.tell(host, vip(bound=now, link=link), since=ago)
+
+    return play
+
+
+def _address_fresh(site):
+    site.tell("lb9", vip(bound=True, address="192.0.2.99"))
+    for host in ("lb1", "lb2"):
+        site.tell(host, vip(bound=False), since=FRESH)
+
+
+WHERE = "192.0.2.10/main"
+VIP = {
+    "health": (address(True, False), {}),
+    "moved": (address(False, True), {}),
+    **{f"moved {ago} s ago": (address(False, True, ago=ago), {}) for ago in (5, 20, 60, 100, 130)},
+    **{f"holder died, {ago} s ago": (address(None, True, ago=ago), {}) for ago in (20, 60, 100, 130, 200)},
+    "nowhere": (address(False, False), {"vip.nowhere": {WHERE: "critical"}}),
+    "nowhere for a minute": (address(False, False, ago=MINUTE), {}),
+    "holder died, and nobody took it": (address(None, False), {"vip.nowhere": {WHERE: "critical"}}),
+    "twice": (address(True, True), {"vip.twice": {WHERE: "critical"}}),
+    "no link": (address(True, False, link=False), {"vip.link.down": {"192.0.2.10/lb1/eth0/main": "critical"}}),
+    "all are silent": (address(None, None), {}),
+    "agent restarted": (lambda site: [address(True, False)(site), site.without("vip.bound", for_=80)], {}),
+    "fresh": (_address_fresh, {}),
+}
+
+
+def agents(*, well=True, ago=10 * MINUTE, until=0):
+    """Return a scene: an agent, and how its collector has been since some time ago."""
+
+    def play(site):
+        site.tell("b", ALIVE, name="")
+        site.tell("b", up("galera"))
+        site.tell("a", ALIVE, until=until, name="")
+        site.tell("a", up("galera"), until=max(ago, until))
+        site.tell("a", up("galera", well=well), since=ago, until=until)
+
+    return play
+
+
+def _agent_fresh(site):
+    site.tell("a", ALIVE, since=FRESH, name="")
+    site.tell("a", up("galera", well=False), since=FRESH)
+
+
+AGENT = {
+    "health": (agents(), {}),
+    "a collector is down": (agents(well=False), {"rscollector.collector.down": {"a/main/galera": "warning"}}),
+    "down for a minute": (agents(well=False, ago=MINUTE), {}),
+    "restarted": (lambda site: [agents()(site), *(site.without(each, for_=90) for each in list(site.tsdb.metrics))], {}),
+    "silent": (agents(until=5 * MINUTE), {"rscollector.silent": {"a": "critical"}}),
+    "silent for two hours": (
+        lambda site: (site.tell("b", ALIVE, name=""), site.tell("a", ALIVE, since=3 * HOUR, until=2 * HOUR, name=""),
+                      site.tell("a", up("galera"), since=3 * HOUR, until=2 * HOUR)),
+        {"rscollector.silent": {"a": "unknown"}},
+    ),
+    "fresh": (_agent_fresh, {}),
+}
+
+
+def other_sink(site):
+    """Have a host whose sink has something to send, as it should."""
+    site.tell("b", sink(site.state, sink_queued_points=9, sink_oldest_unsent_age_seconds=1.0))
+
+
+def sinking(since=2 * HOUR, ago=10 * MINUTE, **changed):
+    """Return a scene: a sink that was well until some time ago, and what is otherwise since."""
+
+    def play(site):
+        other_sink(site)
+        site.tell("a", sink(site.state), since=since, until=ago)
+        site.tell("a", sink(site.state, **changed), since=ago)
+
+    return play
+
+
+def _counters_of_a_restart(site):
+    lost = {"sink_dropped_points_total": 90, "sink_rejected_points_total": 70, "sink_unsendable_points_total": 50}
+    other_sink(site)
+    site.tell("a", sink(site.state, **lost), since=2 * HOUR, until=20 * MINUTE)
+    site.tell("a", sink(site.state), since=19 * MINUTE)
+
+
+IN = "a/main/bosun"
+SINKS = {
+    "health": (sinking(), {}),
+    "something waits": (sinking(sink_queued_points=40, sink_oldest_unsent_age_seconds=2.0), {}),
+    "behind": (
+        sinking(sink_queued_points=40, sink_oldest_unsent_age_seconds=900.0), {"sink.behind": {IN: "warning"}}
+    ),
+    "was behind": (
+        lambda site: [
+            sinking(sink_queued_points=40, sink_oldest_unsent_age_seconds=900.0)(site),
+            site.without("sink.oldest.unsent.age.seconds", for_=60), site.tell("a", sink(site.state), since=60),
+        ], {},
+    ),
+    "takes none": (sinking(in_agent=200), {"sink.behind": {IN: "warning"}}),
+    "dropped": (sinking(sink_dropped_points_total=7), {"sink.dropped": {IN: "warning"}}),
+    "dropped in the agent": (sinking(dropped_in_agent=7), {"sink.dropped": {IN: "warning"}}),
+    "unsendable": (sinking(sink_unsendable_points_total=7), {"sink.dropped": {IN: "warning"}}),
+    "infinity, which some metrics are": (sinking(sink_unsendable_points_total={"number": 7}), {}),
+    "refused": (sinking(sink_rejected_points_total=7), {"sink.refused": {IN: "warning"}}),
+    "stepped over": (sinking(ago=HOUR, sink_stepped_over_points=7), {"sink.refused": {IN: "warning"}}),
+    "stepped over for a while": (sinking(sink_stepped_over_points=7), {}),
+    "dropped two hours ago": (sinking(since=4 * HOUR, ago=2 * HOUR, sink_dropped_points_total=7), {}),
+    "restarted": (_counters_of_a_restart, {}),
+    "fresh": (sinking(since=FRESH, ago=FRESH, sink_stepped_over_points=7), {}),
+}
+
+SCENES = {"galera": GALERA, "mongodb": MONGODB, "postfix": POSTFIX, "vip": VIP, "agent": AGENT, "sinks": SINKS}
+
+
+# --- the table ---
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory):
+    """Return a directory for sinks."""
+    return tmp_path_factory.mktemp("state")
+
+
+@cache
+def played(name, scene, state):
+    """Return the points of a scene."""
+    site = Site(state)
+    SCENES[name][scene][0](site)
+    return site
+
+
+def told(alarm, site, before=()):
+    """Return the status of each group, by the values of its tags in the order of their names."""
+    found = alarm.check(site.tsdb, before)
+    return {"/".join(text for _, text in sorted(group)): status for group, status in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "scene"), [pytest.param(name, scene, id=f"{name}: {scene}") for name in SCENES for scene in SCENES[name]]
+)
+def test_alarms_say_what_is_true_and_nothing_else(name, scene, state):
+    """In each state each alarm of the file has the status that is expected, and every other is no alarm."""
+    site, well = played(name, scene, state), played(name, "health", state)
+    found = defaultdict(dict)
+    for alarm in RULES[name].alarms.values():
+        before = () if scene.startswith("fresh") else alarm.check(well.tsdb)
+        for group, status in told(alarm, site, before).items():
+            if status not in ("ok", "ignored"):
+                found[alarm.name][group] = status
+    assert dict(found) == SCENES[name][scene][1]
