@@ -85,6 +85,19 @@ class OpenTsdb:
             value, at = numbers[:-1].split(b',"timestamp":')
             self._by_head[head][int(at)] = float(value)
 
+    def without(self, metric, since, host=""):
+        """Return the same points, but for those of a metric after some time, of one host or of all."""
+        other = OpenTsdb()
+        other.now = self.now
+        other.metrics.update(self.metrics)
+        other.metrics[metric] = {
+            series: {at: value for at, value in points.items() if at <= since}
+            if not host or ("host", host) in series
+            else points
+            for series, points in self.metrics[metric].items()
+        }
+        return other
+
     def query(self, query, start, end):
         """Return the points of each group from `start` seconds ago until `end` seconds ago, both included."""
         if query.metric not in self.metrics:

@@ -4,15 +4,16 @@ from collections import defaultdict
 from functools import cache
 
 import pytest
-from expressions import NUMBER, SCALAR, Moment, evaluate, walk
+from expressions import Moment, Node, Wrong, evaluate, walk
 from opentsdb import Query, seconds
 from rules import load
-from sites import ALIVE, FILES, HOUR, MINUTE, NOW, Mail, Site, galera, lines, mongodb, sink, up, vip
+from sites import ALIVE, FILES, HOUR, MINUTE, NOW, ROOT, Mail, Site, galera, lines, mongodb, sink, up, vip
 
 from collectors.postfix.flow import Flow
 from rscollector.config.registry import load as collector
 from rscollector.model.metrics import Kind
 from rscollector.runtime.telemetry import METRICS
+from rscollector.sinks.bosun import Bosun
 
 RULES = {name: load(path.read_text()) for name, path in FILES.items()}
 ALARMS = [pytest.param(name, alarm, id=alarm.name) for name, rules in RULES.items() for alarm in rules.alarms.values()]
@@ -459,3 +460,166 @@ def test_alarms_say_what_is_true_and_nothing_else(name, scene, state):
             if status not in ("ok", "ignored"):
                 found[alarm.name][group] = status
     assert dict(found) == SCENES[name][scene][1]
+
+
+def test_every_alarm_has_groups_when_all_is_well_and_fires_in_some_state():
+    """An alarm that has nothing to say would be as quiet as one that is right."""
+    fired = {alarm for scenes in SCENES.values() for _, expected in scenes.values() for alarm in expected}
+    assert fired == {alarm for rules in RULES.values() for alarm in rules.alarms}
+
+
+@pytest.mark.parametrize(("name", "alarm"), ALARMS)
+def test_no_operand_is_absent_when_all_is_well(name, alarm, state):
+    """Each query has points then, and each alarm says of each group that all is well; nv() may have none inside."""
+    site = played(name, "health", state)
+    assert set(alarm.check(site.tsdb).values()) == {"ok"}
+    absent = [
+        query.arguments[0].arguments[0]
+        for expression in (alarm.warn, alarm.crit)
+        if expression
+        for query in _queries(expression)
+        if not evaluate(query, Moment(site.tsdb)).each
+    ]
+    assert absent == []
+
+
+def _queries(node):
+    if node.name == "q":
+        yield node
+    elif node.name != "nv":
+        for each in node.arguments:
+            if isinstance(each, Node):
+                yield from _queries(each)
+
+
+@pytest.mark.parametrize(("name", "alarm"), ALARMS)
+def test_a_metric_that_vanishes_is_no_alarm(name, alarm, state):
+    """For seconds or for good, of one host or of all; but that nobody tells is what `since` is there for."""
+    expressions = [each for each in (alarm.warn, alarm.crit) if each]
+    nodes = [node for each in expressions for node in walk(each)]
+    if any(node.name == "since" for node in nodes):
+        return
+    site = played(name, "health", state)
+    used = {Query.of(node.arguments[0].arguments[0]).metric for node in nodes if node.name == "q"}
+    for metric in used:
+        for ago in (90, 150, 4 * MINUTE, 20 * MINUTE, 5 * HOUR):
+            for host in ("", "shop-db3", "rs0-m3", "lb2", "a"):
+                without = site.tsdb.without(metric, NOW - ago, host)
+                assert set(alarm.check(without).values()) <= {"ok"}, (metric, ago, host)
+
+
+def _known(name):
+    """Return the tags of each metric that Bosun is sent, with the values that are known: those of states and buckets."""
+    metrics = [*METRICS, *(Bosun.metrics if name == "sinks" else collector(name).metrics)]
+    found = {}
+    for metric in metrics:
+        value = {Kind.STATESET: metric.states[:1] and metric.states[0]}.get(metric.kind, 1)
+        if metric.buckets:
+            value = metric.distribution(())
+        for series in metric.bosun_series(("",) * len(metric.labels), value):
+            tags = found.setdefault(series.name, {"host": set(), "name": set()})
+            for tag, text in series.labels.items():
+                tags.setdefault(tag, set()).update({text} - {""})
+    return found
+
+
+@pytest.mark.parametrize(("name", "alarm"), ALARMS)
+def test_metrics_and_tags_are_those_that_are_sent(name, alarm):
+    """A query about what nobody sends would never have an answer."""
+    known = _known(name)
+    queries = [node for each in (alarm.warn, alarm.crit) if each for node in walk(each) if node.name in ("q", "change")]
+    for text, start, end in ([each.arguments[0] for each in node.arguments] for node in queries):
+        query = Query.of(text)
+        assert query.metric in known, query.metric
+        for tag, value in query.tags:
+            assert tag in known[query.metric], (query.metric, tag)
+            if values := known[query.metric][tag] - {""}:
+                assert value == "*" or set(value.split("|")) <= values, (query.metric, tag, value)
+        assert seconds(start) > (seconds(end) if end else 0)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_files_can_be_put_into_one(file):
+    """Names of alarms, templates and macros are there once in all files; each note is made of sentences."""
+    text = "\n".join(path.read_text() for path in FILES.values())
+    alarms = load(text).alarms
+    assert len(alarms) == sum(len(rules.alarms) for rules in RULES.values())
+    assert [each.name for each in RULES[file].alarms.values() if not each.notes.endswith(".")] == []
+    assert [line for line in FILES[file].read_text().splitlines() if "\t" in line] == []
+
+
+PAGES = {name: path.parent / "README.md" for name, path in FILES.items()} | {"sinks": ROOT / "docs/bosun.md"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_alarm_is_on_its_page(name):
+    """The page says when it fires, and leaves the rest to the file."""
+    page = PAGES[name].read_text()
+    assert [alarm for alarm in RULES[name].alarms if f"| {alarm} |" not in page] == []
+    assert "alert " not in page
+    assert f"{FILES[name].name})" in page
+
+
+# --- faults that alarms of ours have had ---
+
+TEMPLATE = "template t {\n subject = `s`\n body = `b`\n}\n"
+SENDS = """alert postfix.sends {
+    template = t
+    $sent = change("sum:rate{counter,,1}:postfix.deliveries.total{host=*,status=sent}", "30m", "")
+    $waits = min(q("sum:postfix.queue.messages{host=*,queue=incoming|active}", "10m", ""))
+    crit = $sent == 0 && $waits > 0
+}"""
+BOUNCES = """alert postfix.bounces {
+    template = t
+    $bounced = change("sum:rate{counter,,1}:postfix.deliveries.total{host=*,status=bounced}", "1h", "")
+    $sent = change("sum:rate{counter,,1}:postfix.deliveries.total{host=*,status=sent}", "1h", "")
+    warn = $bounced > 20 && $bounced / ($bounced + $sent) > 0.2
+}"""
+DEFERRED_ONCE = """alert postfix.deferred {
+    template = t
+    $oldest = max(q("max:postfix.queue.oldest.age.seconds{host=*,queue=deferred}", "10m", ""))
+    $count = q("max:postfix.queue.messages{host=*,queue=deferred}", "4h", "")
+    $stuck = min($count) > 0 && min($count) == max($count)
+    warn = $oldest > 86400 || $stuck
+}"""
+PICKED_UP = """alert postfix.picked.up {
+    template = t
+    crit = min(q("max:postfix.queue.oldest.age.seconds{host=*,queue=maildrop|incoming}", "5m", "")) > 600
+}"""
+PRIMARY = """alert mongodb.primary {
+    template = t
+    $primaries = sum(t(last(q("max:mongodb.state{host=*,state=primary}", "2m", "")), ""))
+    crit = $primaries != 1
+}"""
+
+
+def once(text, name, scene, state, *, before=""):
+    """Return what an alarm says in a scene, of the groups that it has, or had in the scene before."""
+    (alarm,) = load(TEMPLATE + text).alarms.values()
+    return told(alarm, played(name, scene, state), alarm.check(played(name, before, state).tsdb) if before else ())
+
+
+def test_an_alarm_whose_groups_cannot_be_joined_is_not_loaded():
+    """postfix.sends joined the groups of a status with those of a queue."""
+    with pytest.raises(Wrong, match=r"incompatible tags \(host,status and host,queue\)"):
+        load(TEMPLATE + SENDS)
+
+
+def test_groups_that_never_join_are_an_alarm_for_ever(state):
+    """postfix.bounces joined bounced with sent, found none, and had NaN, which is no 0."""
+    assert "warning" in once(BOUNCES, "postfix", "health", state).values()
+
+
+def test_a_queue_that_is_empty_made_an_alarm_unknown(state):
+    """The age of the oldest message is absent then; and on a host that has just begun nothing has ever moved."""
+    assert once(DEFERRED_ONCE, "postfix", "picked up again", state, before="stuck") == {"mx/deferred": "unknown"}
+    assert once(DEFERRED_ONCE, "postfix", "fresh, after a night", state) == {"mx/deferred": "warning"}
+    before = once(PICKED_UP, "postfix", "old mail beside new", state)
+    assert before == {"mx/incoming": "critical"}
+    assert once(PICKED_UP, "postfix", "grows", state, before="old mail beside new") == {"mx/incoming": "unknown"}
+    assert once(PICKED_UP, "postfix", "fresh, after a night", state) == {"mx/maildrop": "critical"}
+
+
+def test_the_primaries_of_all_sets_were_added(state):
+    """mongodb.primary had no tag that tells one set from another: two that are well have two primaries."""
+    assert once(PRIMARY, "mongodb", "health", state) == {"": "critical"}
