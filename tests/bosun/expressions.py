@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -24,9 +25,16 @@ NOWHERE = frozenset()
 _TOKEN = re.compile(
     r'\s*(?:(?P<text>"[^"]*")|(?P<number>[\d.]+(?:[eE][+-]?\d+)?)|(?P<word>[a-zA-Z]+)|(?P<mark>[(),]|[!<>=&|+\-*/%]+))'
 )
-_LEVELS = (("||",), ("&&",), ("==", "!=", ">", ">=", "<", "<="), ("+", "-"), ("*", "/", "%"), ("**",))
-_COMPARED = {"==": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-_COMPUTED = {"+": operator.add, "-": operator.sub, "*": operator.mul, "**": operator.pow, "%": math.fmod}
+_LEVELS = (("||",), ("&&",), ("==", "!=", ">", ">=", "<", "<="), ("+", "-"), ("*", "/"))
+_COMPARED = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+_COMPUTED = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
 class Wrong(ValueError):
@@ -150,7 +158,11 @@ def _operator(name, left, right):
         raise Wrong(f"unknown operator {name}")
     if TEXT in (left.gives, right.gives):
         raise Wrong(f"a text is no operand of {name}")
-    if left.tags is not None and right.tags is not None and not (left.tags <= right.tags or right.tags <= left.tags):
+    if (
+        left.tags is not None
+        and right.tags is not None
+        and not (left.tags <= right.tags or right.tags <= left.tags)
+    ):
         raise Wrong(f"incompatible tags ({_listed(left.tags)} and {_listed(right.tags)}) in {name}")
     gives = max(left.gives, right.gives, key=(SCALAR, NUMBER, SERIES).index)
     return Node(name, (left, right), gives, right.tags if left.tags is None else left.tags)
@@ -198,7 +210,10 @@ def evaluate(node, moment):
         return FUNCTIONS[node.name].run(moment, *given)
     left, right = (evaluate(each, moment) for each in node.arguments)
     return Results(
-        [Result(group, _operated(node.name, one, other)) for group, one, other in join(left, right, moment.unjoined_ok)]
+        [
+            Result(group, _operated(node.name, one, other))
+            for group, one, other in join(left, right, moment.unjoined_ok)
+        ]
     )
 
 
@@ -238,8 +253,14 @@ def operate(name, one, other):
     if name in ("&&", "||"):
         return float(other != 0)
     if name == "/":
-        return one / other if other else math.nan if one == 0 else math.copysign(math.inf, one)
+        return _divided(one, other)
     return float(_COMPARED[name](one, other)) if name in _COMPARED else _COMPUTED[name](one, other)
+
+
+def _divided(one, other):
+    if other:
+        return one / other
+    return math.nan if one == 0 else math.copysign(math.inf, one) * math.copysign(1, other)
 
 
 def _each(turn, value):
@@ -260,7 +281,9 @@ def _reduced(reduce):
     """Return a function that makes a number of each series, and nothing of one without points."""
 
     def run(moment, series):
-        each = [Result(group, float(reduce(points, moment.tsdb.now))) for group, points in series.each if points]
+        each = [
+            Result(group, float(reduce(points, moment.tsdb.now))) for group, points in series.each if points
+        ]
         return Results(each, series.nan)
 
     return run
@@ -282,7 +305,7 @@ def _timedelta(_moment, series):
     each = []
     for group, points in series.each:
         times = sorted(points)
-        steps = {at: float(at - before) for before, at in zip(times, times[1:], strict=False)}
+        steps = {at: float(at - before) for before, at in pairwise(times)}
         each.append(Result(group, steps or dict.fromkeys(times, 0.0)))
     return Results(each, series.nan)
 

@@ -11,6 +11,7 @@ import re
 from bisect import bisect
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 
 # As Bosun reads a query for OpenTSDB 2.1; what it reads for 2.2 contains that.
@@ -115,7 +116,7 @@ class OpenTsdb:
 def _rates(points, options):
     is_counter, _, reset = (*options.removeprefix("rate").strip("{}").split(","), "", "")[:3]
     rates = {}
-    for (before, first), (at, second) in zip(points.items(), list(points.items())[1:], strict=False):
+    for (before, first), (at, second) in pairwise(points.items()):
         rate = (second - first) / (at - before)
         if is_counter == "counter" and rate < 0:
             rate = (_ROLLOVER - first + second) / (at - before)

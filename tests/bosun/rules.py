@@ -118,7 +118,9 @@ def _alarm(name, pairs, macros, templates):
         raise Wrong(f"{name}: template not found, or without subject or body")
     warn, crit = (read(known[each]) if each in known else None for each in ("warn", "crit"))
     _must_agree(name, [each for each in (crit, warn) if each])
-    return Alarm(name, variables.get("notes", ""), warn, crit, "unjoinedOk" in known, "ignoreUnknown" in known)
+    return Alarm(
+        name, variables.get("notes", ""), warn, crit, "unjoinedOk" in known, "ignoreUnknown" in known
+    )
 
 
 def _expanded(text, variables):

@@ -19,6 +19,7 @@ from rscollector.runtime.outbox import Lost
 from rscollector.sinks.bosun import Bosun, BosunSettings
 from rscollector.sinks.opentsdb import Points
 from rscollector.testing import FakeContext, Recordings, collect
+
 NOW = 1_795_208_406
 STEP = 15
 MINUTE, HOUR = 60, 3600
@@ -74,7 +75,7 @@ class Site:
 
 
 def galera(state, node, cluster="shop", *, replicates=True):
-    """Return what the collector says of a recorded node; "3" of its members are those of the recording."""
+    """Return what the collector says of a recorded node, in a cluster of this name."""
     server = recorded.RecordedServer(state)
     server.settings = {**server.settings, "wsrep_cluster_name": cluster, "wsrep_node_name": node}
     if not replicates:  # as MariaDB 10.11 tells of itself then
@@ -94,12 +95,19 @@ def mongodb(state, set_="rs0", *, behind=0, holds=HOUR):
 
     def operation(ago):
         wall = reply["date"] - timedelta(seconds=ago)
-        return {"ts": Timestamp(int(wall.replace(tzinfo=UTC).timestamp()), 1), "wall": wall, "t": reply["term"]}
+        return {
+            "ts": Timestamp(int(wall.replace(tzinfo=UTC).timestamp()), 1),
+            "wall": wall,
+            "t": reply["term"],
+        }
 
     if behind:
         lagging = next(each for each in reply["members"] if each["stateStr"] == "SECONDARY")
         reached = operation(behind + 1)
-        lagging |= {"optime": {"ts": reached["ts"], "t": reached["t"]}, "lastAppliedWallTime": reached["wall"]}
+        lagging |= {
+            "optime": {"ts": reached["ts"], "t": reached["t"]},
+            "lastAppliedWallTime": reached["wall"],
+        }
     oplog = [operation(ago) for ago in (holds, behind, 0)]
     return collect(recorded_mongodb.server(recorded_mongodb.RecordedServer(reply, oplog=oplog)))
 

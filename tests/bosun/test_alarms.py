@@ -1,7 +1,7 @@
 """What each of Bosun's alarms says in each state of what it watches, recorded or counted, and in none other."""
 
 from collections import defaultdict
-from functools import cache
+from functools import cache, partial
 
 import pytest
 from expressions import Moment, Node, Wrong, evaluate, walk
@@ -16,7 +16,11 @@ from rscollector.runtime.telemetry import METRICS
 from rscollector.sinks.bosun import Bosun
 
 RULES = {name: load(path.read_text()) for name, path in FILES.items()}
-ALARMS = [pytest.param(name, alarm, id=alarm.name) for name, rules in RULES.items() for alarm in rules.alarms.values()]
+ALARMS = [
+    pytest.param(name, alarm, id=alarm.name)
+    for name, rules in RULES.items()
+    for alarm in rules.alarms.values()
+]
 FRESH = 20  # seconds: each host has ticked once or twice
 
 
@@ -89,7 +93,10 @@ GALERA = {
             "galera.sizes.differ": {"shop": "warning"},
         },
     ),
-    "cut off now": (galera_scene("05-n3-isolated.n1", "05-n3-isolated.n2", "05-n3-isolated.n3", ago=MINUTE), {}),
+    "cut off now": (
+        galera_scene("05-n3-isolated.n1", "05-n3-isolated.n2", "05-n3-isolated.n3", ago=MINUTE),
+        {},
+    ),
     "voted out": (
         galera_scene(*OTHERS, "13-voted-inconsistent.n1"),
         {
@@ -108,7 +115,10 @@ GALERA = {
     ),
     "nobody": (galera_scene(None, None, None), {"galera.nobody": {"shop": "critical"}}),
     "nobody for two hours": (
-        lambda site: (cluster(site, *WELL, name="other"), cluster(site, *WELL, since=3 * HOUR, until=2 * HOUR)),
+        lambda site: (
+            cluster(site, *WELL, name="other"),
+            cluster(site, *WELL, since=3 * HOUR, until=2 * HOUR),
+        ),
         {"galera.nobody": {"shop": "unknown"}},
     ),
     "agents restarted": (_galera_restarted, {}),
@@ -179,7 +189,8 @@ MONGODB = {
     ),
     **{
         f"primary killed {ago} s ago": (
-            mongodb_scene("cluster-08-primary-killed.0", None, "cluster-08-primary-killed.2", ago=ago), {}
+            mongodb_scene("cluster-08-primary-killed.0", None, "cluster-08-primary-killed.2", ago=ago),
+            {},
         )
         for ago in (20, 60, 90)
     },
@@ -204,7 +215,10 @@ MONGODB = {
     ),
     "nobody": (mongodb_scene(None, None, None), {"mongodb.nobody": {"rs0": "critical"}}),
     "nobody for two hours": (
-        lambda site: (replicas(site, *MEMBERS, name="rs1"), replicas(site, *MEMBERS, since=3 * HOUR, until=2 * HOUR)),
+        lambda site: (
+            replicas(site, *MEMBERS, name="rs1"),
+            replicas(site, *MEMBERS, since=3 * HOUR, until=2 * HOUR),
+        ),
         {"mongodb.nobody": {"rs0": "unknown"}},
     ),
     "agents restarted": (_mongodb_restarted, {}),
@@ -246,18 +260,16 @@ def _silent_log(site):
         site.without(metric, for_=HOUR)
 
 
-def day(hours):
-    """Return an age."""
-    return hours * HOUR
-
-
 MX = "mx/main"
 POSTFIX = {
     "health": (mail(), {}),
     "empty, and nothing to do": (mail(()), {}),
-    "busy": (mail(SENT * 30, each=30, active=(1, 2, 3), incoming=(1,), deferred=(400, 4000)), {
-        "postfix.stuck": {f"{MX}/deferred": "warning"},  # two messages that stay: that is what it is about
-    }),
+    "busy": (
+        mail(SENT * 30, each=30, active=(1, 2, 3), incoming=(1,), deferred=(400, 4000)),
+        {
+            "postfix.stuck": {f"{MX}/deferred": "warning"},
+        },
+    ),
     "a few bounces": (mail(SENT + BOUNCED, each=20 * MINUTE), {}),
     "bounces, but few of all": (mail(SENT * 10 + BOUNCED, each=MINUTE), {}),
     "bounces": (mail(SENT + BOUNCED, each=MINUTE), {"postfix.bounces": {MX: "warning"}}),
@@ -267,20 +279,26 @@ POSTFIX = {
         {"postfix.sends": {MX: "critical"}},
     ),
     "nothing sent of what is deferred": (
-        mail(DEFERRED, deferred=lambda passed: [100] * int(20 + passed // 600)), {"postfix.sends": {MX: "critical"}}
+        mail(DEFERRED, deferred=lambda passed: [100] * int(20 + passed // 600)),
+        {"postfix.sends": {MX: "critical"}},
     ),
-    "little is deferred, and nothing sent": (mail(DEFERRED, deferred=lambda passed: [100] * int(1 + passed // 7200)), {}),
+    "little is deferred, and nothing sent": (
+        mail(DEFERRED, deferred=lambda passed: [100] * int(1 + passed // 7200)),
+        {},
+    ),
     "deferred too long": (
-        mail(deferred=lambda passed: [day(24)] + [60] * int(passed // 600 % 2)),
+        mail(deferred=lambda passed: [24 * HOUR] + [60] * int(passed // 600 % 2)),
         {"postfix.deferred": {f"{MX}/deferred": "warning"}},
     ),
     "stuck": (mail(deferred=(900, 1000)), {"postfix.stuck": {f"{MX}/deferred": "warning"}}),
     "grows": (
-        mail(since=2 * HOUR, deferred=lambda passed: [100] * int(passed / 2)), {"postfix.grows": {f"{MX}/deferred": "warning"}}
+        mail(since=2 * HOUR, deferred=lambda passed: [100] * int(passed / 2)),
+        {"postfix.grows": {f"{MX}/deferred": "warning"}},
     ),
     "grows little": (mail(deferred=lambda passed: [100] * int(3000 + passed / 60)), {}),
     "not picked up": (
-        mail(maildrop=(700, 10), incoming=(5,)), {"postfix.picked.up": {f"{MX}/maildrop": "critical"}}
+        mail(maildrop=(700, 10), incoming=(5,)),
+        {"postfix.picked.up": {f"{MX}/maildrop": "critical"}},
     ),
     "old mail beside new": (
         mail(incoming=lambda passed: [900, *[3] * int(passed % 7)]),
@@ -292,10 +310,14 @@ POSTFIX = {
     "agent restarted": (_restarted, {}),
     "the log is not told": (_silent_log, {}),
     "fresh, and empty": (mail((), since=FRESH, step=15), {}),
-    "fresh, after a night": (mail((), since=FRESH, step=15, maildrop=(7000,), active=(5,), deferred=[700] * 2000), {}),
+    "fresh, after a night": (
+        mail((), since=FRESH, step=15, maildrop=(7000,), active=(5,), deferred=[700] * 2000),
+        {},
+    ),
     "fresh, with a bounce": (mail(SENT + BOUNCED, each=15, since=3 * MINUTE, step=15), {}),
     "fresh, and old mail": (
-        mail((), since=FRESH, step=15, deferred=(day(30),)), {"postfix.deferred": {f"{MX}/deferred": "warning"}}
+        mail((), since=FRESH, step=15, deferred=(30 * HOUR,)),
+        {"postfix.deferred": {f"{MX}/deferred": "warning"}},
     ),
 }
 
@@ -332,7 +354,10 @@ VIP = {
     "nowhere for a minute": (address(False, False, ago=MINUTE), {}),
     "holder died, and nobody took it": (address(None, False), {"vip.nowhere": {WHERE: "critical"}}),
     "twice": (address(True, True), {"vip.twice": {WHERE: "critical"}}),
-    "no link": (address(True, False, link=False), {"vip.link.down": {"192.0.2.10/lb1/eth0/main": "critical"}}),
+    "no link": (
+        address(True, False, link=False),
+        {"vip.link.down": {"192.0.2.10/lb1/eth0/main": "critical"}},
+    ),
     "all are silent": (address(None, None), {}),
     "agent restarted": (lambda site: [address(True, False)(site), site.without("vip.bound", for_=80)], {}),
     "fresh": (_address_fresh, {}),
@@ -361,11 +386,17 @@ AGENT = {
     "health": (agents(), {}),
     "a collector is down": (agents(well=False), {"rscollector.collector.down": {"a/main/galera": "warning"}}),
     "down for a minute": (agents(well=False, ago=MINUTE), {}),
-    "restarted": (lambda site: [agents()(site), *(site.without(each, for_=90) for each in list(site.tsdb.metrics))], {}),
+    "restarted": (
+        lambda site: [agents()(site), *(site.without(each, for_=90) for each in list(site.tsdb.metrics))],
+        {},
+    ),
     "silent": (agents(until=5 * MINUTE), {"rscollector.silent": {"a": "critical"}}),
     "silent for two hours": (
-        lambda site: (site.tell("b", ALIVE, name=""), site.tell("a", ALIVE, since=3 * HOUR, until=2 * HOUR, name=""),
-                      site.tell("a", up("galera"), since=3 * HOUR, until=2 * HOUR)),
+        lambda site: (
+            site.tell("b", ALIVE, name=""),
+            site.tell("a", ALIVE, since=3 * HOUR, until=2 * HOUR, name=""),
+            site.tell("a", up("galera"), since=3 * HOUR, until=2 * HOUR),
+        ),
         {"rscollector.silent": {"a": "unknown"}},
     ),
     "fresh": (_agent_fresh, {}),
@@ -389,7 +420,11 @@ def sinking(since=2 * HOUR, ago=10 * MINUTE, **changed):
 
 
 def _counters_of_a_restart(site):
-    lost = {"sink_dropped_points_total": 90, "sink_rejected_points_total": 70, "sink_unsendable_points_total": 50}
+    lost = {
+        "sink_dropped_points_total": 90,
+        "sink_rejected_points_total": 70,
+        "sink_unsendable_points_total": 50,
+    }
     other_sink(site)
     site.tell("a", sink(site.state, **lost), since=2 * HOUR, until=20 * MINUTE)
     site.tell("a", sink(site.state), since=19 * MINUTE)
@@ -400,13 +435,16 @@ SINKS = {
     "health": (sinking(), {}),
     "something waits": (sinking(sink_queued_points=40, sink_oldest_unsent_age_seconds=2.0), {}),
     "behind": (
-        sinking(sink_queued_points=40, sink_oldest_unsent_age_seconds=900.0), {"sink.behind": {IN: "warning"}}
+        sinking(sink_queued_points=40, sink_oldest_unsent_age_seconds=900.0),
+        {"sink.behind": {IN: "warning"}},
     ),
     "was behind": (
         lambda site: [
             sinking(sink_queued_points=40, sink_oldest_unsent_age_seconds=900.0)(site),
-            site.without("sink.oldest.unsent.age.seconds", for_=60), site.tell("a", sink(site.state), since=60),
-        ], {},
+            site.without("sink.oldest.unsent.age.seconds", for_=60),
+            site.tell("a", sink(site.state), since=60),
+        ],
+        {},
     ),
     "takes none": (sinking(in_agent=200), {"sink.behind": {IN: "warning"}}),
     "dropped": (sinking(sink_dropped_points_total=7), {"sink.dropped": {IN: "warning"}}),
@@ -421,7 +459,14 @@ SINKS = {
     "fresh": (sinking(since=FRESH, ago=FRESH, sink_stepped_over_points=7), {}),
 }
 
-SCENES = {"galera": GALERA, "mongodb": MONGODB, "postfix": POSTFIX, "vip": VIP, "agent": AGENT, "sinks": SINKS}
+SCENES = {
+    "galera": GALERA,
+    "mongodb": MONGODB,
+    "postfix": POSTFIX,
+    "vip": VIP,
+    "agent": AGENT,
+    "sinks": SINKS,
+}
 
 
 # --- the table ---
@@ -448,7 +493,8 @@ def told(alarm, site, before=()):
 
 
 @pytest.mark.parametrize(
-    ("name", "scene"), [pytest.param(name, scene, id=f"{name}: {scene}") for name in SCENES for scene in SCENES[name]]
+    ("name", "scene"),
+    [pytest.param(name, scene, id=f"{name}: {scene}") for name in SCENES for scene in SCENES[name]],
 )
 def test_alarms_say_what_is_true_and_nothing_else(name, scene, state):
     """In each state each alarm of the file has the status that is expected, and every other is no alarm."""
@@ -462,7 +508,56 @@ def test_alarms_say_what_is_true_and_nothing_else(name, scene, state):
     assert dict(found) == SCENES[name][scene][1]
 
 
-def test_every_alarm_has_groups_when_all_is_well_and_fires_in_some_state():
+def leaves(number, ago):
+    """Return a scene: a node leaves, and the others take note of it at once."""
+    states = [None if place == number else OTHERS[0] for place in range(3)]
+    return galera_scene(*states, ago=ago)
+
+
+def is_succeeded(number, ago):
+    """Return a scene: the primary dies, and another member is primary at once."""
+    secondary, successor = "cluster-01-healthy.1", "cluster-02-after-stepdown.1"
+    after = {number: None, (number + 1) % 3: successor}
+
+    def play(site):
+        replicas(site, *(MEMBERS[0] if place == number else secondary for place in range(3)), until=ago)
+        replicas(site, *(after.get(place, secondary) for place in range(3)), since=ago)
+
+    return play
+
+
+def moves(number, ago, *, dies):
+    """Return a scene: an address moves at once from one host to the other; the first may have died."""
+    left = None if dies else False
+    return address(*((left, True) if number else (True, left)), ago=ago, before=(bool(number), not number))
+
+
+MOVES = {
+    **{f"galera, node {number}": ("galera", partial(leaves, number)) for number in range(3)},
+    **{f"mongodb, member {number}": ("mongodb", partial(is_succeeded, number)) for number in range(3)},
+    **{
+        f"vip, host {number}{', which dies' if dies else ''}": ("vip", partial(moves, number, dies=dies))
+        for number in (0, 1)
+        for dies in (False, True)
+    },
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_at_no_moment_is_a_failover_an_alarm(move, state):
+    """Hosts tick one after the other, and what one has told last is there for a while, at whatever time one looks."""
+    name, after = MOVES[move]
+    site = Site(state)
+    after(ago=260)(site)
+    for site.tsdb.now in range(NOW - 260, NOW, 3):
+        found = {alarm.name: told(alarm, site) for alarm in RULES[name].alarms.values()}
+        assert {status for each in found.values() for status in each.values()} == {"ok"}, (
+            site.tsdb.now,
+            found,
+        )
+
+
+def test_every_alarm_fires_in_some_state():
     """An alarm that has nothing to say would be as quiet as one that is right."""
     fired = {alarm for scenes in SCENES.values() for _, expected in scenes.values() for alarm in expected}
     assert fired == {alarm for rules in RULES.values() for alarm in rules.alarms}
@@ -527,7 +622,13 @@ def _known(name):
 def test_metrics_and_tags_are_those_that_are_sent(name, alarm):
     """A query about what nobody sends would never have an answer."""
     known = _known(name)
-    queries = [node for each in (alarm.warn, alarm.crit) if each for node in walk(each) if node.name in ("q", "change")]
+    queries = [
+        node
+        for each in (alarm.warn, alarm.crit)
+        if each
+        for node in walk(each)
+        if node.name in ("q", "change")
+    ]
     for text, start, end in ([each.arguments[0] for each in node.arguments] for node in queries):
         query = Query.of(text)
         assert query.metric in known, query.metric
@@ -596,7 +697,9 @@ PRIMARY = """alert mongodb.primary {
 def once(text, name, scene, state, *, before=""):
     """Return what an alarm says in a scene, of the groups that it has, or had in the scene before."""
     (alarm,) = load(TEMPLATE + text).alarms.values()
-    return told(alarm, played(name, scene, state), alarm.check(played(name, before, state).tsdb) if before else ())
+    return told(
+        alarm, played(name, scene, state), alarm.check(played(name, before, state).tsdb) if before else ()
+    )
 
 
 def test_an_alarm_whose_groups_cannot_be_joined_is_not_loaded():
@@ -612,11 +715,15 @@ def test_groups_that_never_join_are_an_alarm_for_ever(state):
 
 def test_a_queue_that_is_empty_made_an_alarm_unknown(state):
     """The age of the oldest message is absent then; and on a host that has just begun nothing has ever moved."""
-    assert once(DEFERRED_ONCE, "postfix", "picked up again", state, before="stuck") == {"mx/deferred": "unknown"}
+    assert once(DEFERRED_ONCE, "postfix", "picked up again", state, before="stuck") == {
+        "mx/deferred": "unknown"
+    }
     assert once(DEFERRED_ONCE, "postfix", "fresh, after a night", state) == {"mx/deferred": "warning"}
     before = once(PICKED_UP, "postfix", "old mail beside new", state)
     assert before == {"mx/incoming": "critical"}
-    assert once(PICKED_UP, "postfix", "grows", state, before="old mail beside new") == {"mx/incoming": "unknown"}
+    assert once(PICKED_UP, "postfix", "grows", state, before="old mail beside new") == {
+        "mx/incoming": "unknown"
+    }
     assert once(PICKED_UP, "postfix", "fresh, after a night", state) == {"mx/maildrop": "critical"}
 
 
