@@ -105,10 +105,10 @@ class OpenTsdb:
             raise BadQuery(f"No such name for 'metrics': '{query.metric}'")
         groups = defaultdict(list)
         for series, points in self.metrics[query.metric].items():
-            group = query.group(series)
+            if (group := query.group(series)) is None:
+                continue
             there = {at: points[at] for at in sorted(points) if self.now - start <= at <= self.now - end}
-            there = _rates(there, query.rate) if query.rate else there
-            if group is not None and there:
+            if there := _rates(there, query.rate) if query.rate else there:
                 groups[group].append(there)
         return {group: _aggregated(members, query.aggregator) for group, members in groups.items()}
 

@@ -59,12 +59,12 @@ class Site:
         `samples` are the same at each tick, or what is called with the seconds since the first.
         """
         points = self._points.setdefault(host, Points(host, {"domain": "example"}))
-        phase = sum(host.encode()) % STEP
-        for ago in range(since, until - 1, -step):
-            if (second := NOW - ago - phase) >= NOW - since:
-                now = samples(since - ago) if callable(samples) else samples
-                asked = [each for each in now if each.metric.bosun_name in ASKED]
-                self.tsdb.put(points.lines(second, name, asked))
+        first = NOW - since
+        first += (sum(host.encode()) - first) % step
+        for second in range(first, NOW - until + 1, step):
+            now = samples(second - NOW + since) if callable(samples) else samples
+            asked = [each for each in now if each.metric.bosun_name in ASKED]
+            self.tsdb.put(points.lines(second, name, asked))
 
     def without(self, metric, for_=20 * MINUTE):
         """Take away what was told of a metric since some time."""
