@@ -1,0 +1,185 @@
+"""Hosts whose agents send to Bosun: samples of the real collectors, as points that the real sink makes of them."""
+
+import re
+from datetime import UTC, timedelta
+from functools import cache
+from pathlib import Path
+
+import recorded
+import recorded_mongodb
+from bson.timestamp import Timestamp
+from opentsdb import OpenTsdb
+
+from collectors.postfix.collector import READABLE
+from collectors.postfix.flow import Flow
+from collectors.postfix.queues import QUEUES, Tally
+from collectors.vip.collector import BOUND, INTERFACE, LINK_UP
+from rscollector.runtime import telemetry
+from rscollector.runtime.outbox import Lost
+from rscollector.sinks.bosun import Bosun, BosunSettings
+from rscollector.sinks.opentsdb import Points
+from rscollector.testing import FakeContext, Recordings, collect
+
+NOW = 1_795_208_406
+STEP = 15
+MINUTE, HOUR = 60, 3600
+LONG = 45 * MINUTE
+"""Since when a site is there that is not fresh: longer than the alarms look back, but for those that say so."""
+
+TESTS = Path(__file__).resolve().parents[1]
+ROOT = TESTS.parent
+FILES = {path.parent.name: path for path in ROOT.glob("collectors/*/bosun.conf")}
+FILES["sinks"] = ROOT / "rscollector/sinks/bosun.conf"
+_PARTS = re.compile(r"\.(?:bucket|count|sum)(?=\{)")
+ASKED = {
+    metric
+    for path in FILES.values()
+    for metric in re.findall(r"[\w.]+(?=\{)", _PARTS.sub("", path.read_text()))
+}
+ASKED.add("postfix.queue.oldest.age.seconds")  # by alarms that we had once
+_LOGS = Recordings(TESTS / "postfix", "recordings/*.log")
+_LINE = re.compile(r" postfix/([\w/-]+)\[\d+\]: (.*)")
+
+
+class Site:
+    """What Bosun has been sent until now, by hosts that tick one after the other; `state` is a directory for sinks.
+
+    Of what they send only the metrics that are asked for are put: all others take time and change nothing.
+    """
+
+    def __init__(self, state):
+        self.state = state
+        self.tsdb = OpenTsdb()
+        self.tsdb.now = NOW
+        self._points: dict[str, Points] = {}
+
+    def tell(self, host, samples, since=LONG, until=0, name="main", step=STEP):
+        """Have a host send samples at each of its ticks from `since` until `until` seconds ago.
+
+        `samples` are the same at each tick, or what is called with the seconds since the first.
+        """
+        points = self._points.setdefault(host, Points(host, {"domain": "example"}))
+        first = NOW - since
+        first += (sum(host.encode()) - first) % step
+        for second in range(first, NOW - until + 1, step):
+            now = samples(second - NOW + since) if callable(samples) else samples
+            asked = [each for each in now if each.metric.bosun_name in ASKED]
+            self.tsdb.put(points.lines(second, name, asked))
+
+    def without(self, metric, for_=20 * MINUTE):
+        """Take away what was told of a metric since some time."""
+        self.tsdb = self.tsdb.without(metric, NOW - for_)
+
+
+# --- what collectors say ---
+
+
+def galera(state, node, cluster="shop", *, replicates=True):
+    """Return what the collector says of a recorded node, in a cluster of this name."""
+    server = recorded.RecordedServer(state)
+    server.settings = {**server.settings, "wsrep_cluster_name": cluster, "wsrep_node_name": node}
+    if not replicates:  # as MariaDB 10.11 tells of itself then
+        server.status = {
+            "wsrep_cluster_size": "1", "wsrep_cluster_status": "Primary", "wsrep_connected": "ON", "wsrep_ready": "ON",
+        }  # fmt: skip
+        server.settings["wsrep_on"] = "OFF"
+    return collect(recorded.node(server))
+
+
+def mongodb(state, set_="rs0", *, behind=0, holds=HOUR):
+    """Return what the collector says of a recorded member of a set.
+
+    Of the first secondary the operations since `behind` seconds are missing, in an oplog that holds so many seconds.
+    """
+    reply = recorded_mongodb.recording(state) | {"set": set_}
+
+    def operation(ago):
+        wall = reply["date"] - timedelta(seconds=ago)
+        return {
+            "ts": Timestamp(int(wall.replace(tzinfo=UTC).timestamp()), 1),
+            "wall": wall,
+            "t": reply["term"],
+        }
+
+    if behind:
+        lagging = next(each for each in reply["members"] if each["stateStr"] == "SECONDARY")
+        reached = operation(behind + 1)
+        lagging |= {
+            "optime": {"ts": reached["ts"], "t": reached["t"]},
+            "lastAppliedWallTime": reached["wall"],
+        }
+    oplog = [operation(ago) for ago in (holds, behind, 0)]
+    return collect(recorded_mongodb.server(recorded_mongodb.RecordedServer(reply, oplog=oplog)))
+
+
+class Mail:
+    """A Postfix: its queues by the ages of what waits, and a log of which recorded lines are read on at each tick."""
+
+    def __init__(self, lines=(), each=MINUTE, flow=None, **queues):
+        self.flow = flow or Flow()
+        self._lines, self._every, self._read = lines, each, 0
+        self._queues = queues
+
+    def __call__(self, passed):
+        """Return what the collector says after so many seconds; a queue may be a function of them."""
+        while self._read * self._every < passed and self._lines:
+            for service, message in self._lines:
+                self.flow.line(service, message)
+            self._read += 1
+        for queue in QUEUES:
+            ages = self._queues.get(queue, ())
+            tally = Tally(NOW)
+            tally.add(sorted(NOW - age for age in (ages(passed) if callable(ages) else ages)), 796, 1)
+            yield from tally.samples(queue)
+        yield READABLE(1)
+        yield from self.flow.samples()
+
+
+def lines(log, status):
+    """Return the recorded lines of a log that tell of deliveries with an outcome."""
+    found = [_LINE.search(line) for line in _LOGS[log].text().splitlines() if f"status={status}" in line]
+    return [(line[1].encode(), line[2].encode()) for line in found if line]
+
+
+def vip(*, bound, link=True, address="192.0.2.10"):
+    """Return what the collector says of an address that it watches."""
+    on = {"address": address, "interface": "eth0"}
+    there = [INTERFACE(**on), LINK_UP(int(link), **on)] if bound else []
+    return [BOUND(int(bound), address=address), *there]
+
+
+def up(kind, *, well=True):
+    """Return what the agent says of a collector of this type."""
+    return [telemetry.UP(int(well), type=kind)]
+
+
+ALIVE = [telemetry.UPTIME(1.0)]
+"""What the agent says of itself, under no collector's name."""
+
+
+def sink(state, in_agent=0, dropped_in_agent=0, **changed):
+    """Return what a sink and the agent say of it, with other values of some metrics, of a counter also by its reason.
+
+    It is the real one, which has been given nothing, and uses the directory `state`.
+    """
+    told = [*_idle(state), telemetry.WAITING_AGE(in_agent, type="bosun")]
+    told += [telemetry.SINK_DROPPED(dropped_in_agent, type="bosun", reason=lost.value) for lost in Lost]
+    names = {sample.metric.name for sample in told}
+    told += [each(0.0, type="bosun") for each in Bosun.metrics if each.name in changed.keys() - names]
+    return [sample._replace(value=_changed(sample, changed)) for sample in told]
+
+
+@cache
+def _idle(state):
+    context = FakeContext()
+    context.state, context.host, context.tags = state / "sink", "a", {}
+    idle = Bosun(BosunSettings(url="http://127.0.0.1:1"))
+    idle.open(context)
+    samples = (*idle.collect(context),)
+    idle.close()
+    return samples
+
+
+def _changed(sample, changed):
+    value = changed.get(sample.metric.name, sample.value)
+    return value.get(sample.values[-1], sample.value) if isinstance(value, dict) else value
