@@ -136,9 +136,11 @@ BY_HAND = {
     "debian/control": "prose: its description",
     "debian/examples/credentials.conf": "an example",
     "debian/rscollector.service": "prose",
+    "ansible/plugins/filter/from_rs_collector.yml": "an example in a filter's documentation",
     "rscollector/cli/collect.py": "an example in the help",
     "rscollector/config/migrate.py": "what rs-collector called its sections",
     "rscollector/model/namespace.py": "an example",
+    "rscollector/sinks/bosun.py": "an example in the help of a setting",
     "rscollector/sinks/dialect.py": "what rs-collector called its metrics",
 }
 
