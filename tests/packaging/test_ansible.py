@@ -208,6 +208,7 @@ def test_what_the_role_wrote_for_prometheus_goes_when_its_variables_are_emptied(
     host = playing.host
     given = "rule_files:\n  - mine.yml\nscrape_configs:\n  - job_name: x\n"
     host.put("/etc/prometheus/prometheus.yml", given)
+    host.put("/etc/prometheus/mine.yml", "groups: []\n")
     host.shell("mkdir -p /srv/dashboards /etc/prometheus/rscollector && touch /srv/dashboards/mine.json")
     host.put("/etc/prometheus/rscollector/mine.alerts.yml", "groups: []\n")
     role = {"role": "rscollector_prometheus", "rscollector_prometheus_dashboards": "/srv/dashboards"}

@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         data = self.rfile.read(int(self.headers["Content-Length"]))
         is_right = self.headers["Authorization"] == "Basic bWU6aHVzaA=="
-        with open("/root" + self.path.replace("/", "-"), "a") as kept:
+        with open("/root/" + self.path.replace("/", "-"), "a") as kept:
             for each in json.loads(gzip.decompress(data) if data[:1] == b"\\x1f" else data) if is_right else ():
                 print(json.dumps(each), file=kept)
         self.send_response(204 if is_right else 401)
