@@ -25,6 +25,11 @@ def run(*command, timeout=300, check=True, **more):
     return done
 
 
+def is_of_tests(name):
+    """Tell whether a file of a package is one of our tests or recordings, which are for this checkout only."""
+    return bool(re.search(r"/tests/|/recordings/|/test_[^/]*\.py$|/conftest\.py$|alerts_test\.yml$", name))
+
+
 def sources(directory):
     """Copy the sources, as they are now, into a directory."""
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from hosts import is_of_tests
 
 pytestmark = [
     pytest.mark.needs("mmdebstrap", "systemd-nspawn", "root"),
@@ -50,7 +51,9 @@ def test_the_package_is_small_and_bundles_nothing(in_build, deb):
         "rscollector",
         "collectors",
         "prometheus",
+        "bosun",
     }
+    assert [name for name in names.splitlines() if is_of_tests(name)] == []
     assert "./usr/share/man/man1/rscollector-spool.1.gz" in names
     assert "./usr/share/man/man5/rscollector.toml.5.gz" in names
     assert "./usr/share/bash-completion/completions/rscollector" in names

@@ -2,9 +2,10 @@
 
 import subprocess
 import sys
+from zipfile import ZipFile
 
 import pytest
-from hosts import run, sources
+from hosts import is_of_tests, run, sources
 
 pytestmark = [pytest.mark.needs("twine", "pipx"), pytest.mark.timeout(300)]
 
@@ -15,6 +16,7 @@ def test_the_wheel_runs_where_pipx_installs_it(tmp_path):
     run(sys.executable, "-m", "build", "--outdir", tmp_path / "dist", place)
     built = sorted((tmp_path / "dist").iterdir())
     assert [path.name for path in built] == ["rscollector-0.1.0-py3-none-any.whl", "rscollector-0.1.0.tar.gz"]
+    assert [name for name in ZipFile(built[0]).namelist() if is_of_tests(name)] == []
     assert "WARNING" not in run("twine", "check", "--strict", *built).stdout
     home = {
         "PIPX_HOME": str(tmp_path / "home"),
