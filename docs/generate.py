@@ -110,8 +110,14 @@ def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], *, code: bool
 
 
 def _links() -> dict[Path, Path]:
-    """Return where each link of the role for Prometheus leads to."""
-    return {
+    """Return where each link in the Ansible collection leads to: a build of it has the files themselves."""
+    shared = ROOT / "rscollector" / "config" / "migrate"
+    migrate = ROOT / "ansible" / "plugins" / "module_utils" / "migrate"
+    links = {
+        migrate / each.name: Path("../../../../rscollector/config/migrate", each.name)
+        for each in shared.glob("*.py")
+    }
+    return links | {
         _PROMETHEUS / "files" / name.format(type_): Path("../../../../collectors", type_, file)
         for file, name in _TAKEN.items()
         for type_ in folders(file)

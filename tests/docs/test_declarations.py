@@ -138,7 +138,13 @@ BY_HAND = {
     "debian/rscollector.service": "prose",
     "ansible/plugins/filter/from_rs_collector.yml": "an example in a filter's documentation",
     "rscollector/cli/collect.py": "an example in the help",
-    "rscollector/config/migrate.py": "what rs-collector called its sections",
+    **dict.fromkeys(
+        (
+            f"rscollector/config/migrate/{each}.py"
+            for each in ("parts", "rs_collector", "scollector", "successor")
+        ),
+        "what others called their sections",
+    ),
     "rscollector/model/namespace.py": "an example",
     "rscollector/sinks/bosun.py": "an example in the help of a setting",
     "rscollector/sinks/dialect.py": "what rs-collector called its metrics",

@@ -1,7 +1,7 @@
 """From variables to the agent's configuration, and from those of an older role to ours. Needs nothing but Python.
 
 What is wrong is a ValueError with a sentence; Ansible shows it. What is known of old configurations and of TOML
-is in module_utils/migrate.py, which is the agent's own file.
+is in module_utils/migrate, which are the agent's own files.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-_BESIDE = Path(__file__).parent.parent / "module_utils" / "migrate.py"
+_BESIDE = Path(__file__).parent.parent / "module_utils" / "migrate" / "__init__.py"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PLACES = ("file", "env", "credential")
 _HEAD = "# Written by Ansible: what is changed here is overwritten.\n"
 
 
 def _loaded(file: Path) -> Any:
-    """Import a file by its place: as a part of the collection it has another name than anywhere else."""
-    specification = spec_from_file_location("rscollector_migrate", file)
+    """Import a package by its place: as a part of the collection it has another name than anywhere else."""
+    within = [str(file.parent)]
+    specification = spec_from_file_location("rscollector_migrate", file, submodule_search_locations=within)
     if specification is None or specification.loader is None:
         raise ImportError(f"{file} cannot be imported")
     module = module_from_spec(specification)

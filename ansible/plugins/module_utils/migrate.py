@@ -1,1 +1,0 @@
-../../../rscollector/config/migrate.py

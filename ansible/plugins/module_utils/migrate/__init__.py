@@ -1,0 +1,1 @@
+../../../../rscollector/config/migrate/__init__.py

@@ -1,0 +1,1 @@
+../../../../rscollector/config/migrate/parts.py
