@@ -30,7 +30,8 @@ METRICS = (LAG,)
 
 _TOLERANCE = 1.0
 """Seconds by which a time may contradict a timestamp, which is known to the second."""
-_LONGEST_PAUSE = 30.0
+_LAST_OF_THE_TERM_BEFORE = "electionCandidateMetrics.lastSeenOpTimeAtElection.ts"
+_LONGEST_PAUSE = 60.0
 """Seconds between two primaries that are believed; where the operations tell more, their clocks differ."""
 
 
@@ -73,21 +74,41 @@ def _behind(
 
 
 def _age(server: Any, status: Status, entry: Mapping[str, Any] | None, now: float) -> float:
-    """Return how long ago an operation was written, 0 for none.
+    """Return how long ago an operation was written, 0 for none, by the clocks of all who were primary since.
 
-    One of the primary before was written by another clock. Where the two clocks differ, the time between the
-    last operation of that one and the first of this one is not known, and taken for nothing.
+    Each primary's clock tells only how long that one wrote. The pause between two of them is what their
+    clocks tell, where that can be; where the clocks differ, it is taken for nothing.
     """
     if entry is None:
         return 0.0
-    written = seconds(entry.get("wall")) or float(entry["ts"].time)
-    began = seconds(at(status, "electionCandidateMetrics.newTermStartDate"))
-    last = at(status, "electionCandidateMetrics.lastSeenOpTimeAtElection.ts")
-    if began is not None and entry.get("t", status.get("term")) != status.get("term"):
-        before = seconds((server.entry({"ts": last}) or {}).get("wall")) or written
-        if not 0 <= began - before <= _LONGEST_PAUSE:
-            return now - began + max(0.0, before - written)
-    return now - written
+    term, began = status.get("term"), seconds(at(status, "electionCandidateMetrics.newTermStartDate"))
+    if began is None or entry.get("t", term) == term:
+        return _by_own_clock(server, entry, now)
+    age, last = now - began, server.entry({"ts": at(status, _LAST_OF_THE_TERM_BEFORE)})
+    while last is not None:
+        pause = began - _written(last)
+        age += pause if 0 <= pause <= _LONGEST_PAUSE else 0.0
+        is_of_this_term = last.get("t") == entry["t"]
+        first = entry if is_of_this_term else server.entry({"ts": {"$gt": entry["ts"]}, "t": last.get("t")})
+        if first is None:
+            break
+        began = _written(first)
+        age += max(0.0, _written(last) - began)
+        last = None if is_of_this_term else server.entry({"ts": {"$lt": first["ts"]}}, newest=True)
+    return age
+
+
+def _by_own_clock(server: Any, entry: Mapping[str, Any], now: float) -> float:
+    """Return the age of an operation of this primary; if its clock was set back since, of the next one."""
+    if _written(entry) <= now:
+        return now - _written(entry)
+    until = dt.datetime.fromtimestamp(now, dt.UTC).replace(tzinfo=None)
+    later = server.entry({"ts": {"$gt": entry["ts"]}, "wall": {"$lte": until}})
+    return max(0.0, now - _written(later)) if later else 0.0
+
+
+def _written(entry: Mapping[str, Any]) -> float:
+    return seconds(entry.get("wall")) or float(entry["ts"].time)
 
 
 def position(member: Mapping[str, Any]) -> Position | None:

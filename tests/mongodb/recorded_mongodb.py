@@ -1,5 +1,7 @@
 """A server that answers what real ones have answered, of MongoDB 2.4 to 6.0."""
 
+from operator import gt, le, lt
+
 from bson.json_util import DEFAULT_JSON_OPTIONS, loads
 
 from collectors.mongodb import MongoDB
@@ -19,6 +21,19 @@ NO_DELAYS = {"members": []}
 def recording(name):
     """Return a recorded reply."""
     return loads(RECORDINGS[name].text(), json_options=OPTIONS)
+
+
+_COMPARED = {"$gt": gt, "$lt": lt, "$lte": le}
+
+
+def _fits(entry, condition):
+    """Tell whether an entry of the oplog is one that a condition asks for."""
+    return all(
+        all(key in entry and _COMPARED[how](entry[key], what) for how, what in wanted.items())
+        if isinstance(wanted, dict)
+        else entry.get(key) == wanted
+        for key, wanted in condition.items()
+    )
 
 
 class RecordedServer:
@@ -52,7 +67,7 @@ class RecordedServer:
 
     def entry(self, condition, *, newest=False):
         """Return the oldest or the newest entry of the oplog that fits."""
-        fits = [each for each in self.oplog if condition.items() <= each.items()]
+        fits = [each for each in self.oplog if _fits(each, condition)]
         return fits[-1 if newest else 0] if fits else None
 
     def first_after(self, timestamp, wall):

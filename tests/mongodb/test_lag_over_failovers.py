@@ -29,16 +29,16 @@ def test_a_member_that_lacks_all_of_the_new_primary_is_behind_though_its_times_a
 
 
 class Set:
-    """A primary, its successor since `failover`, and what both have written; each has a clock of its own."""
+    """Primaries that follow each other at each of `failovers`, and what they have written; each has its own clock."""
 
-    def __init__(self, before, after, failover=40.0, now=100.0):
-        self.clocks, self.failover, self.now = (before, after), failover, now
+    def __init__(self, *clocks, failovers=(40.0,), now=100.0):
+        self.clocks, self.failovers, self.now = clocks, failovers, now
         self.oplog = []
         newest = 0
-        first = failover + ELECTED
-        writes = [float(each) for each in range(0, int(failover) + 1, 2)]
-        writes += [first, *range(int(first) + 2, int(now) - 1, 2)]
-        for true in writes:
+        begun = [0.0, *(each + ELECTED for each in failovers)]
+        writes = {float(each) for each in range(0, int(now) - 1, 2)} | {*begun, *failovers}
+        paused = {each for each in writes if any(at < each < at + ELECTED for at in failovers)}
+        for true in sorted(writes - paused):
             wall = self.wall(true)
             newest = max(
                 newest + 1, int(wall.replace(tzinfo=dt.UTC).timestamp()) << 20
@@ -54,7 +54,7 @@ class Set:
 
     def term(self, true):
         """Return the term at a time."""
-        return 2 if true > self.failover else 1
+        return 1 + sum(true > each for each in self.failovers)
 
     def wall(self, true):
         """Return what the clock of the primary of that time says."""
@@ -70,15 +70,15 @@ class Set:
         It has told so at `told` by a heartbeat, and is at `heard` by the time of its newest operation.
         """
         state = recording("6.0-healthy-primary")
-        first = next(each for each in self.oplog if each["t"] == 2)
-        state |= {
-            "date": self.wall(self.now),
-            "term": 2,
-            "electionCandidateMetrics": {
+        term = self.term(self.now)
+        first = next(each for each in self.oplog if each["t"] == term)
+        state |= {"date": self.wall(self.now), "term": term}
+        if self.failovers:
+            last = {"ts": self.last(self.failovers[-1])["ts"], "t": term - 1}
+            state["electionCandidateMetrics"] = {
                 "newTermStartDate": first["wall"],
-                "lastSeenOpTimeAtElection": {"ts": self.last(self.failover)["ts"], "t": 1},
-            },
-        }
+                "lastSeenOpTimeAtElection": last,
+            }
         del state["members"][2]
         for each in state["members"]:
             entry = self.last(self.now if each["state"] == 1 else has)
@@ -119,3 +119,34 @@ def test_right_after_a_failover_nobody_is_behind_by_more_than_a_heartbeat(before
     told = replicas.now - min(since, HEARTBEAT)
     (lag,) = lags(replicas.state(told, replicas.now, told), replicas.oplog).values()
     assert lag <= HEARTBEAT
+
+
+@pytest.mark.parametrize(
+    "clocks", [(0, 0, 0), (3600, 0, 0), (0, 3600, 0), (0, -3600, 0), (-120, 120, -120), (9, 0, 9)]
+)
+@pytest.mark.parametrize("has", [10, 40, 60, 90])
+def test_a_member_that_has_stopped_two_primaries_ago_is_behind_by_what_it_lacks(clocks, has):
+    """Each primary's part is counted by its own clock; only the pauses between them are lost, where clocks differ."""
+    replicas = Set(*clocks, failovers=(40.0, 70.0))
+    first = next(each for each in replicas.oplog if each["true"] > has)
+    (lag,) = lags(replicas.state(has, has, replicas.now - 0.5), replicas.oplog).values()
+    assert lag == pytest.approx(replicas.now - first["true"], abs=2 * ELECTED + 1 + 9)
+
+
+def test_a_clock_that_is_set_back_makes_nobody_up_to_date():
+    """What was written before that seems to come from the future; what was written since tells that there is a lag."""
+    replicas = Set(3600, failovers=())
+    for each in replicas.oplog:
+        if each["true"] > 50:
+            each["wall"] -= dt.timedelta(hours=1)
+    state = replicas.state(10, 10, replicas.now - 0.5) | {"date": TRUTH + dt.timedelta(seconds=replicas.now)}
+    (lag,) = lags(state, replicas.oplog).values()
+    assert lag == pytest.approx(replicas.now - 52)
+
+
+def test_a_short_time_without_a_primary_counts():
+    """Half a minute without a majority is a part of the lag of who has stopped before."""
+    replicas = Set(0, 0, failovers=(40.0,))
+    replicas.oplog = [each for each in replicas.oplog if not 40 < each["true"] < 70]
+    (lag,) = lags(replicas.state(10, 10, replicas.now - 0.5), replicas.oplog).values()
+    assert lag == pytest.approx(88)
