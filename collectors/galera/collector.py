@@ -43,7 +43,8 @@ SERVER = GALERA.info(
 
 _SETTINGS = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'wsrep_provider', "
-    "'wsrep_provider_options', 'wsrep_cluster_name', 'wsrep_node_name', 'wsrep_desync', 'wsrep_on')"
+    "'wsrep_provider_options', 'wsrep_cluster_name', 'wsrep_node_name', 'wsrep_desync', 'wsrep_on', "
+    "'wsrep_reject_queries')"
 )
 _STATUS = r"SHOW GLOBAL STATUS LIKE 'wsrep\_%'"
 _MEMBERS = "SELECT node_uuid, node_name FROM mysql.wsrep_cluster_members"
@@ -122,7 +123,9 @@ class Galera(Collector[GaleraSettings]):
         unknown = yield from VARIABLES.samples({name: text for name, text in status.items() if text})
         yield UNKNOWN(len(unknown))
         if unknown:
-            context.note(f"unknown variables: {', '.join(sorted(unknown))}")
+            context.note(
+                f"variables that are unknown, or have an unknown value: {', '.join(sorted(unknown))}"
+            )
 
     def _of_settings(self, settings: dict[str, str], *, node_id: str) -> Iterator[Sample]:
         yield READ_ONLY(int(read_only(settings)))

@@ -25,7 +25,10 @@ _NO_SOCKET_AUTHENTICATION = 1698
 _OPERATOR = {
     ER.ACCESS_DENIED_ERROR: "the user or the password is wrong",
     ER.DBACCESS_DENIED_ERROR: "the user may not do this",
-    _NO_SOCKET_AUTHENTICATION: "the server lets this user in only as the system's user of that name",
+    # Of a user that does not exist the server says so, too, or that the password is wrong.
+    _NO_SOCKET_AUTHENTICATION: (
+        "the server knows no such user, or lets it in only as the system's user of that name (unix_socket)"
+    ),
     ER.HOST_NOT_PRIVILEGED: "the server does not take connections from this host",
     ER.HOST_IS_BLOCKED: "the server has blocked this host after too many errors; `FLUSH HOSTS` helps",
     1251: "the driver does not know this user's way of logging in",
@@ -165,7 +168,9 @@ class Server:
     def _other(self, code: int, text: str) -> Exception:
         """Return what an error means that is nobody's to mend: an answer, or that none came."""
         if code == CR.CR_SERVER_LOST and "timed out" in text:
-            return Disconnected(f"{self.where}: it does not answer ({code}: {text})")
+            return Disconnected(
+                f"{self.where}: it does not answer: it hangs, or is no MySQL server ({code}: {text})"
+            )
         is_answer = code not in _CLOSED and any(code in each for each in _SERVERS_OWN)
         kind = Unavailable if is_answer else Disconnected
         meaning = _WORLD.get(code, "the server refuses" if is_answer else "the server cannot be asked")

@@ -26,8 +26,13 @@ log = logging.getLogger("mongodb")
 
 _NOT_A_MEMBER = {
     NO_REPLICATION: "the server is no member of a replica set: there is nothing to say about replication",
-    REMOVED: "this member was taken out of its replica set",
-    NOT_INITIATED: "the replica set was never initiated, or this member was not added to it",
+    REMOVED: (
+        "this member was taken out of its replica set, or does not find itself in the set's configuration"
+    ),
+    NOT_INITIATED: (
+        "this server has no replica set's configuration: the set is not initiated, this member is not added "
+        "to it, or it is still starting"
+    ),
     NOT_FOUND: "the server knows no replication",
 }
 _ROLE = "the role clusterMonitor"
@@ -169,4 +174,6 @@ class MongoDB(Collector[MongoDBSettings]):
     def _tell_who_is_primary(self, now: str) -> None:
         before, self._primary = self._primary, now
         if before is not None and before != now:
-            log.warning("the primary is %s, before %s", now or "nobody", before or "nobody")
+            log.warning(
+                "primary, as seen here: %s; before: %s", now or "none or several", before or "none or several"
+            )

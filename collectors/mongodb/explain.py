@@ -21,14 +21,17 @@ from collectors.mongodb.status import at
 _STATE = {
     "startup": "it starts and reads its configuration",
     "primary": "it takes the writes",
-    "secondary": "it copies from another member and answers reads that ask for it",
-    "recovering": "it answers no reads until it is consistent, or maintenance is over",
-    "startup2": "it copies all data (initial sync)",
-    "unknown": "the others cannot tell",
+    "secondary": "it keeps a copy of the data and answers reads that ask for a secondary",
+    "recovering": (
+        "it answers no reads, for it is not consistent yet, in maintenance, or too far behind for the "
+        "others' oplogs"
+    ),
+    "startup2": "it has started, and copies all data if it has to (initial sync)",
+    "unknown": "nothing is known of its state",
     "arbiter": "it has no data and only votes",
     "down": "it does not answer",
-    "rollback": "it undoes writes that the others have not got",
-    "removed": "it was taken out of the set",
+    "rollback": "it undoes writes that the others do not have",
+    "removed": "it was taken out of the set, or does not find itself in the set's configuration",
 }
 _SLOW = 10
 
@@ -58,17 +61,17 @@ def _set(replication: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[
     source = f"myState = {replication.get('myState')}"
     yield f"In the set {replication.get('set')}, {name} is {state}: {_STATE[state]} ({source})."
     primaries = [each["name"] for each in members(replication) if each["state"] == PRIMARY]
-    reached, needed = voters_reached(replication, config), majority(replication, config)
-    votes = f"of {len(voters(config))} voters {reached} can be reached, {needed} are needed"
     if not primaries:
-        of_votes = f"; {votes} (members.health, votes)" if reached is not None else " (members.state)"
-        yield f"There is no primary: nobody takes writes{of_votes}."
-    elif reached is not None and needed is not None and reached < needed:
-        yield f"The primary will step down, and nobody takes writes then: {votes} (members.health, votes)."
+        yield "It sees no primary: no member that it reaches takes writes (members.state)."
     elif len(primaries) > 1:
         yield f"More than one member says that it is primary: {', '.join(primaries)} (members.state)."
     elif not any(each.get("self") for each in members(replication) if each["state"] == PRIMARY):
         yield f"The primary is {primaries[0]} (members.state)."
+    reached, needed = voters_reached(replication, config), majority(replication, config)
+    if reached is not None and needed is not None and (reached < needed or not primaries):
+        steps = "It will step down unless more answer: it" if state == "primary" else "It"
+        votes = f"{steps} reaches {reached} of {len(voters(config))} voters, and a majority is {needed}"
+        yield f"{votes} (members.health, votes)."
 
 
 def _others(replication: Mapping[str, Any], meant: Mapping[str, float]) -> Iterator[str]:
@@ -76,27 +79,28 @@ def _others(replication: Mapping[str, Any], meant: Mapping[str, float]) -> Itera
     for each in members(replication):
         name, state = each["name"], word(each["state"])
         if not is_healthy(each):
-            why = each.get("lastHeartbeatMessage") or "it does not answer"
-            yield f"{name} is not reachable: {why} (members.health = 0, lastHeartbeatMessage)."
+            why = each.get("lastHeartbeatMessage") or "nothing says why"
+            yield f"{name} does not answer this member: {why} (members.health = 0, lastHeartbeatMessage)."
         elif state not in ("primary", "secondary", "arbiter") and not each.get("self"):
             yield f"{name} is {state}: {_STATE[state]} (members.state = {each['state']})."
         behind = newest - date if newest and (date := applied(each)) else 0
         delay = meant.get(name, 0)
         if delay and behind > _SLOW:
-            by = f"{delay:.0f} s"
-            yield f"{name} is {behind:.0f} s behind, as it is meant to be by {by} (members.optimeDate)."
+            wanted = f"it is meant to be {delay:.0f} s behind"
+            yield f"{name} is {behind:.0f} s behind; {wanted} (members.optimeDate)."
         elif behind > _SLOW:
             yield (
-                f"The newest operation of {name} is {behind:.0f} s older than the primary's: it is behind, "
-                "or nobody had written; mongodb_member_lag_seconds tells which (members.optimeDate)."
+                f"The newest operation of {name} is {behind:.0f} s older than the newest that is known: it "
+                "is behind, or nobody wrote for so long; the primary's mongodb_member_lag_seconds tells "
+                "which (members.optimeDate)."
             )
 
 
 def _sync(replication: Mapping[str, Any]) -> Iterator[str]:
     failed = at(replication, "initialSyncStatus.failedInitialSyncAttempts")
-    if failed is not None:
+    if failed is not None and word(replication.get("myState")) == "startup2":
         source = f"initialSyncStatus.failedInitialSyncAttempts = {failed}"
-        yield f"An initial sync is under way, after {failed} failed attempts ({source})."
+        yield f"An initial sync is under way; attempts that failed before: {failed} ({source})."
 
 
 def _room(status: Mapping[str, Any]) -> Iterator[str]:
@@ -107,6 +111,6 @@ def _room(status: Mapping[str, Any]) -> Iterator[str]:
     for path in ("wiredTiger.concurrentTransactions", "queues.execution"):
         for kind in ("read", "write"):
             if at(status, f"{path}.{kind}.available") == 0:
-                yield f"All tickets to {kind} are taken: operations wait ({path}.{kind}.available = 0)."
+                yield f"All tickets to {kind} are taken: further {kind}s wait ({path}.{kind}.available = 0)."
     if at(status, "flowControl.isLagged"):
-        yield "Writes are slowed, for most of the secondaries are behind (flowControl.isLagged = true)."
+        yield "Flow control slows writes: too few secondaries keep up (flowControl.isLagged = true)."

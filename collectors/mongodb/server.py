@@ -6,6 +6,7 @@ driver would try a port that refuses until its time is over, and tell nothing bu
 """
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from threading import Thread
@@ -49,7 +50,11 @@ _MEANINGS: tuple[tuple[str, type[CollectError], str], ...] = (
         Disconnected,
         "the server closes the connection: all that it allows may be taken, or it asks for TLS",
     ),
-    ("Connection refused", Disconnected, "nobody listens there; the server is down or starting"),
+    (
+        "Connection refused",
+        Disconnected,
+        "nobody listens there; the server is down or starting, or it is elsewhere",
+    ),
     (
         "client is configured to connect to a replica set",
         Misconfigured,
@@ -58,6 +63,11 @@ _MEANINGS: tuple[tuple[str, type[CollectError], str], ...] = (
 )
 """What the driver says, and what that means; it has no classes for it."""
 _ARBITER = "this is an arbiter, which has no users: ask it from its own host, without `user` and `password`"
+_NO_USERS = (
+    "the member is neither primary nor secondary: while it copies its data (initial sync) it has no users "
+    "yet; else the user or the password is wrong"
+)
+_COMMAND = re.compile(r" to execute command \{ (\w+):.*")
 _CREDENTIALS = ("username", "password", "authSource")
 _OF_A_COLLECT = 0.9
 """Share of a collect's time that an older driver may wait, so that its own sentence comes before a kill."""
@@ -187,12 +197,12 @@ class Server:
             with closing(_client(self._settings, strange)) as client, self._in_time(_SELECTION):
                 said = client.admin.command("isMaster")  # its name in every version
         except PyMongoError:
-            return Unavailable(f"{self.where}: it knows no such user now, and does not say why")
+            return Unavailable(f"{self.where}: it does not know this user, and does not say why")
         if said.get("arbiterOnly"):
             return Misconfigured(f"{self.where}: {_ARBITER}")
         member = said.get("setName") or said.get("isreplicaset")
         if member and not (said.get("ismaster") or said.get("secondary")):
-            return Unavailable(f"{self.where}: the member has no users yet: it copies its data")
+            return Unavailable(f"{self.where}: {_NO_USERS}")
         return None
 
     def _translated(self, error: Exception) -> CollectError:
@@ -242,7 +252,8 @@ def _meaning(error: Exception, text: str) -> tuple[type[CollectError], str]:
 
 
 def _first(text: str) -> str:
-    return text.partition(", full error:")[0].partition("\n")[0][:200]
+    text = text.partition(", full error:")[0].partition("\n")[0]
+    return _COMMAND.sub(r" to execute \1", text)[:200]  # which would have its arguments, and no end
 
 
 def _reason(text: str) -> str:

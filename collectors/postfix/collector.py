@@ -107,7 +107,9 @@ class Postfix(Collector[PostfixSettings]):
         if self._spool:
             tallies = _from_directories(self._spool, context)
         else:
-            context.note("maildrop and corrupt are not told: only their owner may look into the directories")
+            context.note(
+                "maildrop and corrupt are not counted: only Postfix' own user and root may look into them"
+            )
             tallies = {}
             share = 0.5 if self.settings.log else 1.0
             with optional(context, "the queues"):

@@ -9,12 +9,12 @@ from collectors.postfix.flow import DELIVERIES, GAPS, LINES, MALFORMED, STATUSES
 from collectors.postfix.queues import QUEUES, Tally
 
 _MEANING = {
-    "maildrop": "were submitted here and not picked up yet",
-    "incoming": "have come and wait for the queue manager",
-    "active": "were taken up for delivery",
-    "deferred": "could not be delivered yet and are tried again while Postfix runs",
-    "hold": "are kept back until somebody releases them (postsuper -H)",
-    "corrupt": "cannot be read and are kept for somebody to look at",
+    "maildrop": "submitted on this host, not picked up yet",
+    "incoming": "waiting for the queue manager",
+    "active": "taken up for delivery",
+    "deferred": "not delivered yet, to be tried again while Postfix runs",
+    "hold": "kept back until somebody releases what is there (postsuper -H)",
+    "corrupt": "unreadable, kept for somebody to look at",
 }
 _USUAL = ("sent", "deferred", "bounced")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -24,12 +24,14 @@ def explain(tallies: Mapping[str, Tally]) -> Iterator[str]:
     """Yield what the queues hold, each with the metrics that say so."""
     for queue, tally in tallies.items():
         if tally.messages:
-            oldest = f", the oldest for {_time(tally.oldest)}" if tally.messages > tally.unread else ""
-            count = "1 message" if tally.messages == 1 else f"{tally.messages} messages"
-            meaning = _MEANING.get(queue, "are there")
-            yield f"{queue}: {count}{oldest}: they {meaning} (postfix_queue_messages)."
+            count, whose = f"{tally.messages} messages", "the oldest "
+            if tally.messages == 1:
+                count, whose = "1 message", ""
+            age = f", {whose}{_time(tally.oldest)} old" if tally.messages > tally.unread else ""
+            meaning = f": {_MEANING[queue]}" if queue in _MEANING else ""
+            yield f"{queue}: {count}{age}{meaning} (postfix_queue_messages)."
         if tally.unread:
-            yield f"{queue}: {tally.unread} of them were not read yet (postfix_queue_unread_messages)."
+            yield f"{queue}: {tally.unread} of them are not read yet (postfix_queue_unread_messages)."
     if not any(tally.messages for tally in tallies.values()):
         where = "" if set(QUEUES) <= set(tallies) else f" in {', '.join(tallies)}"
         yield f"Nothing waits{where} (postfix_queue_messages)."
@@ -40,19 +42,25 @@ def explain_flow(flow: Flow) -> Iterator[str]:
     if flow.value(LINES):
         counts = {status: flow.value(DELIVERIES, status=status) for status in STATUSES}
         told = ", ".join(f"{count} {status}" for status, count in counts.items() if count or status in _USUAL)
-        yield f"Deliveries since counting began: {told} (postfix_deliveries_total)."
+        yield (
+            f"Attempts to deliver since counting began, one for each recipient: {told} "
+            "(postfix_deliveries_total)."
+        )
     else:
         yield (
-            "Nothing was logged since counting began under this syslog_name; the agent goes on counting "
-            "(postfix_log_lines_total)."
+            "Nothing was logged under this syslog_name since counting began; if mail has come since then, "
+            "`log` or `syslog_name` is wrong (postfix_log_lines_total)."
         )
     if malformed := flow.value(MALFORMED):
         yield (
-            f"Lines that have no form known of a syslog daemon: {malformed}; what writes to this log, and in "
-            "which format (postfix_log_malformed_lines_total)?"
+            f"Lines of the log in no format that is known: {malformed}; see what writes to it, and how "
+            "(postfix_log_malformed_lines_total)."
         )
     if gaps := flow.value(GAPS):
-        yield f"Times that lines may be missing from this: {gaps} (postfix_log_gaps_total)."
+        yield (
+            f"Times that the place in the log was lost, so that lines may be missing: {gaps} "
+            "(postfix_log_gaps_total)."
+        )
     if flow.unread:
         yield f"Bytes of the log that are still to be read: {flow.unread} (postfix_log_unread_bytes)."
 

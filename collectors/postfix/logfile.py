@@ -179,7 +179,9 @@ def _open(path: Path) -> int:
         target = Path(os.path.realpath(path))
         if directory := closed(path) or closed(target):
             raise Misconfigured(shut_out(path, directory)) from error
-        raise Misconfigured(f"{path}: this user may not read it: it needs to be in the group adm") from error
+        raise Misconfigured(
+            f"{path}: this user may not read it: it needs to be in its group, which on Debian is adm"
+        ) from error
     except OSError as error:
         raise Unavailable(f"{path}: {error.strerror}") from error
     if stat.S_ISREG(os.fstat(file).st_mode):

@@ -46,6 +46,11 @@ def listing(path: str, context: Context, seconds: float) -> Iterator[Message]:
             raise _silent(
                 path, "so many wait for its answer already that the kernel lets in no more"
             ) from None
+        except FileNotFoundError:
+            raise Unavailable(
+                f"{path}: no such socket: Postfix was never started with this queue directory, or it is none "
+                "of Postfix'"
+            ) from None
         except OSError as error:
             raise Unavailable(f"{path}: nobody answers: Postfix is stopped ({error.strerror})") from None
         try:
@@ -74,7 +79,7 @@ def _received(connection: socket.socket, path: str, context: Context, until: flo
                 raise _unfinished(path, until - began, received) from None
             raise _silent(path, f"it has said nothing for {until - began:.1f} s") from None
         except OSError as error:
-            raise Unavailable(f"{path}: showq broke off ({error.strerror})") from None
+            raise Unavailable(f"{path}: showq broke off its answer ({error.strerror})") from None
         received += len(chunk)
         return chunk
 

@@ -100,16 +100,16 @@ def explain(address: str, places: list[Place], held: Held, now: float) -> Iterat
     if len(places) > 1:
         yield f"{len(places)} interfaces of this host have {address} (vip_interfaces)."
     if held.changed is not None:
-        ago = f"{max(0.0, now - held.changed):.0f} s ago (vip_unchanged_seconds)"
-        counts = f"gained {held.gained} times, lost {held.lost} times, moved {held.moved} times"
-        yield f"{address} was {counts}, the last time {ago}."
+        counts = f"gained {held.gained}, lost {held.lost}, moved {held.moved}"
+        ago = f"the last {max(0.0, now - held.changed):.0f} s ago"
+        yield f"Changes of {address} since the agent watches it: {counts}; {ago} (vip_unchanged_seconds)."
 
 
 def _trouble(place: Place) -> str:
     if not place.is_up:
-        return ", which is switched off: nobody reaches it there (vip_interface_up)"
+        return ", which is switched off: no other host reaches it through that (vip_interface_up)"
     if not place.has_link:
-        return ", which has no link: nobody reaches it there (vip_link_up)"
+        return ", which has no link (carrier): no other host reaches it through that (vip_link_up)"
     if place.state == "duplicate":
         return ", but another machine uses it, so that this one does not (vip_address_state)"
     if place.state == "tentative":

@@ -38,5 +38,5 @@ def optional(context: Context, what: str, needed: str = "") -> Iterator[Asked]:
         raise
     except (CollectError, OSError) as error:
         asked.refused = str(error) or type(error).__name__
-        hint = f" (it takes {needed})" if needed else ""
+        hint = f" (this needs {needed})" if needed and needed not in asked.refused else ""
         context.note(f"missing: {what}: {asked.refused}{hint}")

@@ -140,7 +140,16 @@ def unreached(where: str, error: OSError) -> CollectError:
     """Return what it means that nobody could be reached at a place."""
     match error:
         case PermissionError():
+            if where.startswith("/"):
+                return Misconfigured(
+                    f"{where}: this user may not connect: it may not write to the socket, or not pass a "
+                    f"directory on the way (`namei -l {where}` shows the way)"
+                )
             return Misconfigured(f"{where}: connecting there is not permitted ({error.strerror})")
+        case BlockingIOError():
+            return Disconnected(
+                f"{where}: so many wait there already that the kernel lets in no more: the server hangs"
+            )
         case FileNotFoundError():
             return Disconnected(
                 f"{where}: no such socket; the server is down or starting, or it is elsewhere"
@@ -148,7 +157,9 @@ def unreached(where: str, error: OSError) -> CollectError:
         case TimeoutError():
             return Disconnected(f"{where}: nothing answers there, not even with a refusal")
         case ConnectionError():
-            return Disconnected(f"{where}: nobody listens there; the server is down or starting")
+            return Disconnected(
+                f"{where}: nobody listens there; the server is down or starting, or it is elsewhere"
+            )
         case socket.gaierror():
             return Disconnected(f"{where}: no address is known for this name ({error.strerror})")
     return Disconnected(f"{where}: {error.strerror or error}")

@@ -50,7 +50,7 @@ def test_the_socket_lets_the_user_of_that_name_in_and_nobody_else(collect, clust
     done = collect(socket=path, user="mysql")
     assert done.returncode == 1
     assert (
-        f"misconfigured: {path}: the server lets this user in only as the system's user of that name"
+        f"misconfigured: {path}: the server knows no such user, or lets it in only as the system's user of that name"
         in done.stderr
     )
 

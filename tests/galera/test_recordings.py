@@ -112,7 +112,9 @@ def test_a_variable_that_nobody_knows_is_counted_and_noted():
     server = RecordedServer("01-healthy.n1", wsrep_new_thing="42", wsrep_ready="Perhaps")
     found = values(collect(node(server), context=context))
     assert found["galera_unknown_variables"] == 2
-    assert context.notes == ["unknown variables: wsrep_new_thing = '42', wsrep_ready = 'Perhaps'"]
+    assert context.notes == [
+        "variables that are unknown, or have an unknown value: wsrep_new_thing = '42', wsrep_ready = 'Perhaps'"
+    ]
 
 
 def test_a_server_that_is_no_member_is_misconfigured():
@@ -223,7 +225,7 @@ def test_a_node_outside_the_primary_component_names_no_members():
     assert [name for name in found if name.startswith("galera_member_present")] == []
     assert found["galera_members_expected"] == 3
     assert context.notes == [
-        "missing: the members' names: the node is in no primary component (it takes a node in the primary component, and SELECT on mysql.wsrep_cluster_members)"
+        "missing: the members' names: the node is in no primary component (this needs a node in the primary component, and SELECT on mysql.wsrep_cluster_members)"
     ]
     assert "Missing" not in " ".join(explained(server, members=("n1", "n2", "n3")))
 
@@ -235,7 +237,7 @@ def test_a_node_that_refuses_statements_still_tells_its_state():
     found = values(collect(node(server), context=context))
     assert stateset(found, "galera_cluster_status") == "primary"
     assert context.notes == [
-        "missing: the members' names: WSREP has not yet prepared node for application use (it takes a node in the primary component, and SELECT on mysql.wsrep_cluster_members)"
+        "missing: the members' names: WSREP has not yet prepared node for application use (this needs a node in the primary component, and SELECT on mysql.wsrep_cluster_members)"
     ]
 
 
@@ -333,32 +335,32 @@ EXPLAINED = {
     ],
     "03-n3-read-lock.n3": [
         "This node is in the primary component, together with 2 others (wsrep_cluster_status = Primary, wsrep_cluster_size = 3).",
-        "It is a donor, or holds a read lock as a backup does: until that ends it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
+        "It is a donor, or desynchronised by a backup's lock or a schema change (RSU): until that ends it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
         "58 write-sets wait to be applied here (wsrep_local_recv_queue).",
         "Operations that keep it desynchronised: 1 (wsrep_desync_count).",
     ],
     "05-n3-isolated.n3": [
-        "This node is cut off from the majority: its component of 1 may not write (wsrep_cluster_status = non-Primary, wsrep_cluster_size = 1).",
-        "It has no part in the cluster's work: it is starting, or cut off (wsrep_local_state = 0, Initialized).",
-        "It refuses ordinary statements (wsrep_ready = OFF).",
+        "This node is in no primary component: it sees no other member, and has no quorum alone (wsrep_cluster_status = non-Primary, wsrep_cluster_size = 1).",
+        "It has no part in the cluster's work: it is starting, or outside the primary component (wsrep_local_state = 0, Initialized).",
+        "It refuses ordinary statements, with error 1047 (wsrep_ready = OFF).",
     ],
     "08-n1-bootstrapped.n1": [
-        "This node is in the primary component, together with no other member (wsrep_cluster_status = Primary, wsrep_cluster_size = 1).",
+        "This node is the only member of the primary component (wsrep_cluster_status = Primary, wsrep_cluster_size = 1).",
         "It is synced: up to date but for its queue (wsrep_local_state = 4, Synced).",
     ],
     "09-donor.n1": [
         "This node is in the primary component, together with 2 others (wsrep_cluster_status = Primary, wsrep_cluster_size = 3).",
-        "It is a donor, or holds a read lock as a backup does: until that ends it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
+        "It is a donor, or desynchronised by a backup's lock or a schema change (RSU): until that ends it may fall behind without slowing the others (wsrep_local_state = 2, Donor/Desynced).",
         "Operations that keep it desynchronised: 1 (wsrep_desync_count).",
     ],
     "12-n3-receives-ist.n3": [
-        "It is joining: it receives a state transfer, or waits for one, and answers no client (wsrep_local_state = 1, Joining: receiving State Transfer).",
-        "It refuses ordinary statements (wsrep_ready = OFF).",
+        "It is joining, for which it needs a state transfer (wsrep_local_state = 1, Joining: receiving State Transfer).",
+        "It refuses ordinary statements, with error 1047 (wsrep_ready = OFF).",
     ],
     "13-voted-inconsistent.n1": [
+        "It was found inconsistent: its data differ from the others', or it could not apply what they sent; it has left the cluster, and comes back only by a restart with a full state transfer (wsrep_local_state = 5, Inconsistent).",
         "This node is not connected to the cluster (wsrep_cluster_status = Disconnected, wsrep_cluster_size = 0).",
-        "Its data differ from the others', who have voted it out: it has left the cluster, and comes back only by a full state transfer (wsrep_local_state = 5, Inconsistent).",
-        "It refuses ordinary statements (wsrep_ready = OFF).",
+        "It refuses ordinary statements, with error 1047 (wsrep_ready = OFF).",
     ],
 }
 
@@ -400,7 +402,65 @@ def test_a_donor_and_a_node_that_was_desynchronised_are_told_apart():
     context, _ = two_collects(
         RecordedServer("04-n3-sigstopped.n1", members=("n1", "n2")), RecordedServer("09-donor.n1")
     )
-    assert "The last to join was n3 (mysql.wsrep_cluster_members)." in context.sentences
+    assert (
+        "If it is a donor, then probably for n3, the last to join (mysql.wsrep_cluster_members)."
+        in context.sentences
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ("1", "in no primary component: it sees no other member, and has no quorum alone"),
+        ("2", "in no primary component: with 1 other it has no quorum"),
+        ("3", "in no primary component: with 2 others it has no quorum"),
+    ],
+)
+def test_a_node_without_quorum_is_not_called_cut_off(size, said):
+    """After all nodes were down, each sees all others, and there is no quorum until somebody bootstraps one."""
+    server = RecordedServer("05-n3-isolated.n3", wsrep_cluster_size=size)
+    assert said in explained(server)[0]
+
+
+def test_one_is_one():
+    """A cluster of two, and a queue of one."""
+    told = explained(RecordedServer("04-n3-sigstopped.n1", wsrep_local_recv_queue="1"))
+    assert "together with 1 other (" in told[0]
+    assert "1 write-set waits to be applied here (wsrep_local_recv_queue)." in told
+
+
+def test_a_node_that_rejects_queries_says_so():
+    """By setting it refuses its clients, and calls itself synced and ready."""
+    server = RecordedServer("01-healthy.n1")
+    said = "It refuses its clients' queries, with error 1047, by setting (wsrep_reject_queries = ALL)."
+    for value, is_said in (("ALL", True), ("NONE", False)):
+        server.settings["wsrep_reject_queries"] = value
+        assert (said in explained(server)) == is_said
+
+
+def test_members_are_counted_where_their_names_are_not_known():
+    """Without the grant, or outside the primary component; while it joins it replays old views."""
+    said = "Fewer members are there than `members` names: {} of 3 (wsrep_cluster_size = {})."
+    names = {"members": ("n1", "n2", "n3")}
+    refusing = RecordedServer("04-n3-sigstopped.n1", refusal="SELECT command denied")
+    assert said.format(2, 2) in explained(refusing, **names)
+    assert said.format(1, 1) in explained(RecordedServer("05-n3-isolated.n3"), **names)
+    for state in ("01-healthy.n1", "12-n3-receives-ist.n3", "13-voted-inconsistent.n1"):
+        assert "Fewer members" not in " ".join(explained(RecordedServer(state), **names))
+
+
+def test_the_last_to_join_is_not_named_for_a_node_that_was_desynchronised_by_setting():
+    """It is no donor for that."""
+    donor = RecordedServer("09-donor.n1")
+    donor.settings = {**donor.settings, "wsrep_desync": "ON"}
+    context, _ = two_collects(RecordedServer("04-n3-sigstopped.n1", members=("n1", "n2")), donor)
+    assert "n3" not in " ".join(context.sentences)
+
+
+def test_percona_says_otherwise_that_flow_control_pauses():
+    """Percona XtraDB Cluster has a variable of its own for that."""
+    told = explained(RecordedServer("01-healthy.n1", wsrep_flow_control_status="ON"))
+    assert "Flow control pauses all writing in the cluster now (wsrep_flow_control_status = ON)." in told
 
 
 def test_a_node_that_does_not_replicate_says_so_first():
@@ -508,10 +568,10 @@ def test_what_is_missing_and_doubtful_is_said():
         "Missing: n3",
         "another history",
         "asks the others to pause",
-        "Writing is paused",
-        "answers are late: u:tcp://a:1:3",
+        "Flow control pauses all writing",
+        "answer late, or did so lately: u:tcp://a:1:3",
         "takes no writes",
-        "go on without a majority",
+        "go on writing if it lost the majority",
     ):
         assert part in told
 

@@ -86,7 +86,7 @@ def test_what_was_answered_is_published_whatever_was_refused(refusal):
     assert note.startswith("missing: the members' names: /run/mysqld/mysqld.sock: ")
     assert str(refusal.args[1]) in note
     assert note.endswith(
-        "(it takes a node in the primary component, and SELECT on mysql.wsrep_cluster_members)"
+        "(this needs a node in the primary component, and SELECT on mysql.wsrep_cluster_members)"
     )
 
 
@@ -148,7 +148,7 @@ def test_a_connection_that_is_gone_is_no_refusal(lost):
         (
             pymysql.err.OperationalError(2013, "Lost connection (timed out)"),
             Unavailable,
-            "it does not answer (2013: Lost",
+            "it does not answer: it hangs, or is no MySQL server (2013: Lost",
         ),
         (
             pymysql.err.OperationalError(2013, "Lost connection"),

@@ -25,7 +25,7 @@ def test_what_is_refused_is_noted_and_the_rest_goes_on(refusal):
     with optional(context, "the lag", "the role clusterMonitor") as asked:
         raise refusal
     assert asked.refused.endswith("no")
-    assert context.notes == [f"missing: the lag: {asked.refused} (it takes the role clusterMonitor)"]
+    assert context.notes == [f"missing: the lag: {asked.refused} (this needs the role clusterMonitor)"]
 
 
 def test_an_answer_leaves_no_note():

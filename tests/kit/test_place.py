@@ -145,7 +145,9 @@ def test_nobody_there_is_said_with_the_place(tmp_path):
         connected(path, budget)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
-    with pytest.raises(Unavailable, match=r"s: nobody listens there; the server is down or starting$"):
+    with pytest.raises(
+        Unavailable, match=r"s: nobody listens there; the server is down or starting, or it is elsewhere$"
+    ):
         connected(path, budget)
 
 
@@ -227,3 +229,14 @@ def test_settings_of_several_parts_are_checked_by_all_of_them(parts, settings):
     kind = dataclass(frozen=True, kw_only=True)(type("Settings", parts, {}))
     with pytest.raises(ValueError, match=r"^(host|port|tls_key|tls_certificate): "):
         kind(**{"port": 0, **settings})
+
+
+def test_a_socket_that_may_not_be_connected_to_is_said_with_the_way_there():
+    """Its own mode or a directory's: who reads it sees both with one command. A full queue is a server that hangs."""
+    told = unreached("/run/x/s", PermissionError(errno.EACCES, "Permission denied"))
+    assert type(told) is Misconfigured
+    assert str(told).startswith("/run/x/s: this user may not connect: ")
+    assert "`namei -l /run/x/s`" in str(told)
+    told = unreached("/run/x/s", BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"))
+    assert type(told) is Disconnected
+    assert str(told).endswith("lets in no more: the server hangs")

@@ -131,7 +131,9 @@ def test_a_majority_is_told_or_computed_and_so_is_who_can_be_reached(told):
     found = of(status, config=voting(status, "hidden:27017"))
     assert found["mongodb_majority"] == 2
     assert found["mongodb_voters_reached"] == 1
-    assert "of 3 voters 1 can be reached, 2 are needed" in " ".join(explained(status, config=voting(status)))
+    assert "It reaches 1 of 3 voters, and a majority is 2 (members.health, votes)." in explained(
+        status, config=voting(status)
+    )
 
 
 def test_who_votes_is_not_guessed():
@@ -147,7 +149,40 @@ def test_a_primary_that_reaches_no_majority_will_step_down():
     status = recording("6.0-healthy-primary")
     for each in status["members"]:
         each["health"] = 1.0 if each.get("self") else 0.0
-    assert "The primary will step down" in " ".join(explained(status, config=voting(status)))
+    assert (
+        "It will step down unless more answer: it reaches 1 of 3 voters, and a majority is 2 "
+        "(members.health, votes)."
+    ) in explained(status, config=voting(status))
+
+
+def test_a_secondary_that_reaches_no_majority_does_not_speak_for_the_primary():
+    """It knows whom it reaches itself, and not whom the primary does."""
+    status = recording("cluster-01-healthy.1")
+    for each in status["members"]:
+        each["health"] = 1.0 if each["state"] == 1 else 0.0
+    config = voting(status)
+    config["members"] += [{"host": f"db{number}:27017"} for number in (4, 5)]
+    status["majorityVoteCount"] = 3
+    told = explained(status, config=config)
+    assert "The primary is 127.0.0.1:56577 (members.state)." in told
+    assert "It reaches 1 of 5 voters, and a majority is 3 (members.health, votes)." in told
+    assert "step down" not in " ".join(told)
+
+
+def test_without_a_primary_nobody_is_compared_with_it():
+    """The newest operation that is known may be another member's."""
+    status = recording("cluster-08-primary-killed.0")
+    for each in status["members"]:
+        each["state"] = 2 if each["state"] == 1 else each["state"]
+    told = " ".join(explained(status))
+    assert "It sees no primary" in told
+    assert "older than the newest that is known" in told
+
+
+def test_an_initial_sync_that_is_over_is_not_under_way():
+    """What is told of it may outlast it."""
+    status = {**recording("4.4-initial-sync-self"), "myState": 2}
+    assert "initial sync is under way" not in " ".join(explained(status))
 
 
 def test_a_set_of_fifty_members_has_all_its_series():
@@ -277,7 +312,7 @@ def test_a_status_of_another_shape_costs_only_what_it_has_not():
 
 
 @pytest.mark.parametrize(
-    ("code", "word"), [(76, "no member"), (93, "taken out"), (94, "never initiated"), (59, "no replication")]
+    ("code", "word"), [(76, "no member"), (93, "taken out"), (94, "not initiated"), (59, "no replication")]
 )
 def test_a_server_without_replica_set_is_no_failure(code, word):
     """The metrics that make no sense are absent, and a note says why."""
@@ -324,7 +359,7 @@ def test_an_oplog_that_may_not_be_read_is_noted():
     context = FakeContext()
     found = values(collect(server(refusing), context=context))
     assert found["mongodb_primaries"] == 1
-    takes = "13: not authorized (it takes find on local.oplog.rs, on a member that has an oplog to read)"
+    takes = "13: not authorized (this needs find on local.oplog.rs, on a member that has an oplog to read)"
     assert context.notes == [f"missing: the oplog's window: {takes}"]
 
 
@@ -341,7 +376,7 @@ def test_who_becomes_primary_is_one_line(caplog):
     collector.open(FakeContext())
     for _ in answers:
         list(collector.collect(FakeContext()))
-    assert caplog.messages == ["the primary is nobody, before 127.0.0.1:56577"]
+    assert caplog.messages == ["primary, as seen here: none or several; before: 127.0.0.1:56577"]
 
 
 def explained(state, **changed):
@@ -357,15 +392,15 @@ EXPLAINED = {
         "In the set rs0, 127.0.0.1:56577 is primary: it takes the writes (myState = 1).",
     ],
     "6.0-no-primary": [
-        "In the set rs0, 127.0.0.1:49247 is secondary: it copies from another member and answers reads that ask for it (myState = 2).",
-        "There is no primary: nobody takes writes (members.state).",
-        "127.0.0.1:56577 is not reachable: Error connecting to 127.0.0.1:56577 :: caused by :: Connection refused (members.health = 0, lastHeartbeatMessage).",
-        "127.0.0.1:55239 is not reachable: Error connecting to 127.0.0.1:55239 :: caused by :: Connection refused (members.health = 0, lastHeartbeatMessage).",
+        "In the set rs0, 127.0.0.1:49247 is secondary: it keeps a copy of the data and answers reads that ask for a secondary (myState = 2).",
+        "It sees no primary: no member that it reaches takes writes (members.state).",
+        "127.0.0.1:56577 does not answer this member: Error connecting to 127.0.0.1:56577 :: caused by :: Connection refused (members.health = 0, lastHeartbeatMessage).",
+        "127.0.0.1:55239 does not answer this member: Error connecting to 127.0.0.1:55239 :: caused by :: Connection refused (members.health = 0, lastHeartbeatMessage).",
     ],
     "4.4-initial-sync-self": [
-        "In the set shard2, 10.50.137.113:27012 is startup2: it copies all data (initial sync) (myState = 5).",
-        "There is no primary: nobody takes writes (members.state).",
-        "An initial sync is under way, after 0 failed attempts (initialSyncStatus.failedInitialSyncAttempts = 0).",
+        "In the set shard2, 10.50.137.113:27012 is startup2: it has started, and copies all data if it has to (initial sync) (myState = 5).",
+        "It sees no primary: no member that it reaches takes writes (members.state).",
+        "An initial sync is under way; attempts that failed before: 0 (initialSyncStatus.failedInitialSyncAttempts = 0).",
     ],
 }
 
@@ -398,7 +433,7 @@ def test_every_state_of_a_server_has_its_sentence(number):
 def test_a_member_that_is_delayed_on_purpose_is_not_called_slow():
     """Who reads that it is 20 s behind reads that this is meant."""
     told = " ".join(explained("6.0-primary-with-delayed-hidden-arbiter", config=CONFIG))
-    assert "s behind, as it is meant to be by 20 s (members.optimeDate)." in told
+    assert "s behind; it is meant to be 20 s behind (members.optimeDate)." in told
     assert "mongodb_member_lag_seconds tells which" not in told
 
 
@@ -414,8 +449,8 @@ def test_what_is_short_is_said():
     )
     for part in (
         "Nearly all connections are taken: 95 of 100",
-        "All tickets to write are taken",
-        "Writes are slowed",
+        "All tickets to write are taken: further writes wait",
+        "Flow control slows writes",
     ):
         assert part in told
 

@@ -62,7 +62,7 @@ def test_what_was_answered_is_published_whatever_was_refused(question, code):
     note = next(each for each in notes if each.startswith("missing: "))
     assert note.startswith(f"missing: {what}: 127.0.0.1:{port}: ")
     assert "no such luck" in note or code in (13, 18)
-    assert "(it takes " in note
+    assert " needs " in note
 
 
 @pytest.mark.parametrize("code", [code for code in CODES if code != 59])

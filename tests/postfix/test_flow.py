@@ -383,12 +383,12 @@ def test_the_programs_of_postfix_have_their_names_whoever_writes_first():
 def test_the_flow_is_said_in_a_sentence():
     """What was delivered, and that nothing was logged."""
     counting = Flow()
-    assert "Nothing was logged since counting began" in next(explain_flow(counting))
+    assert "Nothing was logged under this syslog_name since counting began" in next(explain_flow(counting))
     for line in recorded("one-message-deferred-5-times-then-expired").splitlines():
         service, _, message = line.partition(b"postfix/")[2].partition(b"]: ")
         counting.line(service.partition(b"[")[0], message)
     assert list(explain_flow(counting)) == [
-        "Deliveries since counting began: 0 sent, 5 deferred, 0 bounced (postfix_deliveries_total)."
+        "Attempts to deliver since counting began, one for each recipient: 0 sent, 5 deferred, 0 bounced (postfix_deliveries_total)."
     ]
 
 

@@ -374,8 +374,15 @@ def test_queues_that_showq_should_not_have_are_other(root, tmp_path):
 
 def test_a_socket_that_nobody_listens_on_is_a_stopped_postfix(tmp_path):
     """The sentence says what it means."""
+    path = str(tmp_path / "showq")
+    with pytest.raises(
+        Unavailable, match="no such socket: Postfix was never started with this queue directory"
+    ):
+        list(showq.listing(path, FakeContext(), 5.0))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
     with pytest.raises(Unavailable, match="nobody answers: Postfix is stopped"):
-        list(showq.listing(str(tmp_path / "showq"), FakeContext(), 5.0))
+        list(showq.listing(path, FakeContext(), 5.0))
 
 
 def test_a_directory_that_is_not_there_is_misconfigured(tmp_path):
@@ -413,8 +420,8 @@ def test_the_queues_are_explained_in_plain_language():
     tally.add([2_700], 10, 1)
     tally.add_unread(1)
     assert list(explain({"deferred": tally, "hold": empty})) == [
-        "deferred: 2 messages, the oldest for 2 hours: they could not be delivered yet and are tried again while Postfix runs (postfix_queue_messages).",
-        "deferred: 1 of them were not read yet (postfix_queue_unread_messages).",
+        "deferred: 2 messages, the oldest 2 hours old: not delivered yet, to be tried again while Postfix runs (postfix_queue_messages).",
+        "deferred: 1 of them are not read yet (postfix_queue_unread_messages).",
     ]
     assert list(explain(dict.fromkeys(QUEUES, empty))) == ["Nothing waits (postfix_queue_messages)."]
     assert list(explain({"active": empty, "hold": empty})) == [
