@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from collectors.galera import members, provider, rates
 from collectors.galera.explain import explain
 from collectors.galera.server import Server
-from collectors.galera.variables import GALERA, VARIABLES, read_only, some_uuid, switched_off
+from collectors.galera.variables import GALERA, VARIABLES, read_only, rejected, some_uuid, switched_off
 from rscollector.api import (
     Collector,
     Context,
@@ -31,6 +31,10 @@ UNKNOWN = GALERA.gauge(
     "Status variables of the server that this collector does not know, or whose text it cannot read.",
 )
 REPLICATES = GALERA.gauge("replication_enabled", "Whether replication of write-sets is switched on.")
+REJECTS = GALERA.gauge(
+    "rejects_queries",
+    "Whether the node rejects the queries of its clients, by setting.",
+)
 READ_ONLY = GALERA.gauge("read_only", "Whether the server is read-only by setting.")
 SERVER = GALERA.info(
     "server",
@@ -44,7 +48,7 @@ SERVER = GALERA.info(
 _SETTINGS = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'read_only', 'wsrep_provider', "
     "'wsrep_provider_options', 'wsrep_cluster_name', 'wsrep_node_name', 'wsrep_desync', 'wsrep_on', "
-    "'wsrep_reject_queries')"
+    "'wsrep_reject_queries', 'wsrep_dirty_reads')"
 )
 _STATUS = r"SHOW GLOBAL STATUS LIKE 'wsrep\_%'"
 _MEMBERS = "SELECT node_uuid, node_name FROM mysql.wsrep_cluster_members"
@@ -80,6 +84,7 @@ class Galera(Collector[GaleraSettings]):
         UNKNOWN,
         READ_ONLY,
         REPLICATES,
+        REJECTS,
         SERVER,
         *VARIABLES.metrics,
         *provider.OPTIONS.metrics,
@@ -131,6 +136,8 @@ class Galera(Collector[GaleraSettings]):
         yield READ_ONLY(int(read_only(settings)))
         if "wsrep_on" in settings:
             yield REPLICATES(int(not switched_off(settings)))
+        if "wsrep_reject_queries" in settings:
+            yield REJECTS(int(rejected(settings) != "NONE"))
         yield SERVER(
             version=settings.get("version", ""),
             galera_cluster=settings.get("wsrep_cluster_name", ""),

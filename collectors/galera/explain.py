@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from collectors.galera.members import Members
 from collectors.galera.provider import options
-from collectors.galera.variables import listed, read_only, some_uuid, switched_off
+from collectors.galera.variables import listed, read_only, rejected, some_uuid, switched_off
 from rscollector.kit.table import flag
 
 _PRIMARY = "This node is in the primary component, together with {others}"
@@ -59,9 +59,13 @@ def explain(status: Mapping[str, str], settings: Mapping[str, str], members: Mem
         newest = f"{members.newest}, the last to join"
         yield f"If it is a donor, then probably for {newest} (mysql.wsrep_cluster_members)."
     if _is(status, "wsrep_ready", expected=False):
-        yield f"It refuses ordinary statements, with error 1047 (wsrep_ready = {status['wsrep_ready']})."
-    elif (rejects := settings.get("wsrep_reject_queries", "NONE")).upper() != "NONE":
-        source = f"wsrep_reject_queries = {rejects}"
+        dirty = settings.get("wsrep_dirty_reads", "OFF")
+        reads, source = "", f"wsrep_ready = {status['wsrep_ready']}"
+        if dirty.upper() == "ON":
+            reads, source = " but reads", f"{source}, wsrep_dirty_reads = {dirty}"
+        yield f"It refuses ordinary statements{reads}, with error 1047 ({source})."
+    elif rejected(settings) != "NONE":
+        source = f"wsrep_reject_queries = {settings['wsrep_reject_queries']}"
         yield f"It refuses its clients' queries, with error 1047, by setting ({source})."
     yield from _pace(status)
     yield from _histories(status)

@@ -72,6 +72,11 @@ def switched_off(settings: Mapping[str, str]) -> bool:
     return settings.get("wsrep_on", "ON").upper() in ("OFF", "0")
 
 
+def rejected(settings: Mapping[str, str]) -> str:
+    """Return whose queries are rejected by setting: NONE, or those of ALL clients, even connected ones."""
+    return settings.get("wsrep_reject_queries", "NONE").upper()
+
+
 def listed(text: str) -> list[str]:
     """Return the entries of a list with commas, empty ones left out."""
     return [each.strip() for each in text.split(",") if each.strip()]

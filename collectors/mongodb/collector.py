@@ -4,7 +4,7 @@ import logging
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from collectors.mongodb import balancer, lag, oplog, replication, status
 from collectors.mongodb.explain import explain
@@ -39,6 +39,7 @@ _ROLE = "the role clusterMonitor"
 _STATS = "collStats on local.oplog.rs, as in the role clusterMonitor"
 _OPLOG = "find on local.oplog.rs, on a member that has an oplog to read"
 _PORT = 27017
+_LAX = ("tlsInsecure", "tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +63,13 @@ class MongoDBSettings(Tls, TcpPlace):
         super().__post_init__()
         if bool(self.user) != bool(self.password):
             raise ValueError("user and password belong together")
+        if self.auth_database and not self.user:
+            raise ValueError("auth_database: it belongs to a user, which is missing")
         if not self.uri:
             return
+        beside = [name for name in ("host", "port") if getattr(self, name) != getattr(type(self), name)]
+        if beside:
+            raise ValueError(f"uri: it says where the server is: take {' and '.join(beside)} away")
         parts = urlsplit(self.uri)
         if parts.scheme != "mongodb":
             raise ValueError("uri: expected mongodb://host:port/…")
@@ -72,6 +78,11 @@ class MongoDBSettings(Tls, TcpPlace):
         if "," in parts.netloc:
             raise ValueError("uri: expected one server: each has its own collector")
         _ = parts.port  # raises ValueError where it is no number
+        told = self._options
+        if super().uses_tls and "false" in (told.get("tls"), told.get("ssl")):
+            raise ValueError("uri: it says that TLS is not used, and tls or tls_ca that it is: take one away")
+        if self.uses_tls and (lax := [name for name in _LAX if told.get(name.lower()) == "true"]):
+            raise ValueError(f"uri: with {lax[0]} anybody could be the server: take it away")
 
     @property
     def address(self) -> Address:
@@ -80,14 +91,17 @@ class MongoDBSettings(Tls, TcpPlace):
             return self.host, self.port
         parts = urlsplit(self.uri)
         path = unquote(parts.netloc.rpartition("@")[2])
-        return path if path.startswith("/") else (parts.hostname or "127.0.0.1", parts.port or _PORT)
+        return path if path.startswith("/") else (unquote(parts.hostname or "127.0.0.1"), parts.port or _PORT)
 
     @property
     def uses_tls(self) -> bool:
         """Whether TLS is used; a uri may say so, too."""
-        options = {name.lower(): value for name, value in parse_qs(urlsplit(self.uri).query).items()}
-        asked = options.get("tls") or options.get("ssl") or []
-        return super().uses_tls or "true" in map(str.lower, asked)
+        return super().uses_tls or "true" in (self._options.get("tls"), self._options.get("ssl"))
+
+    @property
+    def _options(self) -> dict[str, str]:
+        """The options of the uri, names and values in small letters."""
+        return {name.lower(): value.lower() for name, value in parse_qsl(urlsplit(self.uri).query)}
 
 
 class MongoDB(Collector[MongoDBSettings]):

@@ -81,6 +81,10 @@ _STEP = 0.5
 """Seconds between two looks of the driver for a server."""
 
 
+_UNREADABLE = (BSONError, LookupError, TypeError, AttributeError)
+"""What the driver raises at answers that no server should give."""
+
+
 class Refused(Unavailable):
     """The server has answered, and the answer is no; `code` is its own, 0 where it gave none."""
 
@@ -110,7 +114,7 @@ class Server:
             self._client = _client(settings, self._arguments)
             with self._in_time(_SELECTION):
                 self._client.admin.command("ping")
-        except (PyMongoError, OSError, ValueError) as error:
+        except (PyMongoError, OSError, ValueError, *_UNREADABLE) as error:
             self.close()
             raise self._translated(error) from error
 
@@ -184,7 +188,7 @@ class Server:
         try:
             with self._in_time(_QUESTION):
                 yield self._client
-        except (PyMongoError, BSONError, OSError) as error:
+        except (PyMongoError, OSError, *_UNREADABLE) as error:
             told = self._translated(error)
             if isinstance(told, Disconnected):
                 self.close()
@@ -209,7 +213,7 @@ class Server:
         text = str(error).partition(", Timeout:")[0].partition(" (configured timeouts:")[0]
         if isinstance(error, ExecutionTimeout):
             return Refused(f"{self.where}: it did not answer in time ({_first(text)})")
-        if isinstance(error, BSONError):
+        if isinstance(error, _UNREADABLE):
             return Refused(f"{self.where}: its answer cannot be read ({_first(text)})")
         if isinstance(error, NetworkTimeout):  # the driver takes another connection for the next question
             return Refused(f"{self.where}: it accepts connections and does not answer ({_first(text)})")
@@ -232,7 +236,8 @@ class Server:
 
 def _code(error: Any) -> int:
     """Return the server's code of a refusal, 0 where it gave none."""
-    return int(getattr(error, "code", 0) or (error.details or {}).get("code") or 0)
+    code = getattr(error, "code", 0) or (error.details or {}).get("code")
+    return code if isinstance(code, int) else 0
 
 
 def _meaning(error: Exception, text: str) -> tuple[type[CollectError], str]:

@@ -57,6 +57,8 @@ class Place(TcpPlace):
         super().__post_init__()
         if self.socket and self.host:
             raise ValueError("socket and host exclude each other")
+        if self.port != type(self).port and not self.host:
+            raise ValueError("port: it belongs to a host, which is missing")
         if self.socket and not self.socket.startswith("/"):
             raise ValueError("socket: expected an absolute path")
 

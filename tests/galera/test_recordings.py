@@ -436,6 +436,15 @@ def test_a_node_that_rejects_queries_says_so():
     for value, is_said in (("ALL", True), ("NONE", False)):
         server.settings["wsrep_reject_queries"] = value
         assert (said in explained(server)) == is_said
+        assert values(collect(node(server)))["galera_rejects_queries"] == is_said
+
+
+def test_a_node_that_is_cut_off_may_still_answer_reads():
+    """With dirty reads it does not refuse everything."""
+    server = RecordedServer("01-healthy.n1", wsrep_ready="OFF")
+    server.settings["wsrep_dirty_reads"] = "ON"
+    said = "It refuses ordinary statements but reads, with error 1047 (wsrep_ready = OFF, wsrep_dirty_reads = ON)."
+    assert said in explained(server)
 
 
 def test_members_are_counted_where_their_names_are_not_known():
@@ -637,5 +646,6 @@ def test_every_metric_is_in_some_recording():
             "galera_ist_receive_end_seqno": _NEWER,
             "galera_ist_receive_start_seqno": _NEWER,
             "galera_last_applied_seqno": _NEWER,
+            "galera_rejects_queries": "was not asked for when they were recorded",
         },
     )

@@ -72,6 +72,12 @@ def test_a_port_is_in_range(port):
         TcpPlace(host="db1", port=port)
 
 
+def test_a_port_belongs_to_a_host():
+    """Else another server would be asked than the one that is meant."""
+    with pytest.raises(ValueError, match="port: it belongs to a host, which is missing"):
+        Place(socket="/run/x.sock", port=3307)
+
+
 def test_a_socket_and_a_host_exclude_each_other():
     """Nobody has to guess which of them counts."""
     with pytest.raises(ValueError, match="socket and host exclude each other"):

@@ -462,6 +462,7 @@ def test_what_is_short_is_said():
         ({"host": "db1", "port": 1}, "db1:1"),
         ({"uri": "mongodb://db2/?tls=true"}, "db2:27017"),
         ({"uri": "mongodb://db2:5/"}, "db2:5"),
+        ({"uri": "mongodb://[fe80::77%25v0]:27017/"}, "[fe80::77%v0]:27017"),
     ],
 )
 def test_the_server_is_named_by_its_place(settings, where):
@@ -478,6 +479,11 @@ def test_the_server_is_named_by_its_place(settings, where):
         ({"uri": "mongodb://a:b/"}, "Port could not be cast"),
         ({"user": "x"}, "user and password belong together"),
         ({"tls_certificate": "/c"}, "of no use without tls"),
+        ({"auth_database": "x"}, "auth_database: it belongs to a user"),
+        ({"uri": "mongodb://db1/", "host": "db2"}, "it says where the server is: take host away"),
+        ({"uri": "mongodb://db1/", "port": 1}, "it says where the server is: take port away"),
+        ({"uri": "mongodb://db1/?tls=false", "tls": True}, "it says that TLS is not used"),
+        ({"uri": "mongodb://db1/?tls=true&tlsInsecure=true"}, "with tlsInsecure anybody could be the server"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, complaint):

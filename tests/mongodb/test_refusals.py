@@ -81,6 +81,10 @@ def test_a_router_whose_balancer_cannot_be_asked_tells_the_rest(code):
         ("replSetGetConfig", {"config": None}),
         ("find", {"cursor": {"id": 0, "ns": "local.oplog.rs", "firstBatch": [{"x": 1}]}}),
         ("find", {"cursor": {"id": 0, "ns": "local.oplog.rs", "firstBatch": [{"ts": "yesterday"}]}}),
+        ("find", {"cursor": {"id": 0, "ns": "local.oplog.rs"}}),
+        ("find", {}),
+        ("replSetGetConfig", {"ok": 0}),
+        ("collStats", {"ok": 0, "code": "no"}),
         ("collStats", {"maxSize": "large"}),
         (
             "replSetGetStatus",
