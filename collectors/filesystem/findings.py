@@ -1,0 +1,96 @@
+"""What became of a question: the space of a file system, or why nothing is known of it. Pure."""
+
+import math
+import os
+from errno import EACCES, ELOOP, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, EPERM
+from typing import NamedTuple
+
+from collectors.filesystem.asking import Waiting
+from collectors.filesystem.question import Answer
+from collectors.filesystem.systems import System
+
+_NEGATIVE = 1 << 63
+_NOT_OURS = (EACCES, EPERM)
+_ELSEWHERE = (ENOENT, ENOTDIR, ELOOP)
+_TELLS_NOTHING = (ENOSYS, EOPNOTSUPP)
+
+
+class Space(NamedTuple):
+    """Bytes and inodes; a `size` or `files` of 0 means that the file system does not tell."""
+
+    size: int
+    free: int
+    available: int
+    files: int
+    files_free: int
+
+    @property
+    def percent_full(self) -> int:
+        """How full it is for everybody but root, as df(1) has it: rounded up."""
+        used = self.size - self.free
+        return math.ceil(100 * used / (used + self.available)) if used else 0
+
+
+class Finding(NamedTuple):
+    """A file system; `responding` and `space` are None where nothing is known, and `trouble` says why."""
+
+    system: System
+    responding: bool | None = None
+    space: Space | None = None
+    trouble: str = ""
+
+
+def found(system: System, answer: Answer | Waiting | None) -> Finding | None:
+    """Return what is known of a file system, None if it is mounted there no more."""
+    if system.refused:
+        return Finding(system, trouble=f"is not asked: {system.refused}")
+    if system.mount is None:
+        return Finding(
+            system, trouble="cannot be asked: this process does not see it (the agent's unit may hide it)"
+        )
+    if answer is None:
+        return Finding(
+            system, trouble="was not asked: too many questions wait already, or there was no time left"
+        )
+    if isinstance(answer, Waiting):
+        where = f"; the question waits in {answer.channel}" if answer.channel else ""
+        return Finding(
+            system, responding=False, trouble=f"does not answer for {lasting(answer.seconds)}{where}"
+        )
+    if answer.error in _ELSEWHERE:
+        return None
+    if answer.error in _NOT_OURS:
+        return Finding(system, trouble="is not asked: this user may not (a directory above it may be closed)")
+    if answer.error and answer.error not in _TELLS_NOTHING:
+        return Finding(
+            system, responding=False, trouble=f"answers with an error: {os.strerror(answer.error)}"
+        )
+    return Finding(system, responding=True, space=_space(answer))
+
+
+def _space(told: Answer) -> Space:
+    """Return what an answer comes to.
+
+    What is free lies between nothing and all: a reserve that is used up is told as a number below zero, which
+    is a huge one here, and some servers tell of more than there is.
+    """
+    size = told.block_size
+    return Space(
+        told.blocks * size,
+        _within(told.free, told.blocks) * size,
+        _within(told.available, told.blocks) * size,
+        told.files,
+        _within(told.files_free, told.files),
+    )
+
+
+def _within(number: int, most: int) -> int:
+    return 0 if number >= _NEGATIVE else min(number, most)
+
+
+def lasting(seconds: float) -> str:
+    """Return a time in one unit that people read at a glance."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
