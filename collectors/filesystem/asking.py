@@ -3,8 +3,8 @@
 What needs a server or a daemon has a child of its own, and all of them are started together; the local ones
 share one, and another child goes on with the rest when that does not. A child that waits is left alone: as
 long as it does no second one is asked, and when its answer comes, or its end, the question is asked anew.
-Nobody waits for the end of a child. One that cannot be killed is left to the agent, which adopts and reaps it;
-its process id is in the state file, so that the next worker knows of it.
+Nobody waits for the end of a child. One that cannot be killed is left to the agent, which adopts and reaps
+it; its process id is in the state file, so that the next worker knows of it.
 """
 
 import json
@@ -22,13 +22,13 @@ from rscollector.api import Context, Unavailable, replace_file
 _MOST, _MOST_LOCAL = 64, 8
 """Children at a time, and how many more there may be for local file systems."""
 _SHARE, _SILENCE = 0.5, 0.25
-"""How much of a collect's time answers are waited for; how much of that one may hold up the next of its child."""
+"""Of a collect's time: how much answers are waited for; of that, how much one may hold up the next."""
 _TURN, _GONE = 0.02, 0.2
 _CHANNEL = re.compile(r"[A-Za-z_]\w{1,79}", re.ASCII)
 
 
 class Waiting(NamedTuple):
-    """A question that has no answer for so many seconds; `channel` is where it waits in the kernel, if told."""
+    """A question without an answer for so many seconds; `channel` is where it waits in the kernel, or ""."""
 
     seconds: float
     channel: str
@@ -54,9 +54,7 @@ class Asking:
         answers: dict[str, Answer | Waiting] = dict(
             self._asked([each for key, each in there.items() if key not in self._waiting], context)
         )
-        answers |= {
-            key: Waiting(time.monotonic() - q.since, _channel(q.pid)) for key, q in self._waiting.items()
-        }
+        answers |= {key: _as_waiting(question) for key, question in self._waiting.items()}
         self._kept.keep(self._waiting, context)
         return answers
 
@@ -80,7 +78,7 @@ class Asking:
         self._ending = _those_that_live(self._ending)
 
     def _asked(self, systems: Sequence[System], context: Context) -> Iterator[tuple[str, Answer]]:
-        """Start the children, and yield what they answer in time; those that do not are waiting from now on."""
+        """Start the children, and yield what they answer in time; those that do not wait from now on."""
         alone = [mount for each in systems if each.alone and (mount := each.mount)]
         local = [mount for each in systems if not each.alone and (mount := each.mount)]
         self._start(local, _MOST + _MOST_LOCAL)
@@ -104,9 +102,8 @@ class Asking:
         if ended:
             question.forget()
             self._running.remove(question)
-        elif len(question.asked) > 1 and time.monotonic() - question.since > silence:
-            if self._start(question.asked[1:], _MOST):
-                del question.asked[1:]
+        elif time.monotonic() - question.since > silence and self._start(question.asked[1:], _MOST):
+            del question.asked[1:]
 
     def _leave_those_that_wait(self) -> None:
         for question in self._running:
@@ -183,6 +180,10 @@ def _those_that_live(questions: Iterable[Question]) -> list[Question]:
         else:
             alive.append(each)
     return alive
+
+
+def _as_waiting(question: Question) -> Waiting:
+    return Waiting(time.monotonic() - question.since, _channel(question.pid))
 
 
 def _channel(pid: int) -> str:

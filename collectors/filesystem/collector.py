@@ -22,15 +22,15 @@ MOUNT = Namespace("filesystem").info(
 FILESYSTEM = Namespace("filesystem", "mountpoint")
 READ_ONLY = FILESYSTEM.gauge(
     "read_only",
-    "Whether the file system itself takes no writes (1), wherever it is mounted; a mount may forbid them as well.",
+    "Whether the file system itself takes no writes (1); a mount may forbid them beyond that.",
 )
 RESPONDING = FILESYSTEM.gauge(
     "responding",
-    "Whether the file system answers (1), or not within half of the collect's time, or with an error (0). Absent "
-    "where it is not this user's to ask.",
+    "Whether the file system answers (1), or not within half of the collect's time, or with an error (0); "
+    "absent where it is not this user's to ask.",
 )
 SIZE = FILESYSTEM.gauge(
-    "size_bytes", "Size of the file system; absent, like all below, where it does not tell."
+    "size_bytes", "Size of the file system; absent, as all below, where it does not tell."
 )
 FREE = FILESYSTEM.gauge("free_bytes", "What is free, the part that only root may use included.")
 AVAILABLE = FILESYSTEM.gauge("available_bytes", "What is free for everybody.")
@@ -61,8 +61,7 @@ class Filesystem(Collector[FilesystemSettings]):
         findings = [each for system in there if (each := found(system, answers.get(system.key)))]
         for each in findings:
             yield from _samples(each)
-        wrong = troubles(findings)
-        for sentence in wrong:
+        for sentence in troubles(findings):
             context.note(sentence)
         context.say(*explain(findings))
 
@@ -75,9 +74,7 @@ class Filesystem(Collector[FilesystemSettings]):
             theirs = mountinfo.read(context.path(_HOST))
         except OSError as error:
             theirs = ours
-            context.note(
-                f"{_HOST}: {error.strerror}: only the mounts that the agent's own unit shows are known"
-            )
+            context.note(f"{_HOST}: {error.strerror}: only what the agent's own unit shows is known")
         return systems(mountinfo.parsed(theirs), mountinfo.parsed(ours), self.settings, os.geteuid())
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from collectors.filesystem.findings import Finding, Space
 from collectors.filesystem.systems import System
 
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _FULL = 90
 _MOST = 10
 
@@ -46,10 +47,6 @@ def _named(system: System) -> str:
 
 
 def _bytes(number: float) -> str:
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if number < 1000:
-            break
-        number /= 1000
-    else:
-        unit = "EB"
-    return f"{number:.0f} {unit}" if number >= 10 or unit == "B" else f"{number:.1f} {unit}"
+    power = next((each for each in range(6) if number < 1000 ** (each + 1)), 6)
+    amount = number / 1000**power
+    return f"{amount:.{int(amount < 10 and power > 0)}f} {_UNITS[power]}"

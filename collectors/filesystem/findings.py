@@ -46,12 +46,10 @@ def found(system: System, answer: Answer | Waiting | None) -> Finding | None:
         return Finding(system, trouble=f"is not asked: {system.refused}")
     if system.mount is None:
         return Finding(
-            system, trouble="cannot be asked: this process does not see it (the agent's unit may hide it)"
+            system, trouble="is not asked: this process does not see it (the agent's unit may hide it)"
         )
     if answer is None:
-        return Finding(
-            system, trouble="was not asked: too many questions wait already, or there was no time left"
-        )
+        return Finding(system, trouble="was not asked: there was no time, or too many questions wait already")
     if isinstance(answer, Waiting):
         where = f"; the question waits in {answer.channel}" if answer.channel else ""
         return Finding(
@@ -60,7 +58,7 @@ def found(system: System, answer: Answer | Waiting | None) -> Finding | None:
     if answer.error in _ELSEWHERE:
         return None
     if answer.error in _NOT_OURS:
-        return Finding(system, trouble="is not asked: this user may not (a directory above it may be closed)")
+        return Finding(system, trouble="is not asked: this user may not (a directory above may be closed)")
     if answer.error and answer.error not in _TELLS_NOTHING:
         return Finding(
             system, responding=False, trouble=f"answers with an error: {os.strerror(answer.error)}"

@@ -1,7 +1,7 @@
 """The kernel's list of mounts, `/proc/PID/mountinfo`, and which mount a path leads to. See proc(5).
 
-Mounts cover each other: what is listed need not be what a path leads to. A list is a picture of names, so that
-nothing is asked here that could hang.
+Mounts cover each other: what is listed need not be what a path leads to. Nothing is asked here
+that could hang: all of it is in the list.
 """
 
 import re
@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
+
+from rscollector.api import one_line
 
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _ATTEMPTS = 3
@@ -76,7 +78,7 @@ def _mount(line: bytes) -> Mount | None:
     root, point, source = map(_unescaped, (root, point, source))
     if not point.startswith(b"/") or b"\0" in point:
         return None
-    name = _unescaped(kind).decode("utf-8", "backslashreplace")
+    name = one_line(_unescaped(kind).decode("utf-8", "backslashreplace"), 100)
     return Mount(number, parent, device, root, point, name, source, tuple(options.split(b",")))
 
 

@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Question:
-    """The child. `asked` are the mounts that have not answered, in order, and `since` when it began with the first.
+    """The child. `asked` are the mounts without an answer, in order; with the first it began at `since`.
 
     One that a worker before this one has left has no pipe: only its end is seen.
     """

@@ -1,4 +1,4 @@
-"""Which file systems there are: each once, by the name it keeps, with the mount by which it can be asked. Pure.
+"""Which file systems there are: each once, by a name that it keeps, and how it can be asked. Pure.
 
 A file system may be mounted often: bind mounts, a device mounted twice, subvolumes of btrfs, what the agent's
 unit adds to its own view. They all have the super block's number, and all share its space and its fate.
@@ -106,8 +106,9 @@ def _systems(
         label = f"{label}#{mount.device}" if label in taken else label
         taken.add(label)
         yield System(
-            mount.device, label, _LOGIN.sub("//", _shown(mount.source)) or "none", _shown(mount.type.encode()),
-            mount.read_only, automounted, _way_in(mount, open_to_us.get(mount.device, [])), _refused(mount, user),
+            mount.device, label, _LOGIN.sub("//", _shown(mount.source)) or "none",
+            mount.type, mount.read_only, automounted,
+            _way_in(mount, open_to_us.get(mount.device, [])), _refused(mount, user),
         )  # fmt: skip
 
 

@@ -1,0 +1,45 @@
+"""The collector in a process of its own, such as one in another mount namespace: `ticking.py STATE TIMEOUT SETTINGS`.
+
+For each line `tick` on its standard input it collects and writes a line of JSON; at `renew` the collector is closed
+and another one opened, as in a new worker; at its end it dies without closing it.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from collectors.filesystem import Filesystem
+from rscollector.api import Context
+from rscollector.runtime.foreground import settings_of
+from rscollector.testing import values
+
+
+def main(state, timeout, settings):
+    def context():
+        made = Context("main", timeout=float(timeout), interval=15, agent=os.getppid())
+        made.state = Path(state)
+        return made
+
+    def opened():
+        collector = Filesystem(settings_of(Filesystem, json.loads(settings), lambda *_: None))
+        collector.open(context())
+        return collector
+
+    collector = opened()
+    for line in sys.stdin:
+        if line == "renew\n":
+            collector.close()
+            collector = opened()
+        now, cpu, began = context(), time.process_time(), time.monotonic()
+        found = values(collector.collect(now)) if line == "tick\n" else {}
+        took = {"seconds": time.monotonic() - began, "cpu": time.process_time() - cpu}
+        print(
+            json.dumps({"values": found, "notes": now.notes, "sentences": now.sentences, **took}), flush=True
+        )
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
