@@ -9,7 +9,6 @@ from collectors.filesystem.asking import Waiting
 from collectors.filesystem.question import Answer
 from collectors.filesystem.systems import System
 
-_NEGATIVE = 1 << 63
 _NOT_OURS = (EACCES, EPERM)
 _ELSEWHERE = (ENOENT, ENOTDIR, ELOOP)
 _TELLS_NOTHING = (ENOSYS, EOPNOTSUPP)
@@ -69,21 +68,21 @@ def found(system: System, answer: Answer | Waiting | None) -> Finding | None:
 def _space(told: Answer) -> Space:
     """Return what an answer comes to.
 
-    What is free lies between nothing and all: a reserve that is used up is told as a number below zero, which
-    is a huge one here, and some servers tell of more than there is.
+    What is free lies between nothing and all: a reserve that is used up is told as a number below zero, and
+    some servers tell of more than there is.
     """
-    size = told.block_size
+    size = max(0, told.block_size)
     return Space(
-        told.blocks * size,
+        max(0, told.blocks) * size,
         _within(told.free, told.blocks) * size,
         _within(told.available, told.blocks) * size,
-        told.files,
+        max(0, told.files),
         _within(told.files_free, told.files),
     )
 
 
 def _within(number: int, most: int) -> int:
-    return 0 if number >= _NEGATIVE else min(number, most)
+    return max(0, min(number, most))
 
 
 def lasting(seconds: float) -> str:

@@ -21,13 +21,16 @@ from typing import NamedTuple, NoReturn, Self
 from collectors.filesystem.mountinfo import Mount
 from rscollector.api.deaths import die_with_parent
 
-_RECORD = struct.Struct("<i4xQQQQQQ")
+_RECORD = struct.Struct("<i4x6q")
 _CHUNK = _RECORD.size * 1000  # what a pipe takes at once stays together
 _MNT_ID = b"\nmnt_id:"
 
 
 class Answer(NamedTuple):
-    """What statvfs(3) tells, in blocks; `error` is the errno with which the file system answered, or 0."""
+    """What statvfs(3) tells, in blocks; `error` is the errno with which the file system answered, or 0.
+
+    The numbers are signed, as Python has them.
+    """
 
     error: int
     block_size: int = 0
@@ -178,7 +181,7 @@ def _statvfs(mount: Mount) -> Answer:
     try:
         place = os.open(mount.point, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
-            if _mount_id(place) != mount.id:
+            if _mount_id(place) not in (mount.id, None):
                 return Answer(ENOENT)
             told = os.fstatvfs(place)
         finally:
@@ -189,6 +192,9 @@ def _statvfs(mount: Mount) -> Answer:
     return Answer(0, size, told.f_blocks, told.f_bfree, told.f_bavail, told.f_files, told.f_ffree)
 
 
-def _mount_id(descriptor: int) -> int:
-    text = Path(f"/proc/self/fdinfo/{descriptor}").read_bytes()
+def _mount_id(descriptor: int) -> int | None:
+    try:
+        text = Path(f"/proc/self/fdinfo/{descriptor}").read_bytes()
+    except OSError:
+        return None
     return int(text.partition(_MNT_ID)[2].split()[0])

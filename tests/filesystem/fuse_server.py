@@ -67,7 +67,8 @@ class Server:
                 self.withholds = True
             case "answer":
                 self.withholds = False
-                for self.device, unique in self.withheld:
+                for device, unique in self.withheld:
+                    self.device = device
                     self.statfs(unique)
                 self.withheld = []
         print("done", flush=True)

@@ -25,13 +25,13 @@ class Mounts:
         self._left = []
         self.mount("-t", "tmpfs", "base", base)
         # The collector reads the list of process 1, which is here the one that holds the namespace.
-        self.mount("--bind", f"/proc/{pid}/mountinfo", "/proc/1/mountinfo")
+        for name in ("mountinfo", "mounts"):
+            self.mount("--bind", f"/proc/{pid}/{name}", f"/proc/1/{name}")
 
     def run(self, *command, **options):
         """Run a command in it and return what it prints."""
-        done = subprocess.run(
-            [*self.enter, *map(os.fspath, command)], capture_output=True, text=True, **options
-        )
+        command = [*self.enter, *map(os.fspath, command)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 
@@ -54,10 +54,18 @@ class Mounts:
             server.tell(statfs=numbers)
         return server
 
-    def watch(self, state, timeout=1.6, **settings):
-        """Return the collector in it."""
+    def watch(self, state, timeout=1.6, user=0, prefix=None, **settings):
+        """Return the collector in it, or behind another command, as a user."""
         watched = Watched(
-            [*self.enter, sys.executable, HERE / "ticking.py", state, str(timeout), json.dumps(settings)]
+            [
+                *(prefix or self.enter),
+                sys.executable,
+                HERE / "ticking.py",
+                state,
+                str(timeout),
+                str(user),
+                json.dumps(settings),
+            ]
         )
         self._left.append(watched)
         return watched

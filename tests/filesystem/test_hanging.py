@@ -49,9 +49,9 @@ def test_the_sentence_says_how_long_and_where_in_the_kernel_it_waits(mounts, sta
     mounts.fuse("hung", source="nas:/export").tell(withhold=True)
     watched = mounts.watch(state)
     watched.tick()
+    channel = Path(f"/proc/{watched.questions()[0]}/wchan").read_text()
     assert watched.notes == [
-        f"{mounts.base}/hung (fuse.test from nas:/export) does not answer for 1 s; the question waits in "
-        f"{Path(f'/proc/{watched.questions()[0]}/wchan').read_text()}"
+        f"{mounts.base}/hung (fuse.test from nas:/export) does not answer for 1 s; the question waits in {channel}"
     ]
 
 

@@ -1,9 +1,11 @@
-"""The collector in a process of its own, such as one in another mount namespace: `ticking.py STATE TIMEOUT SETTINGS`.
+"""The collector in a process of its own, such as one in another mount namespace: `ticking.py STATE TIMEOUT USER SETTINGS`.
 
 For each line `tick` on its standard input it collects and writes a line of JSON; at `renew` the collector is closed
 and another one opened, as in a new worker; at its end it dies without closing it.
 """
 
+import ctypes
+import encodings.ascii  # noqa: F401  a user who may not read this environment needs it
 import json
 import os
 import sys
@@ -16,7 +18,7 @@ from rscollector.runtime.foreground import settings_of
 from rscollector.testing import values
 
 
-def main(state, timeout, settings):
+def main(state, timeout, user, settings):
     def context():
         made = Context("main", timeout=float(timeout), interval=15, agent=os.getppid())
         made.state = Path(state)
@@ -27,6 +29,10 @@ def main(state, timeout, settings):
         collector.open(context())
         return collector
 
+    if user != "0":
+        os.setgroups([])
+        os.setresuid(*[int(user)] * 3)
+        ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: as if it had been started by that user
     collector = opened()
     for line in sys.stdin:
         if line == "renew\n":
