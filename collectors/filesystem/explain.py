@@ -29,7 +29,8 @@ def explain(findings: list[Finding]) -> Iterator[str]:
     if told:
         mountpoint, space = told[0]
         fullest = f"the fullest is {mountpoint} with {space.percent_full} %"
-        yield f"{sum(each.responding is True for each in findings)} file systems answer; {fullest}."
+        number = sum(each.responding is True for each in findings)
+        yield f"{number} file systems answer; {fullest}." if number > 1 else f"One answers; {fullest}."
     elif not findings:
         yield "There is no file system but those that are left out (skip_types, skip_mountpoints)."
 

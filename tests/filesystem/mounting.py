@@ -20,7 +20,7 @@ class Mounts:
     """The namespace; `enter` is the beginning of a command that is to run in it, `base` a tmpfs for mount points."""
 
     def __init__(self, pid, base):
-        self.enter = ("nsenter", f"--mount=/proc/{pid}/ns/mnt", "--")
+        self.enter = ("nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--wdns={ROOT}", "--")
         self.base = base
         self._left = []
         self.mount("-t", "tmpfs", "base", base)
@@ -166,7 +166,7 @@ def mount_namespace(base):
 
 
 def asking(pid):
-    """Return what a process asks by its title, "" if it is none of the collector's children."""
+    """Return what a process asks, as far as its title has room; "" if it is none of the collector's children."""
     with suppress(OSError):
         title = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
         return (
