@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from collectors.filesystem.mountinfo import Mount
-from collectors.filesystem.question import Answer, Question, ready
+from collectors.filesystem.question import Answer, Question, one_has_ended
 from collectors.filesystem.systems import System
 from rscollector.api import Context, Unavailable, replace_file
 
@@ -65,7 +65,7 @@ class Asking:
             each.kill()
         until = time.monotonic() + _GONE
         while (left := _those_that_live(left)) and time.monotonic() < until:
-            ready([fd for each in left for fd in each.descriptors[:1]], _TURN)
+            one_has_ended([each.pidfd for each in left], _TURN)
         for each in left:
             each.forget()
 
@@ -92,7 +92,7 @@ class Asking:
                 yield from self._heard(question, seconds * _SILENCE)
             if time.monotonic() > until:
                 break
-            ready([fd for each in self._running for fd in each.descriptors], _TURN)
+            one_has_ended([each.pidfd for each in self._running], _TURN)
         self._leave_those_that_wait()
 
     def _heard(self, question: Question, silence: float) -> Iterator[tuple[str, Answer]]:
@@ -183,7 +183,8 @@ def _those_that_live(questions: Iterable[Question]) -> list[Question]:
 
 
 def _as_waiting(question: Question) -> Waiting:
-    return Waiting(time.monotonic() - question.since, _channel(question.pid))
+    channel = _channel(question.pid)
+    return Waiting(time.monotonic() - question.since, "" if question.has_ended() else channel)
 
 
 def _channel(pid: int) -> str:

@@ -75,7 +75,7 @@ class Filesystem(Collector[FilesystemSettings]):
         except OSError as error:
             theirs = ours
             context.note(f"{_HOST}: {error.strerror}: only what the agent's own unit shows is known")
-        return systems(mountinfo.parsed(theirs), mountinfo.parsed(ours), self.settings, os.geteuid())
+        return systems(theirs, ours, self.settings, os.geteuid())
 
 
 def _samples(finding: Finding) -> Iterator[Sample]:

@@ -7,7 +7,6 @@ that could hang: all of it is in the list.
 import re
 import select
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,7 +59,6 @@ def read(path: Path) -> bytes:
     return text
 
 
-@lru_cache(maxsize=2)
 def parsed(text: bytes) -> tuple[Mount, ...]:
     """Return the mounts of a list; a line that is none is passed over."""
     return tuple(mount for line in text.split(b"\n") if (mount := _mount(line)))

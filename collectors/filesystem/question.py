@@ -12,7 +12,7 @@ import select
 import signal
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from errno import EINVAL, ENOENT
 from pathlib import Path
@@ -53,7 +53,7 @@ class Question:
         self.pid, self.asked = pid, list(asked)
         self.since = time.monotonic() if since is None else since
         self._pipe = pipe
-        self._pidfd = os.pidfd_open(pid)
+        self.pidfd = os.pidfd_open(pid)
         self.start = start_time(pid)
 
     @classmethod
@@ -85,11 +85,6 @@ class Question:
         found.forget()
         return None
 
-    @property
-    def descriptors(self) -> tuple[int, ...]:
-        """What is ready to be read when it has answered, or ended."""
-        return (self._pidfd,) if self._pipe < 0 else (self._pidfd, self._pipe)
-
     def answers(self) -> Iterator[tuple[str, Answer]]:
         """Yield what it has answered since the last time, by the file system's number."""
         with suppress(BlockingIOError):
@@ -101,7 +96,7 @@ class Question:
 
     def has_ended(self) -> bool:
         """Tell whether the process has ended; it is reaped then."""
-        if not ready([self._pidfd], 0):
+        if not one_has_ended([self.pidfd], 0):
             return False
         with suppress(ChildProcessError):  # it was another worker's
             os.waitpid(self.pid, os.WNOHANG)
@@ -110,20 +105,21 @@ class Question:
     def kill(self) -> None:
         """Send it SIGKILL, and wait for nothing."""
         with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def forget(self) -> None:
         """Close what is held of it."""
-        for each in self.descriptors:
-            os.close(each)
+        os.close(self.pidfd)
+        if self._pipe >= 0:
+            os.close(self._pipe)
 
 
-def ready(descriptors: Sequence[int], seconds: float) -> list[int]:
-    """Return which of these can be read, or have ended, within a time."""
+def one_has_ended(pidfds: Iterable[int], seconds: float) -> bool:
+    """Wait until one of these processes has ended, or for a time; tell whether one has."""
     poller = select.poll()
-    for each in descriptors:
+    for each in pidfds:
         poller.register(each, select.POLLIN)
-    return [each for each, _ in poller.poll(1000 * seconds)]
+    return bool(poller.poll(1000 * seconds))
 
 
 def start_time(pid: int) -> int:

@@ -12,7 +12,7 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import NamedTuple
 
-from collectors.filesystem.mountinfo import Mount, Tree
+from collectors.filesystem.mountinfo import Mount, Tree, parsed
 from rscollector.api import setting
 
 _LONGEST = 400
@@ -77,23 +77,21 @@ class System(NamedTuple):
         return self.key.startswith("0:") and self.type not in _LOCAL
 
 
-@lru_cache(maxsize=1)
-def systems(
-    theirs: tuple[Mount, ...], ours: tuple[Mount, ...], settings: FilesystemSettings, user: int
-) -> tuple[System, ...]:
+@lru_cache(maxsize=1)  # a list seldom differs from that of the tick before
+def systems(theirs: bytes, ours: bytes, settings: FilesystemSettings, user: int) -> tuple[System, ...]:
     """Return the file systems of the host's list, and by which mounts of our own list they can be asked.
 
     The one that names a file system is the root, or else the first of those that show most of it.
     """
     types, points = _pattern(settings.skip_types), _pattern(settings.skip_mountpoints)
     named: dict[str, tuple[tuple[bool, int], Mount, bool]] = {}
-    for mount, way in Tree(theirs).visible():
+    for mount, way in Tree(parsed(theirs)).visible():
         if mount.type == "autofs" or types(mount.type) or points(os.fsdecode(mount.point)):
             continue
         rank = (mount.point != b"/", len(mount.root))
         if mount.device not in named or rank < named[mount.device][0]:
             named[mount.device] = rank, mount, any(each.type == "autofs" for each in way)
-    open_to_us = _by_device(mount for mount, _ in Tree(ours).visible())
+    open_to_us = _by_device(mount for mount, _ in Tree(parsed(ours)).visible())
     return tuple(_systems(named.values(), open_to_us, user))
 
 

@@ -18,8 +18,7 @@ ROOT = b"20 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro
 
 def told(text, settings=None, user=0, ours=None):
     """Return the file systems of a list by their mount points."""
-    mounts = parsed(text)
-    found = systems(mounts, mounts if ours is None else parsed(ours), settings or FilesystemSettings(), user)
+    found = systems(text, text if ours is None else ours, settings or FilesystemSettings(), user)
     return {each.mountpoint: each for each in found}
 
 
@@ -127,9 +126,7 @@ LINE = st.builds(
 @given(st.lists(st.one_of(LINE, st.binary(max_size=60)), max_size=12).map(b"\n".join), st.integers(0, 5))
 def test_no_list_is_a_traceback(text, cut):
     """Whatever stands in it, what comes out can be shown: labels of one line, bounded, no two alike."""
-    there = systems(
-        parsed(text), parsed(text[cut:]), FilesystemSettings(skip_types=(), skip_mountpoints=()), 0
-    )
+    there = systems(text, text[cut:], FilesystemSettings(skip_types=(), skip_mountpoints=()), 0)
     names = [each.mountpoint for each in there]
     assert len(names) == len(set(names))
     for each in there:

@@ -18,6 +18,11 @@ from rscollector.runtime.foreground import settings_of
 from rscollector.testing import values
 
 
+def spent():
+    """Return the seconds of CPU of this process and of the children that it has reaped."""
+    return time.process_time() + sum(os.times()[2:4])
+
+
 def main(state, timeout, user, settings):
     def context():
         made = Context("main", timeout=float(timeout), interval=15, agent=os.getppid())
@@ -38,11 +43,12 @@ def main(state, timeout, user, settings):
         if line == "renew\n":
             collector.close()
             collector = opened()
-        now, cpu, began = context(), time.process_time(), time.monotonic()
-        found = values(collector.collect(now)) if line == "tick\n" else {}
-        took = {"seconds": time.monotonic() - began, "cpu": time.process_time() - cpu}
+        now, cpu, began = context(), spent(), time.monotonic()
+        found = list(collector.collect(now)) if line == "tick\n" else []
+        took = {"seconds": time.monotonic() - began, "cpu": spent() - cpu}
         print(
-            json.dumps({"values": found, "notes": now.notes, "sentences": now.sentences, **took}), flush=True
+            json.dumps({"values": values(found), "notes": now.notes, "sentences": now.sentences, **took}),
+            flush=True,
         )
     os._exit(0)
 
