@@ -2,7 +2,19 @@
 
 import math
 import os
-from errno import EACCES, ELOOP, ENOENT, ENOSYS, ENOTDIR, EOPNOTSUPP, EPERM
+from errno import (  # fmt: skip
+    EACCES,
+    ELOOP,
+    EMFILE,
+    ENAMETOOLONG,
+    ENFILE,
+    ENOENT,
+    ENOMEM,
+    ENOSYS,
+    ENOTDIR,
+    EOPNOTSUPP,
+    EPERM,
+)
 from typing import NamedTuple
 
 from collectors.filesystem.asking import Waiting
@@ -10,8 +22,14 @@ from collectors.filesystem.question import Answer
 from collectors.filesystem.systems import System
 
 _NOT_OURS = (EACCES, EPERM)
+_NOT_ITS_FAULT = (EMFILE, ENAMETOOLONG, ENFILE, ENOMEM)
 _ELSEWHERE = (ENOENT, ENOTDIR, ELOOP)
 _TELLS_NOTHING = (ENOSYS, EOPNOTSUPP)
+
+
+_HIDDEN = "is not asked: this process does not see it (the agent's unit may hide it)"
+_CLOSED = "is not asked: this user may not (a directory above may be closed)"
+_UNASKED = "was not asked: too many questions wait, there was no time, or who was to ask was killed"
 
 
 class Space(NamedTuple):
@@ -44,25 +62,26 @@ def found(system: System, answer: Answer | Waiting | None) -> Finding | None:
     if system.refused:
         return Finding(system, trouble=f"is not asked: {system.refused}")
     if system.mount is None:
-        return Finding(
-            system, trouble="is not asked: this process does not see it (the agent's unit may hide it)"
-        )
+        return Finding(system, trouble=_HIDDEN)
     if answer is None:
-        return Finding(system, trouble="was not asked: there was no time, or too many questions wait already")
+        return Finding(system, trouble=_UNASKED)
     if isinstance(answer, Waiting):
         where = f"; the question waits in {answer.channel}" if answer.channel else ""
-        return Finding(
-            system, responding=False, trouble=f"does not answer for {lasting(answer.seconds)}{where}"
-        )
+        silence = f"does not answer for {lasting(answer.seconds)}{where}"
+        return Finding(system, responding=False, trouble=silence)
     if answer.error in _ELSEWHERE:
         return None
-    if answer.error in _NOT_OURS:
-        return Finding(system, trouble="is not asked: this user may not (a directory above may be closed)")
     if answer.error and answer.error not in _TELLS_NOTHING:
-        return Finding(
-            system, responding=False, trouble=f"answers with an error: {os.strerror(answer.error)}"
-        )
+        return _failed(system, answer.error)
     return Finding(system, responding=True, space=_space(answer))
+
+
+def _failed(system: System, error: int) -> Finding:
+    if error in _NOT_OURS:
+        return Finding(system, trouble=_CLOSED)
+    if error in _NOT_ITS_FAULT:
+        return Finding(system, trouble=f"cannot be asked: {os.strerror(error)}")
+    return Finding(system, responding=False, trouble=f"answers with an error: {os.strerror(error)}")
 
 
 def _space(told: Answer) -> Space:

@@ -71,7 +71,11 @@ class Question:
             _be_the_child(mounts, here, parent)
         os.close(here)
         os.set_blocking(there, False)
-        return cls(pid, mounts, pipe=there)
+        try:
+            return cls(pid, mounts, pipe=there)
+        except OSError:  # no descriptor is left: the child ends with its work, or with this process
+            os.close(there)
+            raise
 
     @classmethod
     def left(cls, pid: int, start: int, since: float, mount: Mount) -> Self | None:

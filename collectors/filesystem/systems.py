@@ -84,29 +84,29 @@ def systems(theirs: bytes, ours: bytes, settings: FilesystemSettings, user: int)
     The one that names a file system is the root, or else the first of those that show most of it.
     """
     types, points = _pattern(settings.skip_types), _pattern(settings.skip_mountpoints)
-    named: dict[str, tuple[tuple[bool, int], Mount, bool]] = {}
+    named: dict[str, tuple[tuple[bool, int], Mount, list[Mount]]] = {}
     for mount, way in Tree(parsed(theirs)).visible():
         if mount.type == "autofs" or types(mount.type) or points(os.fsdecode(mount.point)):
             continue
         rank = (mount.point != b"/", len(mount.root))
         if mount.device not in named or rank < named[mount.device][0]:
-            named[mount.device] = rank, mount, any(each.type == "autofs" for each in way)
+            named[mount.device] = rank, mount, [each for each in way if each.type == "autofs"]
     open_to_us = _by_device(mount for mount, _ in Tree(parsed(ours)).visible())
     return tuple(_systems(named.values(), open_to_us, user))
 
 
 def _systems(
-    named: Iterable[tuple[object, Mount, bool]], open_to_us: dict[str, list[Mount]], user: int
+    named: Iterable[tuple[object, Mount, list[Mount]]], open_to_us: dict[str, list[Mount]], user: int
 ) -> Iterator[System]:
     taken: set[str] = set()
-    for _, mount, automounted in named:
+    for _, mount, traps in named:
         label = _shown(mount.point)
         label = f"{label}#{mount.device}" if label in taken else label
         taken.add(label)
         yield System(
             mount.device, label, _LOGIN.sub("//", _shown(mount.source)) or "none",
-            mount.type, mount.read_only, automounted,
-            _way_in(mount, open_to_us.get(mount.device, [])), _refused(mount, user),
+            mount.type, mount.read_only, bool(traps),
+            _way_in(mount, open_to_us.get(mount.device, [])), _refused(mount, traps, user),
         )  # fmt: skip
 
 
@@ -122,8 +122,16 @@ def _way_in(mount: Mount, ours: list[Mount]) -> Mount | None:
     return min(ours, key=lambda each: (each.point != mount.point, len(each.root)), default=None)
 
 
-def _refused(mount: Mount, user: int) -> str:
-    """Say why the kernel would give us zeroes: FUSE lets nobody but its owner in, not even root."""
+def _refused(mount: Mount, traps: Iterable[Mount], user: int) -> str:
+    """Say why it is not asked.
+
+    FUSE lets nobody but its owner in, not even root: the answer would be zeroes. And each way through an
+    automounter's trap is a use: asked at each tick, nothing is ever unmounted (collectd#3780).
+    """
+    for trap in traps:
+        if (idle := trap.option(b"timeout")) not in (None, b"0"):
+            seconds = _shown(idle or b"")
+            return f"its automounter takes it away after {seconds} s without use, which this would be"
     owner = mount.option(b"user_id")
     if not mount.type.startswith("fuse") or b"allow_other" in mount.options or owner in (None, b"%d" % user):
         return ""

@@ -156,6 +156,51 @@ def test_a_local_file_system_below_one_that_hangs_holds_up_no_local_one(mounts, 
     until(lambda: watched.tick() and watched.of("responding", mounts.base / "hung/sub") == 1)
 
 
+def test_nothing_piles_up_while_one_hangs(mounts, state):
+    """No descriptor, no child and no thread more after a hundred ticks (node_exporter#244, #578)."""
+    mounts.fuse("hung").tell(withhold=True)
+    watched = mounts.watch(state)
+    watched.tick()
+    proc = Path(f"/proc/{watched.process.pid}")
+
+    def held():
+        return len(list((proc / "fd").iterdir())), len(list((proc / "task").iterdir())), watched.questions()
+
+    before = held()
+    for _ in range(100):
+        watched.tick()
+    assert held() == before
+
+
+def test_a_child_that_is_killed_while_it_waits_is_replaced_and_does_not_count_as_an_answer(mounts, state):
+    """The kernel may kill it when memory is short: the next tick asks again, and it still does not respond."""
+    mounts.fuse("hung").stop()
+    watched = mounts.watch(state)
+    watched.tick()
+    (pid,) = watched.questions()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not alive(pid))
+    watched.tick()
+    assert watched.of("responding", mounts.base / "hung") == 0
+    (other,) = [each for each in watched.questions() if alive(each)]
+    assert other != pid
+
+
+def test_a_child_that_somebody_has_stopped_keeps_no_tick(mounts, state):
+    """SIGSTOP to a child is a silence like another one, until SIGCONT."""
+    server = mounts.fuse("f")
+    server.stop()
+    watched = mounts.watch(state)
+    watched.tick()
+    (pid,) = watched.questions()
+    os.kill(pid, signal.SIGSTOP)
+    server.go_on()
+    watched.tick()
+    assert watched.of("responding", mounts.base / "f") == 0
+    os.kill(pid, signal.SIGCONT)
+    until(lambda: watched.tick() and watched.of("responding", mounts.base / "f") == 1)
+
+
 def test_what_is_mounted_anew_is_asked_while_the_old_one_still_hangs(mounts, state):
     """A lazy umount leaves the old question behind; the new file system at the same place is another one."""
     old = mounts.fuse("f")

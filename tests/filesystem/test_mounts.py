@@ -200,6 +200,26 @@ def test_no_automounter_is_woken(mounts, state):
     os.close(here)
 
 
+def test_what_an_automounter_takes_away_is_not_kept_by_questions(mounts, state):
+    """With a time of idleness each question would be a use: it is listed, and not asked (collectd#3780)."""
+    mounts.sh("mkdir idle")
+    code = (
+        "import ctypes, fcntl, os, struct; there, here = os.pipe(); l = ctypes.CDLL(None, use_errno=True)\n"
+        "d = f'fd={here},pgrp={os.getpgrp()},minproto=5,maxproto=5,direct'.encode()\n"
+        f"p = b'{mounts.base}/idle'; assert l.mount(b'auto', p, b'autofs', 0, d) == 0, ctypes.get_errno()\n"
+        "fcntl.ioctl(os.open(p, os.O_RDONLY), 0xC0089364, struct.pack('L', 60))\n"
+        "assert l.mount(b'nas', p, b'tmpfs', 0, b'') == 0"
+    )
+    mounts.run(sys.executable, "-c", code)
+    watched = mounts.watch(state)
+    watched.tick()
+    assert watched.of("read_only", mounts.base / "idle") == 0
+    assert watched.of("responding", mounts.base / "idle") is None
+    assert watched.notes == [
+        f"{mounts.base}/idle (tmpfs from nas) is not asked: its automounter takes it away after 60 s without use, which this would be"
+    ]
+
+
 def test_where_the_user_may_not_go_is_not_ours_to_ask(mounts, tmp_path):
     """A directory above that is closed is no hang: there is a note, and what the list tells is told."""
     for directory in (mounts.base, *mounts.base.parents):
@@ -240,6 +260,65 @@ def test_without_the_host_s_list_its_own_is_shown(mounts, state):
     assert watched.notes == [
         "/proc/1/mountinfo: No such file or directory: only what the agent's own unit shows is known"
     ]
+
+
+def test_a_file_system_that_is_bound_to_its_own_place_is_one(mounts, state):
+    """Nix does so with its store, and makes the mount read-only: one series, that can be written (node_exporter#3261)."""
+    mounts.sh("mkdir store; mount -t tmpfs t store; mount --bind store store; mount -o remount,bind,ro store")
+    watched = mounts.watch(state)
+    watched.tick()
+    assert below(watched, mounts.base) == ["store"]
+    assert watched.of("responding", mounts.base / "store") == 1
+    assert watched.of("read_only", mounts.base / "store") == 0
+
+
+def test_one_place_that_the_unit_covers_has_no_number_of_the_cover(mounts, state):
+    """ProtectHome=tmpfs: /home would be told as large as the tmpfs over it (node_exporter#1505, #2077, #2470)."""
+    mounts.sh("mkdir home; mount -t tmpfs -o size=8m home home")
+    cover = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        f'mount -t tmpfs -o ro,size=4k cover {mounts.base}/home; exec "$@"',
+        "sh",
+    ]
+    watched = mounts.watch(state, prefix=[*mounts.enter, *cover])
+    watched.tick()
+    assert watched.of("size_bytes", mounts.base / "home") is None
+    assert watched.of("read_only", mounts.base / "home") == 0
+
+
+def test_of_two_at_one_place_the_one_that_is_seen_is_told(mounts, state):
+    """A read-only root has a tmpfs and then a disk at /var/log (collectd#231); a dash in a name is no end of it (#1401)."""
+    mounts.sh("mkdir 'a - b'; mount -t tmpfs -o size=4m one 'a - b'; mount -t tmpfs -o size=8m two 'a - b'")
+    watched = mounts.watch(state)
+    watched.tick()
+    assert below(watched, mounts.base) == ["a - b"]
+    assert watched.of("size_bytes", mounts.base / "a - b") == 8 << 20
+
+
+def test_what_is_mounted_on_a_file_or_too_deep_is_no_hang(mounts, state):
+    """A file can be asked as a directory can; a path beyond the kernel's limit cannot, and does not count as silent."""
+    mounts.sh("""
+        mkdir t deep; mount -t tmpfs -o size=4m t t; echo > t/hosts; echo > file; mount --bind t/hosts file; umount t
+        cd deep; for n in $(seq 25); do d=$(printf '%0200d' $n); mkdir $d; cd -P $d; done; mkdir m; mount -t tmpfs x m
+    """)
+    watched = mounts.watch(state)
+    watched.tick()
+    assert watched.of("size_bytes", mounts.base / "file") == 4 << 20
+    deep = [each for each in below(watched, mounts.base) if each.startswith("deep") or "…" in each]
+    print(deep, watched.notes)
+    assert mountpoints(watched, "responding") == [each for each in mountpoints(watched) if "…" not in each]
+
+
+def test_who_appears_after_the_start_has_numbers_of_its_own(mounts, state):
+    """A mount that is made while the collector runs is not told with the root's numbers (node_exporter#1339)."""
+    watched = mounts.watch(state)
+    watched.tick()
+    mounts.sh("mkdir t; mount -t tmpfs -o size=8m t t")
+    watched.tick()
+    assert watched.of("size_bytes", mounts.base / "t") == 8 << 20
 
 
 CRAFTED = {
