@@ -38,6 +38,7 @@ _COLUMNS = (
     (BUSY, 9, _MILLISECONDS),
 )
 _LEAST = 11
+_LONGEST = 127  # characters of a name, by the device mapper itself
 METRICS = tuple(metric for metric, _, _ in _COLUMNS)
 PATH = "/proc/diskstats"
 _BLOCK = "/sys/block"
@@ -45,7 +46,7 @@ _PARTITION = re.compile(r"(?:[hsv]|xv)d[a-z]+\d+|(?:nvme\d+n|mmcblk|nbd|md|loop|
 
 
 class Disks:
-    """Those that are none of the patterns."""
+    """Those that match none of the patterns."""
 
     def __init__(self, ignored: Sequence[str]) -> None:
         self._ignored = ignored
@@ -53,23 +54,29 @@ class Disks:
     def samples(self, context: Context) -> Iterator[Sample]:
         """Yield what each disk tells."""
         with optional(context, "disks"):
-            lines = read(context, PATH).splitlines()
-            whole = _whole(context)
-            shown: set[str] = set()
             odd = []
-            for line in lines:
-                kernels_name, numbers = _parsed(line, whole or ())
-                if (kernels_name not in whole) if whole else _PARTITION.fullmatch(kernels_name):
-                    continue
-                device = _label(context, kernels_name, whole or (), shown)
-                if any(fnmatchcase(name, each) for each in self._ignored for name in (kernels_name, device)):
-                    continue
-                shown.add(device)
+            for device, numbers in self._shown(context):
                 try:
                     yield from _columns(device, numbers)
                 except ValueError:
-                    odd.append(f"{line.strip()!r:.80}")
+                    odd.append(f"{device}: {' '.join(numbers)!r:.80}")
             complain(context, PATH, odd)
+
+    def _shown(self, context: Context) -> Iterator[tuple[str, list[str]]]:
+        """Yield each disk once: what it is called, and its numbers."""
+        lines, whole = read(context, PATH).splitlines(), _whole(context)
+        taken: set[str] = set()
+        for line in lines:
+            name, numbers = _parsed(line, whole)
+            if (name not in whole) if whole else _PARTITION.fullmatch(name):
+                continue
+            device = _label(context, name, whole, taken)
+            if device not in taken and not self._ignores(name) and not self._ignores(device):
+                taken.add(device)
+                yield device, numbers
+
+    def _ignores(self, name: str) -> bool:
+        return any(fnmatchcase(name, each) for each in self._ignored)
 
 
 def _whole(context: Context) -> frozenset[str]:
@@ -79,9 +86,9 @@ def _whole(context: Context) -> frozenset[str]:
     return frozenset()
 
 
-def _parsed(line: str, whole: Sequence[str] | frozenset[str]) -> tuple[str, list[str]]:
+def _parsed(line: str, whole: frozenset[str]) -> tuple[str, list[str]]:
     """Return name and numbers of a line; where a name with blanks ends, only /sys/block knows."""
-    _, _, rest = (*line.split(None, 2), "", "", "")[:3]
+    rest = (*line.split(None, 2), "", "", "")[2]
     name, _, numbers = rest.partition(" ")
     if name not in whole:
         name = next((each for each in whole if " " in each and rest.startswith(f"{each} ")), name)
@@ -89,7 +96,7 @@ def _parsed(line: str, whole: Sequence[str] | frozenset[str]) -> tuple[str, list
     return name, numbers.split()
 
 
-def _label(context: Context, name: str, whole: Sequence[str] | frozenset[str], taken: set[str]) -> str:
+def _label(context: Context, name: str, whole: frozenset[str], taken: set[str]) -> str:
     """Return what a disk is called: by the device mapper, unless another disk has that name."""
     if not name.startswith("dm-"):
         return name
@@ -97,7 +104,8 @@ def _label(context: Context, name: str, whole: Sequence[str] | frozenset[str], t
         mapped = read(context, f"{_BLOCK}/{name}/dm/name").rstrip("\n")
     except Unavailable:  # it has just gone
         return name
-    return mapped if mapped and mapped not in whole and mapped not in taken else name
+    is_its_own = 0 < len(mapped) <= _LONGEST and mapped not in whole and mapped not in taken
+    return mapped if is_its_own else name
 
 
 def _columns(device: str, numbers: Sequence[str]) -> list[Sample]:

@@ -10,6 +10,7 @@ _SLOW = 0.1  # seconds for a read
 _PRESSED = 0.1
 _NEARLY_FULL = 0.8
 _AGAIN = 0.02  # of the segments
+_SYNC = {"recover": "rebuild"}
 _WAITED_FOR = {"cpu": "a CPU", "memory": "memory", "io": "a disk", "irq": "interrupts"}
 
 
@@ -48,7 +49,7 @@ def _arrays(look: Look) -> Iterator[str]:
         for sync in look.of(raid.SYNC):
             if sync.values[0] == device:
                 done = look.now(raid.SYNC, *sync.values) or 0
-                yield f"{array} is at {done:.1%} of a {sync.values[1]} {source}."
+                yield f"{array} is at {done:.1%} of a {_SYNC.get(sync.values[1], sync.values[1])} {source}."
 
 
 def _pressed(look: Look) -> Iterator[str]:
@@ -86,7 +87,7 @@ def _tables(look: Look) -> Iterator[str]:
 def _network(look: Look) -> Iterator[str]:
     if rate := look.rate(network.OVERFLOWS):
         yield (
-            f"{rate:.1f} connections a second are refused, for a program does not accept them in time "
+            f"{rate:.1f} connections a second are lost, for a program does not accept them in time "
             f"(ListenOverflows in {network.NETSTAT.path})."
         )
     if rate := look.rate(network.DROPPED):

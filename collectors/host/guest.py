@@ -10,7 +10,7 @@ from collectors.host.proc import read
 from rscollector.api import Context, Unavailable, one_line
 
 _MARKS = {"/run/.containerenv": "podman", "/.dockerenv": "docker"}
-_CGROUP = re.compile(r"/(lxc|docker|kubepods|libpod|machine\.slice/machine-)[-./]|:/(lxc)\b")
+_CGROUP = re.compile(r"/(lxc|docker|kubepods|libpod)(?:[-/]|\.slice|\.payload)")
 _LXCFS = re.compile(r" (/proc/\S+) fuse\.lxcfs ")
 
 
@@ -43,7 +43,7 @@ def _container(context: Context) -> tuple[str, str]:
             read(context, path)
             return kind, path
     if found := _CGROUP.search(_text(context, "/proc/1/cgroup")):
-        return (found[1] or found[2]).partition("/")[0], "/proc/1/cgroup"
+        return found[1], "/proc/1/cgroup"
     return "", ""
 
 

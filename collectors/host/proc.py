@@ -15,7 +15,7 @@ HOST = Namespace("host")
 LIMIT = 4 << 20
 """Bytes of a file, at most: /proc/diskstats with 30,000 disks."""
 _CHUNK = 1 << 16
-_BOUND = 1 << 64
+_BOUND = 1 << 63
 _SHOWN = 5
 Told = Mapping[str, str]
 
@@ -52,7 +52,7 @@ def listed(context: Context, path: str) -> list[str]:
 
 
 def count(text: str) -> int:
-    """Read a number as kernels write them: digits, below 2⁶⁴. Raises ValueError."""
+    """Read a number as kernels write them: digits, and no negative number in disguise (2⁶³ and more)."""
     if not (text.isascii() and text.isdigit()) or (number := int(text)) >= _BOUND:
         raise ValueError(f"no number: {text!r:.40}")
     return number

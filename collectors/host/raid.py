@@ -31,6 +31,8 @@ ARRAY = HOST.info(
 METRICS = (DEGRADED, DISKS, STATE, SYNC, ARRAY)
 BLOCK = "/sys/block"
 _CONTAINER = re.compile(r"external:(?!/)")
+_NUMBER = re.compile(r"\d+:\d+", re.ASCII)
+_LONGEST = 100  # characters of a label
 _NAME = re.compile(r"^E:MD_NAME=(.*)$", re.MULTILINE)
 
 
@@ -52,7 +54,9 @@ def _array(context: Context, device: str) -> Iterator[Sample]:
         yield STATE(state, device=device)
     else:
         complain(context, f"{directory}/array_state", [f"{state!r:.40}"])
-    yield ARRAY(device=device, array=_name(context, device), level=_word(context, f"{directory}/level"))
+    yield ARRAY(
+        device=device, array=_name(context, device), level=_word(context, f"{directory}/level")[:_LONGEST]
+    )
     for metric, name in ((DISKS, "raid_disks"), (DEGRADED, "degraded")):
         if text := _word(context, f"{directory}/{name}"):
             try:
@@ -67,14 +71,17 @@ def _sync(context: Context, directory: str, device: str) -> Iterator[Sample]:
     done, _, total = _word(context, f"{directory}/sync_completed").partition(" / ")
     with suppress(ValueError, ZeroDivisionError):
         ratio = count(done) / count(total)
-        yield SYNC(min(1.0, ratio), device=device, action=_word(context, f"{directory}/sync_action"))
+        action = _word(context, f"{directory}/sync_action")[:_LONGEST]
+        yield SYNC(min(1.0, ratio), device=device, action=action)
 
 
 def _name(context: Context, device: str) -> str:
     """Return the array's name in its own metadata, which the kernel does not tell; "" where udev does not."""
     number = _word(context, f"{BLOCK}/{device}/dev")
+    if not _NUMBER.fullmatch(number):
+        return ""
     found = _NAME.search(_word(context, f"/run/udev/data/b{number}"))
-    return found[1][:100] if found else ""
+    return found[1][:_LONGEST] if found else ""
 
 
 def _word(context: Context, path: str) -> str:
