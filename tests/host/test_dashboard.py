@@ -3,13 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
+from harness import free_port
 from scraping import Prometheus, dashboard_queries, unanswered
 
 pytestmark = [pytest.mark.needs("prometheus"), pytest.mark.timeout(180)]
 
 CONFIG = """
+[web]
+listen = ["127.0.0.1:{}"]
 [agent]
 interval = "500ms"
 [collector.host.main]
@@ -27,9 +31,10 @@ os.pread(file, 1 << 20, 0)
 
 def test_every_query_of_the_dashboard_has_an_answer(agent, tmp_path):
     """While a disk is used each panel shows something, and all of it numbers."""
-    started = agent(CONFIG)
+    port = free_port()
+    started = agent(CONFIG.format(port))
     (tmp_path / "prometheus").mkdir()
-    prometheus = Prometheus(tmp_path / "prometheus", f"127.0.0.1:{started.port}")
+    prometheus = Prometheus(tmp_path / "prometheus", f"127.0.0.1:{port}")
     try:
         queries = dashboard_queries("host", instance=".*")
         asked = [each for each in queries if not any(name in each for name in NOT_HERE)]
@@ -37,16 +42,15 @@ def test_every_query_of_the_dashboard_has_an_answer(agent, tmp_path):
             asked = [each for each in asked if "pressure" not in each]
         assert len(asked) >= 25
 
-        def provoke():
-            subprocess.run([sys.executable, "-c", WORK, Path.cwd() / ".host-test"], timeout=60, check=True)
-
         def answered(found):
             return found and all(each["value"][1] != "NaN" for each in found)
 
-        try:
+        with NamedTemporaryFile(dir="/var/tmp") as file:  # which is on a disk, where /tmp need not be
+
+            def provoke():
+                subprocess.run([sys.executable, "-c", WORK, file.name], timeout=60, check=True)
+
             assert unanswered(prometheus, asked, answered, provoke) == []
-        finally:
-            (Path.cwd() / ".host-test").unlink(missing_ok=True)
         assert started.value("rscollector_collector_up", type="host") == 1
     finally:
         prometheus.stop()
