@@ -12,7 +12,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from collectors.host.proc import HOST
-from rscollector.api import Context, Misconfigured, Sample, Unavailable
+from rscollector.api import Context, Misconfigured, Sample, Unavailable, one_line
 from rscollector.kit.optional import optional
 
 SYNCHRONIZED = HOST.gauge("clock_synchronized", "Whether the kernel holds the clock for synchronised.")
@@ -121,9 +121,10 @@ def tracked(text: str) -> float | None:
     """
     fields = text.strip().split(",")
     if len(fields) < FIELDS:
-        raise ValueError(f"chronyc tracking: no {FIELDS} fields: {text[:80]!r}")
+        said = one_line(text, 80) or "nothing"
+        raise ValueError(f"chronyc tracking says: {said}; look whether chronyd runs, and at its cmdport")
     if not isfinite(correction := float(fields[4])):
-        raise ValueError(f"chronyc tracking: no number: {fields[4][:40]!r}")
+        raise ValueError(f"chronyc tracking has no offset: {one_line(fields[4], 40)}")
     return None if fields[13] == "Not synchronised" else correction
 
 

@@ -53,7 +53,7 @@ class Host(Collector[HostSettings]):
         self._guest = described(context)
         self._look = Look()
         notes = len(context.notes)
-        self._look.take(context.clock(), self._samples(context))
+        self._look.take(context.clock(), self._of_files(context))
         del context.notes[notes:]  # the first collect has them again
         self._is_first = True
 
@@ -62,14 +62,14 @@ class Host(Collector[HostSettings]):
         if self._is_first:
             self._is_first = False
             time.sleep(min(context.budget(), max(0.0, self.apart - (context.clock() - self._look.at))))
-        samples = list(self._samples(context))
+        samples = [*self._of_files(context), *clock.samples(context, self.ask_clock, self._chrony)]
         self._look.take(context.clock(), samples)
         context.say(*explain(self._look, self._chrony.source))
         if self._guest:
             context.say(self._guest)
         return samples
 
-    def _samples(self, context: Context) -> Iterator[Sample]:
+    def _of_files(self, context: Context) -> Iterator[Sample]:
         yield from self._cpu.samples(context)
         for what, facts in (("memory", memory.MEMINFO), ("paging and what was killed", memory.VMSTAT)):
             with optional(context, what):
@@ -79,4 +79,3 @@ class Host(Collector[HostSettings]):
         yield from self._network.samples(context)
         yield from kernel.samples(context)
         yield from raid.samples(context)
-        yield from clock.samples(context, self.ask_clock, self._chrony)
