@@ -72,7 +72,7 @@ def test_queries_are_about_metrics_that_exist(name):
     for panel in panels(name):
         for target in panel["targets"]:
             used = set(
-                re.findall(rf"\b{name}_[a-z_]+", re.sub(r"\{[^}]*\}|\([a-z_, ]*\)", "", target["expr"]))
+                re.findall(rf"\b{name}_[a-z0-9_]+", re.sub(r"\{[^}]*\}|\([a-z_, ]*\)", "", target["expr"]))
             )
             assert {re.sub("_(bucket|sum|count)$", "", each) for each in used} <= known
             assert used
