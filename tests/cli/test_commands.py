@@ -116,7 +116,7 @@ def test_a_collector_that_is_not_installed_is_named_with_those_that_are(rscollec
     done = rscollector("collectors", "galerra")
     assert done.returncode == 2
     assert (
-        "no collector of the type 'galerra' is installed; installed: agent, broken, galera, leaving, load, loud, mongodb, postfix, rogue, tame, vip, wide"
+        "no collector of the type 'galerra' is installed; installed: agent, broken, filesystem, galera, host, leaving, load, loud, mongodb, postfix, rogue, tame, vip, wide"
         in done.stderr
     )
     assert rscollector("collect", "galerra").returncode == 2

@@ -97,7 +97,7 @@ def test_a_filter_that_refuses_adjtimex_costs_the_clock_only(root):
     assert list(told) == ["offset_seconds"]
     assert notes == [
         ("missing: the clock's state: adjtimex: Operation not permitted "
-        "(it takes adjtimex, which the filters of some containers refuse)")
+        "(this needs adjtimex, which the filters of some containers refuse)")
     ]  # fmt: skip
 
 

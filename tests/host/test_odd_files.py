@@ -251,7 +251,7 @@ def test_pressure_that_is_switched_off_is_said_once(odd, monkeypatch):
     assert [note for note in notes if "pressure" in note] == [
         (
             "missing: pressure: /proc/pressure/cpu: Operation not supported "
-            "(it takes a kernel with PSI; Red Hat's wants psi=1 on its command line)"
+            "(this needs a kernel with PSI; Red Hat's wants psi=1 on its command line)"
         )
     ]
 

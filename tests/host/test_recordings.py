@@ -74,7 +74,7 @@ def test_linux_4_18_of_red_hat_has_no_pressure_and_says_so_once(tmp_path):
     assert notes == [
         (
             "missing: pressure: /proc/pressure/cpu: No such file or directory "
-            "(it takes a kernel with PSI; Red Hat's wants psi=1 on its command line)"
+            "(this needs a kernel with PSI; Red Hat's wants psi=1 on its command line)"
         )
     ]
     devices = {name.split('"')[1] for name in found if name.startswith("host_disk_reads")}
