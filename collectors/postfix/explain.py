@@ -9,7 +9,7 @@ from collectors.postfix.flow import DELIVERIES, GAPS, LINES, MALFORMED, STATUSES
 from collectors.postfix.queues import QUEUES, Tally
 
 _MEANING = {
-    "maildrop": "were submitted here and not picked up yet",
+    "maildrop": "were submitted here or requeued (postsuper -r), and not picked up yet",
     "incoming": "have come and wait for the queue manager",
     "active": "were taken up for delivery",
     "deferred": "could not be delivered yet and are tried again while Postfix runs",
