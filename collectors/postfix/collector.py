@@ -5,6 +5,7 @@ as 0.
 """
 
 import os
+import re
 import stat
 import time
 from collections.abc import Generator, Iterator
@@ -33,6 +34,7 @@ from rscollector.kit.optional import optional
 READABLE = flow.POSTFIX.gauge("log_readable", "Whether the log could be read.")
 
 _LISTED = ("incoming", "active", "deferred", "hold")
+_NAME = re.compile(r"[!-#%-~]*[!-#%-.0-~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,11 @@ class PostfixSettings:
             raise ValueError("queue_directory: expected an absolute path")
         if self.log not in ("", JOURNAL) and not self.log.startswith("/"):
             raise ValueError('log: expected "journal" or an absolute path')
-        if not self.syslog_name.isascii() or not self.syslog_name:
-            raise ValueError("syslog_name: expected a name in ASCII")
+        if not _NAME.fullmatch(self.syslog_name):
+            raise ValueError(
+                f"syslog_name: {self.syslog_name!r} is no name (ASCII, no $, no blank, no slash at its end): "
+                "type what `postconf -x -h syslog_name` prints; -x has it without $"
+            )
 
 
 class Postfix(Collector[PostfixSettings]):
@@ -91,9 +96,9 @@ class Postfix(Collector[PostfixSettings]):
         """Read the queues, from their directories or from showq, then the log."""
         _must_be_there(self._root)
         self._trouble: CollectError | None = None
-        yield from self._of_queues(context)
+        told = yield from self._of_queues(context)
         followed = bool(self.settings.log) and (yield from self._of_flow(context))
-        if self._trouble and not followed:
+        if self._trouble and not (told or followed):
             raise self._trouble
         if self._trouble:
             context.degraded(self._trouble)
@@ -102,26 +107,43 @@ class Postfix(Collector[PostfixSettings]):
         """Close the log."""
         self._leave_log()
 
-    def _of_queues(self, context: Context) -> Iterator[Sample]:
-        """Yield what is in the queues; a showq that does not answer is noted and leaves time for the flow."""
-        if self._spool:
-            tallies = _from_directories(self._spool, context)
-        else:
-            context.note(
-                "maildrop and corrupt are not counted: only Postfix' own user and root may look into them"
-            )
-            tallies = {}
+    def _of_queues(self, context: Context) -> Generator[Sample, None, bool]:
+        """Yield what is in the queues, and return whether any was told.
+
+        What the directories do not tell is asked of showq; one that does not answer is noted and leaves time
+        for the flow.
+        """
+        tallies = self._from_directories(context)
+        if missing := [queue for queue in _LISTED if queue not in tallies]:
             share = 0.5 if self.settings.log else 1.0
-            with optional(context, "the queues"):
+            with optional(context, ", ".join(missing) if tallies else "the queues"):
                 try:
-                    tallies = _from_showq(str(self._root / "public" / "showq"), context, share)
+                    tallies = _from_showq(str(self._root / "public" / "showq"), context, share) | tallies
                 except CollectError as error:
-                    self._trouble = error
+                    self._trouble = self._trouble or error
                     raise
         for queue, tally in tallies.items():
             yield from tally.samples(queue)
-        if not self._trouble:
+        if tallies:
             context.say(*explain(tallies))
+        return bool(tallies)
+
+    def _from_directories(self, context: Context) -> dict[str, queues.Tally]:
+        """Return what the directories tell; each that may not be read costs its own queue."""
+        if not self._spool:
+            context.note("maildrop and corrupt are not told: only their owner may look into the directories")
+            return {}
+        half, now = context.budget() / 2, time.time()
+        tallies: dict[str, queues.Tally] = {}
+        for queue in queues.QUEUES:
+            try:
+                tallies[queue] = self._spool.tally(queue, now, lambda: context.budget() < half)
+            except CollectError as error:
+                instead = "showq is asked" if queue in _LISTED else f"{queue} is not told"
+                context.note(f"{error}, so that {instead}")
+                if isinstance(error, Unavailable):
+                    self._trouble = error
+        return tallies
 
     def _of_flow(self, context: Context) -> Generator[Sample, None, bool]:
         """Yield what the log tells, and return whether it can be read."""
@@ -159,12 +181,6 @@ def _must_be_there(root: Path) -> None:
         raise Unavailable(f"{root}: the queues cannot be looked at ({error.strerror})") from error
     if not there:
         raise Misconfigured(f"{root}: no such directory: is Postfix installed, or is its queue elsewhere?")
-
-
-def _from_directories(spool: Spool, context: Context) -> dict[str, queues.Tally]:
-    half = context.budget() / 2
-    now = time.time()
-    return {queue: spool.tally(queue, now, lambda: context.budget() < half) for queue in queues.QUEUES}
 
 
 def _from_showq(path: str, context: Context, share: float = 1.0) -> dict[str, queues.Tally]:

@@ -2,8 +2,9 @@
 
 A message is a file whose envelope begins with its size, recipients and time of arrival, none of which change.
 They are kept in arrays, 28 bytes a message, for each directory and by arrival, so that ages are counted by
-bisection; a directory whose time of modification is the same as before is not even listed. Messages that come
-are read as far as half of the tick's time allows; the rest is counted as unread and read with the next ticks.
+bisection; a directory whose time of modification is the same as before is not even listed, unless a file was
+being written in it: that ends with a change of the file's rights, and none of the directory. Messages that
+come are read as far as half of the tick's time allows; the rest is counted as unread and read with the next.
 
 Files vanish while one looks: Postfix moves them. One that is being written may be written and not executed
 (0600), a message may be executed (0700), and one that Postfix has found corrupt may only be read (0400).
@@ -37,14 +38,18 @@ class Message(NamedTuple):
 class Part:
     """The messages of one directory, the oldest first, and the directories below into which it is hashed.
 
-    `modified` is None while it must be listed again.
+    `modified` is None while it must be listed again: files had to wait (`unread`), or are no message yet
+    (`unfinished`).
     """
 
-    __slots__ = ("arrivals", "below", "bytes", "keys", "modified", "recipients", "sizes", "total", "unread")
+    __slots__ = (
+        "arrivals", "below", "bytes", "keys", "modified", "recipients", "sizes", "total", "unfinished",
+        "unread",
+    )  # fmt: skip
 
     def __init__(self, messages: Iterable[tuple[Message, int]] = (), below: Iterable[str] = ()) -> None:
         self.modified: int | None = None
-        self.unread = 0
+        self.unread = self.unfinished = 0
         self.below = list(below)
         self.keys = array("q")
         self.arrivals, self.sizes, self.recipients = array("Q"), array("Q"), array("I")
@@ -99,7 +104,7 @@ class Spool:
             raise Misconfigured(f"{directory}: this user may not read the queue") from error
         except OSError as error:
             raise Unavailable(f"{directory}: the queue cannot be read ({error.strerror})") from error
-        if not part.unread and modified < began - _SETTLED:
+        if not (part.unread or part.unfinished) and modified < began - _SETTLED:
             part.modified = modified
         return part
 
@@ -107,7 +112,7 @@ class Spool:
 def _read(directory: str, known: Part, enough: Callable[[], bool]) -> Part:
     before = known.messages()
     found: list[tuple[Message, int]] = []
-    below, unread = [], 0
+    below, unread, unfinished = [], 0, 0
     with os.scandir(directory) as entries:
         for entry in entries:
             if not entry.is_file(follow_symlinks=False):
@@ -120,8 +125,10 @@ def _read(directory: str, known: Part, enough: Callable[[], bool]) -> Part:
                 unread += 1
             elif message := message or _message(entry.path):
                 found.append((message, key))
+            else:
+                unfinished += 1
     part = Part(found, below)
-    part.unread = unread
+    part.unread, part.unfinished = unread, unfinished
     return part
 
 

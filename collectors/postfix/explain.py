@@ -9,7 +9,7 @@ from collectors.postfix.flow import DELIVERIES, GAPS, LINES, MALFORMED, STATUSES
 from collectors.postfix.queues import QUEUES, Tally
 
 _MEANING = {
-    "maildrop": "submitted on this host, not picked up yet",
+    "maildrop": "submitted on this host or requeued (postsuper -r), not picked up yet",
     "incoming": "waiting for the queue manager",
     "active": "taken up for delivery",
     "deferred": "not delivered yet, to be tried again while Postfix runs",

@@ -58,7 +58,8 @@ PROBLEMS = POSTFIX.counter("log_problems", "Lines with which a service complains
 LINES = POSTFIX.counter("log_lines", "Lines of this instance that were read.")
 MALFORMED = POSTFIX.counter("log_malformed_lines", "Lines that are none of any program's log.")
 GAPS = POSTFIX.counter(
-    "log_gaps", "Times that the place in the log was not found again, so that lines may be missing."
+    "log_gaps",
+    "Times that lines may be missing: the place in the log was lost, or journald has suppressed some.",
 )
 UNREAD = POSTFIX.gauge("log_unread_bytes", "What of the log file did not fit into the tick.")
 
@@ -148,7 +149,7 @@ class Flow:
         self._counts[MALFORMED.name,] += 1
 
     def gap(self) -> None:
-        """Count a place that was not found again."""
+        """Count a place that was not found again, or lines that the journal does not have."""
         self._counts[GAPS.name,] += 1
 
     def _name(self, service: bytes) -> str:

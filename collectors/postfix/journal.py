@@ -1,12 +1,14 @@
 """The systemd journal, read on from where it was left, by `journalctl` as a child.
 
 A place in it is a cursor, or "@" and seconds since 1970 while nothing was read yet. Only the facility mail
-is asked for. journalctl is started for each tick and ends when it has told what is new, or is killed when
-that is more than fits: then the next one goes on from the last entry that was counted.
+is asked for, and what journald itself says of lines that it has suppressed. journalctl is started for each
+tick and ends when it has told what is new, or is killed when that is more than fits: then the next one goes
+on from the last entry that was counted.
 """
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,9 +17,13 @@ from typing import Any
 
 from rscollector.api import Context, Misconfigured, Unavailable
 
+_DROPPED = "a596d6fe7bfa4994828e72309e95d61e"
+"""The id of the message in which journald tells how many lines of a unit it has suppressed."""
+_OF_POSTFIX = re.compile(rb"Suppressed \d+ messages from (?:/.*/)?postfix[^/]*", re.DOTALL)
 _COMMAND = (
     "journalctl", "--quiet", "--no-pager", "--output=json",
-    "--output-fields=MESSAGE,SYSLOG_IDENTIFIER", "SYSLOG_FACILITY=2",
+    "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,MESSAGE_ID,_TRANSPORT",
+    "SYSLOG_FACILITY=2", "+", f"MESSAGE_ID={_DROPPED}", "_TRANSPORT=driver",
 )  # fmt: skip
 _FILES = (Path("/var/log/journal"), Path("/run/log/journal"))
 
@@ -25,7 +31,8 @@ _FILES = (Path("/var/log/journal"), Path("/run/log/journal"))
 class Journal:
     """The journal of this host. `place` moves on with each entry that is taken.
 
-    `gap` is called when the entry of a place is not there any more.
+    `gap` is called when the entry of a place is not there any more, and when journald has suppressed lines of
+    Postfix.
     """
 
     def __init__(self, place: str | None, gap: Callable[[], None]) -> None:
@@ -55,13 +62,16 @@ class Journal:
         since, known = ("--since", True) if self.place.startswith("@") else ("--cursor", False)
         with closing(context.lines([*_COMMAND, f"{since}={self.place}"])) as lines:
             for line in lines:
-                cursor, identifier, message = _entry(line)
+                cursor, identifier, message, dropped = _entry(line)
                 if not known:
                     known = True
                     if cursor == self.place:
                         continue
                     self._gap()
-                yield identifier, message
+                if not dropped:
+                    yield identifier, message
+                elif _OF_POSTFIX.fullmatch(message):
+                    self._gap()
                 self.place = cursor
                 if enough():
                     break
@@ -85,10 +95,14 @@ def _now() -> str:
     return f"@{time.time():.6f}"
 
 
-def _entry(line: bytes) -> tuple[str, bytes, bytes]:
+def _entry(line: bytes) -> tuple[str, bytes, bytes, bool]:
+    """Return cursor, identifier and message, and whether journald tells of lines that it has dropped."""
     try:
         entry = json.loads(line)
-        return str(entry["__CURSOR"]), _bytes(entry.get("SYSLOG_IDENTIFIER")), _bytes(entry.get("MESSAGE"))
+        identifier, message = _bytes(entry.get("SYSLOG_IDENTIFIER")), _bytes(entry.get("MESSAGE"))
+        # Anybody may write an entry with this id; the field with a _ is journald's.
+        dropped = entry.get("MESSAGE_ID") == _DROPPED and entry.get("_TRANSPORT") == "driver"
+        return str(entry["__CURSOR"]), identifier, message, dropped
     except (ValueError, KeyError, TypeError, AttributeError):  # whose text may be somebody's address
         raise Unavailable(f"journalctl gave a line of {len(line)} bytes that is no entry") from None
 

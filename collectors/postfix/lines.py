@@ -19,12 +19,14 @@ _LOCAL = rb'(?:"[^"\\]*(?:\\.[^"\\]*)*"(?:@[^>]*)?|[^">@][^>]*)'
 _ADDRESS = rb"(?:<(?:(?:@[^:]*:)?" + _LOCAL + rb')?>|[^<>", ]+)'
 _CLIENT = rb"[^ ]{1,300}"
 
+_RELAY = rb"(?:[^,\[]{1,300}\[[^\]]{1,300}\][^,]{0,10}|[^,]{1,500})"  # a socket's path may have commas
+_SECONDS = rb"[\d.]{1,20}(?:e[+-]\d\d)?"
 _SERVICE = rb"(?:(?:[\w.-]{1,100}(?::[\w-]{1,30})?|\[[\w.:%-]{1,60}\]:[\w-]{1,30})/){0,9}[\w.-]{1,100}"
 _A_SERVICE = re.compile(_SERVICE)
 _DELIVERY = re.compile(
-    _ID + rb"to=" + _ADDRESS + rb"(?:, orig_to=" + _ADDRESS + rb")?, relay=[^,]{1,500}(?:, conn_use=\d+)?"
-    rb", delay=[\d.]+, delays=([\d.]+)/([\d.]+)/([\d.]+)/([\d.]+)(?:, tls=[^,]{1,200})?"
-    rb", dsn=([245])\.\d+\.\d+, status=([\w-]+)(?: |$)",
+    _ID + rb"to=" + _ADDRESS + rb"(?:, orig_to=" + _ADDRESS + rb")?, relay=" + _RELAY
+    + rb"(?:, conn_use=\d+)?, delay=" + _SECONDS + rb", delays=(" + rb")/(".join([_SECONDS] * 4)
+    + rb")(?:, tls=[^,]{1,200})?, dsn=([245])\.\d+\.\d+, status=([\w-]+)(?: |$)",
     re.DOTALL,
 )  # fmt: skip
 _TAKEN_IN = re.compile(_ID + rb"(?:uid=\d|client=[^ ,]{1,300}(, sasl_method=)?)")

@@ -221,7 +221,9 @@ def test_the_installed_postfix_logs_what_was_recorded(tmp_path, shared_mail_serv
         ("error: 3E: to=<u@x>, relay=none, delay=0.01, delays=0.01/0/0/0, dsn=5.1.1, status=undeliverable-but-not-cached (x)", "deliveries error undeliverable-but-not-cached 5"),
         ("qmqpd: 4A: client=a[1.2.3.4]", "messages_received qmqpd"),
         ("smtpd: warning: a[3.84.57.208]: SASL X Y/Z authentication failed: no mechanism, sasl_username=a", "sasl_failures smtpd"),
-        ("smtp: 7E: to=<u@x>, relay=m[1.2.3.4]:25, conn_use=2, delay=3, delays=0/0/0/3, dsn=4.4.2, status=deferred (x)", "deliveries smtp deferred 4"),
+        ("lmtp: 7E: to=<u@x>, relay=mx[/run/a,b, c/lmtp], delay=3, delays=0/0/0/3, dsn=2.0.0, status=sent (x)", "deliveries lmtp sent 2"),
+        ("smtp: 7E: to=<u@x>, relay=none, delay=1e+06, delays=1e+06/0.01/1/0, dsn=4.4.1, status=deferred (x)", "deliveries smtp deferred 4"),
+        ("smtp: 7E: to=<u@x>, relay=m[2001:db8::1]:25, conn_use=2, delay=3, delays=0/0/0/3, dsn=4.4.2, status=deferred (x)", "deliveries smtp deferred 4"),
     ],
 )  # fmt: skip
 def test_what_a_line_counts_as(message, expected):

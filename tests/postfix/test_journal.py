@@ -29,9 +29,9 @@ class Entries:
         self.written = 0
         self.file = 0
 
-    def write(self, count=1, message=CONNECT, identifier="postfix/smtpd", facility=2):
+    def write(self, count=1, message=CONNECT, identifier="postfix/smtpd", facility=2, more=""):
         """Write entries."""
-        stream = b"".join(self._entry(message, identifier, facility) for _ in range(count))
+        stream = b"".join(self._entry(message, identifier, facility, more) for _ in range(count))
         target = self.directory / f"{self.file}.journal"
         subprocess.run([REMOTE, "-o", target, "-"], input=stream, check=True, capture_output=True)
 
@@ -44,12 +44,12 @@ class Entries:
         for number in range(self.file):
             (self.directory / f"{number}.journal").unlink(missing_ok=True)
 
-    def _entry(self, message, identifier, facility):
+    def _entry(self, message, identifier, facility, more):
         self.written += 1
         clock = time.time_ns() // 1000 + self.written
         head = (
             f"__REALTIME_TIMESTAMP={clock}\n__MONOTONIC_TIMESTAMP={self.written}\n"
-            f"_BOOT_ID={1:032x}\nSYSLOG_FACILITY={facility}\nSYSLOG_IDENTIFIER={identifier}\n"
+            f"_BOOT_ID={1:032x}\nSYSLOG_FACILITY={facility}\nSYSLOG_IDENTIFIER={identifier}\n{more}"
         )
         return head.encode() + b"MESSAGE\n" + struct.pack("<Q", len(message)) + message + b"\n\n"
 
@@ -73,6 +73,10 @@ def journal(tmp_path, monkeypatch):
 def reader(tmp_path):
     """Return a reader, as a new process would have it."""
     return Progress(JOURNAL, "postfix", tmp_path / "main.json")
+
+
+DROPPED = b"Suppressed 125 messages from postfix@-.service"  # as systemd 252 writes it
+DRIVER = "_TRANSPORT=driver\nMESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e\nN_DROPPED=125\n"
 
 
 def read(progress, timeout=10.0):
@@ -147,6 +151,38 @@ def test_entries_that_were_vacuumed_away_are_no_failure(journal, tmp_path):
     journal.write(1)
     assert read(progress) == 8
     assert progress.flow.value(flow.GAPS) == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "gaps"),
+    [
+        (DROPPED, 1),
+        (b"Suppressed 9 messages from /system.slice/system-postfix.slice/postfix@in.service", 1),
+        (b"Suppressed 9 messages from nginx.service", 0),
+        (b"Suppressed 9 messages from /postfix/nginx.service", 0),
+    ],
+)
+def test_lines_that_journald_has_suppressed_are_a_gap(journal, tmp_path, message, gaps):
+    """It says so itself, once; how often is kept with the place, and it is no line of Postfix."""
+    progress = reader(tmp_path)
+    assert read(progress) == 0
+    journal.write(2)
+    journal.write(1, message, "systemd-journald", 3, DRIVER)
+    assert read(progress) == 2
+    journal.write(1)
+    progress = reader(tmp_path)
+    assert read(progress) == 3
+    assert (progress.flow.value(flow.GAPS), progress.flow.value(flow.LINES)) == (gaps, 3)
+
+
+def test_what_others_say_of_suppressed_lines_is_no_gap(journal, tmp_path):
+    """Anybody may write this text, with this id; its transport is journald's word."""
+    progress = reader(tmp_path)
+    read(progress)
+    journal.write(1, DROPPED, "systemd-journald", 3, DRIVER.replace("driver", "journal"))
+    journal.write(1, DROPPED, "systemd-journald", 2)
+    read(progress)
+    assert progress.flow.value(flow.GAPS) == 0
 
 
 def test_a_place_that_is_none_says_so(journal):

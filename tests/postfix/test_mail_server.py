@@ -13,6 +13,7 @@ from harness import until
 from nobody import as_nobody
 
 from collectors.postfix import Postfix
+from collectors.postfix.directories import Spool
 from rscollector.api import Context, Misconfigured, Unavailable
 from rscollector.testing import collect, values
 
@@ -158,6 +159,23 @@ def test_a_stopped_postfix_still_has_its_queues(full):
     assert "nobody answers: Postfix is stopped" in str(answer)
     full.start()
     until(lambda: messages(told(full))["maildrop"] == 0)
+
+
+def test_mail_that_is_written_for_long_is_counted_when_it_is_there(mail):
+    """Who holds sendmail's pipe open ends with a change of the file's rights, which the directory does not tell."""
+    mail.stop()
+    maildrop, spool = mail.queue / "maildrop", Spool(mail.queue)
+    command = ["sendmail", "-C", str(mail.config), "-f", "a@test.invalid", "u@down.test.invalid"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as sending:
+        sending.stdin.write(b"Subject: x\n\nfirst\n")
+        sending.stdin.flush()
+        until(lambda: mail.files("maildrop") == 1)
+        past = time.time() - 60
+        os.utime(maildrop, (past, past))  # instead of waiting
+        assert spool.tally("maildrop", time.time(), lambda: False).messages == 0
+    assert sending.returncode == 0
+    assert maildrop.stat().st_mtime == pytest.approx(past)
+    assert spool.tally("maildrop", time.time(), lambda: False).messages == 1
 
 
 def test_a_showq_that_does_not_answer_is_given_up_in_time(full):

@@ -1,5 +1,6 @@
 """Queue files, showq's stream and the sums over them, without a mail server."""
 
+import errno
 import os
 import socket
 import threading
@@ -118,6 +119,8 @@ def test_a_file_that_is_being_written_is_no_message_yet(root):
     path = put(root, "incoming", "A1", 100)
     path.chmod(0o600)
     spool = Spool(root)
+    past = time.time() - 60
+    os.utime(root / "incoming", (past, past))  # as it is when somebody writes for longer than a tick
     assert spool.tally("incoming", 200, never).messages == 0
     path.chmod(0o700)
     assert spool.tally("incoming", 200, never).messages == 1
@@ -392,6 +395,75 @@ def test_a_directory_that_is_not_there_is_misconfigured(tmp_path):
 
 
 @pytest.mark.needs("root")
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize("shut", ["deferred/F", "hold", "corrupt"])
+def test_a_closed_directory_costs_its_own_queue_at_most(shut, answers):
+    """Of showq comes what it can tell; where it cannot be asked, the other queues and the flow are told."""
+    with TemporaryDirectory(dir="/tmp") as directory, ExitStack() as stack:
+        root = Path(directory)
+        for path in (*(root / queue for queue in QUEUES), root / "deferred" / "F"):
+            path.mkdir()
+            path.chmod(0o755)
+        (root / shut).chmod(0o700)
+        root.chmod(0o755)
+        if answers:
+            stack.enter_context(answering(root / "public" / "showq", [stream(PROTOCOL, MESSAGE)]))
+            (root / "public" / "showq").chmod(0o666)
+        log = root / "mail.log"
+        log.touch()
+
+        def asked():
+            context = Context("main", timeout=5.0, interval=15, agent=os.getpid())
+            found = values(collect(Postfix, {"queue_directory": directory, "log": str(log)}, context=context))
+            without_log = values(collect(Postfix, {"queue_directory": directory, "log": ""}, context=context))
+            return found, without_log, context.notes, str(context.degradation or "")
+
+        found, without_log, notes, trouble = as_nobody([], asked)
+    queue = shut.partition("/")[0]
+    told = {each for each in QUEUES if f'postfix_queue_messages{{queue="{each}"}}' in found}
+    assert told == (set(QUEUES) if answers and queue != "corrupt" else set(QUEUES) - {queue})
+    assert found["postfix_log_readable"] == 1
+    assert without_log.keys() == {name for name in found if name.startswith("postfix_queue")}
+    assert any(f"{root / shut}: this user may not read the queue, so that " in note for note in notes)
+    assert ("Postfix is stopped" in trouble) == (not answers and queue != "corrupt")
+    assert found.get('postfix_queue_messages{queue="deferred"}', 0) == (answers and shut == "deferred/F")
+
+
+def test_a_disk_that_fails_in_one_queue_costs_that_queue(root, monkeypatch):
+    """The others are told, and the reason is the disk's, not that showq is not there either."""
+    read = directories._read
+
+    def failing(directory, *rest):
+        if directory.endswith("hold"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(directory, *rest)
+
+    monkeypatch.setattr(directories, "_read", failing)
+    context = Context("main", timeout=5.0, interval=15, agent=os.getpid())
+    found = values(collect(Postfix, {"queue_directory": str(root), "log": ""}, context=context))
+    told = {queue for queue in QUEUES if f'postfix_queue_messages{{queue="{queue}"}}' in found}
+    assert told == set(QUEUES) - {"hold"}
+    assert str(context.degradation) == f"{root / 'hold'}: the queue cannot be read (Input/output error)"
+    assert any(note.startswith("missing: hold: ") for note in context.notes)
+
+
+@pytest.mark.parametrize("name", ["postfix", "postfix-in", "mx2:mail", "A", "a/b"])
+def test_a_name_that_postfix_may_log_is_taken(name):
+    """Most have letters and a dash only."""
+    assert Postfix.Settings(syslog_name=name).syslog_name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "${multi_instance_name?{$multi_instance_name}:{postfix}}", "postfix/", "postfix ", "post fix", "pöstfix", "/"],
+)  # fmt: skip
+def test_a_name_that_no_line_could_have_says_what_to_type(name):
+    """`postconf -h` prints the first; with it no line would ever be counted, and nobody would be told why."""
+    with pytest.raises(ValueError, match=r"is no name .*type what `postconf -x -h syslog_name` prints"):
+        Postfix.Settings(syslog_name=name)
+
+
+@pytest.mark.needs("root")
 @pytest.mark.parametrize("what", ["spool", "spool/public/showq", "mail.log"])
 def test_a_directory_on_the_way_that_is_closed_is_named(what):
     """Instead of an errno, or of a group that would not help."""
@@ -412,6 +484,14 @@ def test_a_directory_on_the_way_that_is_closed_is_named(what):
     assert isinstance(refused, Misconfigured)
     assert f"{closed / what}: this user may not look into {shut}" in str(refused)
     assert "Errno" not in str(refused)
+
+
+def test_mail_that_was_requeued_is_not_told_as_new():
+    """`postsuper -r` puts it into maildrop, with the time of its arrival."""
+    tally = Tally(10_000)
+    tally.add([2_700], 10, 1)
+    (said,) = explain({"maildrop": tally})
+    assert "were submitted here or requeued (postsuper -r), and not picked up yet" in said
 
 
 def test_the_queues_are_explained_in_plain_language():
