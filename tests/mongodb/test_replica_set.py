@@ -35,7 +35,7 @@ def test_the_death_of_the_primary_is_an_election(watching, replicas):
     until(lambda: watching.value("mongodb_member_health", other.name, member=dead.address) == 0)
     assert watching.value("mongodb_term", winner.name) > term
     assert watching.value("mongodb_member_optime_lag_seconds", winner.name, member=dead.address) is None
-    until(lambda: f"mongodb: the primary is {winner.address}, before" in watching.log)
+    until(lambda: f"mongodb: primary, as seen here: {winner.address}; before: " in watching.log)
     until(lambda: watching.up(dead.name) == 0)
     assert (
         "nobody listens there; the server is down"
