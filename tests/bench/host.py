@@ -56,7 +56,8 @@ def _measured(agent, ours, exporter, theirs):
     whole = (sum(map(bench.cpu_seconds, family)) - cpu[0]) / collected * 1e3
     other = (bench.cpu_seconds(exporter) - cpu[1]) / ROUNDS * 1e3
     beside = f"{EXPORTER} {other:.3g} ms per scrape"
-    yield Row("Host: CPU of one collect", _collect(), "ms", beside, _collect() / other)
+    mine = _collect()
+    yield Row("Host: CPU of one collect", mine, "ms", beside, mine / other)
     what = "Host: CPU per collection, agent and workers, its scrape included"
     yield Row(what, whole, "ms", beside, whole / other)
     yield paced.row("Host: time of a scrape, twice a second", EXPORTER, paced.median(EXPORTER), None)
