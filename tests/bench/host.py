@@ -40,8 +40,9 @@ def rows():
             bench.settled(5)
             without = _local_worker(agent)
         with bench.agent(AGENT.format(port=ours) + WITH_HOST) as agent:
-            until(lambda: all(each["up"] for each in agent.status()["collectors"]))
+            until(lambda: _is_up(agent))
             yield from _measured(agent, ours, exporter, theirs)
+            until(lambda: _is_up(agent))
             added = _local_worker(agent) - without
         yield Row("Host: memory that it adds to the worker of local collectors", added, "MB")
 
@@ -56,12 +57,18 @@ def _measured(agent, ours, exporter, theirs):
     whole = (sum(map(bench.cpu_seconds, family)) - cpu[0]) / collected * 1e3
     other = (bench.cpu_seconds(exporter) - cpu[1]) / ROUNDS * 1e3
     beside = f"{EXPORTER} {other:.3g} ms per scrape"
-    yield Row("Host: CPU of one collect", _collect(), "ms", beside, _collect() / other)
+    mine = _collect()
+    yield Row("Host: CPU of one collect", mine, "ms", beside, mine / other)
     what = "Host: CPU per collection, agent and workers, its scrape included"
     yield Row(what, whole, "ms", beside, whole / other)
     yield paced.row("Host: time of a scrape, twice a second", EXPORTER, paced.median(EXPORTER), None)
+    until(lambda: _is_up(agent))
     mine, others = _series(bench.fetched(ours), b"host_"), _series(bench.fetched(theirs), b"node_")
     yield Row("Host: series", mine, "", f"{EXPORTER} {others}", mine / others)
+
+
+def _is_up(agent):
+    return all(each["up"] for each in agent.status()["collectors"])
 
 
 def _collect():
