@@ -25,6 +25,11 @@ def run(*command, timeout=300, check=True, **more):
     return done
 
 
+def with_file(name):
+    """Return the names of the collectors whose folder has such a file."""
+    return tuple(sorted(each.parent.name for each in (ROOT / "collectors").glob(f"*/{name}")))
+
+
 def is_of_tests(name):
     """Tell whether a file of a package is one of our tests or recordings, which are for this checkout only."""
     return bool(re.search(r"/tests/|/recordings/|/test_[^/]*\.py$|/conftest\.py$|alerts_test\.yml$", name))

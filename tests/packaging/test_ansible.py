@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from harness import until
-from hosts import ROOT, run, watched
+from hosts import ROOT, run, watched, with_file
 
 pytestmark = [
     pytest.mark.needs("mmdebstrap", "systemd-nspawn", "ansible-playbook", "molecule", "ssh", "root"),
     pytest.mark.timeout(900),
     pytest.mark.parametrize("release", ["trixie"], indirect=True, scope="session"),
 ]
-DASHBOARDS = ("galera", "mongodb", "postfix", "vip")
+DASHBOARDS = with_file("dashboard.json")
 BOSUN = {"name": "main", "url": "http://127.0.0.1:1", "token": "hush-token"}
 GALERA = [
     {"name": "main", "host": "127.0.0.1", "user": "x", "password": "hush-one"},

@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 from harness import until
-from hosts import run, sources
+from hosts import run, sources, with_file
 from scraping import ROOT, dashboard_queries
 
 pytestmark = [
@@ -59,7 +59,7 @@ def test_an_address_that_is_taken_away_wakes_somebody(bare):
     until(lambda: value('up{job="rscollector"}') == 1, 60)
     until(lambda: value(f'vip_bound{{address="{ADDRESS}"}}') == 1, 30)
     groups = {group["name"] for group in ask("/api/v1/rules")["groups"]}
-    assert groups == {f"rscollector-{name}" for name in ("agent", "galera", "mongodb", "postfix", "vip")}
+    assert groups == {f"rscollector-{name}" for name in with_file("alerts.yml")}
     until(lambda: value("postfix_queue_messages{queue='deferred'}") == 0, 60)
     assert (
         host.shell("cat /srv/rscollector-postfix.json")
