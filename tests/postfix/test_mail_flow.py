@@ -223,6 +223,8 @@ def test_a_prometheus_alerts_and_answers_every_query_of_the_dashboard(agent, mai
     )
     watched = watching.Watch(agent(toml), shared_prometheus)
     until(lambda: watched.value("postfix_log_readable", "main") == 1)
+    # so that Prometheus sees it grow
+    until(lambda: shared_prometheus.results("postfix_messages_received_total == 0"))
     mail.send(20, "ok")
     shared_prometheus.fires("PostfixNothingSent")
     mail.sink("ok")
