@@ -91,6 +91,11 @@ class Vip(Collector[VipSettings]):
     )  # fmt: skip
     Settings = VipSettings
 
+    @classmethod
+    def is_local(cls, settings: VipSettings) -> bool:
+        """Share a worker only where nothing is watched: another collector's hang would blind the watch."""
+        return not Wanted(settings)
+
     def open(self, context: Context) -> None:
         """Begin to watch the addresses that somebody has named."""
         wanted = Wanted(self.settings)

@@ -32,6 +32,11 @@ class Collector(ABC, Generic[S]):
     Settings: ClassVar[type[Any]] = NoSettings
     """A frozen dataclass whose fields are made with `setting`."""
 
+    @classmethod
+    def is_local(cls, _settings: S) -> bool:
+        """Tell whether an instance may share a worker: one that must not miss anything should not."""
+        return cls.local
+
     def __init__(self, settings: S) -> None:
         self.settings = settings
 

@@ -38,13 +38,15 @@ class Built:
     """What a plugin made of a table: settings as plain values, and where the secrets in them are kept.
 
     `faults` are mistakes in the table. `problem` says why the plugin could make nothing of it; then the
-    settings are the table, and the secrets whatever in it looks like one in the environment.
+    settings are the table, and the secrets whatever in it looks like one in the environment. A `local` one
+    may share a worker.
     """
 
     settings: dict[str, Any]
     secrets: dict[KeyPath, Place]
     faults: tuple[Fault, ...] = ()
     problem: str = ""
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,10 @@ class Plugin:
     """What a plugin declares, and what it made of the tables of its instances, by their paths.
 
     `missed` are the groups that it needs and this user is not in.
-    Of one that could not be imported nothing is known: it is taken for one that needs a worker of its own,
-    and for a sink of runs, whose runs are kept until it can be opened and tells what it wants.
+    Of one that could not be imported nothing is known: its instances have workers of their own, and it is
+    taken for a sink of runs, whose runs are kept until it can be opened and tells what it wants.
     """
 
-    local: bool
     feed: Feed
     missed: tuple[str, ...]
     built: dict[KeyPath, Built]
@@ -83,7 +84,7 @@ class _Task:
             tell({"problem": str(error)})
             return
         missed = list(_missed(plugin.needs.groups))
-        tell({"local": bool(plugin.local), "feed": registry.feed_of(plugin).value, "missed": missed})
+        tell({"feed": registry.feed_of(plugin).value, "missed": missed})
         for path, table in asked.tables.items():
             tell(_built(plugin, path, table))
 
@@ -97,14 +98,16 @@ def _missed(groups: Iterable[str]) -> Iterator[str]:
 
 
 def _built(plugin: type[Any], path: KeyPath, table: Mapping[str, Any]) -> dict[str, Any]:
-    builder, settings = Builder(unread), None
+    builder, settings, local = Builder(unread), None, False
     with fence() as caught:
         settings = builder.table(plugin.Settings, table, path, beside=Common)
+        local = settings is not None and bool(plugin.is_local(settings))
     return {
         "path": path,
         "settings": plain(settings) or {},
         "secrets": [(where, place(secret.place)) for where, secret in secrets_in(settings, path)],
         "faults": builder.faults,
+        "local": local,
         "problem": "".join(f"its settings are wrong: {type(each).__name__}: {each}" for each in caught),
     }
 
@@ -112,15 +115,16 @@ def _built(plugin: type[Any], path: KeyPath, table: Mapping[str, Any]) -> dict[s
 def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
     """Read what a child has told; for the tables of which it has told nothing there is a reason."""
     problem, doing = "", "when it was imported"
-    local, feed, missed = False, Feed.RUNS, ()
+    feed, missed = Feed.RUNS, ()
     built: dict[KeyPath, Built] = {}
     for each in told:
         if "path" in each:
-            faults = tuple(Fault(tuple(path), reason) for path, reason in each["faults"])
-            secrets = {tuple(path): Place(*where) for path, where in each["secrets"]}
-            built[tuple(each["path"])] = Built(each["settings"], secrets, faults, each["problem"])
+            faults = tuple(Fault(tuple(where), reason) for where, reason in each["faults"])
+            secrets = {tuple(where): Place(*place) for where, place in each["secrets"]}
+            path = tuple(each["path"])
+            built[path] = Built(each["settings"], secrets, faults, each["problem"], each["local"])
         elif "feed" in each:
-            local, feed, missed = each["local"], Feed(each["feed"]), tuple(each["missed"])
+            feed, missed = Feed(each["feed"]), tuple(each["missed"])
             doing = "when its settings were built"
         else:
             problem = each["problem"]
@@ -130,7 +134,7 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
         if why:
             settings = json.loads(json.dumps(table, default=str))
             built[path] = Built(settings, dict(_variables(settings, path)), problem=why)
-    return Plugin(local, feed, missed, built)
+    return Plugin(feed, missed, built)
 
 
 def _variables(table: object, path: KeyPath) -> Iterator[tuple[KeyPath, Place]]:

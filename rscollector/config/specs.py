@@ -118,7 +118,7 @@ class Specs:
             policy=common.policy,
             settings=built.settings,
             variables={where.name: os.environ[where.name] for where in secrets if where.is_variable},
-            worker=worker_name(f"{type_}/{name}", local=plugin.local, isolation=self._agent.isolation),
+            worker=worker_name(f"{type_}/{name}", local=built.local, isolation=self._agent.isolation),
             plugin=instance.place,
             unknown=built.problem or next((look.problem for look in secrets.values() if look.problem), ""),
         )

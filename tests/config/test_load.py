@@ -73,8 +73,10 @@ def test_the_host_is_no_tag(files):
 
 def test_local_collectors_share_a_worker_and_others_have_their_own(files):
     """The mapping from an instance to its worker is the collector's kind."""
-    loaded, _ = files("[collector.agent.a]\n[collector.tame.b]\n[collector.rogue.c]\n[collector.vip.d]\n")
-    assert [spec.worker for spec in loaded.config.specs] == ["local", "local", "rogue/c", "vip/d"]
+    loaded, _ = files(
+        "[collector.agent.a]\n[collector.tame.b]\n[collector.rogue.c]\n[collector.vip.d]\n[collector.vip.e]\naddresses = ['192.0.2.1']\n"
+    )
+    assert [spec.worker for spec in loaded.config.specs] == ["local", "local", "rogue/c", "local", "vip/e"]
 
 
 def test_with_isolation_shared_all_collectors_share_one_worker(files):
