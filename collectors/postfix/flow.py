@@ -134,6 +134,7 @@ class Flow:
         self._begin("smtp")
         for metric in (CONNECTIONS, RECEIVED, SASL_FAILURES):
             self._counts[metric.name, "smtpd"] = 0
+        self._counts[RECEIVED.name, "pickup"] = 0
 
     def line(self, service: bytes, message: bytes) -> None:
         """Count a message; `service` is the tag without the instance's name: smtp, submission/smtpd."""
