@@ -396,6 +396,14 @@ def test_a_socket_that_nobody_listens_on_is_a_stopped_postfix(tmp_path):
         list(showq.listing(path, FakeContext(), 5.0))
 
 
+def test_a_path_that_no_socket_can_have_is_told_as_such():
+    """Nobody knows whether Postfix is stopped: it could not be asked."""
+    with pytest.raises(Misconfigured, match="a socket's path has at most 107 bytes"):
+        list(showq.listing("/" + "q" * 107, FakeContext(), 5.0))
+    with pytest.raises(Unavailable, match="no such socket"):
+        list(showq.listing("/" + "q" * 106, FakeContext(), 5.0))
+
+
 def test_a_directory_that_is_not_there_is_misconfigured(tmp_path):
     """The place is named."""
     with pytest.raises(Misconfigured, match="no such directory"):
