@@ -35,7 +35,8 @@ class Message(NamedTuple):
 def listing(path: str, context: Context, seconds: float) -> Iterator[Message]:
     """Yield the messages that showq lists, which may take so many seconds.
 
-    Raises Misconfigured where this user may not connect, Unavailable where nobody answers, or not to the end.
+    Raises Misconfigured where this user, or anybody, cannot connect, Unavailable where nobody answers, or not
+    to the end.
     """
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise Misconfigured(

@@ -60,7 +60,7 @@ def _sections(made: Migrated, given: Given) -> None:
         add_addresses(made, each)
     for each in given.tables("Mongo"):
         _mongo(made, each)
-    postfix = given.take("Postfix") if given.has("Postfix") else False
+    postfix = given.take("Postfix")
     if given.has("Postfix") and postfix is not False:  # an empty list is one, too
         made.add("collector", "postfix", "main", {})
         if isinstance(postfix, Mapping):
