@@ -91,5 +91,7 @@ def _variables_of_bosun(made: Migrated, given: Given) -> None:
     if host := server.text("ip"):
         url = f"{protocol}://{f'[{host}]' if ':' in host else host}:{port}"
         add_bosun(made, server, "ip", url, {"dialect": "rs-collector", **account, **files})
+    elif files or any(account.values()):
+        server.leave_out("ip", "it is not there, so nothing is sent: for that, add a sink of the type bosun")
     server.rest()
     auth.rest()
