@@ -32,14 +32,21 @@ def _toml(texts: list[str]) -> str:
 
 def groups() -> str:
     """Return the lines of the package's postinst that join groups where a program is."""
-    wanted = {each.needs.program: each.needs.groups for each in everything().values() if each.needs.groups}
-    return "\n".join(f"    join {program} {' '.join(names)}" for program, names in sorted(wanted.items()))
+    return "\n".join(f"    join {program} {' '.join(names)}" for program, names in _joined().items())
 
 
 def triggers() -> str:
     """Return the package's triggers: when a program comes later, its groups are joined then."""
-    programs = sorted({each.needs.program for each in everything().values() if each.needs.groups})
-    return "\n".join(f"interest-noawait {program}" for program in programs)
+    return "\n".join(f"interest-noawait {program}" for program in _joined())
+
+
+def _joined() -> dict[str, list[str]]:
+    """Return by program the groups of all who need any where it is."""
+    found: dict[str, list[str]] = {}
+    for wanted in (each.needs for each in everything().values() if each.needs.groups):
+        groups = found.setdefault(wanted.program, [])
+        groups += [each for each in wanted.groups if each not in groups]
+    return dict(sorted(found.items()))
 
 
 def samples() -> str:

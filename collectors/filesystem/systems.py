@@ -23,7 +23,7 @@ _LOCAL = frozenset({
 """Types without a block device that need nobody beyond this kernel."""
 _CLUSTERED = frozenset({"gfs2", "ocfs2"})
 """Types with a block device that need others."""
-_LOGIN = re.compile(r"//[^/@\s]*@")
+_LOGIN = re.compile(r"//[^/\s]*@")
 
 
 @dataclass(frozen=True, slots=True)

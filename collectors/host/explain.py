@@ -75,7 +75,7 @@ def _tables(look: Look) -> Iterator[str]:
             "connections that may be tracked",
             network.TRACKED,
             network.TRACKED_LIMIT,
-            network.NETFILTER,
+            network.CONNTRACK[0].path,
         ),
         ("files that may be open", kernel.ALLOCATED, kernel.LIMIT, kernel.FILES.path),
     ):
@@ -92,11 +92,11 @@ def _network(look: Look) -> Iterator[str]:
         )
     if rate := look.rate(network.DROPPED):
         yield f"CPUs lose {rate:.1f} packets a second, for their queues are full ({network.SOFTNET})."
-    for each in look.of(network.UDP_ERRORS):
-        if rate := look.rate(network.UDP_ERRORS, *each.values):
+    for family, source in network.DATAGRAMS_LOST.items():
+        if rate := look.rate(network.UDP_ERRORS, family):
             yield (
-                f"{rate:.1f} datagrams of {each.values[0]} a second are lost, for a program does not read in "
-                f"time (RcvbufErrors in {network.SNMP.path})."
+                f"{rate:.1f} datagrams of {family} a second are lost, for a program does not read in "
+                f"time ({source})."
             )
     sent, again = look.grown(network.SENT), look.grown(network.RETRANSMITTED)
     if again > _AGAIN * (sent + again) and again > 10:

@@ -37,6 +37,9 @@ SQUEEZED = HOST.counter(
 )
 _UDP = "Udp.RcvbufErrors"
 _UDP6 = "Udp6RcvbufErrors"
+_SNMP6 = "/proc/net/snmp6"
+DATAGRAMS_LOST = {"ipv4": "RcvbufErrors in /proc/net/snmp", "ipv6": f"{_UDP6} in {_SNMP6}"}
+"""Where it stands how many datagrams were lost, by family."""
 
 
 def _sections(text: str) -> dict[str, str]:
@@ -62,10 +65,10 @@ NETSTAT = Facts(
     Table({"TcpExt.ListenOverflows": row(OVERFLOWS, count), "TcpExt.ListenDrops": row(LISTEN_DROPS, count)}),
     _sections,
 )
-NETFILTER = "/proc/sys/net/netfilter/nf_conntrack"
+_NETFILTER = "/proc/sys/net/netfilter/nf_conntrack"
 CONNTRACK = (
-    Facts(f"{NETFILTER}_count", Table({"entries": row(TRACKED, count)}), columns("entries")),
-    Facts(f"{NETFILTER}_max", Table({"limit": row(TRACKED_LIMIT, count)}), columns("limit")),
+    Facts(f"{_NETFILTER}_count", Table({"entries": row(TRACKED, count)}), columns("entries")),
+    Facts(f"{_NETFILTER}_max", Table({"limit": row(TRACKED_LIMIT, count)}), columns("limit")),
 )
 METRICS = (
     *SNMP.table.metrics, *NETSTAT.table.metrics, UDP_ERRORS, SOCKETS, TRACKED, TRACKED_LIMIT, DROPPED,
@@ -99,11 +102,11 @@ class Network:
     def _queues(self, context: Context) -> Iterator[Sample]:
         odd = []
         for place, line in enumerate(read(context, SOFTNET).splitlines()):
-            columns = line.split()
+            fields = line.split()
             # A CPU that is offline has no line: since Linux 5.10 each tells whose it is.
-            cpu = columns[12] if len(columns) > 12 else str(place)
+            cpu = fields[12] if len(fields) > 12 else str(place)
             try:
-                numbers = [_hexadecimal(columns[index]) for index in (1, 2)]
+                numbers = [_hexadecimal(fields[index]) for index in (1, 2)]
             except (ValueError, IndexError):
                 odd.append(f"{line!r:.80}")
                 continue
@@ -140,14 +143,14 @@ class Grown:
 def _datagrams(context: Context, told: Told) -> Iterator[Sample]:
     families = {"ipv4": told.get(_UDP)}
     with suppress(Unavailable):  # this host has no IPv6
-        families["ipv6"] = words(read(context, "/proc/net/snmp6")).get(_UDP6)
+        families["ipv6"] = words(read(context, _SNMP6)).get(_UDP6)
     for family, text in families.items():
         if text is None:
             continue
         try:
             yield UDP_ERRORS(count(text), family=family)
         except ValueError as error:
-            complain(context, SNMP.path, [f"{_UDP} of {family}: {error}"])
+            complain(context, SNMP.path if family == "ipv4" else _SNMP6, [f"RcvbufErrors of UDP: {error}"])
 
 
 def _sockets(context: Context) -> Generator[Sample, None, None]:

@@ -16,7 +16,7 @@ from collectors.mongodb.replication import (
     voters_reached,
     word,
 )
-from collectors.mongodb.status import at
+from collectors.mongodb.status import at, number
 
 _STATE = {
     "startup": "it starts and reads its configuration",
@@ -60,7 +60,7 @@ def _set(replication: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[
     name = own(replication) or "this member"
     source = f"myState = {replication.get('myState')}"
     yield f"In the set {replication.get('set')}, {name} is {state}: {_STATE[state]} ({source})."
-    primaries = [each["name"] for each in members(replication) if each["state"] == PRIMARY]
+    primaries = [str(each["name"]) for each in members(replication) if each["state"] == PRIMARY]
     if not primaries:
         yield "It sees no primary: no member that it reaches takes writes (members.state)."
     elif len(primaries) > 1:
@@ -77,7 +77,7 @@ def _set(replication: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[
 def _others(replication: Mapping[str, Any], meant: Mapping[str, float]) -> Iterator[str]:
     newest = reference(replication)
     for each in members(replication):
-        name, state = each["name"], word(each["state"])
+        name, state = str(each["name"]), word(each["state"])
         if not is_healthy(each):
             why = each.get("lastHeartbeatMessage") or "nothing says why"
             yield f"{name} does not answer this member: {why} (members.health = 0, lastHeartbeatMessage)."
@@ -104,7 +104,7 @@ def _sync(replication: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _room(status: Mapping[str, Any]) -> Iterator[str]:
-    used, left = at(status, "connections.current"), at(status, "connections.available")
+    used, left = (number(at(status, f"connections.{name}")) for name in ("current", "available"))
     if used and left is not None and left < used / 9:
         source = f"connections.current = {used}, connections.available = {left}"
         yield f"Nearly all connections are taken: {used} of {used + max(0, left)} ({source})."

@@ -117,4 +117,5 @@ def position(member: Mapping[str, Any]) -> Position | None:
     timestamp = optime.get("ts") if isinstance(optime, Mapping) else optime  # a bare one before 3.2
     if applied(member) is None or not isinstance(timestamp, Timestamp):
         return None
-    return Position(timestamp, member.get("lastAppliedWallTime"))
+    wall = member.get("lastAppliedWallTime")
+    return Position(timestamp, wall if isinstance(wall, dt.datetime) else None)

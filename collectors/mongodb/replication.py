@@ -5,6 +5,7 @@ What means "never" or "not known" (dates in 1970, the optime of a member that is
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 from collectors.mongodb.status import MONGODB, at, number, read
@@ -130,7 +131,7 @@ def samples(status: Status, config: Mapping[str, Any]) -> Iterator[Sample]:
     primaries = [each for each in members(status) if each["state"] == PRIMARY]
     yield PRIMARIES(len(primaries))
     for each in primaries:
-        yield PRIMARY_IS(member=each["name"])
+        yield PRIMARY_IS(member=str(each["name"]))
         if len(primaries) == 1 and (elected := seconds(each.get("electionDate"))) is not None:
             yield ELECTED(elected)
     for each in members(status):
@@ -203,7 +204,7 @@ def voters(config: Mapping[str, Any]) -> set[str]:
 def majority(status: Status, config: Mapping[str, Any]) -> int | None:
     """Return the votes that an election needs, which servers before 4.2 do not tell; None where not known."""
     told = number(status.get("majorityVoteCount"))
-    if told is not None:
+    if told is not None and isfinite(told):
         return int(told)
     return len(voters(config)) // 2 + 1 if voters(config) else None
 

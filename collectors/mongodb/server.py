@@ -146,8 +146,9 @@ class Server:
         """Return `ts`, `wall` and term `t` of the oldest entry of the oplog that fits, or of the newest."""
         with self._asked() as client:
             # Before 4.4 the server goes to a timestamp directly only if it is told to, else it reads all.
+            # Then it reads forward from there, and refuses a question that has no such beginning ($lt).
             oplog, fields = client["local"]["oplog.rs"], {"ts": 1, "wall": 1, "t": 1}
-            found = oplog.find(condition, fields, oplog_replay="ts" in condition)
+            found = oplog.find(condition, fields, oplog_replay="ts" in condition and not newest)
             if newest:
                 found = found.sort("$natural", -1)
             entry = next(iter(found.limit(1).max_time_ms(self._milliseconds)), None)

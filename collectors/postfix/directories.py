@@ -23,6 +23,8 @@ from rscollector.api import Misconfigured, Unavailable
 
 _ENVELOPE = 512
 _MANY = 2**32 - 1
+_LARGEST = 2**63 - 1
+"""What a corrupt file may tell at most, so that arrays and sums have room for it."""
 _SETTLED = 2_000_000_000
 """Nanoseconds after which the next change of a directory certainly has another time."""
 
@@ -171,4 +173,8 @@ def envelope(data: bytes, arrival: int, size: int) -> Message:
                 break
         except (IndexError, ValueError):
             break  # a corrupt file: what the file system says of it must do
-    return Message(max(0, arrival), max(0, size), max(0, recipients))
+    return Message(_within(arrival), _within(size), _within(recipients))
+
+
+def _within(number: int) -> int:
+    return max(0, min(number, _LARGEST))

@@ -37,8 +37,8 @@ class Journal:
 
     def __init__(self, place: str | None, gap: Callable[[], None]) -> None:
         closed: list[Path] = []
-        places = [place for directory in _FILES for place in _listed(directory, closed)]
-        files = [file for place in places for file in _listed(place, closed) if file.suffix == ".journal"]
+        machines = [machine for directory in _FILES for machine in _listed(directory, closed)]
+        files = [file for each in machines for file in _listed(each, closed) if file.suffix == ".journal"]
         systems = [file for file in files if file.name.startswith("system")]
         if closed and not systems:
             raise Misconfigured(

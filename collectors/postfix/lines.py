@@ -7,7 +7,8 @@ quoted where its local part has anything but atoms and dots, since 3.5, but for 
 and all up to the first colon. Before, and with info_log_address_format = internal, an address with a ">" has
 no end that is known. The names of hosts, and those in HELO, have no blanks: Postfix sees to that.
 
-Every pattern is tried at one place and looks ahead a bounded way, so that no line takes long.
+Every pattern is tried at one place, but that of a cleanup's answer, which is the last of its kind in a line.
+None tries a part of a line again and again, so that no line takes long.
 """
 
 import re

@@ -19,6 +19,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -152,7 +153,7 @@ class LogFile:
         found = []
         target = self._target()
         link = Path(os.path.realpath(self._path.parent), self._path.name)
-        for path in {each for name in (link, target) for each in name.parent.glob(f"{name.name}*")}:
+        for path in {each for name in (link, target) for each in name.parent.glob(f"{escape(name.name)}*")}:
             with suppress(OSError):
                 status = path.lstat()
                 if path.suffix not in _COMPRESSED and stat.S_ISREG(status.st_mode):

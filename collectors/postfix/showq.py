@@ -5,6 +5,7 @@ it. The first record is the protocol's name, since 3.6. A message has one sender
 that still waits. Addresses and reasons are strangers' and are let go where they are read.
 """
 
+import os
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from rscollector.api import Context, Misconfigured, Unavailable
 _CHUNK = 1 << 16
 _KEPT = (b"queue_name", b"time", b"size")
 _NUMBER = re.compile(rb"\d{1,15}")
+_LONGEST_PATH = 107
 _LONGEST = 1 << 20
 """Bytes of one name or value, at most: something longer is no answer of showq."""
 
@@ -33,8 +35,14 @@ class Message(NamedTuple):
 def listing(path: str, context: Context, seconds: float) -> Iterator[Message]:
     """Yield the messages that showq lists, which may take so many seconds.
 
-    Raises Misconfigured where this user may not connect, Unavailable where nobody answers, or not to the end.
+    Raises Misconfigured where this user, or anybody, cannot connect, Unavailable where nobody answers, or not
+    to the end.
     """
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise Misconfigured(
+            f"{path}: showq cannot be asked: a socket's path has at most {_LONGEST_PATH} bytes, and this "
+            "has more; let queue_directory be a link to it with a short name"
+        )
     until = context.clock() + seconds
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)

@@ -5,6 +5,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from rscollector.api import IpAddress, setting
 
+_MAPPED = 96
+"""Bits before an IPv4 address in IPv6 (::ffff:0:0/96)."""
+
 
 @dataclass(frozen=True, slots=True)
 class VipSettings:
@@ -70,4 +73,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
         ) from None
     if str(network.network_address) != str(ip_address(text.partition("/")[0])):
         raise ValueError(f'networks: {text} is an address in a network; write "{network}"')
+    if (mapped := getattr(network.network_address, "ipv4_mapped", None)) and network.prefixlen >= _MAPPED:
+        plain = f"{mapped}/{network.prefixlen - _MAPPED}"
+        raise ValueError(f'networks: {text} is IPv4 in disguise; write "{plain}"')
     return network

@@ -163,7 +163,7 @@ class Watcher:
                 self.doubts.gaps += 1
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
             self.table, self.links = Table(self.table.wanted), Links()
             self.doubts = Doubts(gaps=1)  # it is damaged: nobody knows what was counted
 

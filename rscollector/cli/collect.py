@@ -6,6 +6,7 @@ import signal
 import sys
 import tomllib
 import traceback
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -22,6 +23,7 @@ examples:
   rscollector collect galera --explain               what its numbers mean, in sentences
   rscollector collect vip --set 'addresses=["192.0.2.10"]'
 """
+_LONGEST = 86400.0
 
 
 def add(commands: Commands) -> None:
@@ -33,8 +35,16 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, the value as in TOML"
     )
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="instead of the configured one")
+    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="instead of the configured one")
     add_config(parser)
+
+
+def _seconds(text: str) -> float:
+    """Read a time that a timer can have. Raises ArgumentTypeError."""
+    with suppress(ValueError):
+        if 0 < (seconds := float(text)) <= _LONGEST:
+            return seconds
+    raise argparse.ArgumentTypeError(f"expected seconds, more than 0 and at most {_LONGEST:.0f}")
 
 
 class _Late(Exception):
@@ -136,9 +146,10 @@ def _assigned(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
-        key, _, value = text.partition("=")
+        key, equals, value = text.partition("=")
         try:
-            return tomllib.loads(f'{key} = "{value}"')  # a text may come without its quotes
+            # A text may come without its quotes.
+            return tomllib.loads(f'{key} = "{value}"' if equals else text)
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"--set {text}: not KEY=VALUE as in TOML: {error}") from None
 

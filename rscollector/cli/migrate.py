@@ -1,4 +1,4 @@
-"""`rscollector migrate`: from the configuration of rs-collector or scollector to ours.
+"""`rscollector migrate`: from the configuration of rs-collector, its successor or scollector to ours.
 
 What is to be written is shown first, as a difference to what is there, and is checked in a copy. No file is
 overwritten: of a configuration that is there already, at most the empty tables are taken out that the new

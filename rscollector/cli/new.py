@@ -15,6 +15,7 @@ tests, which pass. Change it into what you need. Nothing that is there already i
   rscollector new backup backups-of-ours
 """
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_TAKEN = ("rscollector", "collectors", "pytest")
 _FILES = {
     "pyproject.toml": "pyproject.toml",
     "collector.py": "{}.py",
@@ -76,7 +77,7 @@ def _not_a_type(name: str) -> str:
 
     if not _NAME.fullmatch(name):
         return "a type is a word in small letters, such as backup or print_queue"
-    if keyword.iskeyword(name) or name in sys.stdlib_module_names or name in ("rscollector", "collectors"):
+    if keyword.iskeyword(name) or name in sys.stdlib_module_names or name in _TAKEN:
         return "a module of Python is called so: choose another word"
     if any(name in types for types in registry.places().values()):
         return "there is one already: `rscollector collectors` names them"

@@ -5,6 +5,7 @@ twelve digits are a number, times are milliseconds or nanoseconds, memory is in 
 """
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from statistics import fmean
@@ -84,6 +85,7 @@ _MONGO = {
     "mongodb_connections_available": "mongo.connections.available",
     "mongodb_connections_created_total": "mongo.connections.totalCreated",
 }
+_LAST_DIGITS = re.compile(r".{24}([0-9A-Fa-f]{1,12})", re.DOTALL)
 _QUEUES = ("maildrop", "incoming", "hold", "active", "deferred")
 _AGES = ("5", "10", "20", "40", "80", "160", "320", "640", "1280", "1280p")
 
@@ -161,16 +163,16 @@ Translation = Callable[[_About, dict[str, str], Value], Iterator[Series]]
 def _scaled(name: str, factor: float = 1) -> Translation:
     def translate(_about: _About, _labels: dict[str, str], value: Value) -> Iterator[Series]:
         if isinstance(value, int | float):
-            yield Series(name, {}, value if factor == 1 else round(value * factor))
+            number = value if factor == 1 else value * factor
+            yield Series(name, {}, round(number) if factor != 1 and math.isfinite(number) else number)
 
     return translate
 
 
 def _uuid(name: str) -> Translation:
     def translate(_about: _About, labels: dict[str, str], _value: Value) -> Iterator[Series]:
-        digits = labels["uuid"][24:]
-        if digits and set(digits.lower()) <= set("0123456789abcdef"):
-            yield Series(name, {}, int(digits, 16))
+        if digits := _LAST_DIGITS.fullmatch(labels["uuid"]):  # what is longer may be too large for a number
+            yield Series(name, {}, int(digits[1], 16))
 
     return translate
 

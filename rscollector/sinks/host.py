@@ -14,11 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rscollector.api import Context
+from rscollector.api import Context, one_line
 from rscollector.kit import netlink, rtnetlink
 from rscollector.kit.optional import optional
 from rscollector.kit.rtnetlink import Address, Link
-from rscollector.model.texts import one_line
 from rscollector.sinks.metadata import Entry
 from rscollector.sinks.opentsdb import legal
 

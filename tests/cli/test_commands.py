@@ -223,6 +223,21 @@ def test_collect_names_a_wrong_setting(rscollector):
     assert "tag: unknown key; known: at_close, count, " in done.stderr
 
 
+def test_collect_refuses_a_setting_without_a_value(rscollector):
+    """`--set KEY` is no empty text."""
+    done = rscollector("collect", "rogue", "--set", "do")
+    assert done.returncode == 2
+    assert "--set do: not KEY=VALUE as in TOML" in done.stderr
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "1e9", "soon"])
+def test_collect_refuses_a_time_that_no_timer_can_have(rscollector, seconds):
+    """In a sentence, and not as a bug of the collector."""
+    done = rscollector("collect", "rogue", f"--timeout={seconds}")
+    assert done.returncode == 2
+    assert "--timeout: expected seconds, more than 0 and at most 86400" in done.stderr
+
+
 def test_status_says_why_a_number_is_missing(agent, rscollector):
     """A collector that hangs is shown with its reason and where it hung, and the exit status is 1."""
     started = agent(CONFIG)

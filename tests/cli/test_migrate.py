@@ -372,6 +372,38 @@ def test_whatever_is_given_what_is_written_is_toml(table):
     assert all(str(each).isprintable() for each in made.left_out)
 
 
+def test_a_name_that_is_too_long_is_cut_and_named():
+    """As long as the agent takes one."""
+    made = migrate({"Galera": [{"Name": "a" * 300, "Host": "h"}]})
+    assert list(made.instances["collector", "galera"]) == ["a" * 100]
+    assert [each.where for each in made.left_out if each.where.startswith("Galera")] == ["Galera.Name"]
+
+
+@pytest.mark.parametrize(
+    ("host", "is_right"), [("h:0", False), ("h:1", True), ("h:65535", True), ("h:65536", False)]
+)
+def test_a_port_within_a_host_is_one_or_is_named(host, is_right):
+    """What no server can listen on is not carried over."""
+    made = migrate({"Host": "bosun", "Mongo": [{"Host": host}]})
+    assert ("port" in made.instances["collector", "mongodb"]["main"]) == is_right
+    assert [each.where for each in made.left_out] == ([] if is_right else ["Mongo.Host"])
+
+
+@pytest.mark.parametrize(("ends", "is_kept"), [(199, True), (200, False)])
+def test_a_password_has_as_many_lines_as_a_file_of_it_may_have(ends, is_kept):
+    """The agent reads no more than 200 of them."""
+    made = migrate({"Galera": [{"User": "u", "Password": "x\n" * ends + "x", "Host": "h"}]})
+    assert bool(made.secrets) == is_kept
+
+
+def test_of_two_sinks_the_tags_of_the_second_win_and_are_named():
+    """All sinks send the same tags."""
+    sinks = [{"host": "a", "tags": {"x": "1", "y": "1"}}, {"host": "b", "tags": {"x": "2"}}]
+    made = migrate({"emitter": {"bosun": sinks}, "collector": {}})
+    assert made.agent["tags"] == {"x": "2", "y": "1"}
+    assert [each.where for each in made.left_out] == ["emitter.bosun.tags"]
+
+
 @pytest.fixture
 def packaged(tmp_path):
     """Return a directory as the package makes it."""

@@ -50,6 +50,8 @@ def test_nothing_is_overwritten(rscollector, tmp_path):
         ("../backup", "a type is a word in small letters"),
         ("class", "a module of Python is called so"),
         ("json", "a module of Python is called so"),
+        ("pytest", "a module of Python is called so"),
+        ("b" * 41, "a type is a word in small letters"),
         ("vip", "there is one already"),
     ],
 )

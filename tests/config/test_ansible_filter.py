@@ -192,6 +192,13 @@ def test_what_is_unknown_is_named():
     assert old(postfix=False)["rscollector_collector_postfix"] == []
 
 
+@pytest.mark.parametrize("given", [{"auth": {"user": "u", "password": "p"}}, {"ca_cert": "/ca"}])
+def test_an_account_of_a_bosun_that_is_nowhere_is_named(given):
+    """A password that leads nowhere is not lost without a word."""
+    assert old(**given)["not_carried_over"] == ["server.ip"]
+    assert old()["not_carried_over"] == []
+
+
 @pytest.mark.parametrize(
     ("server", "url"),
     [

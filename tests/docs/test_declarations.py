@@ -111,6 +111,20 @@ def test_a_new_collector_is_found_everywhere(checkout):
     assert generate(checkout, "--check").returncode == 0
 
 
+def test_two_that_need_groups_of_one_program_get_both(checkout):
+    """The package joins each group once, and waits for each program once; who needs none has no line."""
+    code = checkout / "collectors" / "echo" / "__init__.py"
+    changed = CODE.replace("/usr/sbin/echod", "/usr/sbin/postfix").replace(
+        '("echoes",)', '("echoes", "postdrop")'
+    )
+    code.write_text(changed)
+    assert generate(checkout).returncode == 0
+    joins = (checkout / "debian" / "rscollector.postinst").read_text().partition("# generated: groups\n")[2]
+    (program, *groups) = joins.partition("# end")[0].strip().removeprefix("join ").split()
+    assert (program, sorted(groups)) == ("/usr/sbin/postfix", ["echoes", "postdrop", "systemd-journal"])
+    assert (checkout / "debian" / "rscollector.triggers").read_text().count("/usr/sbin/postfix") == 1
+
+
 def test_no_other_file_names_a_collector():
     """Written by hand are its folder, the entry point and prose; what names it besides is told here, with its reason."""
     names = ("galera", "mongodb", "postfix")

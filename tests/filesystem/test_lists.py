@@ -88,9 +88,11 @@ def test_who_depends_on_others_is_asked_alone(type_, device, alone):
     assert found["/x"].alone is alone
 
 
-def test_no_password_becomes_a_label():
-    """A server's name is told, and who logs in there with what is not."""
-    text = b"21 20 0:50 / /dav rw - fuse.davfs https://me:secret@dav.example.org/x rw,user_id=0,allow_other\n"
+@pytest.mark.parametrize("secret", [b"secret", b"sec@ret"])
+def test_no_password_becomes_a_label(secret):
+    """A server's name is told, and who logs in there with what is not, whatever is in it."""
+    source = b"https://me:%s@dav.example.org/x" % secret
+    text = b"21 20 0:50 / /dav rw - fuse.davfs %s rw,user_id=0,allow_other\n" % source
     assert told(ROOT + text)["/dav"].source == "https://dav.example.org/x"
 
 

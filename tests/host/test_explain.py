@@ -93,13 +93,14 @@ def test_memory(watched):
 def test_the_network_stack_and_tables(watched):
     """What is lost, and what is nearly full."""
     change(watched, "proc/net/snmp", ("8000000 4200", "8009500 4700"), ("68000 5", "68000 20"))
+    change(watched, "proc/net/snmp6", ("\t2\n", "\t32\n"))
     change(watched, "proc/net/netstat", ("0 0 7 9", "0 0 37 39"))
     change(watched, "proc/net/softnet_stat", ("00000003", "00000030"))
     change(watched, "proc/sys/net/netfilter/nf_conntrack_count", ("1312", "240000"))
     change(watched, "proc/sys/fs/file-nr", ("3904\t0\t9223372036854775807", "95000\t0\t100000"))
     watched.tick()
-    assert watched.said[1:7] == [
-        "Of the 262144 connections that may be tracked, 92% are there (/proc/sys/net/netfilter/nf_conntrack).",
+    assert watched.said[1:8] == [
+        "Of the 262144 connections that may be tracked, 92% are there (/proc/sys/net/netfilter/nf_conntrack_count).",
         "Of the 100000 files that may be open, 95% are there (/proc/sys/fs/file-nr).",
         (
             "2.0 connections a second are lost, for a program does not accept them in time "
@@ -107,6 +108,7 @@ def test_the_network_stack_and_tables(watched):
         ),
         "CPUs lose 3.0 packets a second, for their queues are full (/proc/net/softnet_stat).",
         "1.0 datagrams of ipv4 a second are lost, for a program does not read in time (RcvbufErrors in /proc/net/snmp).",
+        "2.0 datagrams of ipv6 a second are lost, for a program does not read in time (Udp6RcvbufErrors in /proc/net/snmp6).",
         "5.0% of the segments of TCP are sent again (RetransSegs in /proc/net/snmp).",
     ]
 

@@ -144,6 +144,16 @@ def test_a_clock_that_is_set_back_makes_nobody_up_to_date():
     assert lag == pytest.approx(replicas.now - 52)
 
 
+def test_a_clock_that_was_set_back_in_an_earlier_term_takes_nothing_away():
+    """What the primary before has written by that clock is taken for nothing; the rest of the lag is told."""
+    replicas = Set(0, 0)
+    for each in replicas.oplog:
+        if 20 < each["true"] <= 40:
+            each["wall"] -= dt.timedelta(hours=1)
+    (lag,) = lags(replicas.state(10, 10, replicas.now - 0.5), replicas.oplog).values()
+    assert lag == pytest.approx(replicas.now - 40 - ELECTED)
+
+
 def test_a_short_time_without_a_primary_counts():
     """Half a minute without a majority is a part of the lag of who has stopped before."""
     replicas = Set(0, 0, failovers=(40.0,))

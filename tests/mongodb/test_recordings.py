@@ -82,6 +82,35 @@ def test_a_member_that_is_down_has_no_lag():
     assert by_member(found, "mongodb_member_lag_seconds") == {"am_01:27017": 0}
 
 
+def test_a_member_that_is_down_has_answered_no_heartbeat():
+    """The server tells when it was asked last, in vain: that is no answer, and nothing to subtract from."""
+    status = recording("6.0-healthy-primary")
+    (down, *_) = [each for each in status["members"] if not each.get("self")]
+    names = ("mongodb_member_heartbeat_age_seconds", "mongodb_member_heartbeat_latency_seconds")
+    before = of(status)
+    down["health"] = 0.0
+    after = of(status)
+    lost = {key.replace(down["name"], "it") for key in before.keys() - after.keys() if key.startswith(names)}
+    assert lost == {f'{names[0]}{{member="it",direction="answered"}}', f'{names[1]}{{member="it"}}'}
+
+
+def test_a_member_in_rollback_has_data_and_a_lag():
+    """It undoes writes, and is behind meanwhile."""
+    status = recording("6.0-lagging-member-seen-by-primary")
+    status["members"][0]["state"] = 9
+    assert by_member(of(status), "mongodb_member_optime_lag_seconds")[status["members"][0]["name"]] == 5
+
+
+def test_of_two_primaries_nobody_tells_the_election():
+    """Both are named, and that there are two."""
+    status = recording("6.0-healthy-primary")
+    status["members"][1] |= {"state": 1, "electionDate": status["date"]}
+    found = of(status)
+    assert found["mongodb_primaries"] == 2
+    assert len([key for key in found if key.startswith("mongodb_primary_info")]) == 2
+    assert "mongodb_primary_elected_timestamp_seconds" not in found
+
+
 def test_an_arbiter_has_no_lag_and_spoils_nobody_elses():
     """It has no operations; the others' lag is told."""
     found = of("6.0-primary-with-delayed-hidden-arbiter", config=CONFIG)
@@ -134,6 +163,12 @@ def test_a_majority_is_told_or_computed_and_so_is_who_can_be_reached(told):
     assert "It reaches 1 of 3 voters, and a majority is 2 (members.health, votes)." in explained(
         status, config=voting(status)
     )
+
+
+def test_a_majority_that_is_no_number_is_computed():
+    """A server may tell anything in its place."""
+    status = recording("6.0-no-primary") | {"majorityVoteCount": math.nan}
+    assert of(status, config=voting(status))["mongodb_majority"] == 2
 
 
 def test_who_votes_is_not_guessed():
@@ -245,6 +280,34 @@ def test_the_first_write_after_a_pause_is_no_lag():
     assert by_member(found, "mongodb_member_lag_seconds")[behind["name"]] == pytest.approx(0.004)
 
 
+def test_a_heartbeat_that_is_just_known_to_the_second_is_no_lag():
+    """By its time it has the newest operation; its timestamp lacks one of half a second ago."""
+    status = recording("6.0-lagging-member-seen-by-primary")
+    behind, ahead = status["members"][0], status["members"][1]
+    behind["lastAppliedWallTime"] = ahead["lastAppliedWallTime"]
+    behind["lastHeartbeat"] = status["date"]
+    found = of(status, oplog=entries(status, 60, 0.5))
+    assert by_member(found, "mongodb_member_lag_seconds")[behind["name"]] == 0
+
+
+@pytest.mark.parametrize("wall", ["yesterday", 7, None])
+def test_a_time_that_is_none_leaves_the_timestamp(wall):
+    """A server may tell anything in its place."""
+    status = recording("6.0-lagging-member-seen-by-primary")
+    status["members"][0]["lastAppliedWallTime"] = wall
+    found = of(status, oplog=entries(status, 60, 3.5))
+    assert by_member(found, "mongodb_member_lag_seconds")[status["members"][0]["name"]] == pytest.approx(3.5)
+
+
+def test_a_member_may_have_any_name():
+    """What is no text in a reply is shown as one, and explained."""
+    status = recording("6.0-healthy-primary")
+    for number, each in enumerate(status["members"]):
+        each |= {"name": number, "state": 1}
+    assert by_member(of(status), "mongodb_member_health") == {"0": 1, "1": 1, "2": 1}
+    assert any("More than one member says that it is primary: 0, 1, 2" in each for each in explained(status))
+
+
 def test_before_times_of_operations_were_known_their_timestamps_count():
     """MongoDB before 4.2 tells no time of the last operation, before 3.2 a bare timestamp."""
     status = recording("2.4-psa-healthy.bare-timestamp")
@@ -260,7 +323,7 @@ def test_before_times_of_operations_were_known_their_timestamps_count():
 def test_a_delay_that_was_asked_for_is_no_lag():
     """A member that is meant to be 20 s behind is behind by what exceeds that."""
     status = recording("6.0-primary-with-delayed-hidden-arbiter")
-    for age, expected in ((20.0, 0.0), (23.0, 3.0)):
+    for age, expected in ((15.0, 0.0), (20.0, 0.0), (23.0, 3.0)):
         found = of(status, config=CONFIG, oplog=entries(status, age, 5))
         assert by_member(found, "mongodb_member_lag_seconds")["127.0.0.1:53751"] == pytest.approx(expected)
 
@@ -300,7 +363,11 @@ def test_tickets_are_found_where_newer_versions_have_them():
 def test_a_status_of_another_shape_costs_only_what_it_has_not():
     """After an upgrade between two collects fields are gone or are something else: the rest is there."""
     changed = RecordedServer(
-        connections="many", mem=None, wiredTiger=[], locks={"Global": 3}, electionMetrics=None
+        connections={"current": "many", "available": 1},
+        mem=None,
+        wiredTiger=[],
+        locks={"Global": 3},
+        electionMetrics=None,
     )
     context = FakeContext()
     collector = server(RecordedServer(), changed)(MongoDBSettings())

@@ -5,9 +5,12 @@ import threading
 import time
 
 import pytest
+from bson.timestamp import Timestamp
 from fake_mongod import HANGS_UP, fake_mongod, member_of_a_set, mongos, refusal
 
 from collectors.mongodb import MongoDB
+from collectors.mongodb.collector import MongoDBSettings
+from collectors.mongodb.server import Server
 from rscollector.api import Context, Misconfigured, Unavailable
 from rscollector.kit.optional import Disconnected
 from rscollector.testing import FakeContext, collect, values
@@ -184,6 +187,28 @@ def test_an_answer_that_the_driver_cannot_read_costs_its_own_answer():
         found, notes = seen(port)
     assert "mongodb_oplog_window_seconds" in found
     assert any("its answer cannot be read" in note for note in notes)
+
+
+def test_an_entry_before_a_timestamp_is_asked_for_as_servers_before_4_4_allow():
+    """They refuse `oplogReplay` without a beginning, and read forward with it, whatever the order should be."""
+    answers = member_of_a_set()
+    entry = answers["find"]["cursor"]["firstBatch"][0]
+
+    def find(question):
+        bounds = question["filter"].get("ts", {})
+        starts = isinstance(bounds, Timestamp) or "$gt" in bounds
+        backward = question.get("sort") == {"$natural": -1}
+        if question.get("oplogReplay") and (backward or not starts):
+            return refusal(238, "OplogReplay query does not contain top-level $eq, $gt, or $gte over 'ts'")
+        return answers["find"]
+
+    with fake_mongod({**answers, "find": find}) as port:
+        server = Server(MongoDBSettings(port=port), Context("main", timeout=10, interval=15, agent=1))
+        older = server.entry({"ts": {"$lt": Timestamp(1_700_000_001, 1)}}, newest=True)
+        newer = server.first_after(Timestamp(1_600_000_000, 1), None)
+        same = server.entry({"ts": entry["ts"]})
+        server.close()
+    assert older == newer == same == entry
 
 
 def test_a_connection_that_is_gone_is_no_refusal():

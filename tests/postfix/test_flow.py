@@ -212,6 +212,7 @@ def test_the_installed_postfix_logs_what_was_recorded(tmp_path, shared_mail_serv
         ("cleanup: 4: milter-header-reject: header X: y from a[1.2.3.4]; from=<a@b> to=<c@d> proto=ESMTP helo=<x>: 5.7.1 no", "rejects cleanup header 5"),
         ("cleanup: 4: reject: mime-error MIME nesting exceeds safety limit: x>: 4.7.1 from a[1.2.3.4]; from=<a@b> to=<c@d>", "rejects cleanup mime-error 5"),
         ("cleanup: 4: reject: body from a[1.2.3.4]: 450 4.7.1 x from b[1.2.3.4]; from=<a@b> to=<c@d> proto=ESMTP helo=<x>: 5.7.1 no", "rejects cleanup body 5"),
+        ("cleanup: 4: reject: header X: y from a[1.2.3.4]; from=<a@b> to=<c@d> proto=ESMTP helo=<x>: no", "rejects cleanup header 5"),
         ("cleanup: 4A: to=<u@x>, relay=none, delay=1, delays=1/0/0/0, dsn=5.1.1, status=bounced (user unknown)", "deliveries cleanup bounced 5"),
         ("smtpd: 4A: reject: DATA content from a[1.2.3.4]: 421 4.3.0 mx Server local data error", "rejects smtpd data 4"),
         ("postscreen: reject: connect from [1.2.3.4]:5: all screening ports busy", "rejects postscreen connect 4"),
@@ -355,6 +356,9 @@ def test_what_rsyslog_has_written_once_counts_as_often_as_it_was_logged(tmp_path
         "log_lines": 7, "sasl_failures smtpd": 6, "connections smtpd": 4, "deliveries smtp sent 2": 3, "log_problems smtpd warning": 6,
     }  # fmt: skip
     assert after("smtpd: message repeated 3 times: [ connect from a[1.2.3.4]] and more") == {}
+    assert (
+        after("smtpd: message repeated 1234 times: [ connect from a[1.2.3.4]]")["connections smtpd"] == 1234
+    )
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,23 @@ def test_a_log_behind_a_link_is_read_as_one_that_is_not(tmp_path, behind, rotate
     log.writer.close()
 
 
+def test_a_name_may_have_what_is_a_pattern_elsewhere(tmp_path):
+    """`[` stands for itself: the older files are found."""
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    log = Log(directory)
+    log.path = directory / "mail[1].log"
+    (directory / "mail.log").rename(log.path)
+    reader = Progress(str(log.path), "postfix", None)
+    log.write(3)
+    log.rename()
+    log.reopen()
+    log.write(2)
+    assert read(reader) == (5, 0)
+    reader.close()
+    log.writer.close()
+
+
 def test_a_link_that_leads_elsewhere_is_followed(tmp_path):
     """One file a day, and a link to today's: yesterday's is read to its end while the agent runs."""
     logs = [tmp_path / f"{day}.log" for day in (1, 2)]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nobody import as_nobody
 
 from collectors.postfix import Postfix, directories, showq
-from collectors.postfix.directories import Message, Spool, envelope
+from collectors.postfix.directories import Message, Part, Spool, envelope
 from collectors.postfix.explain import explain
 from collectors.postfix.logfile import LogFile
 from collectors.postfix.queues import AGES, QUEUES, Tally
@@ -69,6 +69,14 @@ def test_an_envelope_tells_size_recipients_and_arrival():
 def test_a_message_that_sendmail_has_dropped_has_a_time_only():
     """Its size and recipients are counted when it is picked up: until then the file's size must do."""
     assert envelope(TIME + b"more", 1, 512) == Message(1795208406, 512, 1)
+
+
+def test_a_corrupt_file_with_huge_numbers_is_kept():
+    """It is one message more, and no number that has no room."""
+    huge = b"9" * 40
+    found = envelope(b"C" + bytes([122]) + b" ".join([huge] * 3)[:122] + b"T" + bytes([40]) + huge, 1, 2)
+    assert found == Message(2**63 - 1, 2**63 - 1, 2**63 - 1)
+    assert list(Part([(found, 1)]).arrivals) == [2**63 - 1]
 
 
 @given(st.binary(max_size=600))
@@ -386,6 +394,14 @@ def test_a_socket_that_nobody_listens_on_is_a_stopped_postfix(tmp_path):
         server.bind(path)
     with pytest.raises(Unavailable, match="nobody answers: Postfix is stopped"):
         list(showq.listing(path, FakeContext(), 5.0))
+
+
+def test_a_path_that_no_socket_can_have_is_told_as_such():
+    """Nobody knows whether Postfix is stopped: it could not be asked."""
+    with pytest.raises(Misconfigured, match="a socket's path has at most 107 bytes"):
+        list(showq.listing("/" + "q" * 107, FakeContext(), 5.0))
+    with pytest.raises(Unavailable, match="no such socket"):
+        list(showq.listing("/" + "q" * 106, FakeContext(), 5.0))
 
 
 def test_a_directory_that_is_not_there_is_misconfigured(tmp_path):

@@ -1,5 +1,6 @@
 """The old names and encodings, made of what real servers have answered."""
 
+import math
 import re
 import sys
 from pathlib import Path
@@ -7,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from collectors.agent import Agent
+from collectors.galera import Galera
 from collectors.mongodb import MongoDB
 from collectors.postfix import Postfix
 from collectors.postfix.queues import AGE, Tally
 from collectors.vip import Vip
 from rscollector.sinks.dialect import NAMES, rs_collector
+from rscollector.sinks.opentsdb import Points, Refusal
 from rscollector.testing import FakeContext, collect
 
 sys.path[:0] = [str(Path(__file__).parents[1] / each) for each in ("galera", "mongodb")]
@@ -137,3 +140,21 @@ def test_addresses_and_the_agent_itself():
     found = translated([resident(10 << 20, process="agent"), resident(1 << 20, process="local")])
     assert found["rs-collector.stats.rss", ()] == 10240
     assert found["rs-collector.version", ()] >= 1000
+
+
+@pytest.mark.parametrize("number", [math.inf, math.nan, 1e300])
+def test_a_number_that_is_too_large_costs_its_own_point(number):
+    """What a server says may be any number that Python can read: the others of the run are sent."""
+    metrics = metrics_of(Galera)
+    run = [metrics["galera_flow_control_paused_seconds_total"](number), metrics["galera_cluster_size"](3)]
+    points = Points("here", {}, rs_collector)
+    lines = list(points.lines(1, "main", [(each.metric, each.values, each.value) for each in run]))
+    assert [b"cluster.size" in each for each in lines] == [True]
+    assert points.refused == {Refusal.NUMBER: 1}
+
+
+@pytest.mark.parametrize("digits", ["", "f" * 300, "g" * 12])
+def test_what_is_no_uuid_has_no_number(digits):
+    """However long it is: a label has up to 2048 characters, and a number has no room for so many digits."""
+    uuid = metrics_of(Galera)["galera_local_state_uuid_info"](uuid="0" * 24 + digits)
+    assert translated([uuid]) == {}

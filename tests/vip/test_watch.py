@@ -248,14 +248,16 @@ def test_the_next_worker_goes_on_and_tells_of_the_gap(net, watched):
     assert (collector.counts(), collector.tick()["vip_watch_gaps_total"]) == ([0, 0, 0], 0)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"life": 1}', b"\xff", b"[" * 9999, None])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"life": 1}', b"\xff", b"[" * 9999, "x", 1e999])
 def test_a_damaged_file_is_a_gap(net, watched, damage):
     """Whatever is in the file, the addresses are shown, and that nobody knows what was counted."""
     collector = watched()
     collector.die()
     kept = json.loads(collector.state.read_bytes())
-    kept["addresses"][next(iter(kept["addresses"]))] = ["x"] * 8
-    collector.state.write_bytes(json.dumps(kept).encode() if damage is None else damage)
+    if not isinstance(damage, bytes):  # but a number among others
+        kept["addresses"][next(iter(kept["addresses"]))] = [damage] * 8
+        damage = json.dumps(kept).encode()
+    collector.state.write_bytes(damage)
     collector.begin()
     found = collector.tick()
     assert found["vip_watch_gaps_total"] == (damage != b'{"life": 1}')

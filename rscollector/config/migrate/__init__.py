@@ -3,8 +3,8 @@
 What cannot be carried over is named, with what to do about it. What is not encrypted here and was there is
 always named. Passwords leave the file: each becomes a file of its own, which the configuration names.
 
-The Ansible collection has this file as well, by a link: there nothing else of ours is installed, and Python
-may be 3.9. So it imports nothing of ours, and has no syntax that is newer.
+The Ansible collection has these files as well, by links: there nothing else of ours is installed, and Python
+may be 3.9. So they import nothing else of ours, and have no syntax that is newer.
 """
 
 from __future__ import annotations

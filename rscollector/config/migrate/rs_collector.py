@@ -60,7 +60,7 @@ def _sections(made: Migrated, given: Given) -> None:
         add_addresses(made, each)
     for each in given.tables("Mongo"):
         _mongo(made, each)
-    postfix = given.take("Postfix") if given.has("Postfix") else False
+    postfix = given.take("Postfix")
     if given.has("Postfix") and postfix is not False:  # an empty list is one, too
         made.add("collector", "postfix", "main", {})
         if isinstance(postfix, Mapping):
@@ -91,5 +91,7 @@ def _variables_of_bosun(made: Migrated, given: Given) -> None:
     if host := server.text("ip"):
         url = f"{protocol}://{f'[{host}]' if ':' in host else host}:{port}"
         add_bosun(made, server, "ip", url, {"dialect": "rs-collector", **account, **files})
+    elif files or any(account.values()):
+        server.leave_out("ip", "it is not there, so nothing is sent: for that, add a sink of the type bosun")
     server.rest()
     auth.rest()
