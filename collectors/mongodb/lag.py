@@ -33,6 +33,8 @@ _TOLERANCE = 1.0
 _LAST_OF_THE_TERM_BEFORE = "electionCandidateMetrics.lastSeenOpTimeAtElection.ts"
 _LONGEST_PAUSE = 60.0
 """Seconds between two primaries that are believed; where the operations tell more, their clocks differ."""
+_MOST_TERMS = 10
+"""Primaries whose parts are asked for, three questions each: who is behind by more is told as far as that."""
 
 
 class Position(NamedTuple):
@@ -85,7 +87,9 @@ def _age(server: Any, status: Status, entry: Mapping[str, Any] | None, now: floa
     if began is None or entry.get("t", term) == term:
         return _by_own_clock(server, entry, now)
     age, last = now - began, server.entry({"ts": at(status, _LAST_OF_THE_TERM_BEFORE)})
-    while last is not None:
+    for _ in range(_MOST_TERMS):
+        if last is None:
+            break
         pause = began - _written(last)
         age += pause if 0 <= pause <= _LONGEST_PAUSE else 0.0
         is_of_this_term = last.get("t") == entry["t"]

@@ -48,7 +48,8 @@ def new(given: argparse.Namespace) -> int:
     try:
         given.directory.mkdir(parents=True, exist_ok=True)
         for path, text in wanted.items():
-            path.write_text(text, "utf-8")
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
             print(path)
     except OSError as error:
         complain(f"{error.filename}: cannot be written: {error.strerror}")
