@@ -71,9 +71,9 @@ def test_a_reply_of_a_million_samples_is_cut_off(storm):
     weather.strike()
     dropped = {"type": "rogue", "name": "bad", "reason": "limit"}
     until(
-        lambda: (weather.agent.value("rscollector_collector_dropped_samples_total", **dropped) or 0) >= 2999
+        lambda: (weather.agent.value("rscollector_collector_dropped_samples_total", **dropped) or 0) >= 5999
     )
-    assert weather.agent.collector("rogue/bad")["series"] == 1000
+    assert weather.agent.collector("rogue/bad")["series"] == 2000
     until(lambda: "samples dropped (limit), such as rogue_number" in weather.agent.log)
     weather.passes()
 
@@ -85,7 +85,7 @@ def test_a_worker_that_sends_a_million_samples_all_the_same_is_killed(storm):
     text = "".join(f'{{\\"op\\":\\"rows\\",\\"seq\\":{number},\\"rows\\":[{rows}]}}\\n' for number in numbers)
     weather = storm(section("wire", first=1, text=f'"{text}"', count=1000))
     weather.strike()
-    weather.is_named("the worker sent more than the 4000 rows that were asked for", "crash")
+    weather.is_named("the worker sent more than the 8000 rows that were asked for", "crash")
     weather.passes()
 
 
