@@ -92,7 +92,7 @@ class Galera(Collector[GaleraSettings]):
         *rates.METRICS,
     )
     Settings = GaleraSettings
-    needs = Needs(packages=(Package("python3-pymysql", "pymysql>=1.0.2"),))
+    needs = Needs(packages=(Package("python3-pymysql", "pymysql[rsa]>=1.0.2"),))
 
     def open(self, context: Context) -> None:
         """Connect."""

@@ -429,6 +429,24 @@ def test_one_is_one():
     assert "1 write-set waits to be applied here (wsrep_local_recv_queue)." in told
 
 
+@pytest.mark.parametrize("state", [*map(str, range(6)), "7", "odd"])
+def test_every_state_of_a_node_is_told_with_the_servers_own_word(state):
+    """One that no version has told so far is told as unknown."""
+    told = explained(
+        RecordedServer("01-healthy.n1", wsrep_local_state=state, wsrep_local_state_comment="Word")
+    )
+    (said,) = [each for each in told if f"(wsrep_local_state = {state}, Word)" in each]
+    assert ("does not know" in said) == (state not in "012345")
+
+
+@pytest.mark.parametrize("word", ["Primary", "non-Primary", "Disconnected", "Odd"])
+def test_every_component_is_told_with_the_servers_own_word(word):
+    """The first sentence, of whatever the server calls it."""
+    told = explained(RecordedServer("01-healthy.n1", wsrep_cluster_status=word))
+    assert f"(wsrep_cluster_status = {word}, " in told[0]
+    assert ("Nothing is known" in told[0]) == (word == "Odd")
+
+
 def test_a_node_that_rejects_queries_says_so():
     """By setting it refuses its clients, and calls itself synced and ready."""
     server = RecordedServer("01-healthy.n1")
