@@ -58,7 +58,7 @@ def test_an_address_that_is_taken_away_raises_the_alarm(agent, net, tmp_path):
                 for rule in group["rules"]
             )
         )
-        assert prometheus.firing() == set()
+        until(lambda: prometheus.firing() == set())  # before the first scrape no agent was known
         address("delete")
         until(lambda: "VipOnNoHost" in prometheus.firing())
         assert prometheus.firing() == {"VipOnNoHost"}
