@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from bson.timestamp import Timestamp
 
 from collectors.mongodb.replication import MEMBER, PRIMARY, Status, applied, delays, members, seconds
-from collectors.mongodb.status import at
+from collectors.mongodb.status import at, number
 from rscollector.api import Sample
 
 LAG = MEMBER.gauge(
@@ -79,7 +79,8 @@ def _age(server: Any, status: Status, entry: Mapping[str, Any] | None, now: floa
     """Return how long ago an operation was written, 0 for none, by the clocks of all who were primary since.
 
     Each primary's clock tells only how long that one wrote. The pause between two of them is what their
-    clocks tell, where that can be; where the clocks differ, it is taken for nothing.
+    clocks tell, where that can be. Where the clocks differ, it is the time without a primary after which the
+    newest one had itself elected, if that was why, and else nothing.
     """
     if entry is None:
         return 0.0
@@ -87,11 +88,13 @@ def _age(server: Any, status: Status, entry: Mapping[str, Any] | None, now: floa
     if began is None or entry.get("t", term) == term:
         return _by_own_clock(server, entry, now)
     age, last = now - began, server.entry({"ts": at(status, _LAST_OF_THE_TERM_BEFORE)})
+    usual = _usual_pause(status)
     for _ in range(_MOST_TERMS):
         if last is None:
             break
         pause = began - _written(last)
-        age += pause if 0 <= pause <= _LONGEST_PAUSE else 0.0
+        age += pause if 0 <= pause <= _LONGEST_PAUSE else usual
+        usual = 0.0
         is_of_this_term = last.get("t") == entry["t"]
         first = entry if is_of_this_term else server.entry({"ts": {"$gt": entry["ts"]}, "t": last.get("t")})
         if first is None:
@@ -100,6 +103,13 @@ def _age(server: Any, status: Status, entry: Mapping[str, Any] | None, now: floa
         age += max(0.0, _written(last) - began)
         last = None if is_of_this_term else server.entry({"ts": {"$lt": first["ts"]}}, newest=True)
     return age
+
+
+def _usual_pause(status: Status) -> float:
+    """Return how long nobody was primary before this one, if it was elected for that."""
+    if at(status, "electionCandidateMetrics.lastElectionReason") != "electionTimeout":
+        return 0.0
+    return (number(at(status, "electionCandidateMetrics.electionTimeoutMillis")) or 0.0) / 1e3
 
 
 def _by_own_clock(server: Any, entry: Mapping[str, Any], now: float) -> float:

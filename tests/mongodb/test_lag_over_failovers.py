@@ -160,3 +160,13 @@ def test_a_short_time_without_a_primary_counts():
     replicas.oplog = [each for each in replicas.oplog if not 40 < each["true"] < 70]
     (lag,) = lags(replicas.state(10, 10, replicas.now - 0.5), replicas.oplog).values()
     assert lag == pytest.approx(88)
+
+
+@pytest.mark.parametrize(("reason", "pause"), [("electionTimeout", 10.0), ("stepUpRequestSkipDryRun", 0.0)])
+def test_a_primary_that_was_elected_since_the_one_before_was_silent_counts_that_silence(reason, pause):
+    """Where the clocks differ, nothing else tells how long nobody wrote."""
+    replicas = Set(3600, 0)
+    state = replicas.state(10, 10, replicas.now - 0.5)
+    state["electionCandidateMetrics"] |= {"lastElectionReason": reason, "electionTimeoutMillis": 10_000}
+    (lag,) = lags(state, replicas.oplog).values()
+    assert lag == pytest.approx(replicas.now - 12 - ELECTED + pause)
