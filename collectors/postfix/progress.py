@@ -18,6 +18,8 @@ from rscollector.api import Context, replace_file
 
 _TIME = rb"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[^ ]{1,30}) "
 _ANYBODYS = re.compile(_TIME)
+_IN_A_JOURNAL = re.compile(r"@\d{1,12}(?:\.\d{1,9})?|[a-z]=[0-9a-f]{1,32}(?:;[a-z]=[0-9a-f]{1,32}){0,9}")
+"""A time, or a cursor as journald makes it: s=…;i=…;b=…;m=…;t=…;x=…."""
 JOURNAL = "journal"
 
 
@@ -87,8 +89,8 @@ class Progress:
     def _place(self, kept: Any) -> Any:
         """Return a place as journal or file has it. Raises ValueError or TypeError when it is none."""
         if self._log == JOURNAL:
-            if not isinstance(kept, str):
-                raise TypeError("no place in a journal")
+            if not _IN_A_JOURNAL.fullmatch(kept):
+                raise ValueError("no place in a journal")
             return kept
         inode, offset, check = map(int, kept)
         if min(inode, offset, check) < 0:

@@ -1,5 +1,6 @@
 """A real journal, written by systemd-journal-remote and read by journalctl."""
 
+import json
 import os
 import shutil
 import struct
@@ -183,6 +184,18 @@ def test_what_others_say_of_suppressed_lines_is_no_gap(journal, tmp_path):
     journal.write(1, DROPPED, "systemd-journald", 2)
     read(progress)
     assert progress.flow.value(flow.GAPS) == 0
+
+
+@pytest.mark.parametrize("place", ["nonsense", "@yesterday", "", 7, None])
+def test_a_kept_place_that_is_none_is_a_gap(journal, tmp_path, place):
+    """journalctl would refuse it at each tick, for ever."""
+    kept = {"log": JOURNAL, "place": place, "flow": reader(tmp_path).flow.kept()}
+    (tmp_path / "main.json").write_text(json.dumps(kept))
+    progress = reader(tmp_path)
+    assert read(progress) == 0
+    assert progress.flow.value(flow.GAPS) == 1
+    journal.write(2)
+    assert read(progress) == 2
 
 
 def test_a_place_that_is_none_says_so(journal):
