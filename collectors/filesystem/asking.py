@@ -12,12 +12,14 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from collectors.filesystem.findings import Answer, Waiting
 from collectors.filesystem.mountinfo import Mount
-from collectors.filesystem.question import Answer, Question, one_has_ended
+from collectors.filesystem.question import Question, one_has_ended
 from collectors.filesystem.systems import System
 from rscollector.api import Context, Unavailable, replace_file
+from rscollector.kit.boot import BOOT_ID, boot_id
 
 _MOST, _MOST_LOCAL = 64, 8
 """Children at a time, and how many more there may be for local file systems."""
@@ -25,13 +27,6 @@ _SHARE, _SILENCE = 0.5, 0.25
 """Of a collect's time: how much answers are waited for; of that, how much one may hold up the next."""
 _TURN, _GONE = 0.02, 0.2
 _CHANNEL = re.compile(r"[A-Za-z_]\w{1,79}", re.ASCII)
-
-
-class Waiting(NamedTuple):
-    """A question without an answer for so many seconds; `channel` is where it waits in the kernel, or ""."""
-
-    seconds: float
-    channel: str
 
 
 class Asking:
@@ -132,7 +127,7 @@ class _Kept:
 
     def __init__(self, context: Context) -> None:
         self._path = context.state
-        self._boot = _boot(context)
+        self._boot = boot_id(context.path(BOOT_ID))
         self._text = ""
         self._before = self._read()
 
@@ -194,10 +189,3 @@ def _channel(pid: int) -> str:
     except OSError:
         return ""
     return text if _CHANNEL.fullmatch(text) else ""
-
-
-def _boot(context: Context) -> str:
-    try:
-        return context.path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except (OSError, ValueError):
-        return ""

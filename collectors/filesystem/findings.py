@@ -17,8 +17,6 @@ from errno import (  # fmt: skip
 )
 from typing import NamedTuple
 
-from collectors.filesystem.asking import Waiting
-from collectors.filesystem.question import Answer
 from collectors.filesystem.systems import System
 
 _NOT_OURS = (EACCES, EPERM)
@@ -30,6 +28,28 @@ _TELLS_NOTHING = (ENOSYS, EOPNOTSUPP)
 _HIDDEN = "is not asked: this process does not see it (the agent's unit may hide it)"
 _CLOSED = "is not asked: this user may not (a directory above may be closed)"
 _UNASKED = "was not asked: too many questions wait, there was no time, or who was to ask was killed"
+
+
+class Answer(NamedTuple):
+    """What statvfs(3) tells, in blocks; `error` is the errno with which the file system answered, or 0.
+
+    The numbers are signed, as Python has them.
+    """
+
+    error: int
+    block_size: int = 0
+    blocks: int = 0
+    free: int = 0
+    available: int = 0
+    files: int = 0
+    files_free: int = 0
+
+
+class Waiting(NamedTuple):
+    """A question without an answer for so many seconds; `channel` is where it waits in the kernel, or ""."""
+
+    seconds: float
+    channel: str
 
 
 class Space(NamedTuple):

@@ -16,29 +16,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from errno import EINVAL, ENOENT
 from pathlib import Path
-from typing import NamedTuple, NoReturn, Self
+from typing import NoReturn, Self
 
+from collectors.filesystem.findings import Answer
 from collectors.filesystem.mountinfo import Mount
 from rscollector.api.deaths import die_with_parent
 
 _RECORD = struct.Struct("<i4x6q")
 _CHUNK = _RECORD.size * 1000  # what a pipe takes at once stays together
 _MNT_ID = b"\nmnt_id:"
-
-
-class Answer(NamedTuple):
-    """What statvfs(3) tells, in blocks; `error` is the errno with which the file system answered, or 0.
-
-    The numbers are signed, as Python has them.
-    """
-
-    error: int
-    block_size: int = 0
-    blocks: int = 0
-    free: int = 0
-    available: int = 0
-    files: int = 0
-    files_free: int = 0
 
 
 class Question:

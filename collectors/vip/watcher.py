@@ -17,6 +17,7 @@ from collectors.vip.table import Table
 from collectors.vip.wanted import Wanted
 from rscollector.api import Context, Unavailable, replace_file
 from rscollector.kit import netlink
+from rscollector.kit.boot import BOOT_ID, boot_id
 from rscollector.kit.netlink import Overrun
 from rscollector.kit.rtnetlink import Address, Link
 
@@ -193,6 +194,5 @@ def _asleep() -> float:
 
 def _life(context: Context) -> str:
     """Name this life of the agent: the boot, the process, and when that was started."""
-    boot = context.path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     stat = Path(f"/proc/{context.agent}/stat").read_bytes()
-    return f"{boot} {context.agent} {int(stat.rpartition(b')')[2].split()[19])}"
+    return f"{boot_id(context.path(BOOT_ID))} {context.agent} {int(stat.rpartition(b')')[2].split()[19])}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rscollector.api import replace_file
+from rscollector.kit.boot import boot_id
 
 _WRITTEN = 60.0
 
@@ -34,21 +35,13 @@ def boottime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def boot_id() -> str:
-    """Return what tells this boot from all others, "-" where the kernel does not say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip() or "-"
-    except OSError:
-        return "-"
-
-
 class Ages:
     """Tells ages. The file at `path` may be missing, damaged or not writable: no age is too high for it."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = boottime, boot: str = "") -> None:
         self._path = path
         self._clock = clock
-        self._boot = boot or boot_id()
+        self._boot = boot or boot_id() or "-"
         self._earlier: dict[str, float] = {}
         self._at = self._written = clock()
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
