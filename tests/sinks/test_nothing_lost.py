@@ -184,10 +184,9 @@ def test_a_backlog_is_sent_on_at_its_pace_beside_what_is_fresh(sink, counter, tm
 
 
 def _interrupt(receiver, mood):
-    """Break off the answer to a request that has brought a run: not every request has one."""
-    runs = len(sent(receiver))
+    requests = len(receiver.headers)
     receiver.mood = mood
-    until(lambda: len(sent(receiver)) > runs)
+    until(lambda: len(receiver.headers) > requests)
     receiver.mood = "ok"
 
 
@@ -195,11 +194,9 @@ def _interrupt(receiver, mood):
 def test_a_receiver_that_goes_in_the_middle_of_its_answers_loses_nothing(agent, receiver, mood):
     """It had stored what it did not acknowledge: that comes again, and nothing else does."""
     started = agent(TOML.format(url=receiver.url, more=""))
-    for _ in range(5):
+    while len(doubled(receiver)) < 3:  # a request that is broken off need not have had a run
         _interrupt(receiver, mood)
         until(all_until_now(receiver, started))
-    until(all_until_now(receiver, started))
-    assert doubled(receiver) != []
     assert started.value("rscollector_sink_dropped_points_total", type="bosun", reason="room") == 0
 
 
