@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = sorted(ROOT.glob("tests/**/test_*.py"))
-SOURCES = sorted([*ROOT.glob("rscollector/**/*.py"), *ROOT.glob("collectors/**/*.py")])
+PYTHON = {*ROOT.glob("rscollector/**/*.py"), *ROOT.glob("collectors/**/*.py")}
+SOURCES = sorted(path for path in PYTHON if "tests" not in path.parts)
+TESTS = sorted({*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("collectors/*/tests/test_*.py")})
 
 
 def functions(path):

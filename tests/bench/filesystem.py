@@ -16,7 +16,8 @@ for place in (HERE.parents[1], HERE.parent, HERE.parent / "filesystem"):
 
 import bench  # noqa: E402
 from harness import free_port, until  # noqa: E402
-from mounting import mount_namespace  # noqa: E402
+
+from collectors.filesystem.tests.mounting import mount_namespace  # noqa: E402
 
 TICKS = 20
 EXPORTER = "prometheus-node-exporter"

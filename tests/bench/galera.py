@@ -12,7 +12,7 @@ from harness import free_port, until
 from scrape import asked
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "galera"))
-from cluster import PASSWORD, USER, Cluster
+from collectors.galera.tests.cluster import PASSWORD, USER, Cluster
 
 AGENT = """
 [web]

@@ -21,7 +21,7 @@ from collectors.postfix.progress import Progress
 from rscollector.api import Context
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "postfix"))
-from mail_server import MailServer
+from collectors.postfix.tests.mail_server import MailServer
 
 MESSAGES = 100_000
 LINES = 500_000

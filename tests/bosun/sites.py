@@ -5,11 +5,11 @@ from datetime import UTC, timedelta
 from functools import cache
 from pathlib import Path
 
-import recorded
-import recorded_mongodb
 from bson.timestamp import Timestamp
 from opentsdb import OpenTsdb
 
+from collectors.galera.tests import recorded
+from collectors.mongodb.tests import recorded_mongodb
 from collectors.postfix.collector import READABLE
 from collectors.postfix.flow import Flow
 from collectors.postfix.queues import QUEUES, Tally
@@ -26,8 +26,7 @@ MINUTE, HOUR = 60, 3600
 LONG = 45 * MINUTE
 """Since when a site is there that is not fresh: longer than the alarms look back, but for those that say so."""
 
-TESTS = Path(__file__).resolve().parents[1]
-ROOT = TESTS.parent
+ROOT = Path(__file__).resolve().parents[2]
 FILES = {path.parent.name: path for path in ROOT.glob("collectors/*/bosun.conf")}
 FILES["sinks"] = ROOT / "rscollector/sinks/bosun.conf"
 _PARTS = re.compile(r"\.(?:bucket|count|sum)(?=\{)")
@@ -37,7 +36,7 @@ ASKED = {
     for metric in re.findall(r"[\w.]+(?=\{)", _PARTS.sub("", path.read_text()))
 }
 ASKED.add("postfix.queue.oldest.age.seconds")  # by alarms that we had once
-_LOGS = Recordings(TESTS / "postfix", "recordings/*.log")
+_LOGS = Recordings(ROOT / "collectors/postfix/tests", "recordings/*.log")
 _LINE = re.compile(r" postfix/([\w/-]+)\[\d+\]: (.*)")
 
 

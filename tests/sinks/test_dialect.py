@@ -2,13 +2,12 @@
 
 import math
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
 from collectors.agent import Agent
 from collectors.galera import Galera
+from collectors.galera.tests.recorded import RecordedServer, node
 from collectors.mongodb import MongoDB
 from collectors.postfix import Postfix
 from collectors.postfix.queues import AGE, Tally
@@ -16,9 +15,6 @@ from collectors.vip import Vip
 from rscollector.sinks.dialect import NAMES, rs_collector
 from rscollector.sinks.opentsdb import Points, Refusal
 from rscollector.testing import FakeContext, collect
-
-sys.path[:0] = [str(Path(__file__).parents[1] / each) for each in ("galera", "mongodb")]
-from recorded import RecordedServer, node  # noqa: E402
 
 OLD_GALERA = re.findall(
     r"\S+",

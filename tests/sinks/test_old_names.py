@@ -5,7 +5,6 @@ a look at ours: an alarm that was written for it means the same.
 """
 
 import os
-import sys
 from pathlib import Path
 from statistics import fmean
 
@@ -13,16 +12,14 @@ import pytest
 
 from collectors.agent import Agent
 from collectors.galera import Galera
+from collectors.galera.tests import recorded
 from collectors.mongodb import MongoDB
+from collectors.mongodb.tests import recorded_mongodb
 from collectors.postfix import Postfix
 from collectors.postfix.queues import Tally
 from collectors.vip import Vip
 from rscollector.sinks.dialect import NAMES, descriptions, rs_collector
 from rscollector.testing import FakeContext, collect
-
-sys.path[:0] = [str(Path(__file__).parents[1] / each) for each in ("galera", "mongodb")]
-import recorded  # noqa: E402
-import recorded_mongodb  # noqa: E402
 
 ROWS = [
     line.split("\t")
