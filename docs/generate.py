@@ -134,7 +134,14 @@ def main(arguments: Sequence[str]) -> int:
             old.append(file)
             if "--check" not in arguments:
                 file.write_text(text, "utf-8")
-    for link, target in _links().items():
+    links = _links()
+    for left in {
+        each for place in links for each in place.parent.iterdir() if each.is_symlink()
+    } - links.keys():
+        old.append(left)
+        if "--check" not in arguments:
+            left.unlink()
+    for link, target in links.items():
         if not link.is_symlink() or link.readlink() != target:
             old.append(link)
             if "--check" not in arguments:

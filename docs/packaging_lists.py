@@ -19,11 +19,12 @@ def recommended() -> str:
 
 def extras() -> str:
     """Return pip's extras: one for each type that needs a package, and `all`."""
-    found = {
-        type_: [each.pypi for each in plugin.needs.packages] for (_, type_), plugin in everything().items()
-    }
-    found["all"] = sorted({each for requirements in found.values() for each in requirements})
-    return "\n".join(f"{name} = {_toml(each)}" for name, each in sorted(found.items()) if each)
+    found: dict[str, set[str]] = {}
+    for (_, type_), plugin in everything().items():
+        for each in plugin.needs.packages:
+            for extra in (type_, "all"):
+                found.setdefault(extra, set()).add(each.pypi)
+    return "\n".join(f"{name} = {_toml(sorted(each))}" for name, each in sorted(found.items()))
 
 
 def _toml(texts: list[str]) -> str:

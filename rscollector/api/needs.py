@@ -1,5 +1,6 @@
 """What a collector wants from its host: package, pages, unit and `check` follow from what is declared."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -23,13 +24,19 @@ class DropIn(NamedTuple):
     devices: tuple[str, ...] = ()
 
 
-class Needs(NamedTuple):
+@dataclass(frozen=True)
+class Needs:
     """What a collector wants from its host.
 
-    The agent's user joins the `groups` where the file `program` is there, which says that the service is.
+    The agent's user joins the `groups` where the file `program` is there, which says that the service is: groups
+    without a program are a ValueError.
     """
 
     packages: tuple[Package, ...] = ()
     groups: tuple[str, ...] = ()
     program: str = ""
     drop_ins: tuple[DropIn, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.groups and not self.program:
+            raise ValueError("Needs(groups=…) wants the program= of the service whose groups these are")

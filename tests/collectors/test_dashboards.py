@@ -67,12 +67,12 @@ def test_panels_have_their_own_place_and_say_what_they_show(name):
 def test_queries_are_about_metrics_that_exist(name):
     """A panel about a metric that nobody emits would stay empty."""
     from rscollector.config.registry import load
+    from rscollector.runtime import telemetry
 
-    known = {metric.name for metric in load(name).metrics}
+    known = {metric.name for metric in (*load(name).metrics, *telemetry.METRICS)}
     for panel in panels(name):
         for target in panel["targets"]:
-            used = set(
-                re.findall(rf"\b{name}_[a-z0-9_]+", re.sub(r"\{[^}]*\}|\([a-z_, ]*\)", "", target["expr"]))
-            )
+            bare = re.sub(r"\{[^}]*\}|\([a-z_, ]*\)", "", target["expr"])
+            used = set(re.findall(rf"\b(?:{name}|rscollector)_[a-z0-9_]+", bare))
             assert {re.sub("_(bucket|sum|count)$", "", each) for each in used} <= known
             assert used

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rscollector.api import Needs
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("ansible", "collectors", "debian", "docs", "rscollector", "README.md", "pyproject.toml")
 CODE = '''"""The collector `echo`."""
@@ -109,6 +111,16 @@ def test_a_new_collector_is_found_everywhere(checkout):
     for name in ("alerts.yml", "dashboard.json"):
         assert (prometheus / "files" / f"echo.{name}").resolve() == checkout / "collectors" / "echo" / name
     assert generate(checkout, "--check").returncode == 0
+    (checkout / "collectors/echo/dashboard.json").unlink()
+    assert "files/echo.dashboard.json" in generate(checkout, "--check").stderr
+    assert generate(checkout).returncode == 0
+    assert not (prometheus / "files/echo.dashboard.json").is_symlink()
+
+
+def test_groups_want_the_program_whose_they_are():
+    """Without it the package would not know where to join them."""
+    with pytest.raises(ValueError, match="program="):
+        Needs(groups=("echoes",))
 
 
 def test_two_that_need_groups_of_one_program_get_both(checkout):
