@@ -28,8 +28,8 @@ class DropIn(NamedTuple):
 class Needs:
     """What a collector wants from its host.
 
-    The agent's user joins the `groups` where the file `program` is there, which says that the service is: groups
-    without a program are a ValueError.
+    The agent's user joins the `groups` where the file `program` is there, which says that the service is.
+    Groups without a program are a ValueError.
     """
 
     packages: tuple[Package, ...] = ()
