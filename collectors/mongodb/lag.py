@@ -5,9 +5,9 @@ makes it as large as the pause, until the member has told that it has applied it
 for the first operation in its oplog that the member lacks, and how long ago that was written.
 
 Where a member is, the primary knows twice: by a timestamp, which comes with heartbeats and is as old as the
-last one, and by the time of an operation, which comes at once and is the word of whose clock wrote it. So the
-time is believed where the timestamp, which no clock can turn back, allows it: a member whose newest operation
-was written by another primary, whose clock was ahead, is not up to date for that.
+last one, and by the time of its newest operation, which comes at once and is the word of the clock that wrote
+it. So the time is believed where it is that of an operation behind the timestamp, which no clock turns back: a
+member whose newest operation is of a primary whose clock was ahead is not up to date by that.
 """
 
 import datetime as dt
@@ -28,13 +28,15 @@ LAG = MEMBER.gauge(
 
 METRICS = (LAG,)
 
-_TOLERANCE = 1.0
-"""Seconds by which a time may contradict a timestamp, which is known to the second."""
 _LAST_OF_THE_TERM_BEFORE = "electionCandidateMetrics.lastSeenOpTimeAtElection.ts"
 _LONGEST_PAUSE = 60.0
 """Seconds between two primaries that are believed; where the operations tell more, their clocks differ."""
 _MOST_TERMS = 10
 """Primaries whose parts are asked for, three questions each: who is behind by more is told as far as that."""
+
+
+Entry = Mapping[str, Any]
+"""An entry of the oplog: `ts`, `wall` (since 4.2) and the term `t`."""
 
 
 class Position(NamedTuple):
@@ -56,26 +58,25 @@ def samples(server: Any, status: Status, config: Mapping[str, Any]) -> Iterator[
         if reached is None or newest is None or each["state"] == PRIMARY:
             continue
         name = str(each["name"])
-        behind = _behind(server, status, reached, newest, now, seconds(each.get("lastHeartbeat")))
+        lacked = None if reached.timestamp >= newest.timestamp else _lacked(server, reached)
+        behind = _age(server, status, lacked, now)
         yield LAG(max(0.0, round(behind - delay.get(name, 0.0), 3)), member=name)
 
 
-def _behind(
-    server: Any, status: Status, reached: Position, newest: Position, now: float, heard: float | None
-) -> float:
-    """Return the age of the first operation that a member lacks that has told its timestamp at `heard`."""
-    if reached.timestamp >= newest.timestamp:
-        return 0.0
-    by_timestamp = _age(server, status, server.first_after(reached.timestamp, None), now)
-    if reached.wall is None or newest.wall is None:
-        return by_timestamp
-    is_up_to_date = reached.wall >= newest.wall
-    by_time = 0.0 if is_up_to_date else _age(server, status, server.first_after(*reached), now)
-    since = _TOLERANCE + (now - heard if heard else by_timestamp)  # it may have got on since then
-    return by_time if by_timestamp - since <= by_time else by_timestamp
+def _lacked(server: Any, reached: Position) -> Entry | None:
+    """Return the first operation that a member lacks, None if it lacks none."""
+    timestamp, wall = reached
+    behind: dict[str, Any] = {"ts": {"$gt": timestamp}}
+    told = server.entry({"ts": timestamp}) if wall else None
+    if told and told.get("wall") != wall:
+        newer = server.entry({**behind, "wall": {"$gte": wall}})
+        if newer and newer["wall"] == wall:  # it has got on since its last heartbeat, as far as this
+            behind = {"ts": {"$gt": newer["ts"]}, "wall": {"$gt": wall}}
+    lacked: Entry | None = server.entry(behind)
+    return lacked
 
 
-def _age(server: Any, status: Status, entry: Mapping[str, Any] | None, now: float) -> float:
+def _age(server: Any, status: Status, entry: Entry | None, now: float) -> float:
     """Return how long ago an operation was written, 0 for none, by the clocks of all who were primary since.
 
     Each primary's clock tells only how long that one wrote. The pause between two of them is what their
@@ -112,7 +113,7 @@ def _usual_pause(status: Status) -> float:
     return (number(at(status, "electionCandidateMetrics.electionTimeoutMillis")) or 0.0) / 1e3
 
 
-def _by_own_clock(server: Any, entry: Mapping[str, Any], now: float) -> float:
+def _by_own_clock(server: Any, entry: Entry, now: float) -> float:
     """Return the age of an operation of this primary; if its clock was set back since, of the next one."""
     if _written(entry) <= now:
         return now - _written(entry)
@@ -121,7 +122,7 @@ def _by_own_clock(server: Any, entry: Mapping[str, Any], now: float) -> float:
     return max(0.0, now - _written(later)) if later else 0.0
 
 
-def _written(entry: Mapping[str, Any]) -> float:
+def _written(entry: Entry) -> float:
     return seconds(entry.get("wall")) or float(entry["ts"].time)
 
 

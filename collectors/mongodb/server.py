@@ -5,7 +5,6 @@ closed, so that nothing spins between a failure and the next connection. A plain
 driver would try a port that refuses until its time is over, and tell nothing but that.
 """
 
-import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -155,16 +154,6 @@ class Server:
         if entry is not None and not isinstance(entry.get("ts"), Timestamp):
             raise Refused(f"{self.where}: what it tells of its oplog has no timestamp")
         return entry
-
-    def first_after(self, timestamp: Timestamp, wall: dt.datetime | None) -> Mapping[str, Any] | None:
-        """Return the first entry of the oplog that somebody lacks who has come to this place, None if none.
-
-        `wall` is newer than `timestamp`, where both are known: the timestamp is where to begin to look.
-        """
-        condition: dict[str, Any] = {"ts": {"$gt": timestamp}}
-        if wall is not None:
-            condition["wall"] = {"$gt": wall}
-        return self.entry(condition)
 
     def setting(self, name: str) -> Mapping[str, Any]:
         """Return a document of a sharded cluster's settings, an empty one where there is none."""

@@ -1,6 +1,6 @@
 """A server that answers what real ones have answered, of MongoDB 2.4 to 6.0."""
 
-from operator import gt, le, lt
+from operator import ge, gt, le, lt
 
 from bson.json_util import DEFAULT_JSON_OPTIONS, loads
 
@@ -23,7 +23,7 @@ def recording(name):
     return loads(RECORDINGS[name].text(), json_options=OPTIONS)
 
 
-_COMPARED = {"$gt": gt, "$lt": lt, "$lte": le}
+_COMPARED = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
 
 
 def _fits(entry, condition):
@@ -69,11 +69,6 @@ class RecordedServer:
         """Return the oldest or the newest entry of the oplog that fits."""
         fits = [each for each in self.oplog if _fits(each, condition)]
         return fits[-1 if newest else 0] if fits else None
-
-    def first_after(self, timestamp, wall):
-        """Return the first entry beyond a place."""
-        beyond = (each for each in self.oplog if each["ts"] > timestamp and (not wall or each["wall"] > wall))
-        return next(beyond, None)
 
     def setting(self, name):
         """Return a setting of a sharded cluster."""

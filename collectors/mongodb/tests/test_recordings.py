@@ -285,8 +285,10 @@ def test_a_heartbeat_that_is_just_known_to_the_second_is_no_lag():
     status = recording("6.0-lagging-member-seen-by-primary")
     behind, ahead = status["members"][0], status["members"][1]
     behind["lastAppliedWallTime"] = ahead["lastAppliedWallTime"]
-    behind["lastHeartbeat"] = status["date"]
-    found = of(status, oplog=entries(status, 60, 0.5))
+    oplog = entries(status, 60, 0.5)
+    oplog[-1]["wall"] = ahead["lastAppliedWallTime"]
+    oplog.insert(0, {"ts": behind["optime"]["ts"], "wall": status["date"] - dt.timedelta(seconds=70)})
+    found = of(status, oplog=oplog)
     assert by_member(found, "mongodb_member_lag_seconds")[behind["name"]] == 0
 
 
@@ -427,7 +429,7 @@ def test_an_oplog_that_may_not_be_read_is_noted():
     found = values(collect(server(refusing), context=context))
     assert found["mongodb_primaries"] == 1
     takes = "13: not authorized (this needs find on local.oplog.rs, on a member that has an oplog to read)"
-    assert context.notes == [f"missing: the oplog's window: {takes}"]
+    assert context.notes == [f"missing: the members' lag: {takes}", f"missing: the oplog's window: {takes}"]
 
 
 def test_the_window_of_the_oplog_is_the_time_between_its_ends():

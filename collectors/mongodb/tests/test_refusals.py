@@ -205,7 +205,7 @@ def test_an_entry_before_a_timestamp_is_asked_for_as_servers_before_4_4_allow():
     with fake_mongod({**answers, "find": find}) as port:
         server = Server(MongoDBSettings(port=port), Context("main", timeout=10, interval=15, agent=1))
         older = server.entry({"ts": {"$lt": Timestamp(1_700_000_001, 1)}}, newest=True)
-        newer = server.first_after(Timestamp(1_600_000_000, 1), None)
+        newer = server.entry({"ts": {"$gt": Timestamp(1_600_000_000, 1)}})
         same = server.entry({"ts": entry["ts"]})
         server.close()
     assert older == newer == same == entry
