@@ -6,8 +6,8 @@ for the first operation in its oplog that the member lacks, and how long ago tha
 
 Where a member is, the primary knows twice: by a timestamp, which comes with heartbeats and is as old as the
 last one, and by the time of its newest operation, which comes at once and is the word of the clock that wrote
-it. So the time is believed where it is that of an operation behind the timestamp, which no clock turns back: a
-member whose newest operation is of a primary whose clock was ahead is not up to date by that.
+it. So the time is believed where it is that of an operation behind the timestamp, which no clock turns back:
+a member whose newest operation is of a primary whose clock was ahead is not up to date by that.
 """
 
 import datetime as dt

@@ -429,7 +429,7 @@ def test_an_oplog_that_may_not_be_read_is_noted():
     found = values(collect(server(refusing), context=context))
     assert found["mongodb_primaries"] == 1
     takes = "13: not authorized (this needs find on local.oplog.rs, on a member that has an oplog to read)"
-    assert context.notes == [f"missing: the members' lag: {takes}", f"missing: the oplog's window: {takes}"]
+    assert context.notes == [f"missing: the oplog's window: {takes}", f"missing: the members' lag: {takes}"]
 
 
 def test_the_window_of_the_oplog_is_the_time_between_its_ends():
