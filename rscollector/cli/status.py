@@ -1,9 +1,11 @@
-"""`rscollector status`: what the running agent says, through its control socket."""
+"""`rscollector status`: what the running agent says, through its control socket, once or again and again."""
 
 import argparse
 import http.client
 import json
 import socket
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ from rscollector.cli.common import Commands, add_command, complain, paint, table
 from rscollector.model.settings import humanized
 from rscollector.model.texts import printable
 from rscollector.runtime.control import FOREIGN, candidates, is_foreign
+from rscollector.web.rows import rows
 
 _TIMEOUT = 5.0
 _LONGEST = 64 << 20
+_CLEAR = "\033[H\033[J"
 _MORE = """\
 Exit status 0: every collector is up; 1: one is not, or no agent answers.
 """
@@ -23,6 +27,17 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "status", status, "ask the running agent how it is", _MORE)
     parser.add_argument("--json", action="store_true", help="print all it says, as JSON")
+    parser.add_argument(
+        "--wrong", action="store_true", help="show only what is in trouble, or tells less than it could"
+    )
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=_seconds,
+        const=2.0,
+        metavar="SECONDS",
+        help="show it again and again, every 2 seconds or as often as said",
+    )
     parser.add_argument("--socket", type=Path, metavar="PATH", help="the agent's control socket")
 
 
@@ -41,11 +56,32 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def status(given: argparse.Namespace) -> int:
     """Ask and print."""
+    if given.watch is None:
+        return _once(given)
+    try:
+        while True:
+            if sys.stdout.isatty():
+                print(_CLEAR, end="")
+            _once(given)
+            sys.stdout.flush()
+            time.sleep(given.watch)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _once(given: argparse.Namespace) -> int:
     answer = _first_answer([given.socket] if given.socket else list(candidates()))
     if answer is None:
         return 1
-    print(json.dumps(answer, indent=2) if given.json else _shown(answer))
+    print(json.dumps(answer, indent=2) if given.json else _shown(answer, wrong=given.wrong))
     return 0 if all(each["up"] for each in answer["collectors"]) else 1
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.2 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"expected seconds from 0.2 to 3600, not {text}")
+    return seconds
 
 
 def _first_answer(paths: list[Path]) -> Any:
@@ -92,29 +128,17 @@ def _printable(value: Any) -> Any:
     return printable(value) if isinstance(value, str) else value
 
 
-def _shown(answer: dict[str, Any]) -> str:
-    rows, styles, stacks = [], [], []
-    for each in answer["collectors"]:
-        ago, took = each["last_success_seconds_ago"], each["duration_seconds"]
-        key = f"{each['type']}/{each['name']}"
-        rows.append(
-            (
-                each["state"],
-                key,
-                str(each["series"]),
-                "never" if ago is None else f"{humanized(ago)} ago",
-                "-" if took is None else humanized(took),
-                each["reason"] or "-",
-            )
-        )
-        styles.append("good" if each["up"] else "bad" if each["state"] == "removed" else "warn")
-        if each["last_stack"] and not each["up"]:
-            stacks.append(f"{key} hung here:\n{each['last_stack'].rstrip()}")
-    heads = ("STATE", "COLLECTOR", "SERIES", "LAST SUCCESS", "TOOK", "REASON")
-    parts = [_head(answer), table(heads, rows, styles) if rows else "No collector is configured."]
-    notes = [
-        f"{each['type']}/{each['name']}: {note}" for each in answer["collectors"] for note in each["notes"]
+def _shown(answer: dict[str, Any], *, wrong: bool) -> str:
+    found = rows(answer, wrong=wrong)
+    heads = ("STATE", "FOR", "COLLECTOR", "SERIES", "LAST SUCCESS", "TOOK", "NEXT RUN", "REASON")
+    cells = [
+        (row.condition, row.since, row.key, str(row.series), row.last, row.took, row.next, row.reason or "-")
+        for row in found
     ]
+    nothing = "Nothing is wrong." if wrong and answer["collectors"] else "No collector is configured."
+    parts = [_head(answer), table(heads, cells, [row.style for row in found]) if found else nothing]
+    notes = [f"{row.key}: {note}" for row in found for note in row.notes]
+    stacks = [f"{row.key} hung here:\n{row.stack}" for row in found if row.stack]
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else []), *stacks])
 
 

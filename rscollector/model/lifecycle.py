@@ -58,6 +58,17 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
+class Condition(StrEnum):
+    """What a collector is to those who want its numbers; the value is the word that users see."""
+
+    UP = "up"
+    STARTING = "starting"
+    STALE = "stale"
+    DOWN = "down"
+    REMOVED = "removed"
+    STOPPING = "stopping"
+
+
 class Revive(StrEnum):
     """What becomes of a removed collector."""
 
@@ -368,6 +379,17 @@ def step(machine: Machine, event: Event, policy: Policy) -> Step:
     if DropSeries() in actions:  # what was well enough to be renewed is so no more
         after = replace(after, renewing=False)
     return Step(after, actions)
+
+
+def condition(machine: Machine, *, shown: bool, ever: bool) -> Condition:
+    """Return what a collector is whose samples are `shown` or not, and were `ever` or never."""
+    if machine.stopping:
+        return Condition.STOPPING
+    if machine.removed_for:
+        return Condition.REMOVED
+    if machine.trouble:
+        return Condition.DOWN
+    return Condition.UP if shown else Condition.STALE if ever else Condition.STARTING
 
 
 def sentence(machine: Machine, policy: Policy, now: float) -> str:

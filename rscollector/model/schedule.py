@@ -64,6 +64,10 @@ class Schedule:
         """Return the time of the next tick, None if there will be none."""
         return self._heap[0][0] if self._heap else None
 
+    def next_of(self, key: str) -> float:
+        """Return the time of the next tick of `key`."""
+        return self._entries[key].slot
+
     def pop(self, now: float) -> Due | None:
         """Take the tick that is due, the earliest first; None if none is."""
         due = self.next_due()

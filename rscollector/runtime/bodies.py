@@ -209,6 +209,11 @@ class Bodies:
         body = self._bodies.get(key)
         return body.worker.pid if body and body.worker else None
 
+    def memory(self, key: str) -> int | None:
+        """Return the resident memory of that worker in bytes, as it said after its last run."""
+        body = self._bodies.get(key)
+        return (body.worker.memory or None) if body and body.worker else None
+
     def masked(self, key: str, text: str) -> str:
         """Return a text of a collector without the secrets that its worker has read."""
         worker = self._bodies[key].worker
@@ -350,6 +355,7 @@ class Bodies:
             case Opened():
                 self._owner.opened(key, last, heard.metrics)
             case Done(memory=memory) if run:
+                worker.memory = memory
                 self._owner.collected(key, run)
                 self._renew_if_grown(worker, memory)
             case Failed():

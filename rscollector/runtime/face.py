@@ -33,9 +33,10 @@ class AgentFace:
         """Return the page of all metrics in Prometheus' text format."""
         return b"".join(self.page(Format.TEXT)).decode("utf-8")
 
-    def status(self) -> dict[str, Any]:
+    def status(self, *, with_minutes: bool = False) -> dict[str, Any]:
         """Return what `rscollector status` shows."""
-        return status(self._supervisor, self._vitals, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        return status(self._supervisor, self._vitals, now, with_minutes=with_minutes)
 
     def unhealthy(self) -> str:
         """Return why the loop is not doing its work."""

@@ -11,6 +11,7 @@ from rscollector.exposition.validate import Drop
 from rscollector.model.events import Trouble
 from rscollector.model.lifecycle import Machine, State, sentence
 from rscollector.model.metrics import Metric
+from rscollector.runtime.history import History
 
 _REMEMBERED = 100
 SUCCESS = "success"
@@ -28,6 +29,7 @@ class Instance:
 
     spec: Spec
     machine: Machine = field(default_factory=Machine)
+    history: History = field(default_factory=History)
     declared: dict[str, Metric] = field(default_factory=dict)
     rows: Iterable[Any] = ()
     retry: asyncio.TimerHandle | None = None

@@ -1,20 +1,28 @@
 """What the agent tells about itself: the answer of `/api/v1/status`, plain values for JSON.
 
 `collectors` has one object per configured collector; `reason` is the sentence that says why it is where it
-is and what happens next, "" when all is well. Times ending in `_seconds` are durations, in `_at` Unix time.
+is and what happens next, "" when all is well. `condition` is what it is in one word, since
+`condition_seconds`; `state` is what the agent does with it now. `waiting` is for sinks. Times ending in
+`_seconds` are durations, in `_at` Unix time.
 """
 
 import os
-from typing import Any
+from typing import Any, Final
 
 import rscollector
+from rscollector.model.lifecycle import Condition
 from rscollector.runtime.instance import Instance
+from rscollector.runtime.outbox import Outbox
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
 
+UNSEEN: Final = "its numbers are from before a suspend, or too old, and are not shown"
 
-def status(supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]:
-    """Return the agent's status at the loop's time `now`."""
+
+def status(
+    supervisor: Supervisor, vitals: Vitals, now: float, *, with_minutes: bool = False
+) -> dict[str, Any]:
+    """Return the agent's status at the loop's time `now`, and each collector's last hour by the minute."""
     instances, config = supervisor.instances, vitals.config
     return {
         "version": rscollector.__version__,
@@ -31,7 +39,11 @@ def status(supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]
             "last_reload_successful": vitals.reload_ok,
             "last_reload_error": vitals.reload_error,
         },
-        "collectors": [_collector(instances[key], supervisor, now) for key in sorted(instances)],
+        "collectors": [
+            _collector(instances[key], supervisor, now)
+            | ({"minutes": instances[key].history.minutes(now)} if with_minutes else {})
+            for key in sorted(instances)
+        ],
     }
 
 
@@ -40,12 +52,15 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
     outbox = supervisor.deliveries.outbox(instance.key)
     notes = list(instance.notes) if instance.key in supervisor.store else []
     ago = None if instance.succeeded_at is None else round(now - instance.succeeded_at, 3)
+    condition = instance.history.changes[-1].condition
     return {
         "type": spec.type,
         "name": spec.name,
         "state": machine.shown_state.value,
         "up": supervisor.up(instance),
-        "reason": instance.sentence(now),
+        "condition": condition.value,
+        "condition_seconds": round(now - instance.history.since, 3),
+        "reason": instance.sentence(now) or (UNSEEN if condition is Condition.STALE else ""),
         "trouble": machine.trouble.value if machine.trouble else None,
         "in_state_seconds": round(now - machine.since, 3),
         "series": supervisor.store.series(instance.key),
@@ -53,10 +68,24 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
         "timeout_seconds": spec.timeout,
         "duration_seconds": instance.duration,
         "last_success_seconds_ago": ago,
+        "next_run_seconds": round(max(0.0, supervisor.ticks.next_of(instance.key) - now), 3),
         "failures": machine.failures,
         "hangs": len(machine.hangs),
         "worker": spec.worker,
         "worker_pid": supervisor.bodies.pid(instance.key),
+        "worker_memory_bytes": supervisor.bodies.memory(instance.key),
         "last_stack": instance.stack,
         "notes": [*notes, *([outbox.sentence()] if outbox and outbox.sentence() else [])],
+        "waiting": _waiting(outbox),
+    }
+
+
+def _waiting(outbox: Outbox | None) -> dict[str, Any] | None:
+    if outbox is None:
+        return None
+    return {
+        "points": outbox.waiting,
+        "bytes": outbox.size,
+        "age_seconds": round(outbox.age, 3),
+        "lost_points": sum(outbox.dropped.values()),
     }

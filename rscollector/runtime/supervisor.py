@@ -108,19 +108,26 @@ class Supervisor:
     def expire(self, now: float) -> None:
         """Take samples out of the exposition that are too old to be believed."""
         for key in self.store.expire(now):
-            self.changes.note(key)
+            self._note(self.instances[key])
             told = humanized(self.instances[key].spec.expiry)
             log.warning("%s: its samples are older than %s and are shown no more", key, told)
 
     def drop_all_samples(self) -> None:
         """Take everything out of the exposition: it is from before a suspend."""
         self.store.drop_all()
-        for key in self.instances:
-            self.changes.note(key)
+        for instance in self.instances.values():
+            self._note(instance)
 
     def up(self, instance: Instance) -> bool:
         """Tell whether a collector's last run succeeded and its samples are shown."""
         return instance.machine.trouble is None and instance.key in self.store
+
+    def _note(self, instance: Instance) -> None:
+        """Take note that something about a collector has changed."""
+        self.changes.note(instance.key)
+        machine, ever = instance.machine, instance.succeeded_at is not None
+        now = lifecycle.condition(machine, shown=instance.key in self.store, ever=ever)
+        instance.history.became(self._loop.time(), now, machine.trouble, machine.reason)
 
     # --- when: ticks, and deliveries.Owner ---
 
@@ -155,7 +162,7 @@ class Supervisor:
         instance.machine = step.machine
         for action in step.actions:
             self._do(instance, action)
-        self.changes.note(instance.key)
+        self._note(instance)
         reports.change(instance, before, self._loop.time(), self.store.series(instance.key))
         if instance.machine.state is State.STOPPED is not before.state:
             self._forget(instance)
@@ -246,6 +253,7 @@ class Supervisor:
             instance.rows, instance.notes = run.rows, run.notes
             if run.degraded is None:
                 instance.duration = run.duration
+                instance.history.took(self._loop.time(), run.duration)
         self._dispatch(instance, Done(self._loop.time(), run.seq, run.degraded, run.reason))
 
     def failed(self, key: str, answer: messages.Failed) -> None:

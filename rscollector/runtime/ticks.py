@@ -31,6 +31,10 @@ class Ticks:
         """Return the time of the next tick, None if there will be none."""
         return self._schedule.next_due()
 
+    def next_of(self, key: str) -> float:
+        """Return the time of a collector's next tick."""
+        return self._schedule.next_of(key)
+
     def _arm(self) -> None:
         if self._timer:
             self._timer.cancel()

@@ -107,6 +107,7 @@ class WorkerProcess(asyncio.Protocol):
         self.name = name
         self.death: Death | None = None
         self.is_fresh = True
+        self.memory = 0
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Question] = deque()

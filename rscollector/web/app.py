@@ -1,4 +1,4 @@
-"""The application: `/metrics`, `/`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
+"""The application: `/metrics`, `/`, `/page.css`, `/page.js`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
 
 It runs in the agent's loop and must not stop it: pages are made once for all who ask (see `pages`), what
 takes long with them runs in a thread. What a client may cost beside that is the server's matter.
@@ -7,7 +7,7 @@ takes long with them runs in a thread. What a client may cost beside that is the
 import asyncio
 import json
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from typing import Any, Protocol
@@ -20,15 +20,25 @@ from starlette.types import ASGIApp
 
 from rscollector.exposition.render import Format
 from rscollector.model.settings import humanized
+from rscollector.web import sparkline
 from rscollector.web.compressed import Compressor, pieces
 from rscollector.web.negotiate import gzip_wanted, negotiate
 from rscollector.web.pages import PageResponse, Pages, Parts
+from rscollector.web.rows import rows
 
 _PIECE = 64 * 1024
 _MOST_PAGES = 4  # the newest of each format, compressed and not
 _MOST_OTHERS = 2
 _FRESH = 1.0
 _FRESH_STATUS = 0.1  # people who have just changed something ask for it
+_POLICY = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+"""Nothing is loaded from elsewhere, and nobody else shows the page in his own."""
+_HTML = {"content-type": "text/html; charset=utf-8", "cache-control": "no-store", **_POLICY}
 
 
 class Face(Protocol):
@@ -37,7 +47,7 @@ class Face(Protocol):
     def page(self, wanted: Format) -> Iterable[bytes]:
         """Return a page, in chunks."""
 
-    def status(self) -> dict[str, Any]:
+    def status(self, *, with_minutes: bool = False) -> dict[str, Any]:
         """Return the agent's status, plain values."""
 
     def unhealthy(self) -> str:
@@ -52,6 +62,8 @@ def application(face: Face) -> ASGIApp:
     handlers = _Handlers(face)
     routes = {
         "/": handlers.index,
+        "/page.css": _file("page.css", "text/css"),
+        "/page.js": _file("page.js", "text/javascript"),
         "/metrics": handlers.metrics,
         "/api/v1/status": handlers.status,
         "/-/healthy": handlers.healthy,
@@ -86,12 +98,21 @@ class _Handlers:
 
         return PageResponse(await self._metrics.get((wanted, zipped), _FRESH, make), headers)
 
-    async def index(self, _: Request) -> Response:
-        page = await self._index.get("", _FRESH, lambda: self._rendered(self._as_html))
-        return PageResponse(page, {"content-type": "text/html; charset=utf-8"})
+    async def index(self, request: Request) -> Response:
+        """Send the page for people; `?show=wrong` leaves out what is well."""
+        only_wrong = request.query_params.get("show") == "wrong"
+
+        async def make() -> Parts:
+            status = self._face.status(with_minutes=True)
+            return [(await self._aside(self._as_html, status, only_wrong)).encode("utf-8")]
+
+        return PageResponse(await self._index.get(only_wrong, _FRESH, make), _HTML)
 
     async def status(self, _: Request) -> Response:
-        page = await self._status.get("", _FRESH_STATUS, lambda: self._rendered(_as_json))
+        async def make() -> Parts:
+            return [(await self._aside(_as_json, self._face.status())).encode("utf-8")]
+
+        page = await self._status.get("", _FRESH_STATUS, make)
         return PageResponse(page, {"content-type": "application/json"})
 
     async def healthy(self, _: Request) -> Response:
@@ -100,12 +121,13 @@ class _Handlers:
     async def ready(self, _: Request) -> Response:
         return _verdict(self._face.unready(), "ready")
 
-    async def _rendered(self, write: Callable[[dict[str, Any]], str]) -> Parts:
-        text = await self._aside(write, self._face.status())
-        return [text.encode("utf-8")]
-
-    def _as_html(self, status: dict[str, Any]) -> str:
-        return self._template.render(status=status)  # type: ignore[no-any-return]
+    def _as_html(self, status: dict[str, Any], only_wrong: bool) -> str:
+        found = rows(status)
+        wrong = [row for row in found if row.is_wrong]
+        text: str = self._template.render(
+            status=status, rows=wrong if only_wrong else found, wrong=len(wrong), only_wrong=only_wrong
+        )
+        return text
 
     async def _aside(self, function: Callable[..., Any], *given: Any) -> Any:
         """Call a function in the thread; the loop goes on meanwhile."""
@@ -125,8 +147,24 @@ def _verdict(trouble: str, good: str) -> Response:
     return PlainTextResponse(f"{trouble or good}\n", 503 if trouble else 200)
 
 
+def _read(name: str) -> str:
+    return files("rscollector.web").joinpath("templates", name).read_text("utf-8")
+
+
+def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    text = _read(name)
+
+    async def send(_: Request) -> Response:
+        return Response(text, media_type=media_type, headers={"cache-control": "max-age=60", **_POLICY})
+
+    return send
+
+
 def _template(name: str) -> Any:
-    text = files("rscollector.web").joinpath("templates", name).read_text("utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["duration"] = humanized
-    return environment.from_string(text)
+    environment.filters |= {
+        "duration": humanized,
+        "spark": lambda row: sparkline.path(row.minutes),
+        "spark_label": lambda row: sparkline.label(row.minutes),
+    }
+    return environment.from_string(_read(name))

@@ -16,6 +16,7 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 from rscollector.api.deaths import die_with_parent
 from rscollector.wire.priorities import Priorities
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> int:
     _leave_signals_to_the_agent()
     for inherited in (int(wire), int(stack)):
         os.set_inheritable(inherited, False)
-    faulthandler.enable(int(stack))
+    _tell_of_crashes(int(stack))
     handler = logging.StreamHandler()
     handler.setFormatter(Priorities("%(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.INFO)
@@ -43,6 +44,17 @@ def main(arguments: list[str]) -> int:
     finally:
         server.end()
     return 0
+
+
+def _tell_of_crashes(stack: int) -> None:
+    """Have a crash write where all threads are.
+
+    The thread that asks for it gets a small stack for all its signals, Python's own too: where two of these
+    come at once it is full, and the worker crashes. So it is asked for by a thread that then ends.
+    """
+    asking = Thread(target=faulthandler.enable, args=(stack,))
+    asking.start()
+    asking.join()
 
 
 def _leave_signals_to_the_agent() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -245,11 +246,16 @@ def test_status_says_why_a_number_is_missing(agent, rscollector):
     done = rscollector("status", "--socket", started.socket)
     assert done.returncode == 1
     assert re.search(
-        r"^removed +rogue/bad .* no answer for 1 s, killed \(in plugins/rogue.py:\d+\); removed, next attempt in ",
+        r"^removed .* rogue/bad .* no answer for 1 s, killed \(in plugins/rogue.py:\d+\); removed, next attempt in ",
         done.stdout,
         re.MULTILINE,
     )
-    assert re.search(r"^(?:idle|collecting) +tame/good +1 ", done.stdout, re.MULTILINE)
+    assert re.search(r"^up .* tame/good +1 ", done.stdout, re.MULTILINE)
+    assert done.stdout.index("rogue/bad") < done.stdout.index("tame/good"), "the worst comes first"
+    done = rscollector("status", "--wrong", "--socket", started.socket)
+    assert done.returncode == 1
+    assert "rogue/bad" in done.stdout
+    assert "tame/good" not in done.stdout
     assert "rogue/bad hung here:\n" in done.stdout
     assert "in _hang" in done.stdout
 
@@ -264,6 +270,28 @@ def test_status_as_json_is_whole(agent, rscollector):
         "rogue/bad",
         "tame/good",
     ]
+
+
+def test_status_is_shown_again_and_again_until_it_is_interrupted(agent):
+    """With --watch; when nothing is wrong it says so."""
+    started = agent(CONFIG.replace('do = "hang"', ""))
+    until(lambda: all(each["up"] for each in started.status()["collectors"]))
+    command = [sys.executable, "-m", "rscollector.cli.main", "status", "--wrong", "--watch", "0.2"]
+    command += ["--socket", started.socket]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        seen = [watching.stdout.readline() for _ in range(12)]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30) == 0
+    assert seen.count("Nothing is wrong.\n") >= 2
+
+
+@pytest.mark.parametrize("seconds", ["0", "nan", "1e9", "soon"])
+def test_status_cannot_be_shown_all_the_time(rscollector, seconds):
+    """In a sentence."""
+    done = rscollector("status", "--watch", seconds)
+    assert done.returncode == 2
+    assert "--watch: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_status_without_an_agent_says_so(rscollector, tmp_path):

@@ -116,7 +116,7 @@ def _status(directory, environment):
         ["venv/bin/rscollector", "status"], cwd=directory, env=environment, capture_output=True, text=True,
         timeout=60, check=False,
     )  # fmt: skip
-    return done.stdout if "idle" in done.stdout and "removed" in done.stdout else ""
+    return done.stdout if "up " in done.stdout and "removed" in done.stdout else ""
 
 
 def _run_it(directory, environment):
@@ -133,9 +133,9 @@ def _run_it(directory, environment):
     agent = subprocess.Popen(command, cwd=directory, env=environment, stderr=subprocess.DEVNULL)
     try:
         shown = until(lambda: _status(directory, environment))
-        assert re.search(r"^idle +backup/database +3 ", shown, re.MULTILINE), shown
+        assert re.search(r"^up .* backup/database +3 ", shown, re.MULTILINE), shown
         assert re.search(
-            r"^removed +backup/nowhere .*/srv/no-such-dumps is no directory; removed", shown, re.MULTILINE
+            r"^removed .* backup/nowhere .*/srv/no-such-dumps is no directory; removed", shown, re.MULTILINE
         )
     finally:
         agent.terminate()

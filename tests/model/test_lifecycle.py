@@ -30,7 +30,17 @@ from rscollector.model.events import (
     Tick,
     Trouble,
 )
-from rscollector.model.lifecycle import TABLE, Machine, Policy, Revive, State, sentence, step
+from rscollector.model.lifecycle import (
+    TABLE,
+    Condition,
+    Machine,
+    Policy,
+    Revive,
+    State,
+    condition,
+    sentence,
+    step,
+)
 
 POLICY = Policy()
 UNAVAILABLE = FailureKind.UNAVAILABLE
@@ -664,3 +674,33 @@ def test_a_neighbours_fault_is_told_without_counting():
     """The failures of before are not this one's."""
     after = step(collecting(failures=3), Exited(100.0, 1.0, "b/x ended the worker", charged=False), POLICY)
     assert sentence(after.machine, POLICY, 100.0) == "b/x ended the worker; retry in 1 s"
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown", "ever", "expected"),
+    [
+        ({}, False, False, Condition.STARTING),
+        ({"state": State.IDLE}, True, True, Condition.UP),
+        ({"state": State.KILLING, "renewing": True}, True, True, Condition.UP),
+        ({"state": State.IDLE}, False, True, Condition.STALE),
+        ({"state": State.BACKOFF, "trouble": Trouble.HANG}, False, True, Condition.DOWN),
+        ({"state": State.CONNECTING, "trouble": Trouble.HANG}, False, False, Condition.DOWN),
+        ({"state": State.IDLE, "trouble": Trouble.UNAVAILABLE, "degraded": True}, True, True, Condition.DOWN),
+        (
+            {"state": State.REMOVED, "trouble": Trouble.BUG, "removed_for": Trouble.BUG},
+            False,
+            True,
+            Condition.REMOVED,
+        ),
+        (
+            {"state": State.CONNECTING, "trouble": Trouble.BUG, "removed_for": Trouble.BUG},
+            False,
+            True,
+            Condition.REMOVED,
+        ),
+        ({"state": State.IDLE, "stopping": True}, True, True, Condition.STOPPING),
+    ],
+)
+def test_the_condition_is_the_word_for_people(fields, shown, ever, expected):
+    """Whether its numbers are there, and if not, why: it begins, is down, removed, or what it told is too old."""
+    assert condition(Machine(**fields), shown=shown, ever=ever) is expected

@@ -211,3 +211,13 @@ def test_a_division_that_rounds_the_wrong_way_makes_no_tick_early_or_lost(interv
     """Where now / interval rounds up or down across a whole number, the next slot is still the next one."""
     due = one(interval, now=now).next_due()
     assert due - interval <= now < due
+
+
+def test_the_next_tick_of_each_is_known():
+    """Before and after its last one."""
+    schedule = Schedule()
+    schedule.add("a", interval=10, phase=3, now=0)
+    schedule.add("b", interval=4, phase=1, now=0)
+    assert (schedule.next_of("a"), schedule.next_of("b")) == (3, 1)
+    schedule.pop(2)
+    assert (schedule.next_of("a"), schedule.next_of("b")) == (3, 5)

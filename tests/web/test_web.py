@@ -26,6 +26,17 @@ from rscollector.web.server import Connections, Server
 BIG = b"x_size 1.0\n" * 800_000
 
 
+def down(key, **told):
+    """Return what a status says of a collector that is down."""
+    type_, name = key.split("/")
+    return {
+        "type": type_, "name": name, "state": "backoff", "condition": "down", "condition_seconds": 7, "up": False,
+        "reason": "", "notes": [], "last_stack": "", "series": 0, "last_success_seconds_ago": None, "failures": 3,
+        "duration_seconds": 0.25, "interval_seconds": 15, "next_run_seconds": 3, "worker": "local",
+        "worker_memory_bytes": None,
+    } | told  # fmt: skip
+
+
 class Face:
     """An agent that shows what the test wants."""
 
@@ -40,7 +51,7 @@ class Face:
         self.made += 1
         return [self.body, *([b"# EOF\n"] if wanted is Format.OPENMETRICS else [])]
 
-    def status(self):
+    def status(self, *, with_minutes=False):
         """Return a status as the agent makes it."""
         return {
             "host": "<b>host</b>",
@@ -48,7 +59,7 @@ class Face:
             "pid": 1,
             "uptime_seconds": 5,
             "series": 2,
-            "config": {"last_reload_successful": not self.trouble, "last_reload_error": "a & b"},
+            "config": {"files": [], "last_reload_successful": not self.trouble, "last_reload_error": "a & b"},
             "collectors": self.collectors,
         }
 
@@ -180,18 +191,51 @@ def test_health_and_readiness_say_why_not(served):
 def test_the_page_for_people_escapes_what_it_shows(served):
     """A reason is text from other programs, and stays text."""
     served.face.trouble = "x"
-    served.face.collectors = [
-        {
-            "type": "vip", "name": "main", "state": "backoff", "up": False, "reason": "<script>alert(1)</script>",
-            "last_stack": "<i>", "series": 0, "last_success_seconds_ago": None, "duration_seconds": 0.25,
-        }
-    ]  # fmt: skip
+    served.face.collectors = [down("vip/main", reason="<script>alert(1)</script>", last_stack="<i>")]
     page = served.get("/")[2].decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>" not in page
+    assert "<i>" not in page
     assert re.search(r"never.*250 ms", page, re.DOTALL)
     assert "a &amp; b" in page
     assert "&lt;b&gt;host" in page
+
+
+def test_the_page_shows_only_what_is_wrong_to_whom_asks_so(served):
+    """By a query, which can be sent to a colleague; what is well is not there then."""
+    well = down("a/well", condition="up", up=True, minutes=[None] * 58 + [0.1, 0.2])
+    served.face.collectors = [well, down("b/bad")]
+    page = served.get("/")[2].decode()
+    assert page.index("b/bad") < page.index("a/well")
+    assert "1 of 2 wrong." in page
+    assert 'aria-label="runs of the last hour: up to 200 ms, none in 58 of its minutes"' in page
+    page = served.get("/?show=wrong")[2].decode()
+    assert "b/bad" in page
+    assert "a/well" not in page
+    time.sleep(1.1)  # a page is a second old before there is another one
+    served.face.collectors = [well]
+    assert "Nothing is wrong." in served.get("/?show=wrong")[2].decode()
+
+
+def test_the_page_loads_nothing_from_elsewhere(served):
+    """Its style and its script come from here, and the browser is told to take no others."""
+    _, headers, body = served.get("/")
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert re.findall(r'(?:src|href)="([^"#]*)"', body.decode()) == [
+        "data:,",
+        "page.css",
+        "page.js",
+        "metrics",
+        "api/v1/status",
+        "-/healthy",
+        "-/ready",
+    ]
+    assert "style=" not in body.decode()
+    for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript")):
+        status, headers, body = served.get(f"/{name}")
+        assert (status, headers["content-type"]) == (200, f"{kind}; charset=utf-8")
+        assert b"http" not in body.replace(b"https://", b"http")
 
 
 def test_the_control_socket_serves_the_same_and_is_not_for_everyone(served):

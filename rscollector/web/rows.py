@@ -1,0 +1,90 @@
+"""What people are shown of a status, the worst first: a row for each collector and sink. Pure.
+
+`rscollector status` and the page show the same. The status may be of an agent of the version before, which
+does not tell all of it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rscollector.model.settings import humanized
+
+_STYLES = {
+    "removed": "bad",
+    "down": "bad",
+    "stale": "bad",
+    "starting": "warn",
+    "stopping": "warn",
+    "up": "good",
+}
+"""What each condition is painted in, the worst first."""
+_MISSING = "missing: "
+
+
+class Row(NamedTuple):
+    """A collector or sink in words. `minutes` has the longest run of each, in seconds, None without one."""
+
+    key: str
+    condition: str
+    style: str
+    since: str
+    reason: str
+    notes: tuple[str, ...]
+    last: str
+    next: str
+    interval: str
+    took: str
+    series: int
+    failures: int
+    worker: str
+    stack: str
+    minutes: tuple[float | None, ...]
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it is in trouble, or something is missing of what it tells."""
+        return self.style == "bad" or any(note.startswith(_MISSING) for note in self.notes)
+
+
+def rows(status: Mapping[str, Any], *, wrong: bool = False) -> list[Row]:
+    """Return the rows of a status by trouble, the newest trouble first; only what is wrong, if asked."""
+    made = [_row(each) for each in sorted(status["collectors"], key=_place)]
+    return [row for row in made if row.is_wrong] if wrong else made
+
+
+def _place(each: Mapping[str, Any]) -> tuple[int, float, str]:
+    condition = _condition(each)
+    since = 0.0 if condition == "up" else each.get("condition_seconds", 0.0)
+    return [*_STYLES, condition].index(condition), since, f"{each['type']}/{each['name']}"
+
+
+def _condition(each: Mapping[str, Any]) -> str:
+    told: str = each.get("condition") or ("up" if each["up"] else each["state"])
+    return told
+
+
+def _row(each: Mapping[str, Any]) -> Row:
+    condition, memory = _condition(each), each.get("worker_memory_bytes")
+    return Row(
+        key=f"{each['type']}/{each['name']}",
+        condition=condition,
+        style=_STYLES.get(condition, "bad"),
+        since=_humanized(each.get("condition_seconds")),
+        reason=each["reason"],
+        notes=tuple(each["notes"]),
+        last=_humanized(each["last_success_seconds_ago"], "{} ago", "never"),
+        next="-"
+        if condition in ("removed", "stopping")
+        else _humanized(each.get("next_run_seconds"), "in {}"),
+        interval=_humanized(each["interval_seconds"]),
+        took=_humanized(each["duration_seconds"]),
+        series=each["series"],
+        failures=each["failures"],
+        worker=each["worker"] + (f", {memory >> 20} MiB" if memory else ""),
+        stack="" if each["up"] else each["last_stack"].rstrip(),
+        minutes=tuple(each.get("minutes", ())),
+    )
+
+
+def _humanized(seconds: float | None, text: str = "{}", none: str = "-") -> str:
+    return none if seconds is None else text.format(humanized(seconds))
