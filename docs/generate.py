@@ -1,9 +1,9 @@
 """Write what follows from declarations anew, wherever it stands; `--check` only compares.
 
 A page has places `<!-- generated: WHAT -->` … `<!-- end -->`, another file `# generated: WHAT` … `# end`;
-what is between them is replaced. WHAT is `metrics TYPE`, `settings TYPE`, `metrics of the agent`, `section
-NAME` of the configuration, or a key of `_LISTS`. Some files are written as a whole, and what Ansible takes
-from a collector's folder is a link.
+what is between them is replaced. WHAT is `metrics TYPE`, `settings TYPE`, `old names TYPE`, `metrics of the
+agent`, `section NAME` of the configuration, or a key of `_LISTS`. Some files are written as a whole, and what
+Ansible takes from a collector's folder is a link.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import packaging_lists
-from declared import ROOT, folders, plugin, plugins
+from declared import ROOT, folders, old_names, plugin, plugins
 from manual_page import manual_page
 from role import defaults, role
 
@@ -91,12 +91,24 @@ def _table(what: str) -> str:
     if what == "metrics of the agent":
         rows = [(each.name, each.kind.value, _labels(each), each.help) for each in METRICS]
         return _markdown(("Metric", "Kind", "Labels", "Meaning"), rows)
-    kind, name = what.split()
+    *kinds, name = what.split()
+    kind = " ".join(kinds)
+    if kind == "old names":
+        return _old_names(name)
     if kind == "metrics":
         return _markdown(("Metric", "Kind", "Labels", "Meaning"), metric_rows(plugin(name).metrics))
     types = _SECTIONS[name] if kind == "section" else (plugin(name).Settings,)
     rows = [row for each in types for row in setting_rows(each)]
     return _markdown(("Setting", "Type", "Default", "Meaning"), rows) if rows else "It has no settings."
+
+
+def _old_names(type_: str) -> str:
+    rows = [
+        (old.name, f"`{old.ours}`", f"`{dialect}`")
+        for dialect, olds in old_names(type_).items()
+        for old in olds
+    ]
+    return _markdown(("Old name", "is made of", "with the `dialect`"), rows)
 
 
 def _labels(metric: object) -> str:

@@ -161,7 +161,6 @@ BY_HAND = {
     ),
     "rscollector/model/namespace.py": "an example",
     "rscollector/sinks/bosun.py": "an example in the help of a setting",
-    "rscollector/sinks/dialect.py": "what rs-collector called its metrics",
 }
 
 

@@ -1,156 +1,163 @@
-"""The old names and encodings, made of what real servers have answered."""
+"""Where old names are found: in the folders of collectors, anybody's; and what a broken one costs."""
 
-import math
 import re
+import subprocess
+import sys
 
 import pytest
+from old_names import RS_COLLECTOR, SCOLLECTOR, TABLE
+from test_spooled import context, told
 
 from collectors.agent import Agent
+from collectors.filesystem import Filesystem
 from collectors.galera import Galera
-from collectors.galera.tests.recorded import RecordedServer, node
+from collectors.host import Host
 from collectors.mongodb import MongoDB
 from collectors.postfix import Postfix
-from collectors.postfix.queues import AGE, Tally
 from collectors.vip import Vip
-from rscollector.sinks.dialect import NAMES, rs_collector
-from rscollector.sinks.opentsdb import Points, Refusal
-from rscollector.testing import FakeContext, collect
+from rscollector.api import Kind, Metric, Taken
+from rscollector.sinks import dialect
+from rscollector.sinks.bosun import Bosun, Dialect
 
-OLD_GALERA = re.findall(
-    r"\S+",
-    """
-local.state.uuid protocol.version last.committed replicated replicated.bytes repl.keys repl.keys.bytes
-repl.data.bytes repl.other.bytes received received.bytes local.commits local.cert.failures local.replays
-local.send.queue local.send.queue.max local.send.queue.min local.send.queue.avg
-local.recv.queue local.recv.queue.max local.recv.queue.min local.recv.queue.avg
-local.cached.downto flow.control.paused.ns flow.control.paused flow.control.sent flow.control.recv
-cert.deps.distance apply.oooe apply.oool apply.window commit.oooe commit.oool commit.window
-local.state cert.index.size cert.bucket.count gcache.pool.size causal.reads cert.interval
-desync.count evs.state gcomm.uuid cluster.conf.id cluster.size cluster.state.uuid cluster.status
-connected local.bf.aborts local.index ready
-""",
-)
-OLD = {
-    *(f"galera.wsrep.{name}" for name in OLD_GALERA),
-    *(f"mongo.connections.{name}" for name in ("current", "available", "totalCreated")),
-    *(f"mongo.opcounters.{name}" for name in ("insert", "query", "update", "delete", "getmore", "command")),
-    "mongo.replicasets.members.mystate",
-    *(f"mongo.replicasets.oplog_lag.{name}" for name in ("min", "avg", "max")),
-    *(f"postfix.queues.{name}" for name in ("maildrop", "incoming", "hold", "active", "deferred")),
-    "os.net.has_ipv4s",
-    "rs-collector.version",
-    "rs-collector.stats.rss",
-    "rs-collector.stats.samples",
-}
+ELSEWHERE = "not collected"
+COLLECTORS = (Agent, Filesystem, Galera, Host, MongoDB, Postfix, Vip)
+METRICS = {metric.name: metric for each in COLLECTORS for metric in each.metrics}
+WORDS = Metric("mine_words", Kind.GAUGE, "Words.", labels=("of",))
+OLD = """
+from rscollector.api.old import Old, scaled
+
+RS_COLLECTOR = (Old("their.words", "mine_words", scaled(1000, of="whose"), "mille", "{} In thousands."),)
+"""
 
 
-def translated(samples):
-    """Return the points by name and tags."""
-    run = [(sample.metric, sample.values, sample.value) for sample in samples]
-    return {(each.name, tuple(each.labels.items())): each.value for each in rs_collector(run)}
+def test_all_names_of_rs_collector_are_there_or_named_as_not_collected():
+    """51 of Galera, 13 of MongoDB, 5 of Postfix, an address, three of its own; Java and MegaRAID are not here."""
+    assert len(TABLE) == 98
+    names = [each.name for each in RS_COLLECTOR.olds]
+    assert len(names) == len(set(names)) == 73
+    assert {name for name, (_, _, tags) in TABLE.items() if tags != ELSEWHERE} == set(names)
+    elsewhere = [name for name, (_, _, tags) in TABLE.items() if tags == ELSEWHERE]
+    assert {name.partition(".")[0] for name in elsewhere} == {"jvm", "hw"}
 
 
-def test_every_old_name_is_there():
-    """The list is rs-collector's own, without what is not collected here: JVM and MegaRAID."""
-    assert set(NAMES) == OLD
-    assert len(NAMES) == len(OLD) == 73
+def test_each_name_of_rs_collector_has_its_kind_and_unit_and_a_description():
+    """As it had; where it told no unit, and the number has one of ours, that is told."""
+    metrics = METRICS.values()
+    found = {each.name: each for metric in metrics for each in RS_COLLECTOR.descriptions(metric)}
+    for old in RS_COLLECTOR.olds:
+        each = found[old.name]
+        rate, unit, _ = TABLE[old.name]
+        assert each.rate == rate, old.name
+        assert each.unit == unit or (not unit and each.unit in ("bytes", "ratio", "nanoseconds")), old.name
+        assert each.text.endswith("."), old.name
+        assert each.entries(old.name)[-1] == {"metric": old.name, "name": "desc", "value": each.text}
 
 
-@pytest.mark.parametrize("state", ["01-healthy.n1", "mariadb-11.8/01-healthy.n1"])
-def test_a_healthy_galera_node_in_its_old_numbers(state):
-    """ON, Primary and Operational are 0, Synced is 4, UUIDs are numbers."""
-    server = RecordedServer(state)
-    found = translated(collect(node(server), {}, context=FakeContext()))
-    old = {name.removeprefix("galera.wsrep."): value for (name, _), value in found.items() if "wsrep" in name}
-    asked = {name for name in OLD_GALERA if f"wsrep_{name.replace('.', '_')}" in server.status}
-    assert len(asked) > 45
-    assert asked <= set(old)
-    assert (old["connected"], old["ready"], old["cluster.status"], old["evs.state"]) == (0, 0, 0, 0)
-    assert (old["local.state"], old["cluster.size"]) == (4, 3)
-    assert old["cluster.state.uuid"] == int(server.status["wsrep_cluster_state_uuid"][-12:], 16)
-    assert old["flow.control.paused.ns"] == int(server.status["wsrep_flow_control_paused_ns"])
-    assert old["replicated.bytes"] == int(server.status["wsrep_replicated_bytes"])
-    assert ("galera.read.only", ()) in found
+@pytest.mark.parametrize("translate", [RS_COLLECTOR, SCOLLECTOR])
+def test_each_old_name_is_of_a_metric_that_there_is(translate):
+    """A metric that is renamed takes its old names along, and each is a name that Bosun can have."""
+    assert {each.ours for each in translate.olds} <= METRICS.keys()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", each.name) for each in translate.olds)
+    assert {each.rate for each in translate.olds} <= {"gauge", "counter"}
 
 
-def test_a_galera_node_that_is_cut_off_is_1_where_it_was():
-    """Not ready, not primary."""
-    server = RecordedServer("01-healthy.n1", wsrep_ready="OFF", wsrep_cluster_status="non-Primary")
-    found = translated(collect(node(server), {}, context=FakeContext()))
-    assert found["galera.wsrep.ready", ()] == 1
-    assert found["galera.wsrep.cluster.status", ()] == 1
+def test_no_driver_is_imported_for_a_name():
+    """A worker that sends needs no pymysql: it is 3 MB, and pymongo 7."""
+    code = (
+        "import sys; from rscollector.sinks import dialect; dialect.installed('rs-collector', print);"
+        "print(*(name for name in sys.modules if name.startswith('collectors.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    modules = done.stdout.split()
+    assert modules
+    assert [each for each in modules if not each.endswith(".old")] == []
 
 
-def metrics_of(plugin):
-    """Return a plugin's metrics by name."""
-    return {metric.name: metric for metric in plugin.metrics}
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Install somebody's collector: `package(old)` is the text of its module, None for none."""
+
+    def install(old, place="theirs.mine:Mine"):
+        folder = tmp_path / "theirs" / "mine"
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text("raise RuntimeError('the collector itself is imported')\n")
+        if old is not None:
+            (folder / "old.py").write_text(old)
+        (tmp_path / "alone.py").write_text("")
+        info = tmp_path / "mine-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[rscollector.collectors]\nmine = {place}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        notes = []
+        return dialect.installed("rs-collector", notes.append), notes
+
+    yield install
+    for name in ("theirs", "theirs.mine.old"):
+        sys.modules.pop(name, None)
 
 
-def test_a_mongodb_primary_in_its_old_numbers():
-    """The state is a number, the lag in milliseconds, over the others, and only from the primary."""
-    known = metrics_of(MongoDB)
-    run = [
-        known["mongodb_server_info"](version="6.0.5", process="mongod", engine="wiredTiger"),
-        known["mongodb_replica_set_info"](set="rs0", set_id="", member="a:1"),
-        known["mongodb_state"]("primary"),
-        known["mongodb_connections_current"](7),
-        known["mongodb_operations_total"](2**40, operation="insert"),
-        known["mongodb_member_optime_lag_seconds"](1.0, member="b:1"),
-        known["mongodb_member_optime_lag_seconds"](4.0, member="c:1"),
+def test_somebody_elses_collector_has_old_names_too(package):
+    """Its folder is all that there is to it; points and description have its name, tags and unit."""
+    translate, notes = package(OLD)
+    assert notes == []
+    points = list(translate([(WORDS, ("anne",), 1.5)]))
+    assert [tuple(each) for each in points] == [("their.words", {"whose": "anne"}, 1500)]
+    assert [tuple(each) for each in translate.descriptions(WORDS)] == [
+        ("their.words", "gauge", "mille", "Words. In thousands.")
     ]
-    server, of_set = (("version", "6.0.5"), ("process", "mongod")), (("replicaset", "rs0"),)
-    found = translated(run)
-    assert found["mongo.connections.current", server] == 7
-    assert found["mongo.opcounters.insert", server] == 2**40
-    assert found["mongo.replicasets.members.mystate", of_set] == 1
-    lags = [found[f"mongo.replicasets.oplog_lag.{each}", of_set] for each in ("min", "avg", "max")]
-    assert lags == [1000, 2500, 4000]
-    run[2] = known["mongodb_state"]("secondary")
-    assert ("mongo.replicasets.oplog_lag.max", of_set) not in translated(run)
-    assert translated(run)["mongo.replicasets.members.mystate", of_set] == 2
+    assert len(translate.olds) == 1 + len(RS_COLLECTOR.olds)
 
 
-def test_a_postfix_queue_in_qshapes_buckets():
-    """How many are of each age, not older: that was qshape's way."""
-    tally = Tally(1_000_000)
-    arrivals = sorted(1_000_000 - minutes * 60 for minutes in (1, 6, 7, 30, 5000))
-    tally.add(arrivals, 100, 5)
-    samples = [sample for sample in tally.samples("deferred") if sample.metric is AGE]
-    found = translated(samples)
-    counts = {
-        dict(tags)["bucket"]: value
-        for (name, tags), value in found.items()
-        if name == "postfix.queues.deferred"
-    }
-    assert counts == {
-        "5": 1, "10": 2, "20": 0, "40": 1, "80": 0, "160": 0, "320": 0, "640": 0, "1280": 0, "1280p": 1,
-    }  # fmt: skip
-    assert metrics_of(Postfix)["postfix_queue_age_seconds"] is AGE
+@pytest.mark.parametrize(
+    ("old", "why"),
+    [
+        ("RS_COLLECTOR = (", r"SyntaxError: .*line 1.*"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise SystemExit(3)", r"ImportError: it ends the process \(3\)"),
+        ("RS_COLLECTOR = ('their.words',)", "TypeError: 'their.words' is no Old"),
+        ("RS_COLLECTOR = 7", "TypeError: .*"),
+    ],
+)
+def test_a_broken_one_costs_its_own_names_and_is_told_in_a_sentence(package, old, why):
+    """The others are translated, and its metrics are sent under our names."""
+    translate, notes = package(old)
+    (note,) = notes
+    sentence = rf"mine is sent under our names: its old ones cannot be read \(theirs\.mine\.old: {why}\)"
+    assert re.fullmatch(sentence, note)
+    assert len(translate.olds) == len(RS_COLLECTOR.olds)
+    assert [each.name for each in translate([(WORDS, ("anne",), 1.5)])] == ["mine.words"]
 
 
-def test_addresses_and_the_agent_itself():
-    """Only IPv4 had a name; memory is in KB."""
-    bound, resident = metrics_of(Vip)["vip_bound"], metrics_of(Agent)["agent_process_resident_memory_bytes"]
-    found = translated([bound(1, address="192.0.2.1"), bound(0, address="2001:db8::1")])
-    assert found == {("os.net.has_ipv4s", (("ipv4", "192.0.2.1"),)): 1}
-    found = translated([resident(10 << 20, process="agent"), resident(1 << 20, process="local")])
-    assert found["rs-collector.stats.rss", ()] == 10240
-    assert found["rs-collector.version", ()] >= 1000
+@pytest.mark.parametrize("place", ["theirs.mine:Mine", "alone:Mine", "nowhere.at.all:Mine"])
+def test_who_has_none_is_sent_under_our_names(package, place):
+    """A package without the module, a collector that is a single module, one that is gone."""
+    translate, notes = package(None, place)
+    assert notes == []
+    assert len(translate.olds) == len(RS_COLLECTOR.olds)
 
 
-@pytest.mark.parametrize("number", [math.inf, math.nan, 1e300])
-def test_a_number_that_is_too_large_costs_its_own_point(number):
-    """What a server says may be any number that Python can read: the others of the run are sent."""
-    metrics = metrics_of(Galera)
-    run = [metrics["galera_flow_control_paused_seconds_total"](number), metrics["galera_cluster_size"](3)]
-    points = Points("here", {}, rs_collector)
-    lines = list(points.lines(1, "main", [(each.metric, each.values, each.value) for each in run]))
-    assert [b"cluster.size" in each for each in lines] == [True]
-    assert points.refused == {Refusal.NUMBER: 1}
+def test_one_that_fails_at_a_sample_costs_its_own_name(package):
+    """The run is sent without it, and why is kept for a note."""
+    more = OLD.replace(
+        "RS_COLLECTOR = (", "RS_COLLECTOR = (Old('their.bad', 'mine_words', lambda run, ours: 1 / 0),"
+    )
+    translate, _ = package(more)
+    assert [each.name for each in translate([(WORDS, ("anne",), 1.5)])] == ["their.words"]
+    assert translate.faults == {"their.bad": "ZeroDivisionError: division by zero"}
 
 
-@pytest.mark.parametrize("digits", ["", "f" * 300, "g" * 12])
-def test_what_is_no_uuid_has_no_number(digits):
-    """However long it is: a label has up to 2048 characters, and a number has no room for so many digits."""
-    uuid = metrics_of(Galera)["galera_local_state_uuid_info"](uuid="0" * 24 + digits)
-    assert translated([uuid]) == {}
+def test_a_sink_says_which_old_names_are_missing(package, tmp_path):
+    """In its notes, which `rscollector status` shows; it sends all the same."""
+    package("import no_such_module")
+    sink = Bosun(Bosun.Settings(url="http://127.0.0.1:1", dialect=Dialect.RS_COLLECTOR, spool_free=0))
+    sink.open(context(tmp_path))
+    try:
+        lines = sink.encode([Taken(1, "main", [(WORDS, ("anne",), 2)])])
+        _, told_with = told(sink, tmp_path)
+    finally:
+        sink.close()
+    assert [b'"mine.words"' in each for each in lines] == [True]
+    assert [each for each in told_with.notes if "theirs.mine.old: ModuleNotFoundError" in each]
