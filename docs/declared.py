@@ -6,8 +6,8 @@ from typing import Any
 
 from rscollector.api.old import Old
 from rscollector.config import registry
-from rscollector.sinks.bosun import Dialect
-from rscollector.sinks.dialect import olds
+from rscollector.sinks.bosun.dialect import olds
+from rscollector.sinks.bosun.sink import Dialect
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +39,12 @@ def old_names(type_: str) -> dict[str, tuple[Old, ...]]:
     return {each.value: olds(place, each) for each in Dialect if each is not Dialect.OURS}
 
 
+def folder(type_: str) -> Path:
+    """Return the folder of a type, of either section."""
+    places = {name: place for section in registry.GROUPS for name, place in _places(section).items()}
+    return ROOT.joinpath(*places[type_].partition(":")[0].split("."))
+
+
 def folders(file: str) -> list[str]:
-    """Return the types of the collectors whose folder has a file."""
-    return [type_ for type_ in plugins("collector") if (ROOT / "collectors" / type_ / file).exists()]
+    """Return the types whose folder has a file, those of collectors first."""
+    return [type_ for _, type_ in everything() if (folder(type_) / file).exists()]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import packaging_lists
-from declared import ROOT, folders, old_names, plugin, plugins
+from declared import ROOT, folder, folders, old_names, plugin, plugins
 from manual_page import manual_page
 from role import defaults, role
 
@@ -41,9 +41,8 @@ def files() -> list[Path]:
         "debian/rscollector.triggers",
         "pyproject.toml",
     ]
-    return sorted(
-        [*map(ROOT.joinpath, listed), *ROOT.glob("docs/*.md"), *ROOT.glob("collectors/*/README.md")]
-    )
+    pages = [folder(type_) / "README.md" for type_ in folders("README.md")]
+    return sorted([*map(ROOT.joinpath, listed), *ROOT.glob("docs/*.md"), *pages])
 
 
 def renewed(text: str) -> str:
@@ -68,7 +67,7 @@ def _needs() -> str:
 
 
 def _in_prometheus() -> str:
-    lists = {"collectors": folders("alerts.yml"), "with_dashboard": folders("dashboard.json")}
+    lists = {"with_alerts": folders("alerts.yml"), "with_dashboard": folders("dashboard.json")}
     return "\n".join(
         f"__rscollector_prometheus_{name}: [{', '.join(types)}]" for name, types in lists.items()
     )
@@ -130,7 +129,7 @@ def _links() -> dict[Path, Path]:
         for each in shared.glob("*.py")
     }
     return links | {
-        _PROMETHEUS / "files" / name.format(type_): Path("../../../../collectors", type_, file)
+        _PROMETHEUS / "files" / name.format(type_): Path("../../../..", folder(type_).relative_to(ROOT), file)
         for file, name in _TAKEN.items()
         for type_ in folders(file)
     }

@@ -2,9 +2,8 @@
 
 import os
 
-from old_names import translated
-
 from collectors.agent import Agent
+from rscollector.sinks.bosun.tests.old_names import translated
 from rscollector.testing import FakeContext, collect
 
 

@@ -1,8 +1,7 @@
 """What scollector said of a file system: df's numbers, of space twice."""
 
-from old_names import SCOLLECTOR, translated
-
 from collectors.filesystem import Filesystem
+from rscollector.sinks.bosun.tests.old_names import SCOLLECTOR, translated
 
 METRICS = {metric.name.removeprefix("filesystem_"): metric for metric in Filesystem.metrics}
 

@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from old_names import RS_COLLECTOR, TABLE, translated
 
 from collectors.galera import Galera
 from collectors.galera.tests import recorded
-from rscollector.sinks.opentsdb import Points, Refusal
+from rscollector.sinks.bosun.opentsdb import Points, Refusal
+from rscollector.sinks.bosun.tests.old_names import RS_COLLECTOR, TABLE, translated
 from rscollector.testing import FakeContext, collect
 
 NAMES = [name.removeprefix("galera.wsrep.") for name in TABLE if name.startswith("galera.")]

@@ -1,9 +1,9 @@
 """What scollector made of the same files of the kernel, said here a second time."""
 
 import pytest
-from old_names import SCOLLECTOR, translated
 
 from collectors.host.tests.recorded_host import WHOLE, Watched, host
+from rscollector.sinks.bosun.tests.old_names import SCOLLECTOR, translated
 
 USED = ("MemFree", "Buffers", "Cached")
 

@@ -3,10 +3,10 @@
 from statistics import fmean
 
 import pytest
-from old_names import translated
 
 from collectors.mongodb import MongoDB
 from collectors.mongodb.tests import recorded_mongodb
+from rscollector.sinks.bosun.tests.old_names import translated
 from rscollector.testing import collect
 
 

@@ -1,9 +1,9 @@
 """What qshape counted, and so rs-collector: how many messages are of each age, not older."""
 
 import pytest
-from old_names import translated
 
 from collectors.postfix.queues import Tally
+from rscollector.sinks.bosun.tests.old_names import translated
 
 
 def qshape(ages):

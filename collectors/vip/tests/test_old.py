@@ -1,8 +1,7 @@
 """What rs-collector said of an address."""
 
-from old_names import translated
-
 from collectors.vip import Vip
+from rscollector.sinks.bosun.tests.old_names import translated
 
 
 def test_an_address_says_the_same():

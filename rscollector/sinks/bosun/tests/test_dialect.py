@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from old_names import RS_COLLECTOR, SCOLLECTOR, TABLE
 from test_spooled import context, told
 
 from collectors.agent import Agent
@@ -16,8 +15,9 @@ from collectors.mongodb import MongoDB
 from collectors.postfix import Postfix
 from collectors.vip import Vip
 from rscollector.api import Kind, Metric, Taken
-from rscollector.sinks import dialect
-from rscollector.sinks.bosun import Bosun, Dialect
+from rscollector.sinks.bosun import Bosun, dialect
+from rscollector.sinks.bosun.sink import Dialect
+from rscollector.sinks.bosun.tests.old_names import RS_COLLECTOR, SCOLLECTOR, TABLE
 
 ELSEWHERE = "not collected"
 COLLECTORS = (Agent, Filesystem, Galera, Host, MongoDB, Postfix, Vip)
@@ -64,7 +64,7 @@ def test_each_old_name_is_of_a_metric_that_there_is(translate):
 def test_no_driver_is_imported_for_a_name():
     """A worker that sends needs no pymysql: it is 3 MB, and pymongo 7."""
     code = (
-        "import sys; from rscollector.sinks import dialect; dialect.installed('rs-collector', print);"
+        "import sys; from rscollector.sinks.bosun import dialect; dialect.installed('rs-collector', print);"
         "print(*(name for name in sys.modules if name.startswith('collectors.')))"
     )
     done = subprocess.run(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rscollector.sinks import dialect
+from rscollector.sinks.bosun import dialect
 
 ROWS = [
     line.split("\t")

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rscollector.api import Context, Metric, Sample, Secret, Taken, setting
-from rscollector.sinks import dialect, host
+from rscollector.sinks.bosun import dialect, host
+from rscollector.sinks.bosun.metadata import Metadata, descriptions
+from rscollector.sinks.bosun.opentsdb import Names, Points, Refusal, Samples, body, legal
 from rscollector.sinks.http import NEEDS, Client, NoReply
-from rscollector.sinks.metadata import Metadata, descriptions
-from rscollector.sinks.opentsdb import Names, Points, Refusal, Samples, body, legal
-from rscollector.sinks.spooled import Drain, SpooledSettings, SpooledSink
+from rscollector.sinks.spooled import SpooledSettings, SpooledSink
 from rscollector.sinks.verdicts import Answer, Verdict, verdict
-
-__all__ = ["Bosun", "BosunSettings", "Dialect", "Drain"]
 
 _TOO_LARGE = "Chunked request not supported"  # OpenTSDB's 400 to more than 8 KiB (prometheus#2639)
 _PAGE_OF_A_PERSON = "text/html"

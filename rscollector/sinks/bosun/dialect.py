@@ -12,8 +12,8 @@ from importlib.util import find_spec, module_from_spec
 from rscollector.api import Metric, Series, Value
 from rscollector.api.old import Old, Run
 from rscollector.model.errors import fence
-from rscollector.sinks import metadata
-from rscollector.sinks.metadata import Description
+from rscollector.sinks.bosun import metadata
+from rscollector.sinks.bosun.metadata import Description
 
 _COLLECTORS = "rscollector.collectors"
 Sampled = tuple[Metric, tuple[str, ...], Value]
