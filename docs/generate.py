@@ -1,9 +1,9 @@
 """Write what follows from declarations anew, wherever it stands; `--check` only compares.
 
 A page has places `<!-- generated: WHAT -->` … `<!-- end -->`, another file `# generated: WHAT` … `# end`;
-what is between them is replaced. WHAT is `metrics TYPE`, `settings TYPE`, `metrics of the agent`, `section
-NAME` of the configuration, or a key of `_LISTS`. Some files are written as a whole, and what Ansible takes
-from a collector's folder is a link.
+what is between them is replaced. WHAT is `metrics TYPE`, `settings TYPE`, `old names TYPE`, `metrics of the
+agent`, `section NAME` of the configuration, or a key of `_LISTS`. Some files are written as a whole, and what
+Ansible takes from a collector's folder is a link.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import packaging_lists
-from declared import ROOT, folders, plugin, plugins
+from declared import ROOT, folder, folders, old_names, plugin, plugins
 from manual_page import manual_page
 from role import defaults, role
 
@@ -41,9 +41,8 @@ def files() -> list[Path]:
         "debian/rscollector.triggers",
         "pyproject.toml",
     ]
-    return sorted(
-        [*map(ROOT.joinpath, listed), *ROOT.glob("docs/*.md"), *ROOT.glob("collectors/*/README.md")]
-    )
+    pages = [folder(type_) / "README.md" for type_ in folders("README.md")]
+    return sorted([*map(ROOT.joinpath, listed), *ROOT.glob("docs/*.md"), *pages])
 
 
 def renewed(text: str) -> str:
@@ -68,7 +67,7 @@ def _needs() -> str:
 
 
 def _in_prometheus() -> str:
-    lists = {"collectors": folders("alerts.yml"), "with_dashboard": folders("dashboard.json")}
+    lists = {"with_alerts": folders("alerts.yml"), "with_dashboard": folders("dashboard.json")}
     return "\n".join(
         f"__rscollector_prometheus_{name}: [{', '.join(types)}]" for name, types in lists.items()
     )
@@ -91,12 +90,24 @@ def _table(what: str) -> str:
     if what == "metrics of the agent":
         rows = [(each.name, each.kind.value, _labels(each), each.help) for each in METRICS]
         return _markdown(("Metric", "Kind", "Labels", "Meaning"), rows)
-    kind, name = what.split()
+    *kinds, name = what.split()
+    kind = " ".join(kinds)
+    if kind == "old names":
+        return _old_names(name)
     if kind == "metrics":
         return _markdown(("Metric", "Kind", "Labels", "Meaning"), metric_rows(plugin(name).metrics))
     types = _SECTIONS[name] if kind == "section" else (plugin(name).Settings,)
     rows = [row for each in types for row in setting_rows(each)]
     return _markdown(("Setting", "Type", "Default", "Meaning"), rows) if rows else "It has no settings."
+
+
+def _old_names(type_: str) -> str:
+    rows = [
+        (old.name, f"`{old.ours}`", f"`{dialect}`")
+        for dialect, olds in old_names(type_).items()
+        for old in olds
+    ]
+    return _markdown(("Old name", "is made of", "with the `dialect`"), rows)
 
 
 def _labels(metric: object) -> str:
@@ -118,7 +129,7 @@ def _links() -> dict[Path, Path]:
         for each in shared.glob("*.py")
     }
     return links | {
-        _PROMETHEUS / "files" / name.format(type_): Path("../../../../collectors", type_, file)
+        _PROMETHEUS / "files" / name.format(type_): Path("../../../..", folder(type_).relative_to(ROOT), file)
         for file, name in _TAKEN.items()
         for type_ in folders(file)
     }

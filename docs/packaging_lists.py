@@ -3,7 +3,7 @@
 import textwrap
 from pathlib import Path
 
-from declared import ROOT, everything, folders
+from declared import ROOT, everything, folder, folders
 
 from rscollector.api import DropIn
 
@@ -52,9 +52,7 @@ def _joined() -> dict[str, list[str]]:
 
 def samples() -> str:
     """Return the examples of all collectors, each line a comment."""
-    texts = [
-        (ROOT / "collectors" / type_ / "example.toml").read_text("utf-8") for type_ in folders("example.toml")
-    ]
+    texts = [(folder(type_) / "example.toml").read_text("utf-8") for type_ in folders("example.toml")]
     lines = [line for text in texts for line in ["", *text.strip().splitlines()]]
     return "\n".join(f"# {line}" if line else "" for line in lines[1:])
 

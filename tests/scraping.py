@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes an agent and evaluates the rules of every collector."""
+"""A real Prometheus that scrapes an agent and evaluates the rules of every collector and sink."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 from harness import free_port, until
 
 ROOT = Path(__file__).resolve().parents[1]
+ALERTS = sorted([*ROOT.glob("collectors/*/alerts.yml"), *ROOT.glob("rscollector/sinks/*/alerts.yml")])
 SHARED = {**os.environ, "RSCOLLECTOR_TEST_SERVER": "1"}  # it may outlive a test
 ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).read().decode())"
 
@@ -30,7 +31,7 @@ class Prometheus:
         self.enter = net.enter if net else []
         self.port = free_port()
         rules = []
-        for path in sorted((ROOT / "collectors").glob("*/alerts.yml")):
+        for path in ALERTS:
             rules.append(directory / f"{path.parent.name}.yml")
             rules[-1].write_text(shortened(path.read_text()))
         config = {

@@ -16,7 +16,7 @@ from hypothesis import settings
 from scraping import Prometheus
 
 # A checkout that was installed before there was this entry point has the plugin, too.
-pytest_plugins = ["rscollector.pytest_plugin"]
+pytest_plugins = ["rscollector.pytest_plugin", "arrivals"]
 
 IN_CI = os.environ.get("CI") == "true"
 PLUGINS = Path(__file__).parent / "plugins"

@@ -7,7 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = {*ROOT.glob("rscollector/**/*.py"), *ROOT.glob("collectors/**/*.py")}
 SOURCES = sorted(path for path in PYTHON if "tests" not in path.parts)
-TESTS = sorted({*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("collectors/*/tests/test_*.py")})
+TESTS = sorted(
+    path for place in ("tests", "collectors", "rscollector") for path in ROOT.glob(f"{place}/**/test_*.py")
+)
 
 
 def functions(path):

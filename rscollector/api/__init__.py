@@ -20,7 +20,7 @@ It is found by its entry point in the group `rscollector.collectors`, whose name
 section of the configuration and the prefix of its metrics.
 
 A plugin imports from here. The files of this package have one idea each, and need each other in this order:
-`sink`, `collector`, `context`, `programs`, `deaths`; `needs`; and `durable`.
+`sink`, `collector`, `context`, `programs`, `deaths`; `needs`; `old`; and `durable`.
 """
 
 from rscollector.api.collector import Collector

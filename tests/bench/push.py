@@ -20,9 +20,10 @@ from harness import free_port, until
 from rscollector.api import Context, Kind, Metric, Rate, Taken
 from rscollector.exposition.validate import validate
 from rscollector.runtime.deliveries import Deliveries
-from rscollector.sinks.bosun import Bosun, Drain
-from rscollector.sinks.opentsdb import body
+from rscollector.sinks.bosun import Bosun
+from rscollector.sinks.bosun.opentsdb import body
 from rscollector.sinks.spool import Bounds, Spool
+from rscollector.sinks.spooled import Drain
 from rscollector.wire.messages import decoded
 from rscollector.worker.parcels import Parcels
 from rscollector.worker.telling import Telling

@@ -16,8 +16,8 @@ from collectors.postfix.queues import QUEUES, Tally
 from collectors.vip.collector import BOUND, INTERFACE, LINK_UP
 from rscollector.runtime import telemetry
 from rscollector.runtime.outbox import Lost
-from rscollector.sinks.bosun import Bosun, BosunSettings
-from rscollector.sinks.opentsdb import Points
+from rscollector.sinks.bosun import Bosun
+from rscollector.sinks.bosun.opentsdb import Points
 from rscollector.testing import FakeContext, Recordings, collect
 
 NOW = 1_795_208_406
@@ -28,7 +28,7 @@ LONG = 45 * MINUTE
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {path.parent.name: path for path in ROOT.glob("collectors/*/bosun.conf")}
-FILES["sinks"] = ROOT / "rscollector/sinks/bosun.conf"
+FILES["sinks"] = ROOT / "rscollector/sinks/bosun/bosun.conf"
 _PARTS = re.compile(r"\.(?:bucket|count|sum)(?=\{)")
 ASKED = {
     metric
@@ -172,7 +172,7 @@ def sink(state, in_agent=0, dropped_in_agent=0, **changed):
 def _idle(state):
     context = FakeContext()
     context.state, context.host, context.tags = state / "sink", "a", {}
-    idle = Bosun(BosunSettings(url="http://127.0.0.1:1"))
+    idle = Bosun(Bosun.Settings(url="http://127.0.0.1:1"))
     idle.open(context)
     samples = (*idle.collect(context),)
     idle.close()

@@ -7,7 +7,7 @@ import pytest
 from expressions import Moment, Node, Wrong, evaluate, walk
 from opentsdb import Query, seconds
 from rules import load
-from sites import ALIVE, FILES, HOUR, MINUTE, NOW, ROOT, Mail, Site, galera, lines, mongodb, sink, up, vip
+from sites import ALIVE, FILES, HOUR, MINUTE, NOW, Mail, Site, galera, lines, mongodb, sink, up, vip
 
 from collectors.postfix.flow import Flow
 from rscollector.config.registry import load as collector
@@ -647,7 +647,7 @@ def test_files_can_be_put_into_one(file):
     assert [line for line in FILES[file].read_text().splitlines() if "\t" in line] == []
 
 
-PAGES = {name: path.parent / "README.md" for name, path in FILES.items()} | {"sinks": ROOT / "docs/bosun.md"}
+PAGES = {name: path.parent / "README.md" for name, path in FILES.items()}
 
 
 @pytest.mark.parametrize("name", FILES)

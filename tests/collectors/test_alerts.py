@@ -1,4 +1,4 @@
-"""Every collector is a product: page, alerts, and tests of the alerts that promtool runs."""
+"""Every collector is a product, and so is a sink: page, alerts, and tests of the alerts that promtool runs."""
 
 import re
 import subprocess
@@ -7,16 +7,26 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2] / "collectors"
-FOLDERS = sorted(path.parent for path in ROOT.glob("*/collector.py"))
+ROOT = Path(__file__).resolve().parents[2]
+COLLECTORS = sorted(path.parent for path in ROOT.glob("collectors/*/collector.py"))
+SINKS = sorted(path.parent for path in ROOT.glob("rscollector/sinks/*/sink.py"))
+FOLDERS = [*COLLECTORS, *(folder for folder in SINKS if (folder / "alerts.yml").exists())]
 EACH = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
-@EACH
+@pytest.mark.parametrize("folder", COLLECTORS, ids=lambda folder: folder.name)
 def test_a_collector_has_all_that_belongs_to_it(folder):
     """The folder has code, page, alerts and their tests."""
     expected = {"__init__.py", "collector.py", "README.md", "alerts.yml", "alerts_test.yml"}
     assert expected <= {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("folder", SINKS, ids=lambda folder: folder.name)
+def test_a_sink_has_a_page(folder):
+    """And, where it has alerts, their tests."""
+    found = {path.name for path in folder.iterdir()}
+    assert {"__init__.py", "README.md"} <= found
+    assert ("alerts.yml" in found) == ("alerts_test.yml" in found)
 
 
 @EACH
@@ -65,5 +75,5 @@ def test_alerts_use_metrics_that_exist(folder):
     metrics = (*METRICS, *load(folder.name).metrics)
     known = {word for metric in metrics for word in (metric.name, *metric.labels)}
     expressions = [rule["expr"] for rule in _rules(folder)]
-    used = set(re.findall(rf"\b(?:rscollector|{folder.name})_\w+", " ".join(expressions)))
+    used = set(re.findall(rf"\b(?:rscollector|{folder.name}|sink)_\w+", " ".join(expressions)))
     assert used - known - {"vip_address_state"} == set()

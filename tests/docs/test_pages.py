@@ -12,7 +12,11 @@ import pytest
 from harness import until
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("collectors/*/README.md")])
+PAGES = sorted(
+    page
+    for places in ("*.md", "docs/*.md", "collectors/*/README.md", "rscollector/sinks/*/README.md")
+    for page in ROOT.glob(places)
+)
 
 
 def blocks(page):

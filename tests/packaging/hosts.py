@@ -26,8 +26,9 @@ def run(*command, timeout=300, check=True, **more):
 
 
 def with_file(name):
-    """Return the names of the collectors whose folder has such a file."""
-    return tuple(sorted(each.parent.name for each in (ROOT / "collectors").glob(f"*/{name}")))
+    """Return the names of the collectors and sinks whose folder has such a file."""
+    places = (f"collectors/*/{name}", f"rscollector/sinks/*/{name}")
+    return tuple(sorted(each.parent.name for place in places for each in ROOT.glob(place)))
 
 
 def is_of_tests(name):

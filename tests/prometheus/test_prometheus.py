@@ -1,14 +1,12 @@
 """A real Prometheus scrapes a real agent, loads the alerts, and fires when an address is taken away."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 from harness import until
 from netns import namespace
-from scraping import Prometheus
+from scraping import ALERTS, Prometheus
 
-ROOT = Path(__file__).resolve().parents[2]
 V4 = "192.0.2.10"
 
 
@@ -46,7 +44,7 @@ def test_an_address_that_is_taken_away_raises_the_alarm(agent, net, tmp_path):
         until(lambda: prometheus.value(f'vip_bound{{address="{V4}", name="main"}}') == 1)
         assert prometheus.value('rscollector_collector_up{type="vip"}') == 1
         rules = prometheus.ask("/api/v1/rules")["groups"]
-        folders = {path.parent.name for path in ROOT.glob("collectors/*/alerts.yml")}
+        folders = {path.parent.name for path in ALERTS}
         assert {group["name"] for group in rules} == {f"rscollector-{name}" for name in folders}
         assert [
             rule["lastError"] for group in rules for rule in group["rules"] if rule.get("lastError")

@@ -1,8 +1,10 @@
-"""An agent that sends, and what of it has arrived."""
+"""An agent that sends, a receiver, and what has arrived there: a plugin, for all tests of sinks."""
 
 import json
 
+import pytest
 from harness import until
+from receiver import Receiver
 
 TOML = """
 [agent]
@@ -20,6 +22,24 @@ timeout = "5s"
 spool_free = 0
 {more}
 """
+
+
+@pytest.fixture
+def receiver():
+    """Return a receiver that takes everything that is right."""
+    started = Receiver()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def sending(agent, receiver):
+    """Start an agent that sends to the receiver: `sending(more)`."""
+
+    def start(more="", **environment):
+        return agent(TOML.format(url=receiver.url, more=more), **environment)
+
+    return start
 
 
 def sent(receiver):

@@ -20,8 +20,9 @@ from harness import until
 from receiver import Receiver
 
 from rscollector.api import Context, Kind, Metric, Rate, Taken
-from rscollector.sinks.bosun import Bosun, Drain
+from rscollector.sinks.bosun import Bosun
 from rscollector.sinks.spool import Bounds, Spool
+from rscollector.sinks.spooled import Drain
 
 pytestmark = pytest.mark.timeout(900)
 IN_MEMORY = 13  # runs of 0.1 s in the second for which samples are gathered, and those under way meanwhile

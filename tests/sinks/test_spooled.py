@@ -12,7 +12,8 @@ from receiver import Receiver
 from test_http import for_ever, sends, server
 
 from rscollector.api import Context, Duration, Kind, Metric, Misconfigured, Rate, Secret, Taken
-from rscollector.sinks.bosun import Bosun, Drain
+from rscollector.sinks.bosun import Bosun
+from rscollector.sinks.spooled import Drain
 
 NUMBER = Metric("number", Kind.GAUGE, "A number.", labels=("of",))
 FAST = Drain(points=Rate("1000000/s"), bytes=Rate("1G/s"))

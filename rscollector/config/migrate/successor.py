@@ -24,7 +24,7 @@ def translate(made: Migrated, given: Given) -> None:
     for sink in sinks:
         add_bosun(made, sink, "host", sink.text("host"), {"dialect": "rs-collector"})
         sink.rest()
-    emitters.rest("no such emitter is known: see the sinks in docs/bosun.md and docs/pushgateway.md")
+    emitters.rest("no such emitter is known: see the pages of the sinks bosun and pushgateway")
     collectors = given.table("collector")
     for type_, translate in _OF_SUCCESSOR.items():
         for each in collectors.tables(type_):

@@ -18,8 +18,8 @@ from rscollector.api import Context, one_line
 from rscollector.kit import netlink, rtnetlink
 from rscollector.kit.optional import optional
 from rscollector.kit.rtnetlink import Address, Link
-from rscollector.sinks.metadata import Entry
-from rscollector.sinks.opentsdb import legal
+from rscollector.sinks.bosun.metadata import Entry
+from rscollector.sinks.bosun.opentsdb import legal
 
 _MOST_INTERFACES = 64
 _MOST_ADDRESSES = 64  # of an interface

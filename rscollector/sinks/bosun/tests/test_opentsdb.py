@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rscollector.api import Kind, Metric, Series
-from rscollector.sinks.opentsdb import Names, Points
+from rscollector.sinks.bosun.opentsdb import Names, Points
 
 GAUGE = Metric("galera_cluster_size", Kind.GAUGE, "Members.", labels=("member",))
 OTHER = Metric("vip_bound", Kind.GAUGE, "Bound.")

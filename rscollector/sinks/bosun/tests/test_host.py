@@ -7,7 +7,7 @@ import pytest
 
 from rscollector.kit import netlink, rtnetlink
 from rscollector.kit.rtnetlink import Address, Link
-from rscollector.sinks import host
+from rscollector.sinks.bosun import host
 from rscollector.testing import FakeContext
 
 UP, LOOPBACK = 0x1, 0x8

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from rscollector.api import Kind, Metric
-from rscollector.sinks.metadata import Metadata
-from rscollector.sinks.opentsdb import Names
+from rscollector.sinks.bosun.metadata import Metadata
+from rscollector.sinks.bosun.opentsdb import Names
 from rscollector.sinks.verdicts import Answer, Verdict
 
 RUNS = Metric("runs_total", Kind.COUNTER, "Runs.")

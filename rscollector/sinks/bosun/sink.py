@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rscollector.api import Context, Metric, Sample, Secret, Taken, setting
-from rscollector.sinks import dialect, host
+from rscollector.sinks.bosun import dialect, host
+from rscollector.sinks.bosun.metadata import Metadata, descriptions
+from rscollector.sinks.bosun.opentsdb import Names, Points, Refusal, Samples, body, legal
 from rscollector.sinks.http import NEEDS, Client, NoReply
-from rscollector.sinks.metadata import Metadata, descriptions
-from rscollector.sinks.opentsdb import Names, Points, Refusal, Samples, body, legal
-from rscollector.sinks.spooled import Drain, SpooledSettings, SpooledSink
+from rscollector.sinks.spooled import SpooledSettings, SpooledSink
 from rscollector.sinks.verdicts import Answer, Verdict, verdict
-
-__all__ = ["Bosun", "BosunSettings", "Dialect", "Drain"]
 
 _TOO_LARGE = "Chunked request not supported"  # OpenTSDB's 400 to more than 8 KiB (prometheus#2639)
 _PAGE_OF_A_PERSON = "text/html"
@@ -32,6 +30,7 @@ class Dialect(StrEnum):
 
     OURS = "rscollector"
     RS_COLLECTOR = "rs-collector"
+    SCOLLECTOR = "scollector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class BosunSettings(SpooledSettings):
     url: str = setting("The receiver, such as https://bosun.example:8070; /api/put is added.")
     token: Secret | None = setting("A token, sent as X-Access-Token.", default=None)
     dialect: Dialect = setting(
-        "Names and encodings of points: our own, or those that rs-collector had.", default=Dialect.OURS
+        "Names and encodings of points: our own, or those that others had.", default=Dialect.OURS
     )
     prefix: str = setting('Text before the name of each metric, such as "prod.".', default="")
     filter: Filter = setting('Which metrics are sent, such as { include = ["galera.*"] }.', default=Filter())
@@ -81,11 +80,10 @@ class Bosun(SpooledSink[BosunSettings]):
     def open(self, context: Context) -> None:
         """Take over the spool, and begin to send what is in it."""
         settings = self.settings
-        old = settings.dialect is Dialect.RS_COLLECTOR
+        self._read_old_names()
         self._names = Names(settings.prefix, settings.filter.include, settings.filter.exclude)
-        translate = dialect.rs_collector if old else None
-        self._points = Points(context.host, context.tags, translate, self._names)
-        describe = dialect.descriptions if old else descriptions
+        self._points = Points(context.host, context.tags, self._translator, self._names)
+        describe = self._translator.descriptions if self._translator else descriptions
         self._metadata = Metadata(time.monotonic, random.random, describe, self._names)
         self._of_metadata = threading.Lock()
         self._look_at = context.clock()
@@ -95,6 +93,12 @@ class Bosun(SpooledSink[BosunSettings]):
         self._teller = Client(settings)
         self._teller.requests = self.client.requests  # they are counted together
         threading.Thread(target=self._tell, name="metadata", daemon=True).start()
+
+    def _read_old_names(self) -> None:
+        self._translator: dialect.Translator | None = None
+        self._broken: list[str] = []
+        if self.settings.dialect is not Dialect.OURS:
+            self._translator = dialect.installed(self.settings.dialect, self._broken.append)
 
     def encode(self, runs: list[Taken]) -> list[bytes]:
         """Return the points of runs, as JSON."""
@@ -131,7 +135,10 @@ class Bosun(SpooledSink[BosunSettings]):
         return self._post(self.client, "/put", data, {"Content-Encoding": "gzip"})
 
     def notes(self) -> Iterator[str]:
-        """Yield what the filter leaves out by mistake, and why the receiver is told nothing about metrics."""
+        """Yield which old names are missing, what the filter may miss, and why metadata are not taken."""
+        yield from self._broken
+        if self._translator:
+            yield from (f"{name} is not sent: {why}" for name, why in self._translator.faults.items())
         yield from self._names.notes()
         if why := self._metadata.refusal:
             yield f"the receiver takes no metadata: {why}; it is told again later"

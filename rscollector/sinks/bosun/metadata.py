@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from rscollector.api import Kind, Metric
-from rscollector.sinks.opentsdb import legal
+from rscollector.sinks.bosun.opentsdb import legal
 from rscollector.sinks.verdicts import Answer, Verdict
 
 _DAY = 86400.0
