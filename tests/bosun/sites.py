@@ -85,10 +85,11 @@ def galera(state, node, cluster="shop", *, replicates=True):
     return collect(recorded.node(server))
 
 
-def mongodb(state, set_="rs0", *, behind=0, holds=HOUR):
+def mongodb(state, set_="rs0", *, behind=0, holds=HOUR, full=0.95):
     """Return what the collector says of a recorded member of a set.
 
-    Of the first secondary the operations since `behind` seconds are missing, in an oplog that holds so many seconds.
+    Of the first secondary the operations since `behind` seconds are missing, in an oplog that holds so many seconds,
+    and has `full` of its size, or does not tell that.
     """
     reply = recorded_mongodb.recording(state) | {"set": set_}
 
@@ -108,7 +109,9 @@ def mongodb(state, set_="rs0", *, behind=0, holds=HOUR):
             "lastAppliedWallTime": reached["wall"],
         }
     oplog = [operation(ago) for ago in (holds, behind, 0)]
-    return collect(recorded_mongodb.server(recorded_mongodb.RecordedServer(reply, oplog=oplog)))
+    server = recorded_mongodb.RecordedServer(reply, oplog=oplog, refused=None if full else {"collStats": 13})
+    server.replies["collStats"] = {"maxSize": 1 << 24, "size": int((full or 0) * (1 << 24))}
+    return collect(recorded_mongodb.server(server))
 
 
 class Mail:

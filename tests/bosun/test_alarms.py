@@ -152,9 +152,9 @@ def mongodb_scene(*states, ago=10 * MINUTE):
     return play
 
 
-def lagging(behind, holds=24 * HOUR):
+def lagging(behind, holds=24 * HOUR, full=0.95):
     """Return a primary whose first secondary is behind."""
-    return mongodb("cluster-01-healthy.0", behind=behind, holds=holds)
+    return mongodb("cluster-01-healthy.0", behind=behind, holds=holds, full=full)
 
 
 def _mongodb_restarted(site):
@@ -168,7 +168,22 @@ def _mongodb_fresh(site):
     replicas(site, lagging(700, 800), "4.4-initial-sync-self", None, since=FRESH)
 
 
+def _mongodb_young(site):
+    """A set that was made five minutes ago: its oplog holds 90 seconds, and a member is behind by 50."""
+    replicas(site, *MEMBERS, name="rs1")
+    replicas(site, lagging(50, 90, full=0.01), *MEMBERS[1:], since=5 * MINUTE)
+
+
+def _mongodb_catches_up(site):
+    replicas(site, *MEMBERS, name="rs1")
+    replicas(site, *MEMBERS, until=16 * MINUTE)
+    for minute in range(15, 0, -1):
+        told = [lagging(380 + 10 * minute, 600), *MEMBERS[1:]]
+        replicas(site, *told, since=minute * MINUTE, until=minute * MINUTE - 59)
+
+
 LAGS = "rs0-m1/127.0.0.1_49247/main"
+OUT_OF_OPLOG = {"mongodb.lag": {LAGS: "warning"}, "mongodb.lag.exceeds.oplog": {LAGS: "critical"}}
 MONGODB = {
     "health": (mongodb_scene(*MEMBERS), {}),
     "stepped down": (mongodb_scene(*(f"cluster-02-after-stepdown.{number}" for number in range(3))), {}),
@@ -209,10 +224,16 @@ MONGODB = {
     "lag": (mongodb_scene(lagging(120), *MEMBERS[1:]), {"mongodb.lag": {LAGS: "warning"}}),
     "lag for a minute": (mongodb_scene(lagging(120), *MEMBERS[1:], ago=MINUTE), {}),
     "long lag": (mongodb_scene(lagging(2 * HOUR), *MEMBERS[1:]), {"mongodb.lag": {LAGS: "critical"}}),
-    "lag exceeds oplog": (
-        mongodb_scene(lagging(100, 150), *MEMBERS[1:]),
-        {"mongodb.lag": {LAGS: "warning"}, "mongodb.lag.exceeds.oplog": {LAGS: "critical"}},
-    ),
+    "lag exceeds oplog": (mongodb_scene(lagging(100, 150), *MEMBERS[1:]), OUT_OF_OPLOG),
+    **{
+        f"lag exceeds an oplog {of_which}": (
+            mongodb_scene(lagging(100, 150, full=full), *MEMBERS[1:]),
+            {"mongodb.lag": {LAGS: "warning"}},
+        )
+        for of_which, full in (("that is not full", 0.5), ("of which the size is not told", None))
+    },
+    "a young set": (_mongodb_young, {}),
+    "a member that was away catches up": (_mongodb_catches_up, {"mongodb.lag": {LAGS: "warning"}}),
     "nobody": (mongodb_scene(None, None, None), {"mongodb.nobody": {"rs0": "critical"}}),
     "nobody for two hours": (
         lambda site: (
