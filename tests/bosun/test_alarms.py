@@ -408,12 +408,12 @@ def _hosts(site):
         site.tell(recording, Machine(site.state, recording, {}, {}))
 
 
-def array_scene(recording, ago=10 * MINUTE):
+def array_scene(recording, ago=10 * MINUTE, since=LONG):
     """Return a scene: the arrays of a host were well, and are in a recorded state since some time ago."""
 
     def play(site):
         _hosts(site)
-        site.tell("a", Machine(site.state, ARRAYS, {}, {}), until=ago)
+        site.tell("a", Machine(site.state, ARRAYS, {}, {}), since, until=ago)
         site.tell("a", Machine(site.state, recording, {}, {}), since=ago)
 
     return play
@@ -433,6 +433,19 @@ SLOW_READS = {
 }  # fmt: skip
 SLOW_WRITES = {"host_disk_writes_total/sda": 3, "host_disk_write_seconds_total/sda": 2}
 SATURATED = {"host_disk_reads_total/sda": 100, "host_disk_read_seconds_total/sda": 5}
+IN_DISKS = {"host_pressure_seconds_total/io/full": 0.8, "host_procs_blocked": 9}
+TROUBLE = (
+    SATURATED
+    | IN_DISKS
+    | {
+        "host_swap_in_pages_total": 500,
+        "host_pressure_seconds_total/memory/full": 0.3,
+        "host_tcp_listen_overflows_total": 2,
+        "host_softnet_dropped_total": 20,
+    }
+)
+OVER = dict.fromkeys(TROUBLE, 0)
+"""More than the host can do, and when that is over."""
 DISK, ON = "sda/a/main", "a/main"
 HOST = {
     "health": (host_scene(), {}),
@@ -518,16 +531,32 @@ HOST = {
     "the clock is behind": (host_scene(host_clock_offset_seconds=0.3), {"host.clock.off": {ON: "warning"}}),
     "the clock is ahead": (host_scene(host_clock_offset_seconds=-0.3), {"host.clock.off": {ON: "warning"}}),
     "the clock is brought near": (host_scene(ago=4 * MINUTE, host_clock_offset_seconds=-0.3), {}),
+    "all is over": (
+        lambda site: (
+            _hosts(site),
+            site.tell("a", Machine(site.state, FULL, BUSY | TROUBLE, OVER, ago=16 * MINUTE)),
+        ),
+        {},
+    ),
+    "all is over but what is slow": (
+        lambda site: (
+            _hosts(site),
+            site.tell("a", Machine(site.state, FULL, BUSY | TROUBLE, OVER | IN_DISKS, ago=6 * MINUTE)),
+        ),
+        {"host.disk.pressure": {ON: "warning"}, "host.disk.saturated": {DISK: "warning"}},
+    ),
     "restarted": (_host_restarted, {}),
     "silent": (host_scene(until=10 * MINUTE), {}),
     "fresh": (
         host_scene(
             since=FRESH, ago=FRESH, **SATURATED, host_memory_available_bytes=1, host_clock_synchronized=0,
             host_conntrack_entries=250_000, host_clock_offset_seconds=9, host_swap_in_pages_total=9000,
+            host_file_handles_limit=3000,
         ),
         {},
     ),
-    "fresh, and an array lacks a disk": (array_scene("linux-6.1-uml-failed", FRESH), {}),
+    "fresh, and an array lacks a disk": (array_scene("linux-6.1-uml-failed", FRESH, FRESH), {}),
+    "fresh, and an array is not complete": (array_scene("linux-6.1-uml-inactive", FRESH, FRESH), {}),
 }  # fmt: skip
 
 
