@@ -510,6 +510,7 @@ HOST = {
     ),
     "connections are not accepted for a while": (host_scene(ago=5 * MINUTE, host_tcp_listen_overflows_total=20), {}),
     "packets are lost": (host_scene(host_softnet_dropped_total=20), {"host.softnet.drops": {ON: "warning"}}),
+    "packets are lost for a while": (host_scene(ago=5 * MINUTE, host_softnet_dropped_total=200), {}),
     "an array lacks a disk": (
         array_scene("linux-6.1-uml-failed"),
         {"host.array.degraded": {"md0/a/main": "warning"}},
@@ -634,6 +635,25 @@ FILESYSTEM = {
     "large, and 4 % left": (disks((5 * HOUR, {"/": space(50_000 * GB, 2_000 * GB)})), {}),
     "fills up": (disks((5 * HOUR, {"/": _filling})), {"filesystem.fills.up": {"a///main": "warning"}}),
     "something large was written once": (disks((2 * HOUR, {"/": space(100 * GB, 25 * GB)})), {}),
+    "fills up, and has room": (
+        disks(
+            (
+                210 * MINUTE,
+                {"/": lambda passed: space(10_000 * GB, int((9_000 - passed / HOUR * 1_400) * GB))},
+            )
+        ),
+        {},
+    ),
+    "large, and 2 % left": (disks((5 * HOUR, {"/": space(10_000 * GB, 200 * GB)})), {}),
+    "small, and a quarter left": (disks((5 * HOUR, {"/": space(4 * GB, GB)})), {}),
+    "small, and a tenth of the inodes left": (
+        disks((5 * HOUR, {"/": space(100 * GB, 60 * GB, 1_000_000, 90_000)})),
+        {},
+    ),
+    "large, and 4 % of the inodes left": (
+        disks((5 * HOUR, {"/": space(100 * GB, 60 * GB, 10**10, 4 * 10**8)})),
+        {},
+    ),
     "fills up slowly": (
         disks((5 * HOUR, {"/": lambda passed: space(100 * GB, int((30 - passed / HOUR) * GB))})),
         {},
@@ -650,7 +670,11 @@ FILESYSTEM = {
     "unmounted for three minutes": (disks((3 * MINUTE, {}, (ROOT_FS, *MOUNTED))), {}),
     "unmounted long ago": (disks((2 * HOUR, {}, (ROOT_FS, *MOUNTED))), {}),
     "was mounted for an hour": (
-        disks((4 * HOUR, {}), (30 * MINUTE, {}, (ROOT_FS, *MOUNTED)), mounts=(ROOT_FS, *MOUNTED)),
+        disks(
+            (90 * MINUTE, {}, (ROOT_FS, HOME, *MOUNTED)),
+            (30 * MINUTE, {}, (ROOT_FS, *MOUNTED)),
+            mounts=(ROOT_FS, *MOUNTED),
+        ),
         {},
     ),
     "an automounter's is taken away": (disks((30 * MINUTE, {}, (ROOT_FS, HOME, *MOUNTED[:-1]))), {}),
