@@ -8,17 +8,21 @@ from pathlib import Path
 from bson.timestamp import Timestamp
 from opentsdb import OpenTsdb
 
+from collectors.filesystem import Filesystem
+from collectors.filesystem.findings import Answer
 from collectors.galera.tests import recorded
+from collectors.host.tests import recorded_host
 from collectors.mongodb.tests import recorded_mongodb
 from collectors.postfix.collector import READABLE
 from collectors.postfix.flow import Flow
 from collectors.postfix.queues import QUEUES, Tally
 from collectors.vip.collector import BOUND, INTERFACE, LINK_UP
+from rscollector.model.metrics import Kind
 from rscollector.runtime import telemetry
 from rscollector.runtime.outbox import Lost
 from rscollector.sinks.bosun import Bosun
 from rscollector.sinks.bosun.opentsdb import Points
-from rscollector.testing import FakeContext, Recordings, collect
+from rscollector.testing import FakeContext, Recordings, Root, collect
 
 NOW = 1_795_208_406
 STEP = 15
@@ -85,10 +89,11 @@ def galera(state, node, cluster="shop", *, replicates=True):
     return collect(recorded.node(server))
 
 
-def mongodb(state, set_="rs0", *, behind=0, holds=HOUR):
+def mongodb(state, set_="rs0", *, behind=0, holds=HOUR, full=0.95):
     """Return what the collector says of a recorded member of a set.
 
-    Of the first secondary the operations since `behind` seconds are missing, in an oplog that holds so many seconds.
+    Of the first secondary the operations since `behind` seconds are missing, in an oplog that holds so many seconds,
+    and has `full` of its size, or does not tell that.
     """
     reply = recorded_mongodb.recording(state) | {"set": set_}
 
@@ -108,7 +113,9 @@ def mongodb(state, set_="rs0", *, behind=0, holds=HOUR):
             "lastAppliedWallTime": reached["wall"],
         }
     oplog = [operation(ago) for ago in (holds, behind, 0)]
-    return collect(recorded_mongodb.server(recorded_mongodb.RecordedServer(reply, oplog=oplog)))
+    server = recorded_mongodb.RecordedServer(reply, oplog=oplog, refused=None if full else {"collStats": 13})
+    server.replies["collStats"] = {"maxSize": 1 << 24, "size": int((full or 0) * (1 << 24))}
+    return collect(recorded_mongodb.server(server))
 
 
 class Mail:
@@ -145,6 +152,81 @@ def vip(*, bound, link=True, address="192.0.2.10"):
     on = {"address": address, "interface": "eth0"}
     there = [INTERFACE(**on), LINK_UP(int(link), **on)] if bound else []
     return [BOUND(int(bound), address=address), *there]
+
+
+class Machine:
+    """A recorded host of which some metrics are otherwise: gauges have a value, counters grow by it each second.
+
+    `busy` are those of a host that is well, `changed` those since `ago` seconds before it has told for `lasts`. They are
+    by the metric's name, or by that and the values of its labels: `host_pressure_seconds_total/io/full`.
+    """
+
+    def __init__(self, state, recording, busy, changed, *, lasts=LONG, ago=0):
+        self._samples = _recorded(state, recording)
+        self._busy, self._changed, self._turn = busy, busy | changed, lasts - ago
+
+    def __call__(self, passed):
+        """Yield what it says after so many seconds."""
+        before, after = min(passed, self._turn), max(0, passed - self._turn)
+        for each in self._samples:
+            was, now = (
+                wanted.get(_series(each), wanted.get(each.metric.name))
+                for wanted in (self._busy, self._changed)
+            )
+            if each.metric.kind is Kind.COUNTER:
+                yield each._replace(value=each.value + (was or 0) * before + (now or 0) * after)
+            else:
+                value = now if after else was
+                yield each if value is None else each._replace(value=value)
+
+
+@cache
+def _recorded(state, recording):
+    root = recorded_host.host(Root(state / recording), recording)
+    return collect(recorded_host.Still, context=FakeContext(root=root))
+
+
+def _series(sample):
+    return "/".join((sample.metric.name, *sample.values))
+
+
+GB = 10**9
+ROOT_FS = b"20 1 8:1 / / rw - ext4 /dev/sda1 rw"
+HOME = b"22 20 0:50 / /home rw - nfs4 nas:/export rw"
+OTHERS = (
+    b"21 20 8:2 / /data rw - btrfs /dev/sdb rw",
+    b"23 20 8:3 / /opt ro - ext4 /dev/sdc ro",
+    b"24 20 0:51 / /net rw - autofs /etc/auto.net rw",
+    b"25 24 0:52 / /net/nas rw - nfs4 nas:/net rw",
+)
+
+
+def space(size, left, files=6_000_000, files_left=5_000_000):
+    """Return the answer of a file system of so many bytes and inodes."""
+    return Answer(0, 4096, size // 4096, left // 4096, left // 4096, files, files_left)
+
+
+class _Answered(Filesystem):
+    """The collector, whose file systems answer what a test says; the others have room."""
+
+    def open(self, _context):
+        self._asking = self
+
+    def close(self):
+        """Leave nothing."""
+
+    def ask(self, context, there):
+        """Return the answers by the file systems' keys."""
+        return {each.key: context.answers.get(each.mountpoint, space(100 * GB, 60 * GB)) for each in there}
+
+
+def filesystems(root, mounts, answers):
+    """Return what the collector says of a list of mounts, by what some of them answer."""
+    for process in ("1", "self"):
+        root.write(f"proc/{process}/mountinfo", b"\n".join(mounts) + b"\n")
+    context = FakeContext(root=root)
+    context.answers = answers
+    return collect(_Answered, context=context)
 
 
 def up(kind, *, well=True):

@@ -1,19 +1,49 @@
 """What each of Bosun's alarms says in each state of what it watches, recorded or counted, and in none other."""
 
 from collections import defaultdict
+from errno import EACCES, EIO
 from functools import cache, partial
+from itertools import pairwise
 
 import pytest
 from expressions import Moment, Node, Wrong, evaluate, walk
 from opentsdb import Query, seconds
 from rules import load
-from sites import ALIVE, FILES, HOUR, MINUTE, NOW, Mail, Site, galera, lines, mongodb, sink, up, vip
+from sites import (
+    ALIVE,
+    FILES,
+    GB,
+    HOME,
+    HOUR,
+    LONG,
+    MINUTE,
+    NOW,
+    ROOT_FS,
+    Machine,
+    Mail,
+    Site,
+    filesystems,
+    galera,
+    lines,
+    mongodb,
+    sink,
+    space,
+    up,
+    vip,
+)
+from sites import (
+    OTHERS as MOUNTED,
+)
 
+from collectors.filesystem.asking import Waiting
+from collectors.filesystem.findings import Answer
+from collectors.host.tests import recorded_host
 from collectors.postfix.flow import Flow
 from rscollector.config.registry import load as collector
 from rscollector.model.metrics import Kind
 from rscollector.runtime.telemetry import METRICS
 from rscollector.sinks.bosun import Bosun
+from rscollector.testing import Root
 
 RULES = {name: load(path.read_text()) for name, path in FILES.items()}
 ALARMS = [
@@ -152,9 +182,9 @@ def mongodb_scene(*states, ago=10 * MINUTE):
     return play
 
 
-def lagging(behind, holds=24 * HOUR):
+def lagging(behind, holds=24 * HOUR, full=0.95):
     """Return a primary whose first secondary is behind."""
-    return mongodb("cluster-01-healthy.0", behind=behind, holds=holds)
+    return mongodb("cluster-01-healthy.0", behind=behind, holds=holds, full=full)
 
 
 def _mongodb_restarted(site):
@@ -168,7 +198,22 @@ def _mongodb_fresh(site):
     replicas(site, lagging(700, 800), "4.4-initial-sync-self", None, since=FRESH)
 
 
+def _mongodb_young(site):
+    """A set that was made five minutes ago: its oplog holds 90 seconds, and a member is behind by 50."""
+    replicas(site, *MEMBERS, name="rs1")
+    replicas(site, lagging(50, 90, full=0.01), *MEMBERS[1:], since=5 * MINUTE)
+
+
+def _mongodb_catches_up(site):
+    replicas(site, *MEMBERS, name="rs1")
+    replicas(site, *MEMBERS, until=16 * MINUTE)
+    for minute in range(15, 0, -1):
+        told = [lagging(380 + 10 * minute, 600), *MEMBERS[1:]]
+        replicas(site, *told, since=minute * MINUTE, until=minute * MINUTE - 59)
+
+
 LAGS = "rs0-m1/127.0.0.1_49247/main"
+OUT_OF_OPLOG = {"mongodb.lag": {LAGS: "warning"}, "mongodb.lag.exceeds.oplog": {LAGS: "critical"}}
 MONGODB = {
     "health": (mongodb_scene(*MEMBERS), {}),
     "stepped down": (mongodb_scene(*(f"cluster-02-after-stepdown.{number}" for number in range(3))), {}),
@@ -209,10 +254,16 @@ MONGODB = {
     "lag": (mongodb_scene(lagging(120), *MEMBERS[1:]), {"mongodb.lag": {LAGS: "warning"}}),
     "lag for a minute": (mongodb_scene(lagging(120), *MEMBERS[1:], ago=MINUTE), {}),
     "long lag": (mongodb_scene(lagging(2 * HOUR), *MEMBERS[1:]), {"mongodb.lag": {LAGS: "critical"}}),
-    "lag exceeds oplog": (
-        mongodb_scene(lagging(100, 150), *MEMBERS[1:]),
-        {"mongodb.lag": {LAGS: "warning"}, "mongodb.lag.exceeds.oplog": {LAGS: "critical"}},
-    ),
+    "lag exceeds oplog": (mongodb_scene(lagging(100, 150), *MEMBERS[1:]), OUT_OF_OPLOG),
+    **{
+        f"lag exceeds an oplog {of_which}": (
+            mongodb_scene(lagging(100, 150, full=full), *MEMBERS[1:]),
+            {"mongodb.lag": {LAGS: "warning"}},
+        )
+        for of_which, full in (("that is not full", 0.5), ("of which the size is not told", None))
+    },
+    "a young set": (_mongodb_young, {}),
+    "a member that was away catches up": (_mongodb_catches_up, {"mongodb.lag": {LAGS: "warning"}}),
     "nobody": (mongodb_scene(None, None, None), {"mongodb.nobody": {"rs0": "critical"}}),
     "nobody for two hours": (
         lambda site: (
@@ -318,6 +369,321 @@ POSTFIX = {
     "fresh, and old mail": (
         mail((), since=FRESH, step=15, deferred=(30 * HOUR,)),
         {"postfix.deferred": {f"{MX}/deferred": "warning"}},
+    ),
+}
+
+
+# --- host ---
+
+FULL, ARRAYS = "linux-5.10-written", "linux-6.1-uml-healthy"
+BUSY = {
+    "host_disk_reads_total": 900,
+    "host_disk_read_seconds_total": 4,
+    "host_disk_writes_total": 500,
+    "host_disk_write_seconds_total": 9,
+    "host_disk_busy_seconds_total": 0.99,
+    "host_pressure_seconds_total": 0.09,
+    "host_swap_in_pages_total": 5,
+    "host_swap_out_pages_total": 4000,
+    "host_tcp_listen_overflows_total": 0.01,
+    "host_softnet_dropped_total": 0.1,
+}
+"""A host that does what it can, and is well: its disks are busy all the time, and quick."""
+
+
+def host_scene(*, ago=40 * MINUTE, since=LONG, until=0, before=None, **changed):
+    """Return a scene: a busy host, of which some metrics are otherwise since some time ago; all others are well."""
+
+    def play(site):
+        _hosts(site)
+        told = Machine(site.state, FULL, BUSY | (before or {}), changed, lasts=since, ago=ago)
+        site.tell("a", told, since, until)
+
+    return play
+
+
+def _hosts(site):
+    for recording in (*recorded_host.WHOLE, ARRAYS):
+        site.tell(recording, Machine(site.state, recording, {}, {}))
+
+
+def array_scene(recording, ago=10 * MINUTE, since=LONG):
+    """Return a scene: the arrays of a host were well, and are in a recorded state since some time ago."""
+
+    def play(site):
+        _hosts(site)
+        site.tell("a", Machine(site.state, ARRAYS, {}, {}), since, until=ago)
+        site.tell("a", Machine(site.state, recording, {}, {}), since=ago)
+
+    return play
+
+
+def _host_restarted(site):
+    """Counters begin at 0, and swap, disks and clock look as they do for the first minutes."""
+    _hosts(site)
+    site.tell("a", Machine(site.state, FULL, BUSY, {}), until=8 * MINUTE)
+    young = Machine(site.state, FULL, {"host_clock_synchronized": 0, "host_memory_available_bytes": GB}, {})
+    told = [each._replace(value=0.0) if each.metric.kind is Kind.COUNTER else each for each in young(0)]
+    site.tell("a", told, since=6 * MINUTE)
+
+
+SLOW_READS = {
+    "host_disk_reads_total/sda": 10, "host_disk_read_seconds_total/sda": 2, "host_disk_busy_seconds_total/sda": 0.8,
+}  # fmt: skip
+SLOW_WRITES = {"host_disk_writes_total/sda": 3, "host_disk_write_seconds_total/sda": 2}
+SATURATED = {"host_disk_reads_total/sda": 100, "host_disk_read_seconds_total/sda": 5}
+IN_DISKS = {"host_pressure_seconds_total/io/full": 0.8, "host_procs_blocked": 9}
+TROUBLE = (
+    SATURATED
+    | IN_DISKS
+    | {
+        "host_swap_in_pages_total": 500,
+        "host_pressure_seconds_total/memory/full": 0.3,
+        "host_tcp_listen_overflows_total": 2,
+        "host_softnet_dropped_total": 20,
+    }
+)
+OVER = dict.fromkeys(TROUBLE, 0)
+"""More than the host can do, and when that is over."""
+DISK, ON = "sda/a/main", "a/main"
+HOST = {
+    "health": (host_scene(), {}),
+    "memory is short": (
+        host_scene(host_memory_available_bytes=GB // 2),
+        {"host.memory.short": {ON: "warning"}},
+    ),
+    "memory is short for five minutes": (host_scene(ago=5 * MINUTE, host_memory_available_bytes=GB // 2), {}),
+    "memory of a database": (
+        host_scene(host_memory_total_bytes=256 * GB, host_memory_available_bytes=5 * GB),
+        {},
+    ),
+    "swaps": (host_scene(host_swap_in_pages_total=500), {"host.swapping": {ON: "warning"}}),
+    "swaps out what is idle": (host_scene(host_swap_in_pages_total=0), {}),
+    "swaps for five minutes": (host_scene(ago=5 * MINUTE, host_swap_in_pages_total=5000), {}),
+    "a process was killed": (
+        host_scene(ago=15, host_oom_kills_total=1 / 15),
+        {"host.oom.kill": {ON: "warning"}},
+    ),
+    "a process was killed long ago": (host_scene(before={"host_oom_kills_total": 0.01}, host_oom_kills_total=0), {}),
+    "waits for memory": (
+        host_scene(**{"host_pressure_seconds_total/memory/full": 0.3}),
+        {"host.memory.pressure": {"a/main/memory/full": "warning"}},
+    ),
+    "waits for memory for five minutes": (
+        host_scene(ago=5 * MINUTE, **{"host_pressure_seconds_total/memory/full": 0.9}),
+        {},
+    ),
+    "waits for disks": (
+        host_scene(**{"host_pressure_seconds_total/io/full": 0.8}, host_procs_blocked=9),
+        {"host.disk.pressure": {ON: "warning"}},
+    ),
+    "one program waits for a disk": (
+        host_scene(**{"host_pressure_seconds_total/io/full": 0.95}, host_procs_blocked=1),
+        {},
+    ),
+    "waits for disks for fifteen minutes": (
+        host_scene(ago=15 * MINUTE, **{"host_pressure_seconds_total/io/full": 0.8}, host_procs_blocked=9),
+        {},
+    ),
+    "slow reads": (host_scene(**SLOW_READS), {"host.disk.slow": {DISK: "warning"}}),
+    "slow writes": (host_scene(**SLOW_WRITES), {"host.disk.slow": {DISK: "warning"}}),
+    "slow for five minutes": (host_scene(ago=5 * MINUTE, **SLOW_READS, **SLOW_WRITES), {}),
+    "a slow read now and then": (
+        host_scene(**{"host_disk_reads_total/sda": 0.1, "host_disk_read_seconds_total/sda": 0.05}),
+        {},
+    ),
+    "more than a disk can": (host_scene(**SATURATED), {"host.disk.saturated": {DISK: "warning"}}),
+    "more than a disk can for fifteen minutes": (host_scene(ago=15 * MINUTE, **SATURATED), {}),
+    "connections": (
+        host_scene(host_conntrack_entries=250_000),
+        {"host.conntrack.full": {ON: "warning"}},
+    ),
+    "many connections, and room for them": (host_scene(host_conntrack_entries=200_000), {}),
+    "files": (
+        host_scene(host_file_handles_allocated=90_000, host_file_handles_limit=100_000),
+        {"host.file.handles": {ON: "warning"}},
+    ),
+    "connections are not accepted": (
+        host_scene(host_tcp_listen_overflows_total=2),
+        {"host.listen.overflows": {ON: "warning"}},
+    ),
+    "connections are not accepted for a while": (host_scene(ago=5 * MINUTE, host_tcp_listen_overflows_total=20), {}),
+    "packets are lost": (host_scene(host_softnet_dropped_total=20), {"host.softnet.drops": {ON: "warning"}}),
+    "packets are lost for a while": (host_scene(ago=5 * MINUTE, host_softnet_dropped_total=200), {}),
+    "an array lacks a disk": (
+        array_scene("linux-6.1-uml-failed"),
+        {"host.array.degraded": {"md0/a/main": "warning"}},
+    ),
+    "an array is rebuilt": (
+        array_scene("linux-6.1-uml-rebuilding"),
+        {"host.array.degraded": {"md0/a/main": "warning"}},
+    ),
+    "an array has failed": (
+        array_scene("linux-6.1-uml-inactive"),
+        {"host.array.degraded": {"md0/a/main": "warning"}, "host.array.failed": {"md1/a/main": "critical"}},
+    ),
+    "an array lacks a disk for a minute": (array_scene("linux-6.1-uml-failed", MINUTE), {}),
+    "nobody keeps the clock": (
+        host_scene(host_clock_synchronized=0),
+        {"host.clock.not.synchronized": {ON: "warning"}},
+    ),
+    "nobody keeps the clock for ten minutes": (host_scene(ago=10 * MINUTE, host_clock_synchronized=0), {}),
+    "the clock is behind": (host_scene(host_clock_offset_seconds=0.3), {"host.clock.off": {ON: "warning"}}),
+    "the clock is ahead": (host_scene(host_clock_offset_seconds=-0.3), {"host.clock.off": {ON: "warning"}}),
+    "the clock is brought near": (host_scene(ago=4 * MINUTE, host_clock_offset_seconds=-0.3), {}),
+    "all is over": (
+        lambda site: (
+            _hosts(site),
+            site.tell("a", Machine(site.state, FULL, BUSY | TROUBLE, OVER, ago=16 * MINUTE)),
+        ),
+        {},
+    ),
+    "all is over but what is slow": (
+        lambda site: (
+            _hosts(site),
+            site.tell("a", Machine(site.state, FULL, BUSY | TROUBLE, OVER | IN_DISKS, ago=6 * MINUTE)),
+        ),
+        {"host.disk.pressure": {ON: "warning"}, "host.disk.saturated": {DISK: "warning"}},
+    ),
+    "restarted": (_host_restarted, {}),
+    "silent": (host_scene(until=10 * MINUTE), {}),
+    "fresh": (
+        host_scene(
+            since=FRESH, ago=FRESH, **SATURATED, host_memory_available_bytes=1, host_clock_synchronized=0,
+            host_conntrack_entries=250_000, host_clock_offset_seconds=9, host_swap_in_pages_total=9000,
+            host_file_handles_limit=3000,
+        ),
+        {},
+    ),
+    "fresh, and an array lacks a disk": (array_scene("linux-6.1-uml-failed", FRESH, FRESH), {}),
+    "fresh, and an array is not complete": (array_scene("linux-6.1-uml-inactive", FRESH, FRESH), {}),
+}  # fmt: skip
+
+
+# --- filesystem ---
+
+
+def disks(*changed, since=7 * HOUR, until=0, mounts=(ROOT_FS, HOME, *MOUNTED)):
+    """Return a scene: a host whose file systems have room, and what some of them answer since some time ago.
+
+    Each of `changed` is that time and answers by mount points, with a list of mounts if it is another one.
+    """
+
+    def play(site):
+        root = Root(site.state / "mounts")
+        site.tell("b", up("filesystem"))
+        _tell_disks(site, root, "b", (7 * HOUR, {}, mounts), 0)
+        site.tell("a", up("filesystem"), min(since, LONG), until)
+        turns = [(since, {}, mounts), *((*turn, mounts)[:3] for turn in changed), (until,)]
+        for turn, after in pairwise(turns):
+            _tell_disks(site, root, "a", turn, after[0])
+
+    return play
+
+
+def _tell_disks(site, root, host, turn, until):
+    """Have a host tell of its file systems: each minute, and four times as often in the last hour."""
+    since, answers, mounts = turn
+
+    def told(passed):
+        now = {at: each(passed) if callable(each) else each for at, each in answers.items()}
+        return filesystems(root, mounts, now)
+
+    samples = told if any(map(callable, answers.values())) else told(0)
+    if since > HOUR > until:
+        site.tell(host, samples, since, HOUR, step=MINUTE)
+        later = (lambda passed: samples(passed + since - HOUR)) if callable(samples) else samples
+        site.tell(host, later, HOUR, until)
+    else:
+        site.tell(host, samples, since, until, step=15 if since <= HOUR else MINUTE)
+
+
+def _filling(passed):
+    return space(100 * GB, int((30 - passed / HOUR * 4) * GB))
+
+
+READ_ONLY = (ROOT_FS.replace(b"sda1 rw", b"sda1 ro"), HOME, *MOUNTED)
+FILESYSTEM = {
+    "health": (disks(), {}),
+    "does not answer": (
+        disks((10 * MINUTE, {"/home": Waiting(600, "rpc_wait_bit_killable")})),
+        {"filesystem.not.responding": {"a//home/main": "critical"}},
+    ),
+    "answers with an error": (
+        disks((10 * MINUTE, {"/": Answer(EIO)})),
+        {"filesystem.not.responding": {"a///main": "critical"}},
+    ),
+    "does not answer for a minute": (disks((MINUTE, {"/home": Waiting(60, "")})), {}),
+    "not ours to ask": (disks((10 * MINUTE, {"/home": Answer(EACCES)})), {}),
+    "read-only": (
+        disks((10 * MINUTE, {}, READ_ONLY)),
+        {"filesystem.read.only": {"a///main": "critical"}},
+    ),
+    "read-only for long": (disks((3 * HOUR, {}, READ_ONLY)), {}),
+    "full": (
+        disks((10 * MINUTE, {"/": space(100 * GB, 1 * GB)})),
+        {"filesystem.full": {"a///main": "critical"}},
+    ),
+    "full for a minute": (disks((MINUTE, {"/": space(100 * GB, 1 * GB)})), {}),
+    "nearly full": (
+        disks((30 * MINUTE, {"/": space(100 * GB, 8 * GB)})),
+        {"filesystem.full": {"a///main": "warning"}},
+    ),
+    "nearly full for ten minutes": (disks((10 * MINUTE, {"/": space(100 * GB, 8 * GB)})), {}),
+    "full, and read-only": (disks((5 * HOUR, {"/": space(100 * GB, 0)}, READ_ONLY)), {}),
+    "large, and 4 % left": (disks((5 * HOUR, {"/": space(50_000 * GB, 2_000 * GB)})), {}),
+    "fills up": (disks((5 * HOUR, {"/": _filling})), {"filesystem.fills.up": {"a///main": "warning"}}),
+    "something large was written once": (disks((2 * HOUR, {"/": space(100 * GB, 25 * GB)})), {}),
+    "fills up, and has room": (
+        disks(
+            (
+                210 * MINUTE,
+                {"/": lambda passed: space(10_000 * GB, int((9_000 - passed / HOUR * 1_400) * GB))},
+            )
+        ),
+        {},
+    ),
+    "large, and 2 % left": (disks((5 * HOUR, {"/": space(10_000 * GB, 200 * GB)})), {}),
+    "small, and a quarter left": (disks((5 * HOUR, {"/": space(4 * GB, GB)})), {}),
+    "small, and a tenth of the inodes left": (
+        disks((5 * HOUR, {"/": space(100 * GB, 60 * GB, 1_000_000, 90_000)})),
+        {},
+    ),
+    "large, and 4 % of the inodes left": (
+        disks((5 * HOUR, {"/": space(100 * GB, 60 * GB, 10**10, 4 * 10**8)})),
+        {},
+    ),
+    "fills up slowly": (
+        disks((5 * HOUR, {"/": lambda passed: space(100 * GB, int((30 - passed / HOUR) * GB))})),
+        {},
+    ),
+    "few inodes": (
+        disks((30 * MINUTE, {"/": space(100 * GB, 60 * GB, 6_000_000, 900)})),
+        {"filesystem.inodes": {"a///main": "warning"}},
+    ),
+    "inodes without a limit": (disks((30 * MINUTE, {"/data": space(100 * GB, 60 * GB, 0, 0)})), {}),
+    "unmounted": (
+        disks((30 * MINUTE, {}, (ROOT_FS, *MOUNTED))),
+        {"filesystem.gone": {"no/a//home/main": "warning"}},
+    ),
+    "unmounted for three minutes": (disks((3 * MINUTE, {}, (ROOT_FS, *MOUNTED))), {}),
+    "unmounted long ago": (disks((2 * HOUR, {}, (ROOT_FS, *MOUNTED))), {}),
+    "was mounted for an hour": (
+        disks(
+            (90 * MINUTE, {}, (ROOT_FS, HOME, *MOUNTED)),
+            (30 * MINUTE, {}, (ROOT_FS, *MOUNTED)),
+            mounts=(ROOT_FS, *MOUNTED),
+        ),
+        {},
+    ),
+    "an automounter's is taken away": (disks((30 * MINUTE, {}, (ROOT_FS, HOME, *MOUNTED[:-1]))), {}),
+    "silent": (disks(until=30 * MINUTE), {}),
+    "fresh": (
+        disks(
+            (FRESH, {"/": space(100 * GB, 0, 6_000_000, 0), "/home": Waiting(99, "")}),
+            since=FRESH,
+        ),
+        {},
     ),
 }
 
@@ -462,6 +828,8 @@ SINKS = {
 SCENES = {
     "galera": GALERA,
     "mongodb": MONGODB,
+    "host": HOST,
+    "filesystem": FILESYSTEM,
     "postfix": POSTFIX,
     "vip": VIP,
     "agent": AGENT,

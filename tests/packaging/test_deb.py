@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hosts import is_of_tests
+from hosts import is_of_tests, with_file
 
 pytestmark = [
     pytest.mark.needs("mmdebstrap", "systemd-nspawn", "root"),
@@ -54,6 +54,8 @@ def test_the_package_is_small_and_bundles_nothing(in_build, deb):
         "bosun",
     }
     assert [name for name in names.splitlines() if is_of_tests(name)] == []
+    alarms = {f"./usr/share/rscollector/bosun/{name}.conf" for name in with_file("bosun.conf")}
+    assert alarms - set(names.splitlines()) == set()
     assert "./usr/share/man/man1/rscollector-spool.1.gz" in names
     assert "./usr/share/man/man5/rscollector.toml.5.gz" in names
     assert "./usr/share/bash-completion/completions/rscollector" in names
