@@ -184,6 +184,9 @@ class Rogue(Collector[RogueSettings]):
     def _long(self, _context):
         return [NUMBER(1, number=f"{each}" * self.settings.count) for each in range(241)]
 
+    def _path(self, _context):
+        return [TEXT(text=Path("/srv/dumps"))]
+
     def _no_sample(self, _context):
         return [42]
 
