@@ -11,7 +11,7 @@ from rscollector.wire.messages import Rows, Values, part
 
 
 def _bounded(values: Sequence[object]) -> Sequence[object]:
-    """Return label values as the agent is told them: it refuses those that are no texts, or too long together."""
+    """Return label values as the agent is told them; those that it refuses need not come as they are."""
     texts = [each for each in values if isinstance(each, str)]
     if len(texts) < len(values):
         return ", ".join(type(each).__name__ for each in values)

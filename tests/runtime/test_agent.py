@@ -292,6 +292,7 @@ def test_a_stopped_worker_is_named_as_stopped(agent):
         ("undeclared", "undeclared", "rogue_undeclared"),
         ("twice", "duplicate", "rogue_runs_total"),
         ("value", "invalid", "'not a number' is no number"),
+        ("decimal", "invalid", "rogue_number: 'Decimal' is no number"),
         ("path", "invalid", "rogue_text_info: label values are texts, not 'PosixPath'"),
     ],
 )
