@@ -43,7 +43,8 @@ def _summary(type_: str) -> str:
 
 def summary(plugin: type[Any]) -> str:
     """Return the first line of what a collector says of itself."""
-    return (inspect.getdoc(plugin) or "").partition("\n")[0]
+    own = inspect.cleandoc(plugin.__doc__ or "")  # that of a base class is about something else
+    return own.partition("\n")[0] or "its class has no docstring"
 
 
 def _describe(type_: str) -> int:
@@ -53,8 +54,7 @@ def _describe(type_: str) -> int:
     try:
         plugin = registry.load(type_)
     except Misconfigured as error:
-        installed = ", ".join(registry.places()[registry.COLLECTORS])
-        complain(f"{error}; installed: {installed}")
+        complain(str(error))
         return 2
     print(f"{paint(type_, 'bold')}: {summary(plugin)}\n")
     settings = setting_rows(plugin.Settings)
@@ -77,7 +77,7 @@ def setting_rows(settings: type[Any]) -> list[tuple[str, str, str, str]]:
             default = "required"
         else:
             default = _default(field.default, plain, shown)
-        rows.append((field.name, type_name(hints[field.name]), default, field.metadata["help"]))
+        rows.append((field.name, type_name(hints[field.name]), default, field.metadata.get("help", "-")))
     return sorted(rows, key=lambda row: row[2] != "required")
 
 

@@ -4,6 +4,7 @@ import argparse
 import keyword
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from rscollector.cli.common import Commands, add_command, complain
@@ -15,7 +16,6 @@ tests, which pass. Change it into what you need. Nothing that is there already i
   rscollector new backup backups-of-ours
 """
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_TAKEN = ("rscollector", "collectors", "pytest")
 _FILES = {
     "pyproject.toml": "pyproject.toml",
     "collector.py": "{}.py",
@@ -51,6 +51,7 @@ def new(given: argparse.Namespace) -> int:
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
             print(path)
+        print(f"Try it, in {given.directory}: pip install --editable . && pytest")
     except OSError as error:
         complain(f"{error.filename}: cannot be written: {error.strerror}")
         return 1
@@ -78,8 +79,14 @@ def _not_a_type(name: str) -> str:
 
     if not _NAME.fullmatch(name):
         return "a type is a word in small letters, such as backup or print_queue"
-    if keyword.iskeyword(name) or name in sys.stdlib_module_names or name in _TAKEN:
-        return "a module of Python is called so: choose another word"
     if any(name in types for types in registry.places().values()):
         return "there is one already: `rscollector collectors` names them"
+    if keyword.iskeyword(name) or name in sys.stdlib_module_names or name == "pytest" or _is_installed(name):
+        return "a keyword or a module of Python is called so: choose another word"
     return ""
+
+
+def _is_installed(name: str) -> bool:
+    """Tell whether a module would be hidden by one of this name; a mere directory is none."""
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None

@@ -44,7 +44,8 @@ def load(type_: str, place: str = "") -> type[Collector[Any]]:
         installed = places()
         place = installed[COLLECTORS].get(type_) or installed[SINKS].get(type_, "")
     if not place:
-        raise Misconfigured(f"no collector of the type {type_!r} is installed")
+        known = ", ".join(installed[COLLECTORS])
+        raise Misconfigured(f"no collector of the type {type_!r} is installed; installed: {known}")
     found = None
     with fence() as caught:
         found = _imported(place)
@@ -59,12 +60,21 @@ def load(type_: str, place: str = "") -> type[Collector[Any]]:
         raise Misconfigured(f"the plugin {type_!r} ({place}) cannot be imported: {why}") from error
     if not (isinstance(found, type) and issubclass(found, Collector)):
         raise Misconfigured(f"the plugin {type_!r} ({place}) is no Collector")
-    strangers, own = ["no metrics"], (f"{type_}_", "sink_") if feed_of(found) else (f"{type_}_",)
-    with fence():
-        strangers = [each.name for each in found.metrics if not each.name.startswith(own)]
-    for name in strangers:
-        raise Misconfigured(f"the plugin {type_!r} declares {name}, which is not one of its names")
+    _look_at_names(type_, found)
     return found
+
+
+def _look_at_names(type_: str, plugin: type[Collector[Any]]) -> None:
+    """Raise Misconfigured where a plugin declares no metrics, or one that another plugin might have."""
+    own = (f"{type_}_", "sink_") if feed_of(plugin) else (f"{type_}_",)
+    strangers = None
+    with fence():
+        strangers = [each.name for each in plugin.metrics if not each.name.startswith(own)]
+    if strangers is None:
+        raise Misconfigured(f"the plugin {type_!r} declares no metrics: its class names them in `metrics`")
+    if strangers:
+        why = f"which is not one of its names: they begin with {type_}_"
+        raise Misconfigured(f"the plugin {type_!r} declares {strangers[0]}, {why}")
 
 
 def feed_of(plugin: type[Any]) -> Feed:

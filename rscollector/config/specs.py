@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from rscollector.config import registry
 from rscollector.config.build import Builder, Fault, KeyPath, shown, unknown
@@ -60,7 +60,8 @@ class Specs:
                 self._builder.fault((section, type_), reason)
                 continue
             for name, settings in self._tables(instances, (section, type_)):
-                self._add((section, type_, name), settings, places[type_])
+                if self._is_table(settings, (section, type_, name)):
+                    self._add((section, type_, name), settings, places[type_])
 
     def build(self) -> tuple[Spec, ...]:
         """Have the plugins build their settings, look at the secrets, and return the specs."""
@@ -80,13 +81,16 @@ class Specs:
         return tuple(self._spec(each, plugin, looks) for each, plugin in made)
 
     def _tables(self, table: object, path: KeyPath) -> list[tuple[str, Any]]:
-        if isinstance(table, Mapping):
-            return list(table.items())
-        example = ".".join((*path, "main")[:3])
-        self._builder.fault(path, f"expected a table such as [{example}], not {shown(table)}")
-        return []
+        return list(table.items()) if self._is_table(table, path) else []
 
-    def _add(self, path: KeyPath, table: object, place: str) -> None:
+    def _is_table(self, table: object, path: KeyPath) -> TypeGuard[Mapping[str, Any]]:
+        if isinstance(table, Mapping):
+            return True
+        example = ".".join((*path[:2], "main"))
+        self._builder.fault(path, f"expected a table such as [{example}], not {shown(table)}")
+        return False
+
+    def _add(self, path: KeyPath, table: Mapping[str, Any], place: str) -> None:
         if not _NAME.fullmatch(path[2]):
             self._builder.fault(path, "a name has letters, digits and _ . - after a letter or digit")
             return

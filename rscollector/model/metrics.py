@@ -110,6 +110,8 @@ class Metric:
         for kind, suffix in _SUFFIX.items():
             if self.name.endswith(suffix) != (self.kind is kind):
                 yield f"the suffix {suffix} belongs to each {kind} and to nothing else"
+            elif self.kind is kind and self.family.endswith(suffix):
+                yield f"the suffix {suffix} is there twice: a Namespace adds it"
         if self.unit and not self.family.endswith("_" + self.unit):
             yield f"the name does not end with its unit {self.unit!r}"
         if not self.help.endswith("."):
@@ -133,8 +135,10 @@ class Metric:
         for label in self.labels:
             if not _NAME.fullmatch(label):
                 yield f"label {label!r} has characters that a label cannot have"
-            if label in _FORBIDDEN_LABELS or label == self.family:
-                yield f"no label is called {label!r}"
+            if label == self.family:
+                yield f"no label is called {label!r}, as the metric is"
+            if label in _FORBIDDEN_LABELS:
+                yield f"no label is called {label!r}, which the agent or Prometheus sets"
         if len(set(self.labels)) < len(self.labels):
             yield "a label is named twice"
 
@@ -173,7 +177,7 @@ class Metric:
     def problem(self, values: object, value: object) -> str:
         """Return what makes these label values or this value no sample of this metric, "" if nothing does."""
         if not isinstance(values, list | tuple) or not all(isinstance(each, str) for each in values):
-            return "label values are texts"
+            return f"label values are texts, not {values!r:.100}"
         if len(values) != len(self.labels):
             return f"{len(values)} label values for the labels {self.labels}"
         if sum(map(len, values)) > LONGEST_LABELS:
@@ -253,3 +257,21 @@ class Sample(NamedTuple):
     metric: Metric
     values: tuple[str, ...]
     value: Value
+
+
+def samples_of(given: object) -> Iterator[Sample]:
+    """Yield the samples that a collect gave. Raises TypeError for what is none."""
+    if not isinstance(given, Iterable):
+        raise TypeError(f"collect gave {given!r:.100}: it yields Samples, or returns a list of them")
+    yield from map(_kept, given)
+
+
+def _kept(sample: object) -> Sample:
+    """Return a sample that stays what it is when its collector makes the next one out of the same lists."""
+    if not isinstance(sample, Sample):
+        raise TypeError(f"collect gave {sample!r:.100}, which is no Sample")
+    if isinstance(sample.values, list):
+        sample = sample._replace(values=tuple(sample.values))
+    if isinstance(sample.value, Distribution) and isinstance(sample.value.counts, list):
+        sample = sample._replace(value=Distribution(tuple(sample.value.counts), sample.value.sum))
+    return sample

@@ -10,6 +10,7 @@ from rscollector.exposition.render import Format
 from rscollector.exposition.store import Store, page
 from rscollector.exposition.validate import Accepted
 from rscollector.model.errors import CollectError
+from rscollector.model.metrics import samples_of
 from rscollector.model.texts import LONGEST_NOTE, one_line
 
 
@@ -19,7 +20,9 @@ def settings_of(plugin: type[Collector[Any]], table: Mapping[str, Any], secret: 
     built = builder.table(plugin.Settings, table, ())
     wrong = [*builder.faults, *builder.problems]
     if wrong:
-        raise ValueError("; ".join(f"{'.'.join(path)}: {reason}" for path, reason in wrong))
+        raise ValueError(
+            "; ".join(f"{'.'.join(path)}: {reason}".removeprefix(": ") for path, reason in wrong)
+        )
     return built
 
 
@@ -45,7 +48,7 @@ def collect_once(plugin: type[Collector[Any]], settings: Any, context: Context) 
     collector = plugin(settings)
     collector.open(context)
     try:
-        samples = list(collector.collect(context))
+        samples = list(samples_of(collector.collect(context)))
         return Collected(samples, context.notes, context.sentences, context.degradation)
     finally:
         collector.close()

@@ -104,11 +104,9 @@ def values(told: Iterable[Any]) -> list[Any]:
     return [_distribution(value) if type(value) is list else value for value in told]
 
 
-def plain(value: object) -> list[Any]:
-    """Return a distribution as the wire has it; everything else that is no value is refused, as json does."""
-    if not isinstance(value, Distribution):
-        raise TypeError(f"{type(value).__name__} is no value of a sample")
-    return [value.sum, *value.counts]
+def plain(value: object) -> list[Any] | str:
+    """Return a distribution as the wire has it, and the type of what is no value: validation refuses it."""
+    return [value.sum, *value.counts] if isinstance(value, Distribution) else type(value).__name__
 
 
 def _distribution(told: list[Any]) -> Value | None:

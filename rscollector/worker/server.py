@@ -15,11 +15,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rscollector.api import Collector, Context, Distribution, PageSink, Sample, Sink
+from rscollector.api import Collector, Context, PageSink, Sink
 from rscollector.config import registry
 from rscollector.config.build import Builder, Reader
 from rscollector.config.state_files import state_file
 from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of, said
+from rscollector.model.metrics import samples_of
 from rscollector.model.stopping import SINK_CLOSES
 from rscollector.model.texts import cut
 from rscollector.wire import MOST_NOTES, VERSION
@@ -148,7 +149,7 @@ class Server:
         held = self._held[question.instance]
         context = self._context(held, question.timeout)
         self._give(held, context)
-        samples = [_sample(each) for each in islice(held.collector.collect(context), question.rows)]
+        samples = list(islice(samples_of(held.collector.collect(context)), question.rows))
         yield from held.telling.run(question.seq, question.layout, samples)
         wrong = context.degradation
         reason, *notes = _fitting([said(wrong) if wrong else "", *map(str, context.notes[:MOST_NOTES])])
@@ -216,17 +217,6 @@ def _end_of(trace: str) -> str:
     while len(written("\n".join(lines))) > _ROOM:
         del lines[0]
     return "\n".join(lines[len(trace) > _ROOM :])
-
-
-def _sample(sample: object) -> Sample:
-    """Return a sample that stays what it is when its collector makes the next one out of the same lists."""
-    if not isinstance(sample, Sample):
-        raise TypeError(f"collect gave {sample!r:.100}, which is no Sample")
-    if isinstance(sample.values, list):
-        sample = sample._replace(values=tuple(sample.values))
-    if isinstance(sample.value, Distribution) and isinstance(sample.value.counts, list):
-        sample = sample._replace(value=Distribution(tuple(sample.value.counts), sample.value.sum))
-    return sample
 
 
 def _resident_memory() -> int:

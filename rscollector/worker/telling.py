@@ -11,8 +11,11 @@ from rscollector.wire.messages import Rows, Values, part
 
 
 def _bounded(values: Sequence[object]) -> Sequence[object]:
-    """Cut label values that are too long together: the agent refuses them, and need not have them whole."""
-    if sum(len(each) for each in values if isinstance(each, str)) <= LONGEST_LABELS:
+    """Return label values as the agent is told them; those that it refuses need not come as they are."""
+    texts = [each for each in values if isinstance(each, str)]
+    if len(texts) < len(values):
+        return ", ".join(type(each).__name__ for each in values)
+    if sum(map(len, texts)) <= LONGEST_LABELS:
         return values
     return ["x" * (LONGEST_LABELS + 1), *("" for _ in values[1:])]
 

@@ -2,11 +2,12 @@
 
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from rscollector.api import Collector, Context, Kind, Metric, Namespace, NoSettings, Unavailable
+from rscollector.api import Collector, Context, Kind, Metric, Namespace, NoSettings, Unavailable, setting
 from rscollector.testing import (
     FakeContext,
     NoRecording,
@@ -67,6 +68,37 @@ def test_only_what_was_opened_is_closed():
     assert done == ["open"]
     collect(Failing, context=FakeContext(commands={("load",): b"1"}))
     assert done == ["open", "open", "close"]
+
+
+def test_settings_that_are_wrong_together_are_named():
+    """In a sentence, which has the setting's path only where there is one."""
+
+    @dataclass(frozen=True)
+    class Two:
+        low: int = setting("The least.", default=0)
+
+        def __post_init__(self):
+            if self.low < 0:
+                raise ValueError("low: expected a number from 0")
+
+    class Bounded(Load):
+        Settings = Two
+
+    with pytest.raises(ValueError, match=r"^low: expected a number from 0$"):
+        collect(Bounded, {"low": -1})
+    with pytest.raises(ValueError, match=r"^low: expected a whole number, not true$"):
+        collect(Bounded, {"low": True})
+
+
+def test_what_is_no_sample_is_refused_as_in_the_agent():
+    """The collector's author reads what was given."""
+
+    class Number(Load):
+        def collect(self, context):
+            yield 5
+
+    with pytest.raises(TypeError, match="collect gave 5, which is no Sample"):
+        collect(Number)
 
 
 def test_notes_and_sentences_are_texts():

@@ -6,10 +6,10 @@
 from sites import ROOT
 from test_alarms import SCENES
 
-PAGE = ROOT / "rscollector/sinks/bosun/alarms.md"
+PAGE = ROOT / "docs/bosun-alarms.md"
 HEAD = """# What the alarms for Bosun say
 
-In each of these states of what is watched each alarm of the [files for Bosun](bosun.md#alarms) was evaluated, by its
+In each of these states of what is watched each alarm of the [files for Bosun](../rscollector/sinks/bosun/README.md#alarms) was evaluated, by its
 rules, over points that the sink makes of what the real collectors say: most of them over recordings of real servers
 and kernels. Alarms that are not named in a row say that all is well. *Fresh* is a host, or a series, that has
 just begun; in the row *health* nothing may be absent that an alarm needs.

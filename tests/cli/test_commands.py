@@ -11,6 +11,7 @@ import time
 
 import pytest
 from harness import until
+from rogues import install
 
 CONFIG = """
 [agent]
@@ -112,6 +113,44 @@ def test_collectors_describes_one(rscollector):
     assert re.search(r"^vip_bound +gauge +name, address +Whether", done.stdout, re.MULTILINE)
 
 
+BARE = """
+from dataclasses import dataclass
+from rscollector.api import Collector, Namespace
+
+@dataclass(frozen=True)
+class Settings:
+    most: int = 50
+
+class Bare(Collector):
+    metrics = (Namespace("bare").gauge("number", "A number."),)
+    Settings = Settings
+
+    def collect(self, context):
+        yield {given}
+"""
+
+
+def bare(tmp_path, given):
+    """Install a collector about which its author says nothing; return the environment that finds it."""
+    install(tmp_path / "site", "bare", {"bare": "bare:Bare"}, {"bare": BARE.format(given=given)})
+    return {"PYTHONPATH": os.pathsep.join((str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")))}
+
+
+def test_collectors_describes_one_of_which_nothing_is_said(rscollector, tmp_path):
+    """A class without a docstring and a setting without a sentence are named as that."""
+    done = rscollector("collectors", "bare", **bare(tmp_path, "self.metrics[0](1)"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("bare: its class has no docstring\n")
+    assert re.search(r"^most +whole number +50 +-$", done.stdout, re.MULTILINE)
+
+
+def test_collect_names_what_is_no_sample(rscollector, tmp_path):
+    """As the agent would: it is a bug of the collector, and not of the command."""
+    done = rscollector("collect", "bare", **bare(tmp_path, "5"))
+    assert done.returncode == 1
+    assert done.stderr.endswith("rscollector: bare: bug: collect gave 5, which is no Sample\n")
+
+
 def test_a_collector_that_is_not_installed_is_named_with_those_that_are(rscollector):
     """`collectors` and `collect` of an unknown type say which there are, with status 2."""
     done = rscollector("collectors", "galerra")
@@ -120,7 +159,7 @@ def test_a_collector_that_is_not_installed_is_named_with_those_that_are(rscollec
         "no collector of the type 'galerra' is installed; installed: agent, broken, filesystem, galera, host, leaving, load, loud, mongodb, postfix, rogue, tame, vip, wide"
         in done.stderr
     )
-    assert rscollector("collect", "galerra").returncode == 2
+    assert rscollector("collect", "galerra").stderr.splitlines()[-1].endswith("tame, vip, wide")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ def test_a_new_package_passes_its_own_tests(rscollector, tmp_path, name):
     place = tmp_path / "mine"
     done = rscollector("new", name, place)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) == len(list(place.iterdir())) == 7
+    *written, after = done.stdout.splitlines()
+    assert sorted(written) == sorted(map(str, place.iterdir()))
+    assert after == f"Try it, in {place}: pip install --editable . && pytest"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", place, place]
     tested = subprocess.run(
         command,
@@ -48,9 +50,11 @@ def test_nothing_is_overwritten(rscollector, tmp_path):
     [
         ("Backup", "a type is a word in small letters"),
         ("../backup", "a type is a word in small letters"),
-        ("class", "a module of Python is called so"),
-        ("json", "a module of Python is called so"),
-        ("pytest", "a module of Python is called so"),
+        ("class", "a keyword or a module of Python is called so"),
+        ("json", "a keyword or a module of Python is called so"),
+        ("pytest", "a keyword or a module of Python is called so"),
+        ("psutil", "a keyword or a module of Python is called so"),
+        ("collectors", "a keyword or a module of Python is called so"),
         ("b" * 41, "a type is a word in small letters"),
         ("vip", "there is one already"),
     ],

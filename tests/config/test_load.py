@@ -99,7 +99,14 @@ def test_with_isolation_shared_all_collectors_share_one_worker(files):
             "[collector]\nvip = 5",
             "rscollector.toml:2: collector.vip: expected a table such as [collector.vip.main], not 5",
         ),
-        ("[collector.vip]\nmain = 5", "rscollector.toml:2: collector.vip.main: expected a table, not 5"),
+        (
+            "[collector.vip]\nmain = 5",
+            "rscollector.toml:2: collector.vip.main: expected a table such as [collector.vip.main], not 5",
+        ),
+        (
+            '[collector.galera]\nhost = "db1"',
+            'rscollector.toml:2: collector.galera.host: expected a table such as [collector.galera.main], not "db1"',
+        ),
         (
             "[collector.vip.'a b']",
             "rscollector.toml:1: collector.vip.a b: a name has letters, digits and _ . - after a letter or digit",
@@ -470,6 +477,13 @@ class Plugin(Collector):
     def collect(self, context):
         return ()
 """,
+    "nameless": """
+from rscollector.api import Collector
+
+class Plugin(Collector):
+    def collect(self, context):
+        return ()
+""",
 }
 
 
@@ -487,7 +501,8 @@ def plugins(tmp_path, monkeypatch):
         ("fails", "(odd_fails:Plugin) cannot be imported: RuntimeError: no licence"),
         ("broken_syntax", "(odd_broken_syntax:Plugin) cannot be imported: SyntaxError: "),
         ("function", "(odd_function:Plugin) is no Collector"),
-        ("stranger", "declares other_size, which is not one of its names"),
+        ("stranger", "declares other_size, which is not one of its names: they begin with stranger_"),
+        ("nameless", "declares no metrics: its class names them in `metrics`"),
     ],
 )
 def test_a_plugin_that_is_none_is_the_problem_of_its_instances(files, plugins, name, reason):

@@ -62,7 +62,7 @@ def _own(_directory, text):
 
 def _ours(directory, text):
     """The environment that runs this test, where the page's would be, with the package as if it were installed."""
-    commands = [line for line in text.splitlines() if "-m venv" not in line and "/pip install" not in line]
+    commands = [line for line in text.splitlines() if "-m venv" not in line and "/pip " not in line]
     binaries = directory / "venv" / "bin"
     if not binaries.exists():
         binaries.mkdir(parents=True)

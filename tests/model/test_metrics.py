@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rscollector.model.metrics import Distribution, Kind, Metric, Series
+from rscollector.model.metrics import Distribution, Kind, Metric, Sample, Series, samples_of
 
 GAUGE = Metric("x_size_bytes", Kind.GAUGE, "A size.", unit="bytes", labels=("queue",))
 COUNTER = Metric("x_runs_total", Kind.COUNTER, "Runs.")
@@ -81,6 +81,10 @@ def test_a_sample_becomes_the_series_of_its_kind(metric, values, value, series):
             {"name": "x_info_total", "kind": Kind.COUNTER, "unit": "bytes"},
             "the name does not end with its unit 'bytes'",
         ),
+        (
+            {"name": "x_total_total", "kind": Kind.COUNTER},
+            "the suffix _total is there twice: a Namespace adds it",
+        ),
         ({"kind": Kind.GAUGE_HISTOGRAM}, "buckets belong to histograms"),
         ({"kind": Kind.HISTOGRAM, "buckets": (1.0, 1.0)}, "buckets ascend, without infinity"),
         ({"name": ""}, "a name has lower-case letters, digits and underscores"),
@@ -88,12 +92,12 @@ def test_a_sample_becomes_the_series_of_its_kind(metric, values, value, series):
         ({"unit": "seconds"}, "the name does not end with its unit 'seconds'"),
         ({"help": "No sentence"}, "the help is not a sentence"),
         ({"labels": ("Queue",)}, "label 'Queue' has characters that a label cannot have"),
-        ({"labels": ("instance",)}, "no label is called 'instance'"),
-        ({"labels": ("job",)}, "no label is called 'job'"),
-        ({"labels": ("name",)}, "no label is called 'name'"),
-        ({"labels": ("le",)}, "no label is called 'le'"),
-        ({"labels": ("quantile",)}, "no label is called 'quantile'"),
-        ({"labels": ("x",)}, "no label is called 'x'"),
+        ({"labels": ("instance",)}, "no label is called 'instance', which the agent or Prometheus sets"),
+        ({"labels": ("job",)}, "no label is called 'job', which the agent or Prometheus sets"),
+        ({"labels": ("name",)}, "no label is called 'name', which the agent or Prometheus sets"),
+        ({"labels": ("le",)}, "no label is called 'le', which the agent or Prometheus sets"),
+        ({"labels": ("quantile",)}, "no label is called 'quantile', which the agent or Prometheus sets"),
+        ({"labels": ("x",)}, "no label is called 'x', as the metric is"),
         ({"labels": ("a", "a")}, "a label is named twice"),
         ({"states": ("up",)}, "states belong to statesets"),
         ({"kind": Kind.STATESET}, "states belong to statesets"),
@@ -116,13 +120,13 @@ def test_a_wrong_declaration_is_refused(fields, problem):
     [
         (GAUGE, ("a", "b"), 1, "2 label values for the labels ('queue',)"),
         (GAUGE, ("a" * 2049,), 1, "label values of more than 2048 characters together"),
-        (GAUGE, (1,), 1, "label values are texts"),
-        (GAUGE, "a", 1, "label values are texts"),
+        (GAUGE, (1,), 1, "label values are texts, not (1,)"),
+        (GAUGE, "a", 1, "label values are texts, not 'a'"),
         (GAUGE, ("a",), True, "True is no number"),
         (GAUGE, ("a",), None, "None is no number"),
         (GAUGE, ("a",), "5", "'5' is no number"),
         (GAUGE, ("a",), Distribution((1,), 1), "Distribution(counts=(1,), sum=1) is no number"),
-        (GAUGE, None, 1, "label values are texts"),
+        (GAUGE, None, 1, "label values are texts, not None"),
         (COUNTER, (), -1, "a counter cannot be -1"),
         (COUNTER, (), None, "None is no number"),
         (INFO, (), 1, "0 label values for the labels ('version',)"),
@@ -287,3 +291,30 @@ def test_two_declarations_of_one_name_are_two_metrics():
     one = Metric("x_n", Kind.GAUGE, "A number.")
     other = Metric("x_n", Kind.GAUGE, "A number.", labels=("of",))
     assert {one: 1, other: 2, Metric("x_n", Kind.GAUGE, "A number."): 3} == {one: 3, other: 2}
+
+
+def test_a_sample_stays_as_it_was_given():
+    """A collector may write the next one into the same lists, be it labels or buckets."""
+    labels, counts = ["active"], [1, 0, 0]
+    given = [
+        Sample(GAUGE, labels, 5), Sample(HISTOGRAM, (), Distribution(counts, 1)), Sample(GAUGE, ("x",), 1),
+    ]  # fmt: skip
+    kept = list(samples_of(given))
+    labels[0], counts[0] = "deferred", 9
+    assert kept == [
+        Sample(GAUGE, ("active",), 5), Sample(HISTOGRAM, (), Distribution((1, 0, 0), 1)), Sample(GAUGE, ("x",), 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("what", "sentence"),
+    [
+        (None, "collect gave None: it yields Samples, or returns a list of them"),
+        ([5], "collect gave 5, which is no Sample"),
+    ],
+)
+def test_what_a_collect_gave_is_named_if_it_is_no_sample(what, sentence):
+    """Who has forgotten to yield, or has yielded a number, is told so."""
+    with pytest.raises(TypeError) as refused:
+        list(samples_of(what))
+    assert str(refused.value) == sentence

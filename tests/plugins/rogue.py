@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from rscollector.api import Collector, Kind, Metric, Misconfigured, Sample, Secret, Unavailable, setting
@@ -183,6 +184,12 @@ class Rogue(Collector[RogueSettings]):
 
     def _long(self, _context):
         return [NUMBER(1, number=f"{each}" * self.settings.count) for each in range(241)]
+
+    def _path(self, _context):
+        return [TEXT(text=Path("/srv/dumps"))]
+
+    def _decimal(self, _context):
+        return [NUMBER(Decimal(1), number="1")]
 
     def _no_sample(self, _context):
         return [42]

@@ -292,6 +292,8 @@ def test_a_stopped_worker_is_named_as_stopped(agent):
         ("undeclared", "undeclared", "rogue_undeclared"),
         ("twice", "duplicate", "rogue_runs_total"),
         ("value", "invalid", "'not a number' is no number"),
+        ("decimal", "invalid", "rogue_number: 'Decimal' is no number"),
+        ("path", "invalid", "rogue_text_info: label values are texts, not 'PosixPath'"),
     ],
 )
 def test_a_sample_that_may_not_be_shown_is_dropped_counted_and_named(agent, do, reason, example):
