@@ -39,6 +39,12 @@ spool_free = 0
 """
 # What 0.1.0 took: a port without a host.
 WRONG = "[collector.galera.main]\nport = 3307\n"
+WRONG_FILE = "/etc/rscollector/conf.d/wrong.toml"
+MISTAKE = f"{WRONG_FILE}:1: collector.galera.main: port: it belongs to a host, which is missing"
+ASKED_BEFORE = """\
+dpkg-deb --extract /root/rscollector.deb /tmp/new
+PYTHONPATH=/tmp/new/usr/share/rscollector python3 -m rscollector.cli.main check
+"""
 AGENT = """\
 #!/usr/bin/python3
 import os, signal, socket
@@ -104,8 +110,7 @@ def upgradable(boot, installed, old):
     for file in filter(Path.is_file, (OLD / "state").rglob("*")):
         host.put(f"{STATE}/{file.relative_to(OLD / 'state')}", file.read_text())
     kept = json.loads((OLD / "state" / "postfix" / "main.json").read_text())
-    last = "journalctl SYSLOG_FACILITY=2 -n 1 -o cat --show-cursor"  # of what Postfix has logged here
-    kept["place"] = until(lambda: host.shell(last).partition("-- cursor: ")[2].strip(), 30)
+    kept["place"] = until(lambda: last_of_postfix(host), 30)
     host.put(f"{STATE}/postfix/main.json", json.dumps(kept))
     host.shell(f"chown -R rscollector: {STATE}; chmod -R u=rwX,g=rX,o= {STATE}")
     host.shell(f"echo '# mine' >> {CONFIG}; chmod 600 {CONFIG}; chown rscollector {CONFIG}")
@@ -113,6 +118,15 @@ def upgradable(boot, installed, old):
     host.put(SECRET, "hush\n")
     host.shell(f"chgrp rscollector {MORE} {SECRET}; chmod 640 {MORE} {SECRET}")
     return host, before
+
+
+def last_of_postfix(host):
+    """Return the place in the journal of what Postfix has logged last, "" if there is nothing."""
+    return (
+        host.shell("journalctl SYSLOG_FACILITY=2 -n 1 -o cat --show-cursor")
+        .partition("-- cursor: ")[2]
+        .strip()
+    )
 
 
 def waiting():
@@ -141,6 +155,11 @@ def status(host):
 def test_an_upgrade_from_0_1_0_loses_nothing_and_asks_nothing(upgradable):
     """What waits arrives once, counts go on, what was changed stays and secrets are read; a purge leaves nothing."""
     host, before = upgradable
+    host.put(WRONG_FILE, WRONG)
+    asked = host.run("sh", "-c", ASKED_BEFORE, check=False)
+    assert (asked.returncode, asked.stderr) == (2, f"rscollector: {MISTAKE}\n")
+    host.run("rm", WRONG_FILE)
+    assert host.shell(ASKED_BEFORE).startswith("OK ")
     pid = host.show("MainPID")
     told = host.run("sh", "-c", "apt-get -qq -y install /root/rscollector.deb </dev/null")
     assert "does not start" not in told.stderr
@@ -177,12 +196,12 @@ def test_an_upgrade_from_0_1_0_loses_nothing_and_asks_nothing(upgradable):
     assert 'sink_dropped_points_total{name="main",reason="damaged",type="bosun"} 0' in host.fetch()
     assert "Traceback" not in host.log()
 
-    host.put("/etc/rscollector/conf.d/wrong.toml", WRONG)
+    host.put(WRONG_FILE, WRONG)
     told = host.run("dpkg", "--install", "/root/rscollector.deb").stderr
-    assert "conf.d/wrong.toml:1: collector.galera.main: port: it belongs to a host, which is missing" in told
-    assert "rscollector does not start with this; correct it, then: systemctl start rscollector" in told
+    correct = "rscollector does not start with this; correct it, then: systemctl start rscollector"
+    assert told.endswith(f"rscollector: {MISTAKE}\n{correct}\n")
     assert host.show("ActiveState") == "failed"
-    host.run("rm", "/etc/rscollector/conf.d/wrong.toml")
+    host.run("rm", WRONG_FILE)
     host.run("systemctl", "start", "rscollector")
     watched(host)
 
