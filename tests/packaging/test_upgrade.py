@@ -42,8 +42,8 @@ WRONG = "[collector.galera.main]\nport = 3307\n"
 WRONG_FILE = "/etc/rscollector/conf.d/wrong.toml"
 MISTAKE = f"{WRONG_FILE}:1: collector.galera.main: port: it belongs to a host, which is missing"
 ASKED_BEFORE = """\
-dpkg-deb --extract /root/rscollector.deb /tmp/new
-PYTHONPATH=/tmp/new/usr/share/rscollector python3 -m rscollector.cli.main check
+dpkg-deb --extract /root/rscollector.deb /opt/rscollector-new
+PYTHONPATH=/opt/rscollector-new/usr/share/rscollector python3 -m rscollector.cli.main check
 """
 AGENT = """\
 #!/usr/bin/python3
@@ -160,6 +160,7 @@ def test_an_upgrade_from_0_1_0_loses_nothing_and_asks_nothing(upgradable):
     assert (asked.returncode, asked.stderr) == (2, f"rscollector: {MISTAKE}\n")
     host.run("rm", WRONG_FILE)
     assert host.shell(ASKED_BEFORE).startswith("OK ")
+    host.run("rm", "-r", "/opt/rscollector-new")
     pid = host.show("MainPID")
     told = host.run("sh", "-c", "apt-get -qq -y install /root/rscollector.deb </dev/null")
     assert "does not start" not in told.stderr
