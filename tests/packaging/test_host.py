@@ -1,11 +1,12 @@
 """The package on hosts with a real systemd: from installation to purge, and what the unit does on the way."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from harness import until
-from hosts import left, seconds, watched
+from hosts import ROOT, left, seconds, watched
 
 pytestmark = [
     pytest.mark.needs("mmdebstrap", "systemd-nspawn", "root"),
@@ -105,6 +106,49 @@ def test_the_unit_lets_it_see_what_it_watches_and_change_nothing(boot, installed
         "clock set: EPERM",
     ):
         assert line in told().splitlines()
+
+
+WATCHING = """
+[agent]
+interval = "2s"
+timeout = "1500ms"
+[collector.vip.moves]
+addresses = ["192.0.2.77"]
+[collector.filesystem.main]
+[collector.host.main]
+"""
+
+
+def test_the_unit_lets_it_see_moves_between_ticks_and_a_mount_that_hangs(boot, installed):
+    """The kernel's own word on addresses; and a service that starts while a mount hangs tells that one, and all else."""
+    host = boot(installed, "--bind=/dev/fuse")
+    host.copy(ROOT / "collectors/filesystem/tests/fuse_server.py", "/root/fuse_server.py")
+    configure(host, WATCHING)
+    until(lambda: 'vip_bound{address="192.0.2.77",name="moves"} 0' in host.fetch(), 30)
+    move = "ip address add 192.0.2.77/32 dev lo; ip address del 192.0.2.77/32 dev lo"
+    host.shell(f"for each in 1 2 3; do {move}; done")
+    until(lambda: 'vip_gained_total{address="192.0.2.77",name="moves"} 3' in host.fetch(), 30)
+    assert 'vip_lost_total{address="192.0.2.77",name="moves"} 3' in host.fetch()
+    host.run("mkdir", "/mnt/nas")
+    serve = ["python3", "/root/fuse_server.py", "nas:/x", "fuse.nas", "user_id=0,allow_other", "/mnt/nas"]
+    with subprocess.Popen([*host.enter(), *serve], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fuse:
+        responds = 'filesystem_responding{mountpoint="/mnt/nas",name="main"}'
+        until(lambda: f"{responds} 1" in host.fetch(), 30)
+        fuse.stdin.write("withhold\n")
+        fuse.stdin.flush()
+        until(lambda: f"{responds} 0" in host.fetch(), 30)
+        host.run("systemctl", "restart", "rscollector")
+        until(lambda: f"{responds} 0" in host.fetch(), 30)
+        page = host.fetch()
+        for type_ in ("filesystem", "host"):
+            assert f'rscollector_collector_up{{name="main",type="{type_}"}} 1' in page
+        assert 'host_cpu_seconds_total{mode="idle",name="main"}' in page
+        fuse.stdin.write("answer\n")
+        fuse.stdin.flush()
+        until(lambda: f"{responds} 1" in host.fetch(), 30)
+        host.run("umount", "/mnt/nas")
+        fuse.stdin.close()
+    assert host.show("NRestarts") == "0"
 
 
 def test_a_reload_with_a_mistake_changes_nothing(boot, installed):
