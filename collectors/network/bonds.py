@@ -29,7 +29,8 @@ MODE = BOND.info("mode", "What kind of bond it is.", "mode")
 SLAVES = BOND.gauge("slaves", "Interfaces that belong to the bond.")
 PORTS = BOND.gauge(
     "ports",
-    "Interfaces that the bond can use: with LACP those in the active aggregator, else those with a link.",
+    "Interfaces that the bond can use: with LACP those in the active aggregator, else those with a link. Of "
+    "one that is switched off only mode and slaves are told.",
 )
 MIN_LINKS = BOND.gauge(
     "min_links", "With fewer ports than this an LACP bond has no carrier; 0 is the same as 1."

@@ -59,10 +59,15 @@ class Bundle:
         return self.bond.partner != NOBODY
 
     def samples(self) -> Iterator[Sample]:
-        """Yield the samples of the bond and of what it has."""
+        """Yield the samples of the bond and of what it has.
+
+        Of one that is switched off the driver tells what was so before.
+        """
         bond = self.name
         yield MODE(bond=bond, mode=self.bond.mode)
         yield SLAVES(len(self.members), bond=bond)
+        if not self.is_up:
+            return
         yield PORTS(self.ports, bond=bond)
         if self.active:
             yield ACTIVE(bond=bond, interface=self.active)
