@@ -14,7 +14,7 @@ COUNTERS = (
     "rx packets", "tx packets", "rx bytes", "tx bytes", "rx errors", "tx errors", "rx dropped", "tx dropped",
     "rx multicast", "tx collisions", "rx length_errors", "rx over_errors", "rx crc_errors", "rx frame_errors",
     "rx fifo_errors", "rx missed_errors", "tx aborted_errors", "tx carrier_errors", "tx fifo_errors",
-    "tx heartbeat_errors", "tx window_errors", "rx compressed", "tx compressed", "rx nohandler", "rx otherhost_dropped",
+    "tx heartbeat_errors", "tx window_errors", "rx compressed", "tx compressed", "rx nohandler", "rx otherhost",
 )  # fmt: skip
 MODES = {"balance-rr": 0, "active-backup": 1, "802.3ad": 4}
 MII = {"UP": 0, "GOING_DOWN": 1, "DOWN": 2, "GOING_BACK": 3}
