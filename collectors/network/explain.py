@@ -67,7 +67,7 @@ def explain(told: Told) -> Iterator[str]:
     """Yield what there is to say."""
     for bundle in told.bundles:
         yield _bond(bundle)
-        for member in bundle.members:
+        for member in bundle.members if bundle.is_up else ():
             yield from _member(bundle.name, member)
     for each in told.interfaces:
         if each.has_lost:

@@ -132,6 +132,8 @@ def by_proc(text):
             int(about["Link Failure Count"]),
             *churned,
         ]
+    if "802.3ad" not in fields["Bonding Mode"]:
+        found["ports"] = sum(each[0] for each in found["slaves"].values())
     return found
 
 
