@@ -85,10 +85,10 @@ def look(collector):
     }
 
 
-def tell(what, collector, settled):
+def tell(what, collector, is_so):
     """Wait until a state has come, by our own word, and print what all say of it."""
     until = time.monotonic() + PATIENCE
-    while not settled(values(collector.collect(context()))) and time.monotonic() < until:
+    while not is_so(values(collector.collect(context()))) and time.monotonic() < until:
         time.sleep(0.2)
     print(json.dumps({"what": what, **look(collector)}), flush=True)
 
@@ -108,9 +108,20 @@ def as_nobody(collector_type):
     return json.loads(os.read(reading, 1 << 16))
 
 
-def slaves(first, second):
-    """Return what waits for these states of LACP."""
-    return lambda series: states(series) == {"h1": first, "h2": second}
+def settled(first, second, ports, *, partner=True, carrier=True):
+    """Return what waits until all of this is so: the driver comes to it step by step."""
+
+    def is_so(series):
+        found = (
+            states(series),
+            *(
+                series[f'network_{name}="bond0"}}']
+                for name in ("bond_ports{bond", "bond_partner_present{bond", "carrier{interface")
+            ),
+        )
+        return found == ({"h1": first, "h2": second}, ports, partner, carrier)
+
+    return is_so
 
 
 def main():
@@ -134,27 +145,27 @@ def main():
     exporter = subprocess.Popen(EXPORTER, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     collector = Network(NetworkSettings())
     collector.open(context())
-    tell("healthy", collector, slaves("bundled", "bundled"))
+    tell("healthy", collector, settled("bundled", "bundled", 2))
     ip("link set s2 down", switch=True)
-    tell("link down", collector, slaves("bundled", "link_down"))
+    tell("link down", collector, settled("bundled", "link_down", 1))
     ip("link set bond0 type bond min_links 2")
-    tell("fewer than it wants", collector, lambda series: not series['network_carrier{interface="bond0"}'])
+    tell("fewer than it wants", collector, settled("bundled", "link_down", 1, carrier=False))
     ip("link set bond0 type bond min_links 1")
     ip("link set s2 nomaster", switch=True)
     ip(f"link add obond {lacp}", switch=True)
     ip("link set s2 master obond", switch=True)
     ip("link set obond up", switch=True)
-    tell("other switch", collector, slaves("bundled", "other_partner"))
+    tell("other switch", collector, settled("bundled", "other_partner", 1))
     print(json.dumps({"what": "other switch as nobody", "states": as_nobody(Network)}), flush=True)
     ip("link set s2 nomaster", switch=True)
     ip("link set s2 up", switch=True)
-    tell("partner silent", collector, slaves("bundled", "no_partner"))
+    tell("partner silent", collector, settled("bundled", "no_partner", 1))
     ip("link set s1 nomaster", switch=True)
     ip("link set s1 up", switch=True)
-    tell("no partner", collector, slaves("no_partner", "no_partner"))
+    tell("no partner", collector, settled("no_partner", "no_partner", 1, partner=False))
     for number in (1, 2):
         ip(f"link set s{number} down", switch=True)
-    tell("all down", collector, slaves("link_down", "link_down"))
+    tell("all down", collector, settled("link_down", "link_down", 0, partner=False, carrier=False))
     ip("link set bond0 down")
     tell("switched off", collector, lambda series: not series['network_up{interface="bond0"}'])
     ip("link del bond0")
