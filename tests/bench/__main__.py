@@ -22,6 +22,7 @@ PARTS = (
     "idle",
     "galera",
     "postfix",
+    "network",
     "push",
 )
 HEADS = ("what", "measured", "beside", "ratio", "aim", "reached")
