@@ -210,6 +210,16 @@ def test_shares_are_of_what_came_since_the_last_tick():
     assert losses(said) == []
 
 
+def test_of_many_that_lose_frames_the_worst_are_named():
+    """Ten of them, and how many there are beside."""
+    links = [
+        [link(n, f"eth{n}", counted={0: 1000 * tick, 15: n * tick}) for n in range(1, 31)] for tick in (1, 2)
+    ]
+    said = losses(Ticks(*links).next()[1])
+    assert [each.split()[0] for each in said[:10]] == [f"eth{n}" for n in range(30, 20, -1)]
+    assert said[10:] == ["20 more interfaces have lost fewer frames since the last tick."]
+
+
 def test_rates_are_of_the_last_tick(tmp_path):
     """Bytes and frames a second, and the share of the speed in the busier direction."""
     root = Root(tmp_path)
