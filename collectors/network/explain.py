@@ -26,7 +26,7 @@ from collectors.network.interfaces import (
 
 _BUSIEST, _WORST = 5, 10
 _WHY = {
-    State.NEGOTIATING: "is in the active aggregator, but not both sides collect and distribute there",
+    State.NEGOTIATING: "is not bundled: not both sides collect and distribute",
     State.WRONG_AGGREGATOR: "is not in the active aggregator: another system, or other settings",
     State.OTHER_PARTNER: "is cabled to another system than the active aggregator",
     State.NO_PARTNER: "hears no LACP from the other end",

@@ -1,11 +1,14 @@
 """What drivers count by themselves: only what is named, only of devices, and in its own time."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from collectors.network import Network
+from collectors.network import Network, driver
 from collectors.network.collector import NetworkSettings
 from collectors.network.tests.kernel import link, saying
-from rscollector.api import Misconfigured, Unavailable
+from rscollector.api import Context, Misconfigured, Unavailable
 from rscollector.testing import FakeContext, Root, collect, values
 
 VIRTIO = b"""NIC statistics:
@@ -92,3 +95,19 @@ def test_a_pattern_that_fits_too_many_is_cut(asked):
     found, context = asked({"eth0": text, "eth1": b""})
     assert len(found) == 100
     assert context.notes == ["ethtool of eth0: 300 statistics are wanted, the first 100 are shown"]
+
+
+def test_a_driver_that_hangs_is_given_up_and_the_rest_is_told(tmp_path, monkeypatch):
+    """A real program that does not end is killed in its own time, which is less than that of the collect."""
+    (tmp_path / "ethtool").write_text("#!/bin/sh\nexec sleep 300\n")
+    (tmp_path / "ethtool").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(driver, "SECONDS", 0.3)
+    root = Root(tmp_path / "root")
+    root.write("sys/class/net/eth0/device/vendor", "")
+    context = Context("main", timeout=250, interval=300, agent=os.getpid())
+    context.root = Path(root)
+    samples = collect(saying([link(1, "eth0")]), {"driver_statistics": ["rx*"]}, context=context)
+    assert context.notes == ["missing: ethtool of eth0: ethtool did not end in time, killed"]
+    assert 'network_up{interface="eth0"}' in values(samples)
+    assert context.remaining() > 200
