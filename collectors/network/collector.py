@@ -48,9 +48,10 @@ class Network(Collector[NetworkSettings]):
     """Network interfaces and bonds: frames, errors, drops, links, speed, and LACP with its partner."""
 
     metrics = (*interfaces.METRICS, *hardware.METRICS, *bonds.METRICS, driver.STATISTIC)
-    max_series = 10_000  # 500 interfaces
+    max_series = 10_000  # 500 interfaces of 16 series, with some for speed, kinds of errors and bonds
     Settings = NetworkSettings
     dump = staticmethod(netlink.links)
+    """How the kernel is asked for its links, which are in no file."""
     apart = 0.25
     """Seconds between the first two readings, at least: `collect --explain` has no others to compare."""
 
