@@ -25,6 +25,7 @@ PARTS = (
     "vip",
     "galera",
     "postfix",
+    "network",
     "push",
 )
 HEADS = ("what", "measured", "beside", "ratio", "aim", "reached")

@@ -131,7 +131,9 @@ def test_the_unit_lets_it_see_moves_between_ticks_and_a_mount_that_hangs(boot, i
     assert 'vip_lost_total{address="192.0.2.77",name="moves"} 3' in host.fetch()
     host.run("mkdir", "/mnt/nas")
     serve = ["python3", "/root/fuse_server.py", "nas:/x", "fuse.nas", "user_id=0,allow_other", "/mnt/nas"]
-    with subprocess.Popen([*host.enter(), *serve], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fuse:
+    with subprocess.Popen(
+        [*host.enter(), *serve], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as fuse:
         responds = 'filesystem_responding{mountpoint="/mnt/nas",name="main"}'
         until(lambda: f"{responds} 1" in host.fetch(), 30)
         fuse.stdin.write("withhold\n")

@@ -132,7 +132,7 @@ def watched():
     """Return a supervisor with one collector, all of whose settings are the default ones, and its world."""
     common = Common()
     spec = Spec(
-        "it", "main", common.interval, common.seconds, common.max_series, int(common.max_memory),
+        "it", "main", common.interval, common.seconds, 2000, int(common.max_memory),
         common.policy, {}, "it/main",
     )  # fmt: skip
     supervisor = Supervisor("host", 20000)
