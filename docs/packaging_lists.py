@@ -62,9 +62,11 @@ def examples() -> dict[Path, str]:
 
 
 def _configuration() -> str:
-    """Return the examples of all collectors and sinks. They are not in /etc: of what changes there, dpkg asks."""
+    """Return the examples of all of them. They are not in /etc: of what changes there, dpkg asks."""
     texts = [(folder(type_) / "example.toml").read_text("utf-8").strip() for type_ in folders("example.toml")]
-    head = "# An example of each collector and sink; all settings are in rscollector.toml(5). Written by `make docs`."
+    head = (
+        "# Examples of all collectors and sinks; their settings: rscollector.toml(5). Written by `make docs`."
+    )
     return "\n\n".join((head, *texts)) + "\n"
 
 

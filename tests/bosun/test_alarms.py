@@ -401,20 +401,6 @@ def host_scene(*, ago=40 * MINUTE, since=LONG, until=0, before=None, **changed):
         told = Machine(site.state, FULL, BUSY | (before or {}), changed, lasts=since, ago=ago)
         site.tell("a", told, since, until)
 
-
-# --- network: a bond that was well, and another host's that is ---
-
-HEALTHY = "01-lacp-healthy"
-
-
-def bonds(state, *, ago=10 * MINUTE, wants=None):
-    """Return a scene: a bond that has been in a recorded state since some time ago."""
-
-    def play(site):
-        for state_of, since, until in ((bond(HEALTHY), 45 * MINUTE, ago), (bond(state, wants), ago, 0)):
-            site.tell("a", state_of, since=since, until=until)
-        site.tell("b", bond(HEALTHY))
-
     return play
 
 
@@ -430,14 +416,6 @@ def array_scene(recording, ago=10 * MINUTE, since=LONG):
         _hosts(site)
         site.tell("a", Machine(site.state, ARRAYS, {}, {}), since, until=ago)
         site.tell("a", Machine(site.state, recording, {}, {}), since=ago)
-
-
-def frames(**each_second):
-    """Return a scene: a bond that is well, and an interface that counts so much in each second."""
-
-    def play(site):
-        site.tell("b", bond(HEALTHY))
-        site.tell("a", interface(**each_second), step=MINUTE)
 
     return play
 
@@ -710,6 +688,32 @@ FILESYSTEM = {
         {},
     ),
 }
+
+
+# --- network: a bond that was well, and another host's that is ---
+
+HEALTHY = "01-lacp-healthy"
+
+
+def bonds(state, *, ago=10 * MINUTE, wants=None):
+    """Return a scene: a bond that has been in a recorded state since some time ago."""
+
+    def play(site):
+        for state_of, since, until in ((bond(HEALTHY), 45 * MINUTE, ago), (bond(state, wants), ago, 0)):
+            site.tell("a", state_of, since=since, until=until)
+        site.tell("b", bond(HEALTHY))
+
+    return play
+
+
+def frames(**each_second):
+    """Return a scene: a bond that is well, and an interface that counts so much in each second."""
+
+    def play(site):
+        site.tell("b", bond(HEALTHY))
+        site.tell("a", interface(**each_second), step=MINUTE)
+
+    return play
 
 
 def _driver_restarted(site):
