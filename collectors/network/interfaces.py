@@ -217,7 +217,7 @@ class Interface:
             self.vlan = str(number(attributes(data).get(_VLAN_ID, b"")))
         elif self.kind == "bond":
             self.bond = bond_of(attributes(data))
-        if info.get(IFLA_INFO_SLAVE_KIND) == b"bond\0":
+        if shown(info.get(IFLA_INFO_SLAVE_KIND, b"")) == "bond":
             self.slave = slave_of(attributes(info.get(IFLA_INFO_SLAVE_DATA, b"")))
 
     def _described(self) -> Iterator[Sample]:
