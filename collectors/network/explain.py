@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import nlargest
+from operator import attrgetter
 from typing import NamedTuple
 
 from collectors.network.bonds import LACP, State
@@ -128,7 +129,7 @@ def _busiest(told: Told) -> Iterator[str]:
     with_carrier = sum(each.has_carrier for each in told.interfaces)
     yield f"{with_carrier} of {len(told.interfaces)} interfaces have a carrier (network_carrier)."
     moved = [each for each in told.interfaces if each.before and each.before is not each.counted]
-    for each in nlargest(_BUSIEST, moved, key=lambda one: one.grown(RX_BYTES) + one.grown(TX_BYTES)):
+    for each in nlargest(_BUSIEST, moved, key=attrgetter("traffic")):
         if told.seconds > 0:
             yield _traffic(each, told.hardware.get(each.names.own), told.seconds)
 
