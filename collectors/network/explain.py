@@ -70,11 +70,11 @@ def explain(told: Told) -> Iterator[str]:
         yield _bond(bundle)
         for member in bundle.members if bundle.is_up else ():
             yield from _member(bundle.name, member)
-    lossy = [each for each in told.interfaces if each.has_lost]
-    for each in nlargest(_WORST, lossy, key=_lost):
+    lossy = [each for each in told.interfaces if each.lost > 0]
+    for each in nlargest(_WORST, lossy, key=attrgetter("lost")):
         yield from _losses(each)
     if len(lossy) > _WORST:
-        yield f"{len(lossy) - _WORST} more interfaces have lost fewer frames since the last tick."
+        yield f"{len(lossy) - _WORST} more interfaces have lost frames since the last tick."
     for each in told.interfaces:
         yield from _link(each, told.hardware.get(each.names.own))
     yield from _busiest(told)
@@ -103,10 +103,6 @@ def _member(bond: str, each: Member) -> Iterator[str]:
         yield f"{each.name} of {bond} {_WHY[each.state]} (network_bond_slave_state)."
     elif not each.slave.is_up:
         yield f"{each.name} of {bond} has no link, says the bond (network_bond_slave_up)."
-
-
-def _lost(each: Interface) -> int:
-    return sum(each.grown(loss.lost) for loss in _LOSSES)
 
 
 def _losses(each: Interface) -> Iterator[str]:

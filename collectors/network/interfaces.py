@@ -87,7 +87,7 @@ _RX, _TX = "receive", "transmit"
 
 RX_FRAMES, TX_FRAMES, RX_BYTES, TX_BYTES, RX_ERRORS, TX_ERRORS, RX_DROPPED, TX_DROPPED = range(8)
 RX_MISSED = 15
-_END_OF_LOSSES = TX_DROPPED + 1
+_LOSSES = slice(RX_ERRORS, TX_DROPPED + 1)
 _FIRST_RARE = 9
 _ALWAYS: tuple[tuple[int, Metric, tuple[str, ...]], ...] = (
     (RX_FRAMES, FRAMES, (_RX,)),
@@ -188,15 +188,12 @@ class Interface:
         return now[RX_BYTES] - before[RX_BYTES] + now[TX_BYTES] - before[TX_BYTES]
 
     @property
-    def has_lost(self) -> bool:
-        """Whether there were errors or drops since the tick before."""
+    def lost(self) -> int:
+        """How many errors and drops there were since the tick before, as far as that is known."""
         now, before = self.counted, self.before
         if not before or now is before:
-            return False
-        return (
-            now[RX_ERRORS:_END_OF_LOSSES] != before[RX_ERRORS:_END_OF_LOSSES]
-            or now[RX_MISSED] != before[RX_MISSED]
-        )
+            return 0
+        return sum(now[_LOSSES]) - sum(before[_LOSSES]) + now[RX_MISSED] - before[RX_MISSED]
 
     def samples(self) -> list[Sample]:
         """Return the samples of this tick. Raises ValueError."""
