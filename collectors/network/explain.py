@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import nlargest
+from operator import attrgetter
 from typing import NamedTuple
 
 from collectors.network.bonds import LACP, State
@@ -69,11 +70,11 @@ def explain(told: Told) -> Iterator[str]:
         yield _bond(bundle)
         for member in bundle.members if bundle.is_up else ():
             yield from _member(bundle.name, member)
-    lossy = [each for each in told.interfaces if each.has_lost]
-    for each in nlargest(_WORST, lossy, key=_lost):
+    lossy = [each for each in told.interfaces if each.lost > 0]
+    for each in nlargest(_WORST, lossy, key=attrgetter("lost")):
         yield from _losses(each)
     if len(lossy) > _WORST:
-        yield f"{len(lossy) - _WORST} more interfaces have lost fewer frames since the last tick."
+        yield f"{len(lossy) - _WORST} more interfaces have lost frames since the last tick."
     for each in told.interfaces:
         yield from _link(each, told.hardware.get(each.names.own))
     yield from _busiest(told)
@@ -104,10 +105,6 @@ def _member(bond: str, each: Member) -> Iterator[str]:
         yield f"{each.name} of {bond} has no link, says the bond (network_bond_slave_up)."
 
 
-def _lost(each: Interface) -> int:
-    return sum(each.grown(loss.lost) for loss in _LOSSES)
-
-
 def _losses(each: Interface) -> Iterator[str]:
     for loss in _LOSSES:
         if count := each.grown(loss.lost):
@@ -128,7 +125,7 @@ def _busiest(told: Told) -> Iterator[str]:
     with_carrier = sum(each.has_carrier for each in told.interfaces)
     yield f"{with_carrier} of {len(told.interfaces)} interfaces have a carrier (network_carrier)."
     moved = [each for each in told.interfaces if each.before and each.before is not each.counted]
-    for each in nlargest(_BUSIEST, moved, key=lambda one: one.grown(RX_BYTES) + one.grown(TX_BYTES)):
+    for each in nlargest(_BUSIEST, moved, key=attrgetter("traffic")):
         if told.seconds > 0:
             yield _traffic(each, told.hardware.get(each.names.own), told.seconds)
 

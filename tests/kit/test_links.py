@@ -68,6 +68,17 @@ def test_a_byte_that_changes_is_told(place, value):
     assert asked(first, second) == [fresh(first), expected]
 
 
+def test_a_dump_that_was_interrupted_leaves_nothing_behind():
+    """What was read of it is not taken for what is so: the dump that was whole is told, now and at the next tick."""
+    well, cut = (
+        messages(RECORDINGS / "linux-6.1-uml" / f"bond-{each}.link.bin") for each in ("healthy", "no-partner")
+    )
+    attempts = iter([[well], [cut[:3], cut[2:], well], [cut, well[1:], cut], [cut]])
+    links = Links(lambda _context, read: [list(map(read, each)) for each in next(attempts)][-1])
+    for expected in (well, well, cut, cut):
+        assert list(map(_copied, links.ask(None))) == fresh(expected)
+
+
 def test_counters_are_new_and_the_link_is_the_same():
     """Who remembers a link knows by that that nothing else has changed."""
     dump = messages(RECORDINGS / "linux-6.1-uml" / "bond-healthy.link.bin")

@@ -217,7 +217,7 @@ def test_of_many_that_lose_frames_the_worst_are_named():
     ]
     said = losses(Ticks(*links).next()[1])
     assert [each.split()[0] for each in said[:10]] == [f"eth{n}" for n in range(30, 20, -1)]
-    assert said[10:] == ["20 more interfaces have lost fewer frames since the last tick."]
+    assert said[10:] == ["20 more interfaces have lost frames since the last tick."]
 
 
 def test_rates_are_of_the_last_tick(tmp_path):
