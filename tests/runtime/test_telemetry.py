@@ -4,9 +4,8 @@ import asyncio
 import time
 
 import pytest
-from accelerated import World
+from accelerated import World, spec
 
-from rscollector.config.types import Common, Spec
 from rscollector.exposition.render import Format
 from rscollector.model.metrics import Kind, Metric
 from rscollector.runtime.changes import Changes
@@ -16,14 +15,6 @@ from rscollector.runtime.telemetry import Telemetry
 from rscollector.runtime.vitals import Vitals
 
 NUMBER = Metric("x_n", Kind.GAUGE, "A number.")
-
-
-def spec(name):
-    """Return a collector."""
-    return Spec(
-        type="x", name=name, interval=15.0, timeout=10.0, max_series=10, max_memory=1 << 28,
-        policy=Common().policy, settings={}, worker="local",
-    )  # fmt: skip
 
 
 def with_telemetry(act):
@@ -55,7 +46,7 @@ def test_every_collector_is_told_of_and_none_that_is_gone(kept):
         supervisor.changes = Changes(kept)
         names = sorted(f"n{number}" for number in range(25))
         for name in names:
-            supervisor.add(spec(name))
+            supervisor.add(spec(f"x/{name}"))
         before = await told(telemetry)
         for name in names[1:]:
             supervisor.end(f"x/{name}")
@@ -70,7 +61,7 @@ def test_whatever_takes_samples_off_the_page_is_a_change(dropped):
     """Else `up` and the number of series would stay as they were."""
 
     async def act(supervisor, _telemetry):
-        supervisor.add(spec("a"))
+        supervisor.add(spec("x/a"))
         await asyncio.sleep(0.1)
         supervisor.store.commit("x/a", [("x_n", (), 1)], {"x_n": NUMBER}, limit=9, expires=1.0)
         before = supervisor.changes.since(0).number
@@ -87,7 +78,7 @@ def test_a_change_is_read_once():
     """A scrape of a large configuration costs little: what has not changed is not rendered again."""
 
     async def act(supervisor, telemetry):
-        supervisor.add(spec("a"))
+        supervisor.add(spec("x/a"))
         await asyncio.sleep(0.1)
         await told(telemetry)
         since, asked = supervisor.changes.since, []
@@ -102,7 +93,7 @@ def test_how_long_ago_a_success_was_does_not_depend_on_the_wall_clock():
     """A clock that is set back by an hour makes no time negative."""
 
     async def act(supervisor, telemetry):
-        supervisor.add(spec("a"))
+        supervisor.add(spec("x/a"))
         instance, now = supervisor.instances["x/a"], asyncio.get_running_loop().time()
         instance.succeeded(now - 3, time.time() + 3600)
         (shown,) = status(supervisor, Vitals(started=0.0), now)["collectors"]
