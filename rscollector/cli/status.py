@@ -129,7 +129,7 @@ def _printable(value: Any) -> Any:
 
 
 def _shown(answer: dict[str, Any], *, wrong: bool) -> str:
-    found = rows(answer, wrong=wrong)
+    found = [row for row in rows(answer) if row.is_wrong or not wrong]
     heads = ("STATE", "FOR", "COLLECTOR", "SERIES", "LAST SUCCESS", "TOOK", "NEXT RUN", "REASON")
     cells = [
         (row.condition, row.since, row.key, str(row.series), row.last, row.took, row.next, row.reason or "-")
