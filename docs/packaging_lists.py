@@ -50,7 +50,7 @@ def _joined() -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def samples() -> str:
+def examples() -> str:
     """Return the examples of all collectors, each line a comment."""
     texts = [(folder(type_) / "example.toml").read_text("utf-8") for type_ in folders("example.toml")]
     lines = [line for text in texts for line in ["", *text.strip().splitlines()]]
@@ -74,8 +74,8 @@ def _drop_in(type_: str, wanted: DropIn) -> str:
         "# Written by `make docs`.",
         "#",
         textwrap.fill(why, _WIDTH, initial_indent="# ", subsequent_indent="# "),
+        "[Service]",
     ]
-    text.append("[Service]")
     if wanted.capabilities:
         listed = " ".join(wanted.capabilities)
         text += [f"CapabilityBoundingSet={listed}", f"AmbientCapabilities={listed}"]
