@@ -100,3 +100,16 @@ def test_how_long_ago_a_success_was_does_not_depend_on_the_wall_clock():
         return shown["last_success_seconds_ago"]
 
     assert with_telemetry(act) == 3
+
+
+def test_a_status_has_no_note_of_samples_that_are_gone_and_no_tick_in_the_past():
+    """What was missing in samples that are not shown is no news, and a tick that is late is due now."""
+
+    async def act(supervisor, _telemetry):
+        supervisor.add(spec("x/a"))
+        supervisor.instances["x/a"].notes = ("missing: a number",)
+        late = asyncio.get_running_loop().time() + 1000
+        (shown,) = status(supervisor, Vitals(started=0.0), late)["collectors"]
+        return shown["notes"], shown["next_run_seconds"]
+
+    assert with_telemetry(act) == ([], 0.0)
