@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from collectors.vip.table import Held
+from rscollector.kit.names import shown
 from rscollector.kit.rtnetlink import IFA_LABEL, IFLA_IFNAME, Address, Link
 
 # linux/if.h and linux/if_addr.h
@@ -86,9 +87,7 @@ def labels(links: Iterable[Link]) -> dict[int, str]:
 
 
 def _shown(raw: bytes) -> str:
-    raw = raw.partition(b"\0")[0]
-    name = raw.decode("utf-8", "backslashreplace")
-    return name if name.isprintable() else repr(raw)[2:-1]
+    return shown(raw.partition(b"\0")[0])
 
 
 def explain(address: str, places: list[Place], held: Held, now: float) -> Iterator[str]:
