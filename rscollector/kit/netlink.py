@@ -43,7 +43,7 @@ class Overrun:
 
 def links(context: Context) -> list[Link]:
     """Return all links. Raises Unavailable or Misconfigured."""
-    return [each for each in _dump(_RTM_GETLINK, context, _all) if isinstance(each, Link)]
+    return [each for each in _dump(_RTM_GETLINK, context) if isinstance(each, Link)]
 
 
 def addresses(
@@ -106,14 +106,14 @@ class Watch:
         self._socket.close()
 
 
+Kept = Callable[[Link | Address], bool]
+
+
 def _all(_each: Link | Address) -> bool:
     return True
 
 
-Kept = Callable[[Link | Address], bool]
-
-
-def _dump(kind: int, context: Context, kept: Kept, attempts: int = _ATTEMPTS) -> list[Link | Address]:
+def _dump(kind: int, context: Context, kept: Kept = _all, attempts: int = _ATTEMPTS) -> list[Link | Address]:
     with _opened(0) as connection:
         return _asked(connection, kind, context, kept, attempts)
 

@@ -51,6 +51,8 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
     machine, spec = instance.machine, instance.spec
     outbox = supervisor.deliveries.outbox(instance.key)
     notes = list(instance.notes) if instance.key in supervisor.store else []
+    if outbox and (sentence := outbox.sentence()):
+        notes.append(sentence)
     ago = None if instance.succeeded_at is None else round(now - instance.succeeded_at, 3)
     condition = instance.history.condition
     return {
@@ -75,7 +77,7 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
         "worker_pid": supervisor.bodies.pid(instance.key),
         "worker_memory_bytes": supervisor.bodies.memory(instance.key),
         "last_stack": instance.stack,
-        "notes": [*notes, *([outbox.sentence()] if outbox and outbox.sentence() else [])],
+        "notes": notes,
         "waiting": _waiting(outbox),
     }
 
