@@ -174,6 +174,21 @@ def test_sentences_begin_with_what_hangs_and_end_with_what_is_well():
 
 
 @pytest.mark.parametrize(
+    ("free", "files_free", "told"),
+    [
+        (11, 100, []),
+        (10, 100, ["/ is 90 % full: 10 B left (filesystem_available_bytes)."]),
+        (11, 99, ["/ has 99 of 1000 inodes left (filesystem_files_free)."]),
+    ],
+)
+def test_little_is_left_from_nine_tenths_on(free, files_free, told):
+    """Before that nothing is said of it but how full the fullest is."""
+    (system,) = systems(ROOT, ROOT, FilesystemSettings(), 0)
+    finding = Finding(system, responding=True, space=Space(100, free, free, 1000, files_free))
+    assert list(explain([finding]))[:-1] == told
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2 h"), (172800, "2 d")],
 )
