@@ -7,8 +7,10 @@ import pytest
 from accelerated import World, spec
 
 from rscollector.exposition.render import Format
+from rscollector.model.feed import Feed
 from rscollector.model.metrics import Kind, Metric
 from rscollector.runtime.changes import Changes
+from rscollector.runtime.outbox import Lost
 from rscollector.runtime.status import status
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.telemetry import Telemetry
@@ -113,3 +115,18 @@ def test_a_status_has_no_note_of_samples_that_are_gone_and_no_tick_in_the_past()
         return shown["notes"], shown["next_run_seconds"]
 
     assert with_telemetry(act) == ([], 0.0)
+
+
+def test_a_status_says_of_a_sink_what_waits_and_what_was_lost():
+    """As numbers, and in a sentence beside its notes."""
+
+    async def act(supervisor, _telemetry):
+        supervisor.add(spec("bosun/main", sink=Feed.RUNS))
+        supervisor.deliveries.outbox("bosun/main").dropped[Lost.ROOM] += 3
+        now = asyncio.get_running_loop().time()
+        (shown,) = status(supervisor, Vitals(started=0.0), now)["collectors"]
+        return shown["waiting"], shown["notes"]
+
+    waiting, notes = with_telemetry(act)
+    assert waiting == {"points": 0, "bytes": 0, "age_seconds": 0.0, "lost_points": 3}
+    assert notes == ["3 were lost in the agent (room)"]
