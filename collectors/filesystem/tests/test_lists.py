@@ -1,5 +1,7 @@
 """Lists of mounts: recorded ones, made up ones, and ones that lie."""
 
+import errno
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,6 +197,13 @@ def test_little_is_left_from_nine_tenths_on(free, files_free, told):
 def test_a_time_is_told_in_one_unit(seconds, text):
     """Nobody reads seconds beyond two minutes."""
     assert lasting(seconds) == text
+
+
+@pytest.mark.parametrize("error", [errno.ENOENT, errno.ENOTDIR, errno.ELOOP])
+def test_a_path_that_leads_elsewhere_by_now_is_no_file_system_that_fails(error):
+    """It was unmounted, or replaced, between the list and the question."""
+    (system,) = systems(ROOT, ROOT, FilesystemSettings(), 0)
+    assert found(system, Answer(error)) is None
 
 
 def test_a_host_without_any_list_is_unavailable(tmp_path):
