@@ -90,6 +90,16 @@ def test_who_depends_on_others_is_asked_alone(type_, device, alone):
     assert found["/x"].alone is alone
 
 
+@pytest.mark.parametrize(
+    ("options", "refused"), [(b"rw,timeout=300", True), (b"rw,timeout=0", False), (b"rw", False)]
+)
+def test_an_automounter_that_never_unmounts_is_no_reason_not_to_ask(options, refused):
+    """Where nothing is taken away, a question keeps nothing."""
+    text = b"31 20 0:40 / /net rw - autofs auto.net %s\n32 31 0:41 / /net/x rw - nfs4 srv:/x rw\n" % options
+    system = told(ROOT + text)["/net/x"]
+    assert (system.automounted, bool(system.refused)) == (True, refused)
+
+
 @pytest.mark.parametrize("secret", [b"secret", b"sec@ret"])
 def test_no_password_becomes_a_label(secret):
     """A server's name is told, and who logs in there with what is not, whatever is in it."""
