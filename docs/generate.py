@@ -16,6 +16,7 @@ from declared import ROOT, folder, folders, old_names, plugin, plugins
 from manual_page import manual_page
 from role import defaults, role
 
+from rscollector.api import Metric
 from rscollector.cli.collectors import metric_rows, setting_rows, summary
 from rscollector.config.types import AgentSection, Common, WebSection
 from rscollector.runtime.telemetry import METRICS
@@ -108,9 +109,9 @@ def _old_names(type_: str) -> str:
     return _markdown(("Old name", "is made of", "with the `dialect`"), rows)
 
 
-def _labels(metric: object) -> str:
-    labels = list(getattr(metric, "labels", ()))
-    return ", ".join((*labels, "name") if "type" in labels else labels) or "–"
+def _labels(metric: Metric) -> str:
+    labels = (*metric.labels, "name") if "type" in metric.labels else metric.labels
+    return ", ".join(labels) or "–"
 
 
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], *, code: bool = True) -> str:
@@ -135,31 +136,31 @@ def _links() -> dict[Path, Path]:
 
 def main(arguments: Sequence[str]) -> int:
     """Write or compare."""
-    old = []
+    old, writes = [], "--check" not in arguments
     wanted = {file: renewed(file.read_text("utf-8")) for file in files()}
     wanted |= role() | packaging_lists.examples() | {ROOT / "debian" / "rscollector.toml.5": manual_page()}
     for file, text in wanted.items():
         if not file.exists() or file.read_text("utf-8") != text:
             old.append(file)
-            if "--check" not in arguments:
+            if writes:
                 file.write_text(text, "utf-8")
     links = _links()
-    for left in {
-        each for place in links for each in place.parent.iterdir() if each.is_symlink()
-    } - links.keys():
+    places = {link.parent for link in links}
+    there = {each for place in places for each in place.iterdir() if each.is_symlink()}
+    for left in there - links.keys():
         old.append(left)
-        if "--check" not in arguments:
+        if writes:
             left.unlink()
     for link, target in links.items():
         if not link.is_symlink() or link.readlink() != target:
             old.append(link)
-            if "--check" not in arguments:
+            if writes:
                 link.unlink(missing_ok=True)
                 link.symlink_to(target)
-    what = "is not what the code says; run `make docs`" if arguments else "written"
+    what = "written" if writes else "is not what the code says; run `make docs`"
     for file in old:
         sys.stderr.write(f"{file.relative_to(ROOT)}: {what}\n")
-    return int(bool(old and arguments))
+    return int(bool(old) and not writes)
 
 
 if __name__ == "__main__":

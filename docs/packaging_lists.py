@@ -78,8 +78,8 @@ def _drop_in(type_: str, wanted: DropIn) -> str:
         "# Written by `make docs`.",
         "#",
         textwrap.fill(why, _WIDTH, initial_indent="# ", subsequent_indent="# "),
+        "[Service]",
     ]
-    text.append("[Service]")
     if wanted.capabilities:
         listed = " ".join(wanted.capabilities)
         text += [f"CapabilityBoundingSet={listed}", f"AmbientCapabilities={listed}"]

@@ -155,9 +155,9 @@ def _kinds(settings: type[Any]) -> dict[str, str]:
     return {name: kind for name, kind in kinds.items() if kind}
 
 
+_KINDS = {bool: "boolean", int: "integer", str: "text", Secret: "secret", tuple: "list", dict: "map"}
+
+
 def _kind(hint: Any) -> str | None:
-    if hint is Secret or issubclass(get_origin(hint) or hint, Enum):
-        return "secret" if hint is Secret else "text"
-    return {bool: "boolean", int: "integer", str: "text", tuple: "list", dict: "map"}.get(
-        get_origin(hint) or hint
-    )
+    kind = get_origin(hint) or hint
+    return "text" if issubclass(kind, Enum) else _KINDS.get(kind)

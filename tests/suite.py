@@ -15,7 +15,7 @@ from harness import RunningAgent, children, free_port, until
 from hypothesis import settings
 from scraping import Prometheus
 
-# A checkout that was installed before there was this entry point has the plugin, too.
+# Named here as well as by its entry point: a checkout that was installed before that was there has none.
 pytest_plugins = ["rscollector.pytest_plugin", "arrivals"]
 
 IN_CI = os.environ.get("CI") == "true"
@@ -95,14 +95,12 @@ def _is_packaging(item):
 
 
 def _asks_for_packaging(config):
-    """These tests make hosts, as root, and run with `make packages`."""
+    """Tell whether they are called by their folder: they make hosts, as root, and run with `make packages`."""
     return any("tests/packaging" in argument for argument in config.args)
 
 
 def _lacks(need):
-    if need == "root":
-        return os.geteuid() != 0
-    return shutil.which(need) is None
+    return os.geteuid() != 0 if need == "root" else shutil.which(need) is None
 
 
 def pytest_runtest_setup(item):

@@ -178,7 +178,7 @@ def _those_that_live(questions: Iterable[Question]) -> list[Question]:
 
 
 def _as_waiting(question: Question) -> Waiting:
-    channel = _channel(question.pid)
+    channel = _channel(question.pid)  # before it is known to live: its number may be another process's by now
     return Waiting(time.monotonic() - question.since, "" if question.has_ended() else channel)
 
 

@@ -51,7 +51,7 @@ class Filesystem(Collector[FilesystemSettings]):
         self._asking = Asking(context)
 
     def close(self) -> None:
-        """Leave the questions that wait to the agent."""
+        """Kill the children that ask; one that cannot be killed is left to the agent."""
         self._asking.close()
 
     def collect(self, context: Context) -> Iterator[Sample]:

@@ -1,29 +1,16 @@
 """What became of a question: the space of a file system, or why nothing is known of it. Pure."""
 
+import errno
 import math
 import os
-from errno import (  # fmt: skip
-    EACCES,
-    ELOOP,
-    EMFILE,
-    ENAMETOOLONG,
-    ENFILE,
-    ENOENT,
-    ENOMEM,
-    ENOSYS,
-    ENOTDIR,
-    EOPNOTSUPP,
-    EPERM,
-)
 from typing import NamedTuple
 
 from collectors.filesystem.systems import System
 
-_NOT_OURS = (EACCES, EPERM)
-_NOT_ITS_FAULT = (EMFILE, ENAMETOOLONG, ENFILE, ENOMEM)
-_ELSEWHERE = (ENOENT, ENOTDIR, ELOOP)
-_TELLS_NOTHING = (ENOSYS, EOPNOTSUPP)
-
+_NOT_OURS = (errno.EACCES, errno.EPERM)
+_NOT_ITS_FAULT = (errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE, errno.ENOMEM)
+_ELSEWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_TELLS_NOTHING = (errno.ENOSYS, errno.EOPNOTSUPP)
 
 _HIDDEN = "is not asked: this process does not see it (the agent's unit may hide it)"
 _CLOSED = "is not asked: this user may not (a directory above may be closed)"

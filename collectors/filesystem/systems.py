@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from collectors.filesystem.mountinfo import Mount, Tree, parsed
 from rscollector.api import setting
+from rscollector.kit.names import shown
 
 _LONGEST = 400
 _LOCAL = frozenset({
@@ -143,7 +144,6 @@ def _pattern(globs: tuple[str, ...]) -> Callable[[str], object]:
 
 
 def _shown(raw: bytes) -> str:
-    """Return a name as a label: one line, bounded; what cannot be printed as in Python (`\\xff`)."""
-    text = raw.decode("utf-8", "backslashreplace")
-    text = text if text.isprintable() else repr(raw)[2:-1]
+    """Return a name as a label that is bounded."""
+    text = shown(raw)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"

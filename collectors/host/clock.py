@@ -72,7 +72,7 @@ class _Timex(ctypes.Structure):
 _adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
 
 
-def kernels() -> Timex:
+def adjtimex() -> Timex:
     """Ask the kernel, without changing anything. Raises Unavailable where it refuses."""
     buffer = _Timex()
     if (state := _adjtimex(ctypes.byref(buffer))) < 0:
@@ -136,7 +136,7 @@ def samples(context: Context, ask: Callable[[], Timex], chrony: Chrony) -> Itera
         offset = timex.loop_offset
         yield SYNCHRONIZED(int(timex.is_synchronized))
         yield ERROR(timex.maxerror / 1e6)
-    if (tracked_ := chrony.offset(context)) is not None:
-        offset = tracked_
+    if (correction := chrony.offset(context)) is not None:
+        offset = correction
     if offset is not None:
         yield OFFSET(offset)

@@ -8,8 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from collectors.host import clock, cpu, kernel, memory, network, pressure, raid
-from collectors.host import disks as block
+from collectors.host import clock, cpu, disks, kernel, memory, network, pressure, raid
 from collectors.host.explain import explain
 from collectors.host.guest import described
 from collectors.host.look import Look
@@ -32,7 +31,7 @@ class Host(Collector[HostSettings]):
     """This host: CPU, load, memory, swap, pressure, disks, network stack, md arrays and clock."""
 
     metrics = (
-        *cpu.METRICS, *memory.METRICS, *pressure.METRICS, *block.METRICS, *network.METRICS, *kernel.METRICS,
+        *cpu.METRICS, *memory.METRICS, *pressure.METRICS, *disks.METRICS, *network.METRICS, *kernel.METRICS,
         *raid.METRICS, *clock.METRICS,
     )  # fmt: skip
     local = True
@@ -43,12 +42,12 @@ class Host(Collector[HostSettings]):
     @staticmethod
     def ask_clock() -> clock.Timex:
         """Ask the kernel for its clock, which is in no file."""
-        return clock.kernels()
+        return clock.adjtimex()
 
     def open(self, context: Context) -> None:
         """Read everything once, to have something to compare with."""
         self._cpu, self._network = cpu.Cpu(), network.Network()
-        self._disks = block.Disks(self.settings.ignored_disks)
+        self._disks = disks.Disks(self.settings.ignored_disks)
         self._chrony = clock.Chrony()
         self._guest = described(context)
         self._look = Look()

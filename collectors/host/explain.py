@@ -9,7 +9,7 @@ _BUSY = 0.9
 _SLOW = 0.1  # seconds for a read
 _PRESSED = 0.1
 _NEARLY_FULL = 0.8
-_AGAIN = 0.02  # of the segments
+_AGAIN, _FEW = 0.02, 10  # of the segments; with fewer, a share says nothing
 _SYNC = {"recover": "rebuild"}
 _WAITED_FOR = {"cpu": "a CPU", "memory": "memory", "io": "a disk", "irq": "interrupts"}
 
@@ -99,7 +99,7 @@ def _network(look: Look) -> Iterator[str]:
                 f"time ({source})."
             )
     sent, again = look.grown(network.SENT), look.grown(network.RETRANSMITTED)
-    if again > _AGAIN * (sent + again) and again > 10:
+    if again > _AGAIN * (sent + again) and again > _FEW:
         share = again / (sent + again)
         yield f"{share:.1%} of the segments of TCP are sent again (RetransSegs in {network.SNMP.path})."
 

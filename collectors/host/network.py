@@ -4,7 +4,7 @@ All of it is of the network namespace that the agent is in, but for what the CPU
 the whole host.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from collectors.host.proc import HOST, Facts, Told, columns, complain, count, read, words
@@ -151,7 +151,7 @@ def _datagrams(context: Context, told: Told) -> Iterator[Sample]:
             complain(context, SNMP.path if family == "ipv4" else _SNMP6, [f"RcvbufErrors of UDP: {error}"])
 
 
-def _sockets(context: Context) -> Generator[Sample, None, None]:
+def _sockets(context: Context) -> Iterator[Sample]:
     """Yield the sockets of IPv4, with all states of TCP, and those of IPv6."""
     path = "/proc/net/sockstat"
     text = read(context, path)

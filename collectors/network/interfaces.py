@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from collectors.network.bonds import IFF_UP, Bond, Slave, bond_of, slave_of
 from rscollector.api import Metric, Namespace, Sample
-from rscollector.kit.links import shown
+from rscollector.kit.links import text
 from rscollector.kit.rtnetlink import (
     IFLA_ADDRESS,
     IFLA_CARRIER_CHANGES,
@@ -222,13 +222,13 @@ class Interface:
                     self._moving.append(Sample(metric, (self.names.own, *labels), now[place]))
 
     def _read_kind(self, info: dict[int, bytes]) -> None:
-        self.kind = shown(info.get(IFLA_INFO_KIND, b""))
+        self.kind = text(info.get(IFLA_INFO_KIND, b""))
         data = info.get(IFLA_INFO_DATA, b"")
         if self.kind == "vlan":
             self.vlan = str(number(attributes(data).get(_VLAN_ID, b"")))
         elif self.kind == "bond":
             self.bond = bond_of(attributes(data))
-        if shown(info.get(IFLA_INFO_SLAVE_KIND, b"")) == "bond":
+        if text(info.get(IFLA_INFO_SLAVE_KIND, b"")) == "bond":
             self.slave = slave_of(attributes(info.get(IFLA_INFO_SLAVE_DATA, b"")))
 
     def _described(self) -> Iterator[Sample]:

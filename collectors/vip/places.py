@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from collectors.vip.table import Held
-from rscollector.kit.links import labels, shown
+from rscollector.kit.links import labels, text
 from rscollector.kit.rtnetlink import IFA_LABEL, IFLA_IFNAME, Address, Link
 
 # linux/if.h and linux/if_addr.h
@@ -51,7 +51,7 @@ class Place(NamedTuple):
     def label(self) -> str:
         """What the address is called, if that is not the interface's name."""
         raw = self.entry.attributes.get(IFA_LABEL, b"")
-        return "" if raw == self.link.attributes.get(IFLA_IFNAME) else shown(raw)
+        return "" if raw == self.link.attributes.get(IFLA_IFNAME) else text(raw)
 
 
 def is_anybodys(local: bytes) -> bool:

@@ -41,13 +41,14 @@ class VipSettings:
 
 
 class Wanted:
-    """The addresses that somebody has named, by themselves (`listed`, 4 or 16 bytes each) or by a network."""
+    """The addresses that somebody has named, by themselves (`listed`, 4 or 16 bytes) or by `networks`."""
 
     def __init__(self, settings: VipSettings) -> None:
         self.listed = dict.fromkeys(ip_address(each.text).packed for each in settings.addresses)
-        self._networks = tuple(map(_network, settings.networks))
+        networks = [_network(text) for text in settings.networks]
+        self.networks = sorted(map(str, networks))
         self._masks = [
-            (each.max_prefixlen // 8, int(each.network_address), int(each.netmask)) for each in self._networks
+            (each.max_prefixlen // 8, int(each.network_address), int(each.netmask)) for each in networks
         ]
 
     def __contains__(self, local: bytes) -> bool:
@@ -57,10 +58,7 @@ class Wanted:
         )
 
     def __bool__(self) -> bool:
-        return bool(self.listed or self._networks)
-
-    def __str__(self) -> str:
-        return " ".join(sorted(map(str, self._networks)))
+        return bool(self.listed or self.networks)
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

@@ -69,7 +69,6 @@ class Watcher:
 
     def __init__(self, wanted: Wanted, context: Context) -> None:
         self.table, self.links, self.doubts = Table(wanted), Links(), Doubts()
-        self._networks = str(wanted)
         self._begun, self._number = False, 0
         self._stale = self._links_stale = True
         self._asleep = _asleep()
@@ -99,16 +98,16 @@ class Watcher:
         self._link_watch.close()
 
     def _look_at_addresses(self, context: Context) -> list[Address] | None:
-        for attempt in reversed(range(_ATTEMPTS)):
+        for left in reversed(range(_ATTEMPTS)):
             self._hear(context)
             self._number = 0
             try:
                 dump = netlink.addresses(context, only=self._is_wanted, attempts=_PATIENCE)
             except Unavailable:
-                if self._stale and not attempt:
+                if self._stale and not left:
                     raise
                 continue
-            if (self._stale and not attempt) or not self._hear(context):
+            if (self._stale and not left) or not self._hear(context):
                 self.table.replace(dump, context.clock())
                 self._stale, self._begun = False, True
                 return dump if self._number <= _MOST_COMPARED else None
@@ -157,7 +156,7 @@ class Watcher:
             kept = json.loads(context.state.read_bytes())
             if kept["life"] == self._life:
                 self.doubts = Doubts(*map(int, kept["doubts"]))
-                self.table.go_on(kept["addresses"], complete=kept["networks"] == self._networks)
+                self.table.go_on(kept["addresses"], complete=kept["networks"] == self.table.wanted.networks)
                 self.links = Links(
                     *({int(index): each[n] for index, each in kept["links"].items()} for n in (0, 1))
                 )
@@ -176,7 +175,7 @@ class Watcher:
             index: [self.links.running.get(index, False), self.links.losses.get(index, 0)] for index in used
         }
         doubts = [self.doubts.overruns, self.doubts.link_overruns, self.doubts.gaps]
-        kept = {"life": self._life, "networks": self._networks, "doubts": doubts, "links": links}
+        kept = {"life": self._life, "networks": self.table.wanted.networks, "doubts": doubts, "links": links}
         text = json.dumps({**kept, "addresses": self.table.kept()})
         if text == self._saved:
             return

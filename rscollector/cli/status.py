@@ -33,7 +33,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--watch",
         nargs="?",
-        type=_seconds,
+        type=seconds,
         const=2.0,
         metavar="SECONDS",
         help="show it again and again, every 2 seconds or as often as said",
@@ -77,11 +77,12 @@ def _once(given: argparse.Namespace) -> int:
     return 0 if all(each["up"] for each in answer["collectors"]) else 1
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.2 <= seconds <= 3600:
+def seconds(text: str) -> float:
+    """Read how often to look; argparse names this function where a text is no number at all."""
+    number = float(text)
+    if not 0.2 <= number <= 3600:
         raise argparse.ArgumentTypeError(f"expected seconds from 0.2 to 3600, not {text}")
-    return seconds
+    return number
 
 
 def _first_answer(paths: list[Path]) -> Any:
@@ -129,7 +130,7 @@ def _printable(value: Any) -> Any:
 
 
 def _shown(answer: dict[str, Any], *, wrong: bool) -> str:
-    found = rows(answer, wrong=wrong)
+    found = [row for row in rows(answer) if row.is_wrong or not wrong]
     heads = ("STATE", "FOR", "COLLECTOR", "SERIES", "LAST SUCCESS", "TOOK", "NEXT RUN", "REASON")
     cells = [
         (row.condition, row.since, row.key, str(row.series), row.last, row.took, row.next, row.reason or "-")

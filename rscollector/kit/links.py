@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from rscollector.api import Context
 from rscollector.kit import netlink
+from rscollector.kit.names import shown
 from rscollector.kit.rtnetlink import (
     IFLA_IFNAME,
     IFLA_STATS64,
@@ -90,6 +91,11 @@ class _Known:
         return True
 
 
+def text(raw: bytes) -> str:
+    """Return an attribute that is a text, which ends with a NUL."""
+    return shown(raw.partition(b"\0")[0])
+
+
 def labels(links: Iterable[Link]) -> dict[int, str]:
     """Return the names of links by their index, no two alike.
 
@@ -99,16 +105,9 @@ def labels(links: Iterable[Link]) -> dict[int, str]:
     named: dict[int, str] = {}
     taken: set[str] = set()
     for link in links:
-        name = shown(link.attributes.get(IFLA_IFNAME, b""))
+        name = text(link.attributes.get(IFLA_IFNAME, b""))
         while name in taken:
             name = f"{name}#{link.ifindex}"
         named[link.ifindex] = name
         taken.add(name)
     return named
-
-
-def shown(raw: bytes) -> str:
-    """Return a name as it can be shown, up to its NUL."""
-    raw = raw.partition(b"\0")[0]
-    name = raw.decode("utf-8", "backslashreplace")
-    return name if name.isprintable() else repr(raw)[2:-1]

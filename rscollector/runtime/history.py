@@ -1,48 +1,28 @@
-"""What a collector has been and how long its runs took, for who asks later. At most 4 kB each."""
+"""What a collector is since when, and how long its runs of the last hour took."""
 
 import math
-import time
 from array import array
-from typing import NamedTuple
 
 from rscollector.model.lifecycle import Condition
 
 _MINUTES = 60
-_CHANGES = 10
-_LONGEST = 150
-
-
-class Change(NamedTuple):
-    """What a collector became at a time (Unix time), and why."""
-
-    at: float
-    condition: Condition
-    reason: str
 
 
 class History:
-    """The last changes, the oldest first, and the longest run of each minute of the last hour.
+    """A `condition`, `since` when by the loop's time, and the longest run of each minute of the last hour."""
 
-    `since` is the loop's time of the last change.
-    """
+    __slots__ = ("_minute", "_took", "condition", "since")
 
-    __slots__ = ("_kind", "_minute", "_took", "changes", "since")
-
-    def __init__(self) -> None:
-        self.changes: list[Change] = []
-        self.since = 0.0
-        self._kind: tuple[Condition, object] | None = None
+    def __init__(self, now: float = 0.0) -> None:
+        self.condition = Condition.STARTING
+        self.since = now
         self._took = array("f", [math.nan] * _MINUTES)
         self._minute = 0
 
-    def became(self, now: float, condition: Condition, kind: object, reason: str) -> None:
-        """Take note of what it is; of reasons that differ only in their words, the first is kept."""
-        if self._kind == (condition, kind):
-            return
-        if not self._kind or self._kind[0] is not condition:
-            self.since = now
-        self._kind = condition, kind
-        self.changes = [*self.changes, Change(time.time(), condition, reason[:_LONGEST])][-_CHANGES:]
+    def became(self, now: float, condition: Condition) -> None:
+        """Take note of what it is."""
+        if condition is not self.condition:
+            self.condition, self.since = condition, now
 
     def took(self, now: float, duration: float) -> None:
         """Take note of how long a run took that has ended now."""

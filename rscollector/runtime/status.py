@@ -22,7 +22,7 @@ UNSEEN: Final = "its numbers are from before a suspend, or too old, and are not 
 def status(
     supervisor: Supervisor, vitals: Vitals, now: float, *, with_minutes: bool = False
 ) -> dict[str, Any]:
-    """Return the agent's status at the loop's time `now`, and each collector's last hour by the minute."""
+    """Return the agent's status at the loop's time `now`, if asked with each collector's last hour."""
     instances, config = supervisor.instances, vitals.config
     return {
         "version": rscollector.__version__,
@@ -51,8 +51,10 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
     machine, spec = instance.machine, instance.spec
     outbox = supervisor.deliveries.outbox(instance.key)
     notes = list(instance.notes) if instance.key in supervisor.store else []
+    if outbox and (sentence := outbox.sentence()):
+        notes.append(sentence)
     ago = None if instance.succeeded_at is None else round(now - instance.succeeded_at, 3)
-    condition = instance.history.changes[-1].condition
+    condition = instance.history.condition
     return {
         "type": spec.type,
         "name": spec.name,
@@ -75,7 +77,7 @@ def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[s
         "worker_pid": supervisor.bodies.pid(instance.key),
         "worker_memory_bytes": supervisor.bodies.memory(instance.key),
         "last_stack": instance.stack,
-        "notes": [*notes, *([outbox.sentence()] if outbox and outbox.sentence() else [])],
+        "notes": notes,
         "waiting": _waiting(outbox),
     }
 

@@ -49,6 +49,7 @@ from rscollector.runtime.bodies import Bodies, Loss, Run
 from rscollector.runtime.capacity import Capacity
 from rscollector.runtime.changes import Changes
 from rscollector.runtime.deliveries import Deliveries
+from rscollector.runtime.history import History
 from rscollector.runtime.instance import Instance
 from rscollector.runtime.ticks import Ticks
 from rscollector.wire import messages
@@ -78,11 +79,12 @@ class Supervisor:
 
     def add(self, spec: Spec) -> None:
         """Begin to run a collector or a sink, now."""
-        instance = self.instances[spec.key] = Instance(spec, Machine(since=self._loop.time()))
+        now = self._loop.time()
+        instance = self.instances[spec.key] = Instance(spec, Machine(since=now), History(now))
         self.bodies.add(spec)
         self.deliveries.add(spec)
         self.ticks.add(spec.key, spec.interval)
-        self._dispatch(instance, Retry(self._loop.time()))
+        self._dispatch(instance, Retry(now))
 
     def end(self, key: str, successor: Spec | None = None) -> None:
         """End a collector; when its process is gone it is forgotten, and its successor begins."""
@@ -126,8 +128,8 @@ class Supervisor:
         """Take note that something about a collector has changed."""
         self.changes.note(instance.key)
         machine, ever = instance.machine, instance.succeeded_at is not None
-        now = lifecycle.condition(machine, shown=instance.key in self.store, ever=ever)
-        instance.history.became(self._loop.time(), now, machine.trouble, machine.reason)
+        condition = lifecycle.condition(machine, shown=instance.key in self.store, ever=ever)
+        instance.history.became(self._loop.time(), condition)
 
     # --- when: ticks, and deliveries.Owner ---
 

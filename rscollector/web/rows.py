@@ -46,16 +46,16 @@ class Row(NamedTuple):
         return self.style == "bad" or any(note.startswith(_MISSING) for note in self.notes)
 
 
-def rows(status: Mapping[str, Any], *, wrong: bool = False) -> list[Row]:
-    """Return the rows of a status by trouble, the newest trouble first; only what is wrong, if asked."""
-    made = [_row(each) for each in sorted(status["collectors"], key=_place)]
-    return [row for row in made if row.is_wrong] if wrong else made
+def rows(status: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of a status by trouble, the newest trouble first."""
+    return [_row(each) for each in sorted(status["collectors"], key=_place)]
 
 
 def _place(each: Mapping[str, Any]) -> tuple[int, float, str]:
-    condition = _condition(each)
+    condition, known = _condition(each), list(_STYLES)
+    rank = known.index(condition if condition in known else "down")
     since = 0.0 if condition == "up" else each.get("condition_seconds", 0.0)
-    return [*_STYLES, condition].index(condition), since, f"{each['type']}/{each['name']}"
+    return rank, since, f"{each['type']}/{each['name']}"
 
 
 def _condition(each: Mapping[str, Any]) -> str:
@@ -65,6 +65,7 @@ def _condition(each: Mapping[str, Any]) -> str:
 
 def _row(each: Mapping[str, Any]) -> Row:
     condition, memory = _condition(each), each.get("worker_memory_bytes")
+    ends = condition in ("removed", "stopping")
     return Row(
         key=f"{each['type']}/{each['name']}",
         condition=condition,
@@ -73,9 +74,7 @@ def _row(each: Mapping[str, Any]) -> Row:
         reason=each["reason"],
         notes=tuple(each["notes"]),
         last=_humanized(each["last_success_seconds_ago"], "{} ago", "never"),
-        next="-"
-        if condition in ("removed", "stopping")
-        else _humanized(each.get("next_run_seconds"), "in {}"),
+        next="-" if ends else _humanized(each.get("next_run_seconds"), "in {}"),
         interval=_humanized(each["interval_seconds"]),
         took=_humanized(each["duration_seconds"]),
         series=each["series"],

@@ -268,6 +268,14 @@ TLS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("account", "database"), [("", None), ("me:p@", "users")])
+def test_the_database_of_an_account_goes_with_the_account(account, database):
+    """Without one it means nothing."""
+    text = f'[[collector.mongo]]\nconnection_string = "mongodb://{account}h/?authSource=users"'
+    (found,) = migrate(tomllib.loads(text)).instances["collector", "mongodb"].values()
+    assert found.get("auth_database") == database
+
+
 @pytest.mark.parametrize(("text", "type_", "settings", "said"), TLS)
 def test_tls_is_carried_over_or_named(text, type_, settings, said):
     """Never less of it without a word; without a CA those of the system are trusted."""

@@ -50,6 +50,16 @@ def accelerated(main):
         return runner.run(main())
 
 
+def spec(key, **other):
+    """Return a collector by its key; `other` is what is not as by default."""
+    (type_, name), common = key.split("/"), Common()
+    usual = {
+        "interval": float(common.interval), "timeout": common.seconds, "max_series": 2000,
+        "max_memory": int(common.max_memory), "policy": common.policy, "settings": {}, "worker": "local",
+    }  # fmt: skip
+    return Spec(type=type_, name=name, **(usual | other))
+
+
 @dataclass
 class World:
     """Stands for `Bodies`: workers in a world where `trouble` says what a collector meets now.
@@ -91,6 +101,9 @@ class World:
     def pid(self, _key):
         """Return no process id."""
 
+    def memory(self, _key):
+        """Return no size of a process."""
+
     def open(self, key, seq):
         """Open it, or not."""
         if self._failed is not None:
@@ -130,12 +143,7 @@ class World:
 
 def watched():
     """Return a supervisor with one collector, all of whose settings are the default ones, and its world."""
-    common = Common()
-    spec = Spec(
-        "it", "main", common.interval, common.seconds, 2000, int(common.max_memory),
-        common.policy, {}, "it/main",
-    )  # fmt: skip
     supervisor = Supervisor("host", 20000)
     world = supervisor.bodies = World(supervisor)
-    supervisor.add(spec)
+    supervisor.add(spec("it/main"))
     return supervisor, world, supervisor.instances["it/main"]

@@ -6,9 +6,9 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import accelerated
 import pytest
 
-from rscollector.config.types import Common, Spec
 from rscollector.runtime import worker_process
 from rscollector.runtime.bodies import Bodies
 
@@ -39,11 +39,7 @@ class Keeper:
 
 def spec(key, timeout=10.0, **settings):
     """Return a collector that shares its worker."""
-    type_, name = key.split("/")
-    return Spec(
-        type=type_, name=name, interval=15.0, timeout=timeout, max_series=10, max_memory=1 << 40,
-        policy=Common().policy, settings=settings, worker="local", plugin="rogue:Tame",
-    )  # fmt: skip
+    return accelerated.spec(key, timeout=timeout, max_memory=1 << 40, settings=settings, plugin="rogue:Tame")
 
 
 @pytest.fixture

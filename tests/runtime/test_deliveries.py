@@ -2,12 +2,13 @@
 
 import asyncio
 
+import accelerated
 import pytest
 from accelerated import World
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rscollector.config.types import Common, Feed, Spec
+from rscollector.config.types import Feed
 from rscollector.exposition.validate import Accepted
 from rscollector.model.errors import FailureKind
 from rscollector.model.metrics import Kind, Metric, Sample
@@ -355,11 +356,7 @@ class Way:
 
 def spec(type_, sink=Feed.NOTHING, interval=15.0):
     """Return a collector, or a sink."""
-    common = Common()
-    return Spec(
-        type=type_, name="main", interval=interval, timeout=10.0, max_series=10, max_memory=1 << 28,
-        policy=common.policy, settings={}, worker=type_, sink=sink,
-    )  # fmt: skip
+    return accelerated.spec(f"{type_}/main", interval=interval, worker=type_, sink=sink)
 
 
 class Owner:

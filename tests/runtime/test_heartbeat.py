@@ -8,11 +8,13 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from accelerated import spec
 
 from rscollector.model.metrics import Kind, Metric
 from rscollector.model.schedule import Clocks
 from rscollector.runtime import heartbeat as room
 from rscollector.runtime.heartbeat import Heartbeat
+from rscollector.runtime.instance import Instance
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
 
@@ -115,7 +117,7 @@ def test_old_samples_are_taken_off_the_page():
     """Whatever the reason, a sample that is too old is not believed any more."""
 
     def grow_old(parts):
-        parts.supervisor.instances["x/a"] = SimpleNamespace(spec=SimpleNamespace(expiry=45.0))
+        parts.supervisor.instances["x/a"] = Instance(spec("x/a"))
         show(parts, expires=parts.loop.time() - 1)
         parts.supervisor.expire(parts.loop.time())
         return parts.supervisor.store.series()

@@ -1,34 +1,21 @@
-"""What is kept of what a collector was."""
-
-import sys
+"""What is kept of a collector's condition and of its runs."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rscollector.model.events import Trouble
 from rscollector.model.lifecycle import Condition
 from rscollector.runtime.history import History
 
-UP, DOWN = Condition.UP, Condition.DOWN
+UP, DOWN, STARTING = Condition.UP, Condition.DOWN, Condition.STARTING
 
 
-def test_a_change_is_kept_and_what_stays_is_not():
-    """A reason that only changes its figures is no change; another kind of trouble is, and since stays."""
-    history = History()
-    history.became(10, UP, None, "")
-    history.became(20, UP, None, "")
-    history.became(30, DOWN, Trouble.UNAVAILABLE, "refused, 3 points wait")
-    history.became(40, DOWN, Trouble.UNAVAILABLE, "refused, 4 points wait")
-    history.became(50, DOWN, Trouble.HANG, "no answer")
-    assert history.since == 30
-    history.became(60, UP, None, "")
-    assert [(each.condition, each.reason) for each in history.changes] == [
-        (UP, ""),
-        (DOWN, "refused, 3 points wait"),
-        (DOWN, "no answer"),
-        (UP, ""),
-    ]
-    assert history.since == 60
+def test_a_condition_is_since_it_came_and_not_since_it_was_told_again():
+    """A new collector is starting from the moment on at which it was made."""
+    history, seen = History(5), []
+    for now, condition in ((7, STARTING), (10, UP), (20, UP), (30, DOWN), (50, DOWN), (60, UP)):
+        history.became(now, condition)
+        seen.append((history.condition, history.since))
+    assert seen == [(STARTING, 5), (UP, 10), (UP, 10), (DOWN, 30), (DOWN, 30), (UP, 60)]
 
 
 @given(st.lists(st.tuples(st.floats(0, 20_000), st.floats(0.001, 100)), max_size=300))
@@ -48,15 +35,3 @@ def test_each_minute_of_the_last_hour_has_its_longest_run(runs):
     found = history.minutes(now)
     assert [each is None for each in found] == [each is None for each in expected]
     assert all(a is None or abs(a - b) < 1e-4 for a, b in zip(found, expected, strict=True))
-
-
-def test_it_is_bounded():
-    """However long it lives and whatever the reasons are."""
-    history = History()
-    for number in range(1000):
-        history.became(number, UP if number % 2 else DOWN, number, "x" * 100_000)
-        history.took(number * 60, 1.0)
-    kept = sum(
-        sys.getsizeof(each) + sys.getsizeof(each.at) + sys.getsizeof(each.reason) for each in history.changes
-    )
-    assert kept + sys.getsizeof(history.changes) + sys.getsizeof(history._took) < 4096

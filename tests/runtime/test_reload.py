@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from accelerated import World
+from accelerated import World, spec
 
-from rscollector.config.types import Common, Config, Spec
+from rscollector.config.types import Config
 from rscollector.runtime.configure import Read
 from rscollector.runtime.reload import apply
 from rscollector.runtime.supervisor import Supervisor
@@ -56,18 +56,16 @@ def test_what_only_a_restart_changes_is_named_and_shown_as_it_is(listens, caplog
 
 def test_what_is_not_known_changes_nothing_that_runs(caplog):
     """A plugin that hangs for once when it is asked, or a secret that does not answer, closes no good connection."""
-    common = Common()
-
-    def spec(digest, unknown=""):
-        return Spec(
-            "x", "a", 15.0, 10.0, 10, 1 << 28, common.policy, {}, "x/a", digest=digest, unknown=unknown
-        )  # fmt: skip
 
     async def main():
         vitals, supervisor = Vitals(started=0.0), Supervisor("db1", 100)
         supervisor.bodies = World(supervisor)
-        found = []
-        for wanted in (spec("old"), spec("new", "it took more than 5 s"), spec("new")):
+        found, why = [], "it took more than 5 s"
+        for wanted in (
+            spec("x/a", digest="old"),
+            spec("x/a", digest="new", unknown=why),
+            spec("x/a", digest="new"),
+        ):
             apply(Read(Config(specs=(wanted,)), ()), supervisor, vitals)
             await asyncio.sleep(0.1)
             found.append(supervisor.instances["x/a"].spec.digest)

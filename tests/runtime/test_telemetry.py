@@ -4,26 +4,19 @@ import asyncio
 import time
 
 import pytest
-from accelerated import World
+from accelerated import World, spec
 
-from rscollector.config.types import Common, Spec
 from rscollector.exposition.render import Format
+from rscollector.model.feed import Feed
 from rscollector.model.metrics import Kind, Metric
 from rscollector.runtime.changes import Changes
+from rscollector.runtime.outbox import Lost
 from rscollector.runtime.status import status
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.telemetry import Telemetry
 from rscollector.runtime.vitals import Vitals
 
 NUMBER = Metric("x_n", Kind.GAUGE, "A number.")
-
-
-def spec(name):
-    """Return a collector."""
-    return Spec(
-        type="x", name=name, interval=15.0, timeout=10.0, max_series=10, max_memory=1 << 28,
-        policy=Common().policy, settings={}, worker="local",
-    )  # fmt: skip
 
 
 def with_telemetry(act):
@@ -55,7 +48,7 @@ def test_every_collector_is_told_of_and_none_that_is_gone(kept):
         supervisor.changes = Changes(kept)
         names = sorted(f"n{number}" for number in range(25))
         for name in names:
-            supervisor.add(spec(name))
+            supervisor.add(spec(f"x/{name}"))
         before = await told(telemetry)
         for name in names[1:]:
             supervisor.end(f"x/{name}")
@@ -70,7 +63,7 @@ def test_whatever_takes_samples_off_the_page_is_a_change(dropped):
     """Else `up` and the number of series would stay as they were."""
 
     async def act(supervisor, _telemetry):
-        supervisor.add(spec("a"))
+        supervisor.add(spec("x/a"))
         await asyncio.sleep(0.1)
         supervisor.store.commit("x/a", [("x_n", (), 1)], {"x_n": NUMBER}, limit=9, expires=1.0)
         before = supervisor.changes.since(0).number
@@ -87,7 +80,7 @@ def test_a_change_is_read_once():
     """A scrape of a large configuration costs little: what has not changed is not rendered again."""
 
     async def act(supervisor, telemetry):
-        supervisor.add(spec("a"))
+        supervisor.add(spec("x/a"))
         await asyncio.sleep(0.1)
         await told(telemetry)
         since, asked = supervisor.changes.since, []
@@ -102,10 +95,38 @@ def test_how_long_ago_a_success_was_does_not_depend_on_the_wall_clock():
     """A clock that is set back by an hour makes no time negative."""
 
     async def act(supervisor, telemetry):
-        supervisor.add(spec("a"))
+        supervisor.add(spec("x/a"))
         instance, now = supervisor.instances["x/a"], asyncio.get_running_loop().time()
         instance.succeeded(now - 3, time.time() + 3600)
         (shown,) = status(supervisor, Vitals(started=0.0), now)["collectors"]
         return shown["last_success_seconds_ago"]
 
     assert with_telemetry(act) == 3
+
+
+def test_a_status_has_no_note_of_samples_that_are_gone_and_no_tick_in_the_past():
+    """What was missing in samples that are not shown is no news, and a tick that is late is due now."""
+
+    async def act(supervisor, _telemetry):
+        supervisor.add(spec("x/a"))
+        supervisor.instances["x/a"].notes = ("missing: a number",)
+        late = asyncio.get_running_loop().time() + 1000
+        (shown,) = status(supervisor, Vitals(started=0.0), late)["collectors"]
+        return shown["notes"], shown["next_run_seconds"]
+
+    assert with_telemetry(act) == ([], 0.0)
+
+
+def test_a_status_says_of_a_sink_what_waits_and_what_was_lost():
+    """As numbers, and in a sentence beside its notes."""
+
+    async def act(supervisor, _telemetry):
+        supervisor.add(spec("bosun/main", sink=Feed.RUNS))
+        supervisor.deliveries.outbox("bosun/main").dropped[Lost.ROOM] += 3
+        now = asyncio.get_running_loop().time()
+        (shown,) = status(supervisor, Vitals(started=0.0), now)["collectors"]
+        return shown["waiting"], shown["notes"]
+
+    waiting, notes = with_telemetry(act)
+    assert waiting == {"points": 0, "bytes": 0, "age_seconds": 0.0, "lost_points": 3}
+    assert notes == ["3 were lost in the agent (room)"]

@@ -21,7 +21,7 @@ def test_every_minute_with_a_run_has_its_place_within_the_picture(minutes):
         longest = max(each for each in minutes if each is not None)
         assert points[[each for each in minutes if each is not None].index(longest)][1] == 0.5
     starts = [x for x, each in enumerate(minutes) if each is not None and (x == 0 or minutes[x - 1] is None)]
-    assert [int(x) for x in re.findall(r"M(\d+)", path)] == starts
+    assert [int(x) for x in re.findall(r"M(\d+) [\d.]+h1", path)] == starts, "one minute alone is seen, too"
 
 
 def test_it_is_said_in_words():

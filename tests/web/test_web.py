@@ -222,6 +222,7 @@ def test_the_page_loads_nothing_from_elsewhere(served):
     _, headers, body = served.get("/")
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "unsafe" not in headers["content-security-policy"]
+    assert headers["cache-control"] == "no-store", "else a browser shows an old one when one goes back to it"
     assert re.findall(r'(?:src|href)="([^"#]*)"', body.decode()) == [
         "data:,",
         "page.css",

@@ -1,5 +1,7 @@
 """Lists of mounts: recorded ones, made up ones, and ones that lie."""
 
+import errno
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +90,16 @@ def test_who_depends_on_others_is_asked_alone(type_, device, alone):
     assert found["/x"].alone is alone
 
 
+@pytest.mark.parametrize(
+    ("options", "refused"), [(b"rw,timeout=300", True), (b"rw,timeout=0", False), (b"rw", False)]
+)
+def test_an_automounter_that_never_unmounts_is_no_reason_not_to_ask(options, refused):
+    """Where nothing is taken away, a question keeps nothing."""
+    text = b"31 20 0:40 / /net rw - autofs auto.net %s\n32 31 0:41 / /net/x rw - nfs4 srv:/x rw\n" % options
+    system = told(ROOT + text)["/net/x"]
+    assert (system.automounted, bool(system.refused)) == (True, refused)
+
+
 @pytest.mark.parametrize("secret", [b"secret", b"sec@ret"])
 def test_no_password_becomes_a_label(secret):
     """A server's name is told, and who logs in there with what is not, whatever is in it."""
@@ -174,12 +186,34 @@ def test_sentences_begin_with_what_hangs_and_end_with_what_is_well():
 
 
 @pytest.mark.parametrize(
+    ("free", "files_free", "told"),
+    [
+        (11, 100, []),
+        (10, 100, ["/ is 90 % full: 10 B left (filesystem_available_bytes)."]),
+        (11, 99, ["/ has 99 of 1000 inodes left (filesystem_files_free)."]),
+    ],
+)
+def test_little_is_left_from_nine_tenths_on(free, files_free, told):
+    """Before that nothing is said of it but how full the fullest is."""
+    (system,) = systems(ROOT, ROOT, FilesystemSettings(), 0)
+    finding = Finding(system, responding=True, space=Space(100, free, free, 1000, files_free))
+    assert list(explain([finding]))[:-1] == told
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2 h"), (172800, "2 d")],
 )
 def test_a_time_is_told_in_one_unit(seconds, text):
     """Nobody reads seconds beyond two minutes."""
     assert lasting(seconds) == text
+
+
+@pytest.mark.parametrize("error", [errno.ENOENT, errno.ENOTDIR, errno.ELOOP])
+def test_a_path_that_leads_elsewhere_by_now_is_no_file_system_that_fails(error):
+    """It was unmounted, or replaced, between the list and the question."""
+    (system,) = systems(ROOT, ROOT, FilesystemSettings(), 0)
+    assert found(system, Answer(error)) is None
 
 
 def test_a_host_without_any_list_is_unavailable(tmp_path):

@@ -126,7 +126,7 @@ def test_chrony_is_asked_once_a_minute_and_seldom_when_it_is_slow(took, times):
 
 def test_the_kernel_answers_anybody():
     """Nothing is changed by asking, and what it says fits its own words."""
-    told = clock.kernels()
+    told = clock.adjtimex()
     assert 0 <= told.state <= 5
     assert told.maxerror >= 0
     assert told.is_synchronized or told.state == 5

@@ -266,6 +266,13 @@ def test_an_array_may_be_in_a_state_of_tomorrow(odd):
     assert notes == ["/sys/block/md126/md/array_state: cannot be read: 'quantum'"]
 
 
+def test_no_more_than_all_of_an_array_is_done(odd):
+    """Whatever the kernel counts."""
+    odd.write("sys/block/md126/md/sync_completed", "110 / 100\n")
+    found, _ = seen(odd)
+    assert [found[name] for name in found if name.startswith("host_md_sync_ratio")] == [1.0]
+
+
 def test_a_host_without_what_it_has_no_use_for_misses_nothing(root):
     """IPv6, connection tracking, arrays and randomness are absent without a word (node_exporter#1719)."""
     host(root, MODERN)

@@ -2,10 +2,12 @@
 
 import pytest
 
+from collectors.host import memory
 from collectors.host.tests.recorded_host import WHOLE, Watched, host
 from rscollector.sinks.bosun.tests.old_names import SCOLLECTOR, translated
 
 USED = ("MemFree", "Buffers", "Cached")
+FREE = ("host_memory_free_bytes", "host_memory_buffers_bytes", "host_memory_cached_bytes")
 
 
 @pytest.fixture(params=WHOLE)
@@ -74,3 +76,10 @@ def test_swap_and_faults_are_in_pages_by_direction(recorded):
     told = {name: int(number) for name, number in lines("proc/vmstat")}
     assert found["linux.mem.pswp"] == {("in",): told["pswpin"], ("out",): told["pswpout"]}
     assert found["linux.mem.pgmajfault"] == {(): told["pgmajfault"]}
+
+
+def test_a_kernel_that_does_not_tell_of_caches_says_nothing_of_what_is_used():
+    """A sum without them would be too large, and one with a number that is none is refused."""
+    whole = (memory.TOTAL(100), *(metric(20) for metric in memory.METRICS if metric.name in FREE))
+    assert translated(whole, SCOLLECTOR)["os.mem.used"] == {(): 40}
+    assert "os.mem.used" not in translated(whole[:-1], SCOLLECTOR)

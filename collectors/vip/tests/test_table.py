@@ -6,6 +6,7 @@ import pytest
 
 from collectors.vip.table import Table
 from collectors.vip.wanted import VipSettings, Wanted
+from rscollector.api import IpAddress
 from rscollector.kit.rtnetlink import Address
 
 V4 = ip_address("192.0.2.1").packed
@@ -38,6 +39,17 @@ def test_a_dump_takes_the_place_of_what_was_known():
     (entries,) = watched.held[V4].on.values()
     assert [each.prefix for each in entries.values()] == [32]
     assert (watched.held[V4].gained, watched.held[V4].lost) == (0, 0)
+
+
+def test_an_address_of_a_network_is_told_of_for_an_hour_after_its_loss():
+    """So that an alert sees that it went; one that is listed stays."""
+    watched = Table(Wanted(VipSettings(addresses=(IpAddress("192.0.2.9"),), networks=("192.0.2.0/24",))))
+    listed = ip_address("192.0.2.9").packed
+    seen = []
+    for now, dump in ((1.0, [entry()]), (10.0, []), (3610.0, []), (3610.1, [])):
+        watched.replace(dump, now)
+        seen.append(V4 in watched.held)
+    assert (seen, list(watched.held)) == ([True, True, True, False], [listed])
 
 
 def test_an_address_is_in_no_network_of_the_other_version():

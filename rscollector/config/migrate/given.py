@@ -10,7 +10,6 @@ from .made import Hidden, Migrated
 from .toml import found, toml_key
 
 _LONGEST_SECRET = 64 * 1024
-
 _MOST_LINES = 200
 
 

@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 from .toml import written
 
 SECRETS = "/etc/rscollector/secrets"
-
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
-
 _LONGEST_NAME = 100
 
 

@@ -13,7 +13,6 @@ from .made import Hidden, Migrated
 from .toml import toml_value
 
 _HOST = re.compile(r"[^\s/:@%?#\[\]]+")
-
 _LONGEST_HOST = 255
 
 NOT_WATCHED = {
@@ -161,8 +160,7 @@ def _receiver(given: Given, key: str, host: str) -> dict[str, Any] | None:
         is_right = bool(named.hostname) and named.port != 0 and parts.scheme in ("http", "https")
     except ValueError:
         return None
-    path = parts.path.rstrip("/")
-    path = path.removesuffix("/api/put")
+    path = parts.path.rstrip("/").removesuffix("/api/put")
     if not is_right or not text.isprintable() or re.search(r"[\s\\]", text) or "@" in path + parts.query:
         return None
     if parts.query or parts.fragment:

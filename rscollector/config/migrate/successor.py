@@ -26,11 +26,11 @@ def translate(made: Migrated, given: Given) -> None:
         sink.rest()
     emitters.rest("no such emitter is known: see the pages of the sinks bosun and pushgateway")
     collectors = given.table("collector")
-    for type_, translate in _OF_SUCCESSOR.items():
+    for type_, add in _OF_SUCCESSOR.items():
         for each in collectors.tables(type_):
             if each.take("tags"):
                 each.leave_out("tags", "collectors have no tags of their own; `name` tells them apart")
-            translate(made, each)
+            add(made, each)
     for name, why in NOT_WATCHED.items():
         if collectors.take(name) is not None:
             collectors.leave_out(name, why)
@@ -39,14 +39,14 @@ def translate(made: Migrated, given: Given) -> None:
 
 
 def _plain_instance(type_: str) -> Any:
-    def translate(made: Migrated, given: Given) -> None:
+    def add(made: Migrated, given: Given) -> None:
         made.add("collector", type_, made.free_name("collector", type_), {})
         given.rest()
 
-    return translate
+    return add
 
 
-def _connected(made: Migrated, given: Given) -> None:
+def _mongo(made: Migrated, given: Given) -> None:
     name = instance_name(made, given, "mongodb")
     text = given.text("connection_string") or ""
     made_of = _of_connection_string(given, text)
@@ -107,6 +107,6 @@ _OF_SUCCESSOR = {
     "rscollector": _plain_instance("agent"),
     "postfix": _plain_instance("postfix"),
     "galera": add_galera,
-    "mongo": _connected,
+    "mongo": _mongo,
     "hasipaddr": add_addresses,
 }

@@ -9,14 +9,14 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import distributions
 from importlib.util import find_spec, module_from_spec
 
-from rscollector.api import Metric, Series, Value
-from rscollector.api.old import Old, Run
+from rscollector.api import Metric, Series
+from rscollector.api.old import Labels, Old, Run
 from rscollector.model.errors import fence
 from rscollector.sinks.bosun import metadata
 from rscollector.sinks.bosun.metadata import Description
+from rscollector.sinks.bosun.opentsdb import Samples
 
 _COLLECTORS = "rscollector.collectors"
-Sampled = tuple[Metric, tuple[str, ...], Value]
 
 
 class Translator:
@@ -38,7 +38,7 @@ class Translator:
         """All old names."""
         return [each for olds in self._of.values() for each in olds]
 
-    def __call__(self, samples: Iterable[Sampled]) -> Iterator[Series]:
+    def __call__(self, samples: Samples) -> Iterator[Series]:
         """Yield the points of one run under the names that they had."""
         samples = list(samples)
         for metric, values, value in samples:
@@ -53,7 +53,7 @@ class Translator:
 
     def _points(self, old: Old, run: Run) -> list[Series]:
         with fence() as caught:
-            return [Series(old.name, tags, number) for tags, number in old.points(run, old.ours)]
+            return [_point(old.name, tags, number) for tags, number in old.points(run, old.ours)]
         for error in caught:
             self.faults[old.name] = f"{type(error).__name__}: {error}"
         return []
@@ -62,13 +62,22 @@ class Translator:
         """Return what a metric's points are: under the names that they had, or under ours."""
         ours = [] if metric.name in self._replaced else metadata.descriptions(metric)
         return ours + [
-            Description(each.name, each.rate, _unit(each, metric), each.text.format(metric.help))
+            Description(
+                each.name,
+                each.rate,
+                metric.unit if each.unit is None else each.unit,
+                each.text.replace("{}", metric.help),
+            )
             for each in self._told.get(metric.name, ())
         ]
 
 
-def _unit(old: Old, metric: Metric) -> str:
-    return metric.unit if old.unit is None else old.unit
+def _point(name: str, tags: Labels, number: float) -> Series:
+    """Return a point. Raises TypeError for one that JSON would not have as it is meant (True, a tag of 1)."""
+    texts = all(isinstance(text, str) for tag in tags.items() for text in tag)
+    if type(number) not in (int, float) or not texts:
+        raise TypeError(f"{tags!r:.80}, {number!r:.40}: expected texts, and a number")
+    return Series(name, tags, number)
 
 
 def installed(dialect: str, tell: Callable[[str], None]) -> Translator:

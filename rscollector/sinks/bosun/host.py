@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def _facts(context: Context) -> Iterator[tuple[str, Any]]:
 
 
 def _interfaces(
-    links: Iterable[Link], addresses: Iterable[Address], directory: Path
+    links: Sequence[Link], addresses: Sequence[Address], directory: Path
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the interfaces that are told, the kernel's first ones first, each with its facts."""
     names = {link.ifindex: rtnetlink.text(link.attributes[rtnetlink.IFLA_IFNAME]) for link in links}

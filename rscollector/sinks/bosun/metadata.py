@@ -9,7 +9,7 @@ that is refused goes behind the others.
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from rscollector.api import Kind, Metric
+from rscollector.api import Metric
 from rscollector.sinks.bosun.opentsdb import legal
 from rscollector.sinks.verdicts import Answer, Verdict
 
@@ -18,7 +18,6 @@ _SPREAD = 0.1  # of a day: for as long, Bosun's page of a host may be without wh
 _FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0
 _MOST = 500  # entries at once
 _HOST = ""
-_DISTRIBUTED = (Kind.HISTOGRAM, Kind.GAUGE_HISTOGRAM)
 
 Entry = dict[str, Any]
 
@@ -38,8 +37,8 @@ class Description(NamedTuple):
 
 
 def descriptions(metric: Metric) -> list[Description]:
-    """Return what a metric's points are under our names: a histogram is three."""
-    parts = (".bucket", ".count", ".sum") if metric.kind in _DISTRIBUTED else ("",)
+    """Return what a metric's points are under our names: one with buckets is three."""
+    parts = (".bucket", ".count", ".sum") if metric.buckets else ("",)
     return [
         Description(metric.bosun_name + part, metric.bosun_rate, metric.unit, metric.help) for part in parts
     ]

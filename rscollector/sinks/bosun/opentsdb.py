@@ -111,7 +111,10 @@ class Points:
         """Yield the points of an instance's samples, each as JSON."""
         tail = b',"timestamp":%d}' % second
         seen: set[bytes] = set()
-        parts = self._translated(name, samples) if self._translate else self._ours(name, samples)
+        if self._translate:
+            parts = self._translated(name, self._translate(samples))
+        else:
+            parts = self._ours(name, samples)
         for head, number in parts:
             if head is None:
                 continue
@@ -152,8 +155,8 @@ class Points:
         heads = self._heads.get((metric, name, values))
         return heads or self._remember((metric, name, values), name, metric.bosun_series(values, value))
 
-    def _translated(self, name: str, samples: Samples) -> Iterator[tuple[Head, float]]:
-        for each in self._translate(samples) if self._translate else ():
+    def _translated(self, name: str, points: Iterable[Series]) -> Iterator[tuple[Head, float]]:
+        for each in points:
             key = each.name, name, tuple(each.labels.items())
             (head,) = self._heads.get(key) or self._remember(key, name, [each])
             yield head, each.value

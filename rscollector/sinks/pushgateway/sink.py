@@ -8,15 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from rscollector.api import (
-    SINK_SENDS,
-    Context,
-    Misconfigured,
-    PageSink,
-    Sample,
-    Unavailable,
-    setting,
-)
+from rscollector.api import SINK_SENDS, Context, Misconfigured, PageSink, Sample, Unavailable, setting
 from rscollector.sinks import telemetry
 from rscollector.sinks.http import NEEDS, Client, HttpSettings, NoReply
 from rscollector.sinks.verdicts import Verdict, verdict
@@ -36,7 +28,7 @@ class PushgatewaySettings(HttpSettings):
     delete_at_stop: bool = setting("Whether the group is deleted when the agent ends.", default=False)
 
     def __post_init__(self) -> None:
-        HttpSettings.__post_init__(self)
+        super().__post_init__()
         if not self.job:
             raise ValueError("job: a Pushgateway needs one")
 
@@ -83,11 +75,13 @@ class Pushgateway(PageSink[PushgatewaySettings]):
             reply = self._client.ask(method, self._url, page, max(0.1, seconds), **{"Content-Type": media})
         except NoReply as error:
             raise Unavailable(f"{self.settings.url}: {error}") from error
-        means = verdict(reply.status)
-        if means is not Verdict.TAKEN:
-            raise (Unavailable if means in (Verdict.LATER, Verdict.NOT_NOW) else Misconfigured)(
-                reply.sentence
-            )
+        match verdict(reply.status):
+            case Verdict.TAKEN:
+                return
+            case Verdict.LATER | Verdict.NOT_NOW:
+                raise Unavailable(reply.sentence)
+            case _:
+                raise Misconfigured(reply.sentence)
 
 
 def _part(label: tuple[str, str]) -> str:

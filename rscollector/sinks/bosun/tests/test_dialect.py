@@ -139,14 +139,29 @@ def test_who_has_none_is_sent_under_our_names(package, place):
     assert len(translate.olds) == len(RS_COLLECTOR.olds)
 
 
-def test_one_that_fails_at_a_sample_costs_its_own_name(package):
-    """The run is sent without it, and why is kept for a note."""
+@pytest.mark.parametrize(
+    ("points", "why"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("[({}, True)]", "TypeError: {}, True: expected texts, and a number"),
+        ("[({}, '1')]", "TypeError: {}, '1': expected texts, and a number"),
+        ("[({'of': 1}, 2)]", "TypeError: {'of': 1}, 2: expected texts, and a number"),
+    ],
+)
+def test_one_that_fails_at_a_sample_costs_its_own_name(package, points, why):
+    """The run is sent without it, and why is kept for a note; JSON that is none would cost the whole request."""
     more = OLD.replace(
-        "RS_COLLECTOR = (", "RS_COLLECTOR = (Old('their.bad', 'mine_words', lambda run, ours: 1 / 0),"
+        "RS_COLLECTOR = (", f"RS_COLLECTOR = (Old('their.bad', 'mine_words', lambda run, ours: {points}),"
     )
     translate, _ = package(more)
     assert [each.name for each in translate([(WORDS, ("anne",), 1.5)])] == ["their.words"]
-    assert translate.faults == {"their.bad": "ZeroDivisionError: division by zero"}
+    assert translate.faults == {"their.bad": why}
+
+
+def test_any_text_may_describe_a_name(package):
+    """Braces are the metric's own sentence where nothing is in them, and else text."""
+    translate, _ = package(OLD.replace("{} In thousands.", "{} By {whose}."))
+    assert [each.text for each in translate.descriptions(WORDS)] == ["Words. By {whose}."]
 
 
 def test_a_sink_says_which_old_names_are_missing(package, tmp_path):

@@ -34,6 +34,7 @@ LINKS = [
 ]  # fmt: skip
 ADDRESSES = [
     address(1, "127.0.0.1", 8, OF_THE_HOST),
+    address(1, "192.0.2.53", 32),
     address(3, "fe80::1", 64, LOCAL),
     address(4, "192.0.2.9", 24),
     address(4, "2001:db8::9", 64),
@@ -85,7 +86,7 @@ def test_system_model_and_memory_are_told_under_scollectors_names(context):
 
 
 def test_interfaces_are_told_with_addresses_and_those_that_come_and_go_are_not(context):
-    """Hardware, a bond, and what others can reach; no loopback, and none of a container."""
+    """Hardware, a bond, what others can reach; no loopback, whatever its addresses, and none of a container."""
     found = told(context)
     assert {interface for interface, _ in found} == {"", "eth0", "bond0", "eth0.7"}
     assert found["eth0", "name"] == "eth0"

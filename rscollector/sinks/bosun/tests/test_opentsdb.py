@@ -5,7 +5,9 @@ import json
 import pytest
 
 from rscollector.api import Kind, Metric, Series
+from rscollector.sinks.bosun import opentsdb
 from rscollector.sinks.bosun.opentsdb import Names, Points
+from rscollector.wire.layouts import Columns
 
 GAUGE = Metric("galera_cluster_size", Kind.GAUGE, "Members.", labels=("member",))
 OTHER = Metric("vip_bound", Kind.GAUGE, "Bound.")
@@ -92,3 +94,13 @@ def test_a_filter_that_was_not_meant_so_is_told():
     assert list(chosen.notes()) == [
         "filter: include = mogodb.*: no metric that was collected so far has such a name"
     ]
+
+
+def test_what_is_kept_of_layouts_is_bounded(monkeypatch):
+    """A collector whose series change at each run has ever new ones."""
+    monkeypatch.setattr(opentsdb, "_REMEMBERED", 10)
+    made = Points("db1", {})
+    for second in range(100):
+        layout = Columns([GAUGE] * 3, [(each,) for each in "abc"])
+        assert len(list(made.lines(second, "main", layout.with_values([1, 2, 3])))) == 3
+    assert sum(len(rows) for _, rows in made._layouts.values()) <= 10

@@ -1,4 +1,4 @@
-"""A real Pushgateway, to which an agent pushes its page."""
+"""A real Pushgateway, to which an agent pushes its page; and one that answers as a test says."""
 
 import ssl
 import subprocess
@@ -8,6 +8,11 @@ from base64 import b64encode
 import pytest
 from harness import free_port, until
 from prometheus_client.parser import text_string_to_metric_families
+
+from rscollector.api import Misconfigured, Unavailable
+from rscollector.sinks.pushgateway import Pushgateway
+from rscollector.testing import FakeContext
+from rscollector.testing.http import FakeHttp, Reply
 
 pytestmark = pytest.mark.needs("prometheus-pushgateway")
 TOML = """
@@ -98,7 +103,7 @@ def test_the_page_is_pushed_at_each_tick_and_at_the_end(agent, gateway):
 
 def test_groups_have_the_labels_that_are_asked_for_and_are_deleted_if_asked(agent, gateway):
     """A value that a path cannot have is encoded; after the end nothing is left."""
-    more = 'job = "a job"\ngrouping = { site = "a/b", empty = "" }\ndelete_at_stop = true'
+    more = 'job = "a job"\ngrouping = { empty = "", site = "a/b" }\ndelete_at_stop = true'
     started = agent(TOML.format(url=gateway.url, more=more))
     until(gateway.samples)
     labels = gateway.samples()[0][0]
@@ -138,10 +143,48 @@ def test_tls_and_users_are_those_of_the_gateway(agent, authorities):
         gateway.stop()
 
 
-def test_a_receiver_that_is_no_gateway_is_misconfigured(agent, receiver):
-    """What it says is in the reason."""
+def test_what_a_receiver_says_that_is_no_gateway_is_in_the_reason(agent, receiver):
+    """Its status, too."""
     started = agent(TOML.format(url=receiver.url, more=""))
     until(lambda: "501 Unsupported method" in started.collector("pushgateway/main")["reason"])
+
+
+@pytest.fixture
+def asked():
+    """Return a fake of a Pushgateway, and a sink that is open and pushes to it."""
+    with FakeHttp() as fake:
+        sink = Pushgateway(Pushgateway.Settings(url=f"http://{fake.host}:{fake.port}", grouping={"of": "x"}))
+        sink.open(FakeContext())
+        yield fake, sink
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (429, Unavailable),
+        (503, Unavailable),
+        (400, Misconfigured),
+        (401, Misconfigured),
+        (404, Misconfigured),
+    ],
+)
+def test_a_push_that_is_refused_is_tried_again_soon_only_where_that_may_help(asked, status, error):
+    """A password or an address does not become right by itself."""
+    fake, sink = asked
+    fake.answers["/metrics/job/rscollector/of/x"] = Reply(status)
+    sink.show(FakeContext(), b"page\n")
+    with pytest.raises(error):
+        list(sink.collect(FakeContext()))
+    fake.answers["/metrics/job/rscollector/of/x"] = Reply(200)
+    sink.close()
+    assert [(each.method, each.body) for each in fake.requests] == [("PUT", b"page\n")] * 2
+
+
+def test_an_end_before_the_first_page_leaves_the_group_as_it_was(asked):
+    """An empty page would take what an agent before this one has pushed."""
+    fake, sink = asked
+    sink.close()
+    assert fake.requests == []
 
 
 def test_wrong_settings_are_named(rscollector, tmp_path):
