@@ -1,4 +1,4 @@
-"""What scollector called interfaces and bonds: known by their names; speed in megabit, directions in and out."""
+"""What scollector called interfaces and bonds: by their names; speed in megabit, directions in and out."""
 
 import re
 from collections.abc import Iterator
