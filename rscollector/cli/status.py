@@ -102,7 +102,7 @@ def _first_answer(paths: list[Path]) -> Any:
             continue
         try:
             return ask(path)
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except (OSError, TypeError, ValueError, http.client.HTTPException) as error:
             complaints.append(f"no agent answers on {path}: {_why(error)}")
     for sentence in complaints:
         complain(sentence)
@@ -126,7 +126,7 @@ def ask(path: Path) -> Any:
         connection.request("GET", "/api/v1/status")
         told = json.loads(connection.getresponse().read(_LONGEST))
         if not isinstance(told, dict):
-            raise ValueError("what it says is not about an agent")
+            raise TypeError("what it says is not about an agent")
         return _printable(told)
     finally:
         connection.close()
