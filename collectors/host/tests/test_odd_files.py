@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,22 @@ def test_negative_numbers_in_disguise_are_none(odd):
         found, {'host_cpu_seconds_total{mode="steal"}': None, 'host_cpu_seconds_total{mode="user"}': 0.01}
     )
     assert notes[0] == "/proc/stat: cannot be read: steal = '18446744073709551615'"
+
+
+def test_a_part_that_is_more_than_the_whole_is_none(odd):
+    """lxcfs tells a container's limit, and what the whole machine has available (glances#3505, btop#473)."""
+    text = (odd.path / "proc/meminfo").read_text()
+    odd.write("proc/meminfo", re.sub("MemTotal:.*", "MemTotal: 524288 kB", text))
+    watched = Watched(odd)
+    told = watched.tick()
+    assert told["host_memory_total_bytes"] == 512 << 20
+    assert "host_memory_available_bytes" not in told
+    assert "host_swap_free_bytes" in told
+    assert [each for each in watched.said if each.startswith("Memory: ")] == []
+    assert any(
+        note.startswith("missing: host_memory_available_bytes: /proc/meminfo")
+        for note in watched.context.notes
+    )
 
 
 def test_an_old_kernel_has_fewer_modes(odd):
