@@ -216,6 +216,17 @@ def test_disks_come_and_go_while_they_are_read(odd):
     assert devices == {"sda", "nvme0n1", "vg-root", "md126", "dm-9"}
 
 
+def test_a_disk_that_is_told_twice_is_one(odd):
+    """Not one by the device mapper's name and, in the next line, another one by the kernel's."""
+    odd.write("sys/block/dm-7/dm/name", "data\n")
+    lines = (odd.path / "proc/diskstats").read_text()
+    numbers = " 0 8 1 1 0 8 1 0 1 1"
+    odd.write("proc/diskstats", f"{lines}254 7 dm-7 5{numbers}\n254 7 dm-7 6{numbers}\n")
+    told, _ = seen(odd)
+    assert told['host_disk_reads_total{device="data"}'] == 5
+    assert 'host_disk_reads_total{device="dm-7"}' not in told
+
+
 def test_disks_may_be_called_anything(odd):
     """Blanks, bytes that are no UTF-8, and a mapped disk that is called as another disk."""
     odd.write(
