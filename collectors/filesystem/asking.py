@@ -7,19 +7,17 @@ Nobody waits for the end of a child. One that cannot be killed is left to the ag
 it; its process id is in the state file, so that the next worker knows of it.
 """
 
-import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from collectors.filesystem.findings import Answer, Waiting
+from collectors.filesystem.kept import Kept
 from collectors.filesystem.mountinfo import Mount
 from collectors.filesystem.question import Question, one_has_ended
 from collectors.filesystem.systems import System
-from rscollector.api import Context, Unavailable, replace_file
-from rscollector.kit.boot import BOOT_ID, boot_id
+from rscollector.api import Context, Unavailable
 
 _MOST, _MOST_LOCAL = 64, 8
 """Children at a time, and how many more there may be for local file systems."""
@@ -32,11 +30,11 @@ _CHANNEL = re.compile(r"[A-Za-z_]\w{1,79}", re.ASCII)
 class Asking:
     """The children of this worker, and those that an earlier one has left."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, kept: Kept) -> None:
         self._waiting: dict[str, Question] = {}
         self._running: list[Question] = []
         self._ending: list[Question] = []
-        self._kept = _Kept(context)
+        self._kept = kept
 
     def ask(self, context: Context, systems: Sequence[System]) -> dict[str, Answer | Waiting]:
         """Ask all that can be asked; what was not asked, for want of room or time, is not in the answer.
@@ -120,50 +118,6 @@ class Asking:
 
     def _number(self) -> int:
         return len(self._waiting) + len(self._running) + len(self._ending)
-
-
-class _Kept:
-    """The state file: which children wait, so that the next worker of this boot asks no second one."""
-
-    def __init__(self, context: Context) -> None:
-        self._path = context.state
-        self._boot = boot_id(context.path(BOOT_ID))
-        self._text = ""
-        self._before = self._read()
-
-    def taken_up(self, there: dict[str, System]) -> dict[str, Question]:
-        """Return the children of an earlier worker that still wait, the first time."""
-        before, self._before = self._before, {}
-        found = {key: _left(kept, there[key].mount) for key, kept in before.items() if key in there}
-        return {key: question for key, question in found.items() if question}
-
-    def keep(self, waiting: dict[str, Question], context: Context) -> None:
-        """Write down which children wait, if they are others than before."""
-        kept = {key: [each.pid, each.start, each.since] for key, each in waiting.items()}
-        text = json.dumps({"boot": self._boot, "waiting": kept}) if kept else ""
-        if self._path is None or text == self._text:
-            return
-        try:
-            replace_file(self._path, text.encode("ascii"))
-            self._text = text
-        except OSError as error:
-            context.note(f"{self._path}: {error.strerror}: the next worker will ask again what hangs")
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            self._text = self._path.read_text("ascii") if self._path else ""
-            kept = json.loads(self._text) if self._text else {}
-            return dict(kept["waiting"]) if kept and kept["boot"] == self._boot else {}
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            return {}
-
-
-def _left(kept: Any, mount: Mount | None) -> Question | None:
-    try:
-        pid, start, since = kept
-        return Question.left(int(pid), int(start), float(since), mount) if mount else None
-    except (ValueError, TypeError, OverflowError):
-        return None  # the file is damaged
 
 
 def _those_that_live(questions: Iterable[Question]) -> list[Question]:

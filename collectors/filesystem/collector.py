@@ -11,6 +11,7 @@ from collectors.filesystem import mountinfo
 from collectors.filesystem.asking import Asking
 from collectors.filesystem.explain import explain, troubles
 from collectors.filesystem.findings import Finding, found
+from collectors.filesystem.kept import Kept
 from collectors.filesystem.systems import FilesystemSettings, System, systems
 from rscollector.api import Collector, Context, Namespace, Sample, Unavailable
 
@@ -48,7 +49,8 @@ class Filesystem(Collector[FilesystemSettings]):
 
     def open(self, context: Context) -> None:
         """See which questions an earlier worker has left."""
-        self._asking = Asking(context)
+        self._kept = Kept(context)
+        self._asking = Asking(self._kept)
 
     def close(self) -> None:
         """Kill the children that ask; one that cannot be killed is left to the agent."""
@@ -75,7 +77,9 @@ class Filesystem(Collector[FilesystemSettings]):
         except OSError as error:
             theirs = ours
             context.note(f"{_HOST}: {error.strerror}: only what the agent's own unit shows is known")
-        return systems(theirs, ours, self.settings, os.geteuid())
+        found = systems(theirs, ours, self.settings, os.geteuid(), self._kept.names)
+        self._kept.named(found)
+        return found
 
 
 def _samples(finding: Finding) -> Iterator[Sample]:

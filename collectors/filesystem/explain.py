@@ -11,9 +11,15 @@ _MOST = 10
 
 
 def troubles(findings: Iterable[Finding]) -> list[str]:
-    """Return a sentence for each file system of which something is not known; those that hang come first."""
+    """Return a sentence for each file system of which something is not known; those that hang come first.
+
+    What hangs or fails is missing, so that `status --wrong` tells it; what is not ours to ask is not.
+    """
     wrong = sorted((each for each in findings if each.trouble), key=lambda each: each.responding is None)
-    sentences = [f"{_named(each.system)} {each.trouble}" for each in wrong[:_MOST]]
+    sentences = [
+        f"{'missing: ' if each.responding is False else ''}{_named(each.system)} {each.trouble}"
+        for each in wrong[:_MOST]
+    ]
     return sentences + ([f"and {len(wrong) - _MOST} more like these"] if len(wrong) > _MOST else [])
 
 

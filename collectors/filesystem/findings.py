@@ -95,15 +95,17 @@ def _space(told: Answer) -> Space:
     """Return what an answer comes to.
 
     What is free lies between nothing and all: a reserve that is used up is told as a number below zero, and
-    some servers tell of more than there is.
+    some servers tell of more than there is. Inodes without an end are -1 free ones, as CephFS has them
+    beside the number of its files (netdata#2664, ceph-csi#3713).
     """
     size = max(0, told.block_size)
+    files = max(0, told.files) if told.files_free >= 0 else 0
     return Space(
         max(0, told.blocks) * size,
         _within(told.free, told.blocks) * size,
         _within(told.available, told.blocks) * size,
-        max(0, told.files),
-        _within(told.files_free, told.files),
+        files,
+        _within(told.files_free, files),
     )
 
 

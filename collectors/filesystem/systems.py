@@ -24,6 +24,8 @@ _LOCAL = frozenset({
 """Types without a block device that need nobody beyond this kernel."""
 _CLUSTERED = frozenset({"gfs2", "ocfs2"})
 """Types with a block device that need others."""
+Names = tuple[tuple[str, tuple[str, ...]], ...]
+"""The mount points, as labels, that each file system was named by, the oldest first."""
 _LOGIN = re.compile(r"//[^/\s]*@")
 
 
@@ -79,17 +81,23 @@ class System(NamedTuple):
 
 
 @lru_cache(maxsize=1)  # a list seldom differs from that of the tick before
-def systems(theirs: bytes, ours: bytes, settings: FilesystemSettings, user: int) -> tuple[System, ...]:
+def systems(
+    theirs: bytes, ours: bytes, settings: FilesystemSettings, user: int, names: Names = ()
+) -> tuple[System, ...]:
     """Return the file systems of the host's list, and by which mounts of our own list they can be asked.
 
-    The one that names a file system is the root, or else the first of those that show most of it.
+    The one that names a file system is the root, or else the first of those that show most of it. What has
+    named it before goes on to do so: the subvolume of a btrfs has not gone when the whole is mounted as well.
     """
     types, points = _pattern(settings.skip_types), _pattern(settings.skip_mountpoints)
-    named: dict[str, tuple[tuple[bool, int], Mount, list[Mount]]] = {}
+    had = dict(names)
+    named: dict[str, tuple[tuple[int, bool, int], Mount, list[Mount]]] = {}
     for mount, way in Tree(parsed(theirs)).visible():
         if mount.type == "autofs" or types(mount.type) or points(os.fsdecode(mount.point)):
             continue
-        rank = (mount.point != b"/", len(mount.root))
+        before, name = had.get(mount.device, ()), _shown(mount.point)
+        age = before.index(name) if name in before else len(before)
+        rank = (age, mount.point != b"/", len(mount.root))
         if mount.device not in named or rank < named[mount.device][0]:
             named[mount.device] = rank, mount, [each for each in way if each.type == "autofs"]
     open_to_us = _by_device(mount for mount, _ in Tree(parsed(ours)).visible())

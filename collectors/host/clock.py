@@ -29,6 +29,8 @@ METRICS = (SYNCHRONIZED, OFFSET, ERROR)
 ASK = ("chronyc", "-c", "-n", "-m", "timeout 200", "retries 0", "tracking")
 """Without names (-n): it would ask DNS. A chronyd that hangs costs 0.2 s for each address, and not 7 s."""
 FIELDS = 14
+UNKNOWN_ERROR = 16.0
+"""Seconds: the kernel's NTP_PHASE_LIMIT. Less was told by somebody who keeps the clock, not long ago."""
 _TIME_ERROR = 5
 _STA_PLL, _STA_NANO = 0x0001, 0x2000
 _AGAIN = 60.0  # chronyd itself asks its servers each minute, or less often

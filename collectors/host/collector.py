@@ -70,9 +70,10 @@ class Host(Collector[HostSettings]):
 
     def _of_files(self, context: Context) -> Iterator[Sample]:
         yield from self._cpu.samples(context)
-        for what, facts in (("memory", memory.MEMINFO), ("paging and what was killed", memory.VMSTAT)):
-            with optional(context, what):
-                yield from facts.samples(context)
+        with optional(context, "memory"):
+            yield from memory.samples(context)
+        with optional(context, "paging and what was killed"):
+            yield from memory.VMSTAT.samples(context)
         yield from pressure.samples(context)
         yield from self._disks.samples(context)
         yield from self._network.samples(context)

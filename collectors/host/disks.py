@@ -66,10 +66,12 @@ class Disks:
         """Yield each disk once: what it is called, and its numbers."""
         lines, whole = read(context, PATH).splitlines(), _whole(context)
         taken: set[str] = set()
+        seen: set[str] = set()  # the kernel tells of one twice when others come and go while it is read
         for line in lines:
             name, numbers = _parsed(line, whole)
-            if (name not in whole) if whole else _PARTITION.fullmatch(name):
+            if name in seen or ((name not in whole) if whole else _PARTITION.fullmatch(name)):
                 continue
+            seen.add(name)
             device = _label(context, name, whole, taken)
             if device not in taken and not self._ignores(name) and not self._ignores(device):
                 taken.add(device)

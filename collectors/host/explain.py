@@ -126,6 +126,11 @@ def _clock(look: Look, offset_from: str) -> Iterator[str]:
     if synchronized is not None:
         if synchronized:
             yield f"The clock is synchronised, and off by at most {_time(error or 0)} (adjtimex)."
+        elif error is not None and error < clock.UNKNOWN_ERROR:
+            yield (
+                f"The clock is kept, and off by at most {_time(error)}, but the kernel was not told that it "
+                "is synchronised (adjtimex; chrony does not without rtcsync)."
+            )
         else:
             yield "The clock is not synchronised, says the kernel (adjtimex)."
     if offset is not None:

@@ -60,7 +60,7 @@ def migrate(given: argparse.Namespace) -> int:
         complain("--dry-run is about --write DIRECTORY: without that, nothing is written")
         return 2
     try:
-        made = translate(tomllib.loads(given.file.read_text("utf-8")), given.file.name)
+        made = translate(tomllib.loads(given.file.read_text("utf-8-sig")), given.file.name)
     except OSError as error:
         complain(f"{given.file}: cannot be read: {error.strerror}")
         return 2

@@ -3,6 +3,7 @@
 import argparse
 import http.client
 import json
+import math
 import socket
 import sys
 import time
@@ -33,7 +34,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--watch",
         nargs="?",
-        type=seconds,
+        type=_seconds,
         const=2.0,
         metavar="SECONDS",
         help="show it again and again, every 2 seconds or as often as said",
@@ -73,13 +74,21 @@ def _once(given: argparse.Namespace) -> int:
     answer = _first_answer([given.socket] if given.socket else list(candidates()))
     if answer is None:
         return 1
-    print(json.dumps(answer, indent=2) if given.json else _shown(answer, wrong=given.wrong))
-    return 0 if all(each["up"] for each in answer["collectors"]) else 1
+    try:
+        shown = json.dumps(answer, indent=2) if given.json else _shown(answer, wrong=given.wrong)
+        up = all(each["up"] for each in answer["collectors"])
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        complain(f"what answers is no agent that this version understands ({type(error).__name__}: {error})")
+        return 1
+    print(shown)
+    return 0 if up else 1
 
 
-def seconds(text: str) -> float:
-    """Read how often to look; argparse names this function where a text is no number at all."""
-    number = float(text)
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not 0.2 <= number <= 3600:
         raise argparse.ArgumentTypeError(f"expected seconds from 0.2 to 3600, not {text}")
     return number
@@ -93,7 +102,7 @@ def _first_answer(paths: list[Path]) -> Any:
             continue
         try:
             return ask(path)
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except (OSError, TypeError, ValueError, http.client.HTTPException) as error:
             complaints.append(f"no agent answers on {path}: {_why(error)}")
     for sentence in complaints:
         complain(sentence)
@@ -115,7 +124,10 @@ def ask(path: Path) -> Any:
     connection = _UnixConnection(path)
     try:
         connection.request("GET", "/api/v1/status")
-        return _printable(json.loads(connection.getresponse().read(_LONGEST)))
+        told = json.loads(connection.getresponse().read(_LONGEST))
+        if not isinstance(told, dict):
+            raise TypeError("what it says is not about an agent")
+        return _printable(told)
     finally:
         connection.close()
 

@@ -47,6 +47,7 @@ class Instance:
     dropped: Counter[Drop] = field(default_factory=Counter)
     stack: str = ""
     notes: tuple[str, ...] = ()
+    withheld: list[str] = field(default_factory=list)
     _logged: tuple[State, str] | None = None
     _logged_at_length: set[str] = field(default_factory=set)
 

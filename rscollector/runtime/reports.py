@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from rscollector.exposition.validate import Accepted
+from rscollector.exposition.validate import Accepted, Drop
 from rscollector.model.lifecycle import Machine, State
 from rscollector.runtime.instance import Instance
 
@@ -33,12 +33,14 @@ def _collected(instance: Instance, before: Machine, series: int) -> None:
 
 
 def dropped(instance: Instance, accepted: Accepted, masked: Callable[[str], str]) -> None:
-    """Log the reasons for which samples were not shown, each with an example, the first time."""
+    """Log the reasons for which samples were not shown, each with an example, the first time; note all."""
+    instance.withheld = []
     for reason, example in accepted.examples.items():
+        what = f"{accepted.dropped[reason]} samples dropped ({reason}), such as {masked(example)}"
+        hint = "; see max_series and max_series_total" if reason is Drop.LIMIT else ""
+        instance.withheld.append(f"missing: {what}{hint}")
         if instance.first_time(reason):
-            count = accepted.dropped[reason]
-            what = masked(example)
-            log.warning("%s: %d samples dropped (%s), such as %s", instance.key, count, reason, what)
+            log.warning("%s: %s%s", instance.key, what, hint)
 
 
 def block(level: int, key: str, text: str) -> None:

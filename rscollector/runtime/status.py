@@ -50,7 +50,7 @@ def status(
 def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[str, Any]:
     machine, spec = instance.machine, instance.spec
     outbox = supervisor.deliveries.outbox(instance.key)
-    notes = list(instance.notes) if instance.key in supervisor.store else []
+    notes = [*instance.withheld, *instance.notes] if instance.key in supervisor.store else []
     if outbox and (sentence := outbox.sentence()):
         notes.append(sentence)
     ago = None if instance.succeeded_at is None else round(now - instance.succeeded_at, 3)

@@ -10,6 +10,7 @@ from opentsdb import OpenTsdb
 
 from collectors.filesystem import Filesystem
 from collectors.filesystem.findings import Answer
+from collectors.filesystem.kept import Kept
 from collectors.galera.tests import recorded
 from collectors.host.tests import recorded_host
 from collectors.mongodb.tests import recorded_mongodb
@@ -18,7 +19,7 @@ from collectors.network.tests import kernel
 from collectors.postfix.collector import READABLE
 from collectors.postfix.flow import Flow
 from collectors.postfix.queues import QUEUES, Tally
-from collectors.vip.collector import BOUND, INTERFACE, LINK_UP
+from collectors.vip.collector import BOUND, EXPECTED, INTERFACE, LINK_UP
 from rscollector.model.metrics import Kind
 from rscollector.runtime import telemetry
 from rscollector.runtime.outbox import Lost
@@ -149,11 +150,12 @@ def lines(log, status):
     return [(line[1].encode(), line[2].encode()) for line in found if line]
 
 
-def vip(*, bound, link=True, address="192.0.2.10"):
-    """Return what the collector says of an address that it watches."""
+def vip(*, bound, link=True, address="192.0.2.10", expected=1):
+    """Return what the collector says of an address that it watches, or shows where no number of hosts is expected."""
     on = {"address": address, "interface": "eth0"}
     there = [INTERFACE(**on), LINK_UP(int(link), **on)] if bound else []
-    return [BOUND(int(bound), address=address), *there]
+    named = [EXPECTED(expected, address=address)] if expected else []
+    return [BOUND(int(bound), address=address), *there, *named]
 
 
 class Machine:
@@ -211,8 +213,8 @@ def space(size, left, files=6_000_000, files_left=5_000_000):
 class _Answered(Filesystem):
     """The collector, whose file systems answer what a test says; the others have room."""
 
-    def open(self, _context):
-        self._asking = self
+    def open(self, context):
+        self._kept, self._asking = Kept(context), self
 
     def close(self):
         """Leave nothing."""

@@ -526,10 +526,17 @@ HOST = {
     ),
     "an array lacks a disk for a minute": (array_scene("linux-6.1-uml-failed", MINUTE), {}),
     "nobody keeps the clock": (
-        host_scene(host_clock_synchronized=0),
+        host_scene(host_clock_synchronized=0, host_clock_error_max_seconds=16),
         {"host.clock.not.synchronized": {ON: "warning"}},
     ),
-    "nobody keeps the clock for ten minutes": (host_scene(ago=10 * MINUTE, host_clock_synchronized=0), {}),
+    "nobody keeps the clock for ten minutes": (
+        host_scene(ago=10 * MINUTE, host_clock_synchronized=0, host_clock_error_max_seconds=16),
+        {},
+    ),
+    "chrony without rtcsync keeps the clock": (
+        host_scene(host_clock_synchronized=0, host_clock_error_max_seconds=0.02),
+        {},
+    ),
     "the clock is behind": (host_scene(host_clock_offset_seconds=0.3), {"host.clock.off": {ON: "warning"}}),
     "the clock is ahead": (host_scene(host_clock_offset_seconds=-0.3), {"host.clock.off": {ON: "warning"}}),
     "the clock is brought near": (host_scene(ago=4 * MINUTE, host_clock_offset_seconds=-0.3), {}),
@@ -767,15 +774,15 @@ NETWORK = {
 # --- vip, agent, sinks ---
 
 
-def address(*held, ago=10 * MINUTE, before=(True, False), link=True):
+def address(*held, ago=10 * MINUTE, before=(True, False), link=True, expected=1):
     """Return a scene: who held an address until some time ago, and since then; None says nothing."""
 
     def play(site):
         site.tell("lb9", vip(bound=True, address="192.0.2.99"))
         for host, now, then in zip(("lb1", "lb2"), held, before, strict=True):
-            site.tell(host, vip(bound=then), until=ago)
+            site.tell(host, vip(bound=then, expected=expected), until=ago)
             if now is not None:
-                site.tell(host, vip(bound=now, link=link), since=ago)
+                site.tell(host, vip(bound=now, link=link, expected=expected), since=ago)
 
     return play
 
@@ -799,6 +806,11 @@ VIP = {
     "no link": (
         address(True, False, link=False),
         {"vip.link.down": {"192.0.2.10/lb1/eth0/main": "critical"}},
+    ),
+    "on two hosts by design": (address(True, True, expected=2), {}),
+    "of nobody's naming, on two hosts and without a link": (
+        address(True, True, link=False, expected=None),
+        {},
     ),
     "all are silent": (address(None, None), {}),
     "agent restarted": (lambda site: [address(True, False)(site), site.without("vip.bound", for_=80)], {}),

@@ -5,9 +5,11 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness import until
@@ -331,8 +333,30 @@ def test_status_cannot_be_shown_all_the_time(rscollector, seconds):
     """In a sentence."""
     done = rscollector("status", "--watch", seconds)
     assert done.returncode == 2
-    assert "--watch: " in done.stderr
+    assert "--watch: expected seconds from 0.2 to 3600, not " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+STRANGE = ["{}", "[]", "null", '{"collectors": []}', '{"collectors": [{"up": true}], "config": {}}']
+
+
+@pytest.mark.parametrize("said", STRANGE)
+def test_status_of_what_is_no_agent_is_a_sentence(rscollector, tmp_path, said):
+    """Whoever answers on the socket, perhaps an agent of a version to come, is no traceback."""
+
+    def answer():
+        with listener.accept()[0] as client:
+            client.recv(65536)
+            client.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(said)}\r\n\r\n{said}".encode())
+
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as thread:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        thread.submit(answer)
+        done = rscollector("status", "--socket", tmp_path / "socket")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(r"rscollector: (what answers is )?no agent .*\n", done.stderr)
 
 
 def test_status_without_an_agent_says_so(rscollector, tmp_path):

@@ -135,6 +135,15 @@ def test_rs_collectors_own_example(migrated):
     assert "geheim" not in done.stdout + done.stderr
 
 
+def test_a_file_that_an_editor_of_windows_wrote(migrated):
+    """With a byte order mark and its ends of lines (telegraf#1378); an address in disguise is the plain one."""
+    made, done = migrated(
+        '\ufeffHost = "bosun:8070"\r\n[HasIpAddr]\r\nIpv4 = ["::ffff:192.0.2.1", "fe80::1%eth0"]\r\n'
+    )
+    assert made["collector"]["vip"]["main"]["addresses"] == ["192.0.2.1"]
+    assert 'HasIpAddr.Ipv4: "fe80::1%eth0" is no IP address without a zone' in done.stderr
+
+
 def test_the_successors_format(migrated):
     """Lists of emitters and instances, connection strings."""
     made, done = migrated(NEW)

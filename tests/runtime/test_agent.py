@@ -329,6 +329,9 @@ def test_the_number_of_series_is_limited(agent):
     until(lambda: started.collector("rogue/bad")["up"])
     assert started.collector("rogue/bad")["series"] == 10
     assert started.value("rscollector_collector_dropped_samples_total", reason="limit") > 0
+    (note,) = started.collector("rogue/bad")["notes"]
+    assert note.startswith("missing: ")
+    assert note.endswith("; see max_series and max_series_total")
 
 
 def test_what_a_worker_prints_is_logged_under_its_name_and_rate_limited(agent):

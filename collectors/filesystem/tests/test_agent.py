@@ -9,6 +9,7 @@ import pytest
 from harness import alive, children, until
 
 from collectors.filesystem.tests.mounting import ONLY, asking
+from rscollector.web.rows import rows
 
 pytestmark = [
     pytest.mark.needs(*ONLY),
@@ -90,5 +91,6 @@ def test_one_that_hangs_from_the_start_keeps_nobody_from_starting(agent, mounts)
     mounts.fuse("well")
     started = agent(CONFIG, prefix=mounts.enter)
     until(lambda: started.value("filesystem_responding", mountpoint=str(mounts.base / "hung")) == 0)
+    until(lambda: [each.key for each in rows(started.status(), wrong=True)] == ["filesystem/main"])
     assert started.value("filesystem_responding", mountpoint=str(mounts.base / "well")) == 1
     assert started.state("filesystem/main") in ("idle", "collecting")

@@ -52,7 +52,7 @@ def test_the_sentence_says_how_long_and_where_in_the_kernel_it_waits(mounts, sta
     watched.tick()
     channel = Path(f"/proc/{watched.questions()[0]}/wchan").read_text()
     assert watched.notes == [
-        f"{mounts.base}/hung (fuse.test from nas:/export) does not answer for 1 s; the question waits in {channel}"
+        f"missing: {mounts.base}/hung (fuse.test from nas:/export) does not answer for 1 s; the question waits in {channel}"
     ]
 
 
@@ -76,7 +76,7 @@ def test_who_cannot_be_killed_is_waited_for_by_nobody_and_asked_by_no_second_one
     assert json.loads(state.read_text())["waiting"].popitem()[1][0] == pid
     server.tell(answer=True)
     until(lambda: watched.tick() and watched.of("responding", mounts.base / "hung") == 1)
-    assert state.read_text() == ""
+    assert json.loads(state.read_text())["waiting"] == {}
 
 
 def test_a_worker_that_was_killed_leaves_no_second_question_either(mounts, state):
@@ -112,6 +112,9 @@ def test_a_worker_that_was_killed_leaves_no_second_question_either(mounts, state
         '{"boot": "BOOT", "waiting": {"KEY": ["x"]}}',
         '{"boot": "BOOT", "waiting": {"KEY": null}}',
         '{"boot": "BOOT", "waiting": {"KEY": [1, 2, "nan"]}}',
+        '{"boot": "BOOT", "waiting": {}, "names": 3}',
+        '{"boot": "BOOT", "waiting": {}, "names": {"KEY": 3}}',
+        '{"boot": "BOOT", "waiting": {}, "names": {"KEY": [null, {}]}}',
         "\ud800\x00",
         '{"boot": "BOOT", "waiting": ' + "[" * 100000,
     ],
@@ -252,7 +255,7 @@ def test_an_error_is_an_answer_that_helps_nobody(mounts, state, error, text):
     watched = mounts.watch(state)
     watched.tick()
     assert watched.of("responding", mounts.base / "f") == 0
-    assert watched.notes == [f"{mounts.base}/f (fuse.test from test) answers with an error: {text}"]
+    assert watched.notes == [f"missing: {mounts.base}/f (fuse.test from test) answers with an error: {text}"]
 
 
 def test_a_server_that_has_died_is_told(mounts, state):
@@ -263,7 +266,7 @@ def test_a_server_that_has_died_is_told(mounts, state):
     watched.tick()
     assert watched.of("responding", mounts.base / "f") == 0
     assert watched.notes == [
-        f"{mounts.base}/f (fuse.test from test) answers with an error: Transport endpoint is not connected"
+        f"missing: {mounts.base}/f (fuse.test from test) answers with an error: Transport endpoint is not connected"
     ]
 
 

@@ -174,7 +174,7 @@ def test_sentences_begin_with_what_hangs_and_end_with_what_is_well():
     findings += [found(there[-1], Waiting(200, "rpc_wait_bit_killable"))]
     sentences = troubles(findings)
     assert sentences[0] == (
-        "/n39 (nfs4 from nas:/39) does not answer for 3 min; the question waits in rpc_wait_bit_killable"
+        "missing: /n39 (nfs4 from nas:/39) does not answer for 3 min; the question waits in rpc_wait_bit_killable"
     )
     assert sentences[-1] == "and 10 more like these"
     full = Finding(there[0], responding=True, space=Space(400 * 10**9, 12 * 10**9, 12 * 10**9, 1000, 20))

@@ -28,7 +28,7 @@ def test_a_hard_nfs_mount_hangs_and_comes_back(tmp_path):
     assert (well["responding"], well["size"]) == (1, 64 << 20)
     for each in (cut, still, renewed):
         assert (each["responding"], each["size"], each["states"]) == (0, None, ["D"])
-        assert each["notes"][0].startswith("/mnt/nas (nfs4 from 10.8.0.1:/) does not answer for ")
+        assert each["notes"][0].startswith("missing: /mnt/nas (nfs4 from 10.8.0.1:/) does not answer for ")
         assert each["notes"][0].endswith("the question waits in rpc_wait_bit_killable")
     assert still["seconds"] < cut["seconds"] / 2
     assert (back[-1]["responding"], back[-1]["size"]) == (1, 64 << 20)

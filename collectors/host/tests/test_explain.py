@@ -121,6 +121,16 @@ def test_the_clock(root):
     assert [each for each in watched.said if "ahead" in each or "behind" in each] == []
 
 
+def test_a_clock_that_chrony_keeps_without_a_word_to_the_kernel(root):
+    """Without `rtcsync` it says only how far the clock may be off (bottlerocket#1183)."""
+    watched = Watched(host(root, MODERN), timex=Timex(5, 64, 0, 2_000))
+    watched.tick()
+    assert watched.said[1] == (
+        "The clock is kept, and off by at most 2 ms, but the kernel was not told that it is synchronised "
+        "(adjtimex; chrony does not without rtcsync)."
+    )
+
+
 def test_a_restart_between_two_ticks_is_no_news_of_a_million_events(watched):
     """Counters that fell are not compared: nothing is said of them."""
     change(

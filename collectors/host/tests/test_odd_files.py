@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,22 @@ def test_negative_numbers_in_disguise_are_none(odd):
     assert notes[0] == "/proc/stat: cannot be read: steal = '18446744073709551615'"
 
 
+def test_a_part_that_is_more_than_the_whole_is_none(odd):
+    """lxcfs tells a container's limit, and what the whole machine has available (glances#3505, btop#473)."""
+    text = (odd.path / "proc/meminfo").read_text()
+    odd.write("proc/meminfo", re.sub("MemTotal:.*", "MemTotal: 524288 kB", text))
+    watched = Watched(odd)
+    told = watched.tick()
+    assert told["host_memory_total_bytes"] == 512 << 20
+    assert "host_memory_available_bytes" not in told
+    assert "host_swap_free_bytes" in told
+    assert [each for each in watched.said if each.startswith("Memory: ")] == []
+    assert any(
+        note.startswith("missing: host_memory_available_bytes: /proc/meminfo")
+        for note in watched.context.notes
+    )
+
+
 def test_an_old_kernel_has_fewer_modes(odd):
     """The line of Linux 2.4 has four, and what is not told is named."""
     odd.write("proc/stat", "cpu  100 200 300 400\ncpu0 100 200 300 400\nctxt 5\n")
@@ -197,6 +214,17 @@ def test_disks_come_and_go_while_they_are_read(odd):
     assert notes == []
     devices = {name.split('"')[1] for name in found if name.startswith("host_disk_reads")}
     assert devices == {"sda", "nvme0n1", "vg-root", "md126", "dm-9"}
+
+
+def test_a_disk_that_is_told_twice_is_one(odd):
+    """Not one by the device mapper's name and, in the next line, another one by the kernel's."""
+    odd.write("sys/block/dm-7/dm/name", "data\n")
+    lines = (odd.path / "proc/diskstats").read_text()
+    numbers = " 0 8 1 1 0 8 1 0 1 1"
+    odd.write("proc/diskstats", f"{lines}254 7 dm-7 5{numbers}\n254 7 dm-7 6{numbers}\n")
+    told, _ = seen(odd)
+    assert told['host_disk_reads_total{device="data"}'] == 5
+    assert 'host_disk_reads_total{device="dm-7"}' not in told
 
 
 def test_disks_may_be_called_anything(odd):

@@ -126,11 +126,15 @@ def add_addresses(made: Migrated, given: Given) -> None:
     kept: dict[str, str] = {}
     for text in given.texts("Ipv4"):
         try:
-            kept[str(ipaddress.ip_address(text.strip()))] = text.strip()
+            address = ipaddress.ip_address(text.strip())
         except ValueError:
-            given.leave_out(
-                "Ipv4", f"{toml_value(text)} is no IP address: correct it in [collector.vip.main]"
-            )
+            address = None
+        address = getattr(address, "ipv4_mapped", None) or address
+        if address is None or getattr(address, "scope_id", None):
+            why = f"{toml_value(text)} is no IP address without a zone: correct it in [collector.vip.main]"
+            given.leave_out("Ipv4", why)
+        else:
+            kept[str(address)] = str(address)
     name = made.free_name("collector", "vip")
     made.add("collector", "vip", name, {"addresses": list(kept.values()) or None})
     given.rest()
