@@ -38,7 +38,6 @@ def files() -> list[Path]:
         "ansible/roles/rscollector_prometheus/vars/main.yml",
         "debian/control",
         "debian/rscollector.postinst",
-        "debian/rscollector.toml",
         "debian/rscollector.triggers",
         "pyproject.toml",
     ]
@@ -81,7 +80,6 @@ _LISTS = {
     "extras": packaging_lists.extras,
     "groups": packaging_lists.groups,
     "triggers": packaging_lists.triggers,
-    "examples": packaging_lists.examples,
     "instances": defaults,
     "what Prometheus gets": _in_prometheus,
 }
@@ -140,7 +138,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write or compare."""
     old, writes = [], "--check" not in arguments
     wanted = {file: renewed(file.read_text("utf-8")) for file in files()}
-    wanted |= role() | packaging_lists.drop_ins() | {ROOT / "debian" / "rscollector.toml.5": manual_page()}
+    wanted |= role() | packaging_lists.examples() | {ROOT / "debian" / "rscollector.toml.5": manual_page()}
     for file, text in wanted.items():
         if not file.exists() or file.read_text("utf-8") != text:
             old.append(file)

@@ -50,20 +50,24 @@ def _joined() -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def examples() -> str:
-    """Return the examples of all collectors, each line a comment."""
-    texts = [(folder(type_) / "example.toml").read_text("utf-8") for type_ in folders("example.toml")]
-    lines = [line for text in texts for line in ["", *text.strip().splitlines()]]
-    return "\n".join(f"# {line}" if line else "" for line in lines[1:])
-
-
-def drop_ins() -> dict[Path, str]:
-    """Return the examples of drop-ins for the unit."""
-    return {
-        ROOT / "debian" / "examples" / f"{type_}-{each.name}.conf": _drop_in(type_, each)
+def examples() -> dict[Path, str]:
+    """Return the examples of the package: a configuration, and drop-ins for the unit."""
+    place = ROOT / "debian" / "examples"
+    drop_ins = {
+        place / f"{type_}-{each.name}.conf": _drop_in(type_, each)
         for (_, type_), plugin in everything().items()
         for each in plugin.needs.drop_ins
     }
+    return {place / "rscollector.toml": _configuration(), **drop_ins}
+
+
+def _configuration() -> str:
+    """Return the examples of all of them. They are not in /etc: of what changes there, dpkg asks."""
+    texts = [(folder(type_) / "example.toml").read_text("utf-8").strip() for type_ in folders("example.toml")]
+    head = (
+        "# Examples of all collectors and sinks; their settings: rscollector.toml(5). Written by `make docs`."
+    )
+    return "\n\n".join((head, *texts)) + "\n"
 
 
 def _drop_in(type_: str, wanted: DropIn) -> str:

@@ -34,6 +34,10 @@ class Namespace:
         """Run `ip` in it."""
         subprocess.run([*self.enter, "ip", *arguments], check=True)
 
+    def tc(self, *arguments):
+        """Run `tc` in it."""
+        subprocess.run([*self.enter, "tc", *arguments], check=True)
+
     def batch(self, commands):
         """Have one `ip` do many things in it, as fast as it can."""
         text = "\n".join(commands)

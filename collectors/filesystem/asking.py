@@ -85,7 +85,7 @@ class Asking:
         while self._running:
             for question in tuple(self._running):
                 yield from self._heard(question, seconds * _SILENCE)
-            if time.monotonic() > until:
+            if not self._running or time.monotonic() > until:
                 break
             one_has_ended([each.pidfd for each in self._running], _TURN)
         self._leave_those_that_wait()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from errno import EINVAL, ENOENT
-from pathlib import Path
+from functools import cache
 from typing import NoReturn, Self
 
 from collectors.filesystem.findings import Answer
@@ -25,6 +25,7 @@ from rscollector.api.deaths import die_with_parent
 _RECORD = struct.Struct("<i4x6q")
 _CHUNK = _RECORD.size * 1000  # what a pipe takes at once stays together
 _MNT_ID = b"\nmnt_id:"
+_SHORT = 4096
 
 
 class Question:
@@ -46,6 +47,7 @@ class Question:
     def ask(cls, mounts: Sequence[Mount]) -> Self:
         """Start a child. Raises OSError where there is no room for another process."""
         parent = os.getpid()
+        _command_line()  # each child would have to find it out
         there, here = os.pipe()
         try:
             pid = os.fork()
@@ -119,10 +121,18 @@ def start_time(pid: int) -> int:
 
 
 def _stat(pid: str) -> list[bytes]:
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return []
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+
+
+def _read(path: str) -> bytes:
+    """Return what a short file of /proc says, nothing where there is none; a child pays for pathlib."""
+    with suppress(OSError):
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(file, _SHORT)
+        finally:
+            os.close(file)
+    return b""
 
 
 def _be_the_child(mounts: Sequence[Mount], pipe: int, parent: int) -> NoReturn:
@@ -130,9 +140,9 @@ def _be_the_child(mounts: Sequence[Mount], pipe: int, parent: int) -> NoReturn:
         gc.disable()  # it would touch, and so copy, the worker's memory
         if die_with_parent(parent):
             _let_go_of_all_but(pipe)
-            title = _Title()
+            _be_called(b"statvfs")
             for mount in mounts:
-                title.show(b"rscollector: statvfs " + mount.point)
+                _show(b"rscollector: statvfs " + mount.point)
                 os.write(pipe, _RECORD.pack(*_statvfs(mount)))
     finally:
         os._exit(0)
@@ -147,19 +157,27 @@ def _let_go_of_all_but(pipe: int) -> None:
     os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-class _Title:
-    """The command line of this process, written over as setproctitle(3) of BSD does."""
+def _be_called(name: bytes) -> None:
+    """Name this process, for what the kernel and top(1) say of one that hangs."""
+    with suppress(OSError):
+        file = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(file, name)
+        os.close(file)
 
-    def __init__(self) -> None:
-        fields = _stat("self")
-        self._at, end = (int(fields[45]), int(fields[46])) if fields else (0, 0)
-        self._size = end - self._at
-        with suppress(OSError):
-            Path("/proc/self/comm").write_bytes(b"statvfs")
 
-    def show(self, text: bytes) -> None:
-        if self._at and self._size > 0:
-            ctypes.memmove(self._at, text[: self._size - 1].ljust(self._size, b"\0"), self._size)
+@cache  # a child's is where the worker's is
+def _command_line() -> tuple[int, int]:
+    """Return where in memory the command line is, and its size; zeroes where the kernel does not tell."""
+    fields = _stat("self")
+    start, end = (int(fields[45]), int(fields[46])) if fields else (0, 0)
+    return start, end - start
+
+
+def _show(text: bytes) -> None:
+    """Write over the command line, as setproctitle(3) of BSD does."""
+    start, size = _command_line()
+    if start and size > 0:
+        ctypes.memmove(start, text[: size - 1].ljust(size, b"\0"), size)
 
 
 def _statvfs(mount: Mount) -> Answer:
@@ -179,8 +197,5 @@ def _statvfs(mount: Mount) -> Answer:
 
 
 def _mount_id(descriptor: int) -> int | None:
-    try:
-        text = Path(f"/proc/self/fdinfo/{descriptor}").read_bytes()
-    except OSError:
-        return None
-    return int(text.partition(_MNT_ID)[2].split()[0])
+    text = _read(f"/proc/self/fdinfo/{descriptor}")
+    return int(text.partition(_MNT_ID)[2].split()[0]) if text else None

@@ -27,8 +27,8 @@ def read(context: Context, path: str) -> str:
     """
     found = bytearray()
     try:
-        # A pipe in the place of a file would be waited for.
-        file = os.open(context.path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        # A pipe in the place of a file would be waited for. A tick reads twenty: context.path costs as much.
+        file = os.open(f"{context.root}{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             while (chunk := os.read(file, _CHUNK)) and len(found) <= LIMIT:
                 found += chunk

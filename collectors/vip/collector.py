@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from collectors.vip.comparison import Comparison
-from collectors.vip.places import Place, explain, found, is_anybodys, labels
+from collectors.vip.places import Place, explain, found, is_anybodys
 from collectors.vip.table import Held
 from collectors.vip.wanted import VipSettings, Wanted
 from collectors.vip.watcher import Watcher
 from rscollector.api import Collector, Context, Namespace, Sample
 from rscollector.kit import netlink
+from rscollector.kit.links import labels
 from rscollector.kit.rtnetlink import Link
 
 VIP = Namespace("vip", "address")

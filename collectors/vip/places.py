@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from collectors.vip.table import Held
-from rscollector.kit.names import shown
+from rscollector.kit.links import labels, text
 from rscollector.kit.rtnetlink import IFA_LABEL, IFLA_IFNAME, Address, Link
 
 # linux/if.h and linux/if_addr.h
@@ -51,7 +51,7 @@ class Place(NamedTuple):
     def label(self) -> str:
         """What the address is called, if that is not the interface's name."""
         raw = self.entry.attributes.get(IFA_LABEL, b"")
-        return "" if raw == self.link.attributes.get(IFLA_IFNAME) else _shown(raw)
+        return "" if raw == self.link.attributes.get(IFLA_IFNAME) else text(raw)
 
 
 def is_anybodys(local: bytes) -> bool:
@@ -69,25 +69,6 @@ def found(addresses: Iterable[Address], links: Mapping[int, Link]) -> dict[bytes
             place = Place(names[each.ifindex], links[each.ifindex], each)
             there.setdefault(each.local, {})[each.ifindex] = place
     return {local: list(places.values()) for local, places in there.items()}
-
-
-def labels(links: Iterable[Link]) -> dict[int, str]:
-    """Return the names of links by their index, no two alike.
-
-    The kernel takes any bytes for a name but blanks, slashes and colons. What cannot be printed is shown as
-    in Python (`\\xff`); should that be another one's name, its index is behind it.
-    """
-    named: dict[int, str] = {}
-    taken: set[str] = set()
-    for link in links:
-        name = _shown(link.attributes.get(IFLA_IFNAME, b""))
-        named[link.ifindex] = f"{name}#{link.ifindex}" if name in taken else name
-        taken.add(name)
-    return named
-
-
-def _shown(raw: bytes) -> str:
-    return shown(raw.partition(b"\0")[0])
 
 
 def explain(address: str, places: list[Place], held: Held, now: float) -> Iterator[str]:

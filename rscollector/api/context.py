@@ -1,5 +1,6 @@
 """What a collector is told with each call: names, times, and the programs that it may run within them."""
 
+import math
 import time
 from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
@@ -77,15 +78,23 @@ class Context:
         """
         self.degradation = error
 
-    def run(self, command: Sequence[str], *, limit: int = 1 << 20, answers: Collection[int] = (0,)) -> bytes:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        limit: int = 1 << 20,
+        answers: Collection[int] = (0,),
+        seconds: float = math.inf,
+    ) -> bytes:
         """Run a program without a shell and return what it wrote to its standard output.
 
-        It is killed when the budget is over, or when it writes more than `limit` bytes. Raises Misconfigured
-        when it cannot be started, Unavailable when it is killed or its exit status is none of `answers`.
+        It is killed after so many seconds, when the budget is over, or when it writes more than `limit`
+        bytes. Raises Misconfigured when it cannot be started, Unavailable when it is killed or its exit
+        status is none of `answers`.
         """
         from rscollector.api import programs
 
-        return programs.output(command, self.budget(), limit, answers)
+        return programs.output(command, min(seconds, self.budget()), limit, answers)
 
     def lines(self, command: Sequence[str]) -> Generator[bytes, None, None]:
         """Run a program without a shell and yield the lines that it writes to its standard output.

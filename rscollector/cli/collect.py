@@ -180,13 +180,12 @@ def _explain(what: str, collected: Any) -> int:
 
 
 def _print(form: str, plugin: Any, key: str, collected: Any) -> int:
-    from rscollector.config.types import Common
     from rscollector.exposition.render import Format
     from rscollector.runtime.foreground import exposed
 
     for note in collected.notes:
         complain(f"{key}: {note}")
-    accepted, text = exposed(plugin, key, collected.samples, Format.TEXT, Common().max_series)
+    accepted, text = exposed(plugin, key, collected.samples, Format.TEXT, plugin.max_series)
     for reason, example in accepted.examples.items():
         complain(f"{key}: {accepted.dropped[reason]} samples dropped ({reason}), such as {example}")
     if form == "prometheus":

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from rscollector.api import Collector
 from rscollector.config import registry
 from rscollector.config.build import Builder, Fault, KeyPath, plain, secrets_in
 from rscollector.config.environment import leave_the_rest
@@ -53,13 +54,15 @@ class Built:
 class Plugin:
     """What a plugin declares, and what it made of the tables of its instances, by their paths.
 
-    `missed` are the groups that it needs and this user is not in.
+    `missed` are the groups that it needs and this user is not in, `max_series` how many series an instance
+    may have where nothing else is configured.
     Of one that could not be imported nothing is known: its instances have workers of their own, and it is
     taken for a sink of runs, whose runs are kept until it can be opened and tells what it wants.
     """
 
     feed: Feed
     missed: tuple[str, ...]
+    max_series: int
     built: dict[KeyPath, Built]
 
 
@@ -84,7 +87,8 @@ class _Task:
             tell({"problem": str(error)})
             return
         missed = list(_missed(plugin.needs.groups))
-        tell({"feed": registry.feed_of(plugin).value, "missed": missed})
+        feed = registry.feed_of(plugin).value
+        tell({"feed": feed, "missed": missed, "max_series": plugin.max_series})
         for path, table in asked.tables.items():
             tell(_built(plugin, path, table))
 
@@ -115,7 +119,7 @@ def _built(plugin: type[Any], path: KeyPath, table: Mapping[str, Any]) -> dict[s
 def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
     """Read what a child has told; for the tables of which it has told nothing there is a reason."""
     problem, doing = "", "when it was imported"
-    feed, missed = Feed.RUNS, ()
+    feed, missed, max_series = Feed.RUNS, (), Collector.max_series
     built: dict[KeyPath, Built] = {}
     for each in told:
         if "path" in each:
@@ -125,6 +129,7 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
             built[path] = Built(each["settings"], secrets, faults, each["problem"], each["local"])
         elif "feed" in each:
             feed, missed = Feed(each["feed"]), tuple(each["missed"])
+            max_series = each["max_series"]
             doing = "when its settings were built"
         else:
             problem = each["problem"]
@@ -134,7 +139,7 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
         if why:
             settings = json.loads(json.dumps(table, default=str))
             built[path] = Built(settings, dict(_variables(settings, path)), problem=why)
-    return Plugin(feed, missed, built)
+    return Plugin(feed, missed, max_series, built)
 
 
 def _variables(table: object, path: KeyPath) -> Iterator[tuple[KeyPath, Place]]:

@@ -52,9 +52,8 @@ def load(type_: str, place: str = "") -> type[Collector[Any]]:
     for error in caught:
         missing = (getattr(error, "name", None) or "").partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and missing not in place.replace(":", "."):
-            where = (
-                f"install python3-{missing.lower()}, or {missing} from PyPI"  # what Debian calls its packages
-            )
+            # What Debian calls its packages. A name that is misspelt may be that of a stranger's package.
+            where = f"if that is how it is spelt, install python3-{missing.lower()}, or {missing} from PyPI"
             raise Misconfigured(f"{type_!r} needs the Python module {missing}: {where}") from error
         why = f"{type(error).__name__}: {error}"
         raise Misconfigured(f"the plugin {type_!r} ({place}) cannot be imported: {why}") from error

@@ -117,7 +117,7 @@ class Specs:
             name=name,
             interval=float(common.interval),
             timeout=float(common.seconds),
-            max_series=common.max_series,
+            max_series=common.max_series or plugin.max_series,
             max_memory=int(common.max_memory),
             policy=common.policy,
             settings=built.settings,

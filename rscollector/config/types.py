@@ -25,7 +25,10 @@ class Common:
         "Time for one collect, then the worker is killed; by default 0.8 of the interval, at most 10s.",
         default=None,
     )
-    max_series: int = setting("Series that one collector may have; more are refused.", default=2000)
+    max_series: int | None = setting(
+        "Series that one collector may have; more are refused. By default as its type declares, mostly 2000.",
+        default=None,
+    )
     max_memory: ByteSize = setting(
         "Resident memory of a worker beyond which it is renewed between two ticks.", default=ByteSize("256M")
     )

@@ -41,9 +41,13 @@ class Overrun:
     """Changes were lost: what is known has to be compared with a dump that is made after this."""
 
 
-def links(context: Context) -> list[Link]:
+Reader = Callable[[Message], Link | Address | None]
+"""Makes of a message what it says, None of one about something else. Raises ValueError if it is malformed."""
+
+
+def links(context: Context, read: Reader = change) -> list[Link]:
     """Return all links. Raises Unavailable or Misconfigured."""
-    return [each for each in _dump(_RTM_GETLINK, context) if isinstance(each, Link)]
+    return [each for each in _dump(_RTM_GETLINK, context, read) if isinstance(each, Link)]
 
 
 def addresses(
@@ -54,10 +58,11 @@ def addresses(
     A table that changes while it is read is asked for again, at most so many times in all.
     """
 
-    def kept(each: Link | Address) -> bool:
-        return isinstance(each, Address) and (only is None or only(each))
+    def read(message: Message) -> Link | Address | None:
+        each = change(message)
+        return each if isinstance(each, Address) and (only is None or only(each)) else None
 
-    return [each for each in _dump(_RTM_GETADDR, context, kept, attempts) if isinstance(each, Address)]
+    return [each for each in _dump(_RTM_GETADDR, context, read, attempts) if isinstance(each, Address)]
 
 
 class Watch:
@@ -106,22 +111,15 @@ class Watch:
         self._socket.close()
 
 
-Kept = Callable[[Link | Address], bool]
-
-
-def _all(_each: Link | Address) -> bool:
-    return True
-
-
-def _dump(kind: int, context: Context, kept: Kept = _all, attempts: int = _ATTEMPTS) -> list[Link | Address]:
+def _dump(kind: int, context: Context, read: Reader, attempts: int = _ATTEMPTS) -> list[Link | Address]:
     with _opened(0) as connection:
-        return _asked(connection, kind, context, kept, attempts)
+        return _asked(connection, kind, context, read, attempts)
 
 
 def _asked(
-    connection: socket.socket, kind: int, context: Context, kept: Kept = _all, attempts: int = _ATTEMPTS
+    connection: socket.socket, kind: int, context: Context, read: Reader = change, attempts: int = _ATTEMPTS
 ) -> list[Link | Address]:
-    """Return what is kept of a dump's answer; one during which the table has changed is asked for again."""
+    """Return what is read of a dump's answer; one during which the table has changed is asked for again."""
     until = context.clock() + context.budget()
     for sequence in count(1):
         # A link's header is the longer one, and zeroes ask for everything.
@@ -135,7 +133,7 @@ def _asked(
         with _readable():
             for message in _answer(connection, sequence, context):
                 whole = whole and not message.flags & _NLM_F_DUMP_INTR
-                if (each := change(message)) and kept(each):
+                if each := read(message):
                     answer.append(each)
         if whole:
             return answer

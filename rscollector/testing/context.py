@@ -1,5 +1,6 @@
 """A context whose time, programs and files are the test's."""
 
+import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -47,7 +48,14 @@ class FakeContext(Context):
         self.commands = dict(commands or {})
         self.ran: list[tuple[str, ...]] = []
 
-    def run(self, command: Sequence[str], *, limit: int = 1 << 20, answers: Collection[int] = (0,)) -> bytes:  # noqa: ARG002
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        limit: int = 1 << 20,
+        answers: Collection[int] = (0,),  # noqa: ARG002
+        seconds: float = math.inf,  # noqa: ARG002
+    ) -> bytes:
         """Return the answer that the test gave for this command."""
         self.ran.append(tuple(command))
         answer = self.commands.get(tuple(command), Misconfigured(f"cannot run {command[0]}: no such program"))

@@ -5,12 +5,9 @@ from typing import Any
 
 from rscollector.api import Collector, Context, Sample
 from rscollector.config.secrets import read
-from rscollector.config.types import Common
 from rscollector.exposition.render import Format
 from rscollector.runtime.foreground import collect_once, exposed, settings_of
 from rscollector.testing.context import FakeContext
-
-_LIMIT = Common().max_series
 
 
 class Rejected(AssertionError):
@@ -30,7 +27,7 @@ def collect(
     """
     built = settings_of(plugin, settings or {}, read)
     samples = collect_once(plugin, built, context or FakeContext()).samples
-    accepted, _ = exposed(plugin, "test/main", samples, Format.TEXT, _LIMIT)
+    accepted, _ = exposed(plugin, "test/main", samples, Format.TEXT, plugin.max_series)
     if accepted.dropped:
         raise Rejected("; ".join(f"{reason}: {what}" for reason, what in accepted.examples.items()))
     return samples
@@ -38,7 +35,7 @@ def collect(
 
 def page(plugin: type[Collector[Any]], samples: Iterable[Sample], wanted: Format = Format.TEXT) -> str:
     """Return the samples as the agent would show them to Prometheus, for comparison with a golden file."""
-    return exposed(plugin, "test/main", list(samples), wanted, _LIMIT)[1].decode()
+    return exposed(plugin, "test/main", list(samples), wanted, plugin.max_series)[1].decode()
 
 
 def values(samples: Iterable[Sample]) -> dict[str, float]:

@@ -97,6 +97,16 @@ def test_what_a_program_leaves_behind_is_not_waited_for_and_killed(left):
     assert time.monotonic() - began < 30
 
 
+def test_a_program_may_have_less_than_the_collect():
+    """Then the rest of the time is left for others; more than is left it never has."""
+    long = context(200)
+    with pytest.raises(Unavailable, match="sleep did not end in time, killed"):
+        long.run(["sleep", "300"], seconds=0.2)
+    assert long.remaining() > 100
+    with pytest.raises(Unavailable, match="sleep did not end in time, killed"):
+        context(1).run(["sleep", "300"], seconds=250)
+
+
 def test_the_whole_group_of_a_program_that_is_late_is_killed():
     """What it has started does not go on when it is killed."""
     lines = context(1.0).lines(["sh", "-c", "sleep 100 & echo $!; wait"])

@@ -20,8 +20,12 @@ PARTS = (
     "start",
     "growth",
     "idle",
+    "host",
+    "filesystem",
+    "vip",
     "galera",
     "postfix",
+    "network",
     "push",
 )
 HEADS = ("what", "measured", "beside", "ratio", "aim", "reached")

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,10 +56,10 @@ def p99(values: list[float]) -> float:
 
 
 @contextmanager
-def agent(toml: str, **environment: str) -> Iterator[RunningAgent]:
-    """Run an agent on a configuration, ready."""
+def agent(toml: str, prefix: Sequence[str] = (), **environment: str) -> Iterator[RunningAgent]:
+    """Run an agent on a configuration, ready; behind a command, such as one that enters a namespace."""
     with tempfile.TemporaryDirectory() as directory:
-        running = RunningAgent(Path(directory), toml, (), PLUGINS, environment)
+        running = RunningAgent(Path(directory), toml, (), PLUGINS, environment, prefix)
         try:
             until(running.ready)
             yield running
@@ -115,10 +115,10 @@ def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used itself."""
+def cpu_seconds(pid: int, *, reaped: bool = False) -> float:
+    """Return the CPU time that a process has used itself, or with that of the children that it has `reaped`."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[11 : 15 if reaped else 13])) / os.sysconf("SC_CLK_TCK")
 
 
 def wake_ups(pid: int) -> int:

@@ -34,7 +34,7 @@ def rows():
     """Measure the default configuration, ten more collectors each way, and two other agents."""
     ten = "".join(f"[collector.load.i{number}]\nseries = 100\n" for number in range(10))
     floor = _floor(FLOOR_AGENT, FLOOR_WORKER)
-    default = _agent(DEFAULT)
+    default = used_by(DEFAULT)
     yield Row("memory: the default configuration", default, "MB", aim=50)
     yield Row(
         "the same, over the bare imports",
@@ -44,14 +44,15 @@ def rows():
         default / floor,
         1.25,
     )
-    yield Row("memory: with ten collectors more in their own workers", _agent(DEFAULT + ten), "MB")
+    yield Row("memory: with ten collectors more in their own workers", used_by(DEFAULT + ten), "MB")
     shared = '[agent]\nisolation = "shared"\n' + DEFAULT + ten
-    yield Row('memory: the same with isolation = "shared"', _agent(shared), "MB")
+    yield Row('memory: the same with isolation = "shared"', used_by(shared), "MB")
     for name, memory in _others():
         yield Row(f"memory: {name}", memory, "MB", "the default configuration", memory / default)
 
 
-def _agent(toml):
+def used_by(toml):
+    """Return the MB of an agent with this configuration and its workers, after some scrapes."""
     with bench.agent(toml) as agent:
         until(lambda: all(each["up"] for each in agent.status()["collectors"]), 60)
         for _ in range(20):

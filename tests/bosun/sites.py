@@ -13,6 +13,8 @@ from collectors.filesystem.findings import Answer
 from collectors.galera.tests import recorded
 from collectors.host.tests import recorded_host
 from collectors.mongodb.tests import recorded_mongodb
+from collectors.network.bonds import MIN_LINKS
+from collectors.network.tests import kernel
 from collectors.postfix.collector import READABLE
 from collectors.postfix.flow import Flow
 from collectors.postfix.queues import QUEUES, Tally
@@ -227,6 +229,31 @@ def filesystems(root, mounts, answers):
     context = FakeContext(root=root)
     context.answers = answers
     return collect(_Answered, context=context)
+
+
+@cache
+def bond(state, wants=None):
+    """Return what the collector says of a recorded bond, which may want another number of links."""
+    samples = collect(kernel.saying(kernel.recorded(state)), context=FakeContext(root="/nowhere"))
+    return [
+        each._replace(value=wants) if wants is not None and each.metric is MIN_LINKS else each
+        for each in samples
+    ]
+
+
+def interface(**each_second):
+    """Return what is said of an interface that counts so much in each second; the others stand still.
+
+    They are called as the kernel's counters: rx_packets, rx_errors, rx_missed.
+    """
+    places = {"rx_packets": 0, "rx_errors": 4, "rx_missed": 15}
+
+    def samples(passed):
+        counted = {places[name]: int(passed * number) for name, number in each_second.items()}
+        told = kernel.saying([kernel.link(2, "eth0", counted=counted)])
+        return collect(told, context=FakeContext(root="/nowhere"))
+
+    return samples
 
 
 def up(kind, *, well=True):

@@ -6,6 +6,7 @@ from functools import cache, partial
 from itertools import pairwise
 
 import pytest
+from checkout import declared
 from expressions import Moment, Node, Wrong, evaluate, walk
 from opentsdb import Query, seconds
 from rules import load
@@ -22,8 +23,10 @@ from sites import (
     Machine,
     Mail,
     Site,
+    bond,
     filesystems,
     galera,
+    interface,
     lines,
     mongodb,
     sink,
@@ -39,7 +42,6 @@ from collectors.filesystem.asking import Waiting
 from collectors.filesystem.findings import Answer
 from collectors.host.tests import recorded_host
 from collectors.postfix.flow import Flow
-from rscollector.config.registry import load as collector
 from rscollector.model.metrics import Kind
 from rscollector.runtime.telemetry import METRICS
 from rscollector.sinks.bosun import Bosun
@@ -688,6 +690,80 @@ FILESYSTEM = {
 }
 
 
+# --- network: a bond that was well, and another host's that is ---
+
+HEALTHY = "01-lacp-healthy"
+
+
+def bonds(state, *, ago=10 * MINUTE, wants=None):
+    """Return a scene: a bond that has been in a recorded state since some time ago."""
+
+    def play(site):
+        for state_of, since, until in ((bond(HEALTHY), 45 * MINUTE, ago), (bond(state, wants), ago, 0)):
+            site.tell("a", state_of, since=since, until=until)
+        site.tell("b", bond(HEALTHY))
+
+    return play
+
+
+def frames(**each_second):
+    """Return a scene: a bond that is well, and an interface that counts so much in each second."""
+
+    def play(site):
+        site.tell("b", bond(HEALTHY))
+        site.tell("a", interface(**each_second), step=MINUTE)
+
+    return play
+
+
+def _driver_restarted(site):
+    """Counters of a million errors begin at 0."""
+    site.tell("b", bond(HEALTHY))
+    site.tell("a", interface(rx_packets=1e6, rx_errors=1e3), until=20 * MINUTE, since=6 * HOUR, step=MINUTE)
+    site.tell("a", interface(rx_packets=1e6), since=19 * MINUTE, step=MINUTE)
+
+
+BOND, H1, H2 = "bond0/a/main", "bond0/a/h1/main", "bond0/a/h2/main"
+NETWORK = {
+    "health": (bonds(HEALTHY), {}),
+    "a link is down": (bonds("02-one-link-down"), {"network.bond.link": {H2: "warning"}}),
+    "a link is down for two minutes": (bonds("02-one-link-down", ago=2 * MINUTE), {}),
+    "a link is back": (bonds("03-link-back"), {}),
+    "fewer than it wants": (
+        bonds("02-one-link-down", wants=2),
+        {"network.bond.link": {H2: "warning"}, "network.bond.down": {BOND: "critical"}},
+    ),
+    "silent on one port": (bonds("04-partner-silent-on-h2"), {"network.bond.slave.out": {H2: "warning"}}),
+    "another switch": (
+        bonds("05-second-switch-other-aggregator"), {"network.bond.slave.out": {H2: "warning"}}
+    ),
+    "no partner": (
+        bonds("06-no-partner"),
+        {
+            "network.bond.no.partner": {BOND: "critical"},
+            "network.bond.slave.out": {H1: "warning", H2: "warning"},
+        },
+    ),
+    "no partner for a minute": (bonds("06-no-partner", ago=MINUTE), {}),
+    "all down": (
+        bonds("08-all-down"),
+        {"network.bond.down": {BOND: "critical"}, "network.bond.link": {H1: "warning", H2: "warning"}},
+    ),
+    "of another mode": (bonds("10-active-backup"), {}),
+    "fresh": (
+        lambda site: [site.tell(host, bond("06-no-partner"), since=FRESH) for host in ("a", "b")],
+        {},
+    ),
+    "busy": (frames(rx_packets=1e6, rx_errors=500, rx_missed=500), {}),
+    "a frame an hour": (frames(rx_errors=1 / 3600), {}),
+    "errors": (frames(rx_packets=998, rx_errors=2), {"network.errors": {"receive/a/eth0/main": "warning"}}),
+    "no room": (
+        frames(rx_packets=998, rx_missed=2), {"network.ring.drops": {"receive/a/eth0/ring/main": "warning"}}
+    ),
+    "driver restarted": (_driver_restarted, {}),
+}  # fmt: skip
+
+
 # --- vip, agent, sinks ---
 
 
@@ -831,6 +907,7 @@ SCENES = {
     "host": HOST,
     "filesystem": FILESYSTEM,
     "postfix": POSTFIX,
+    "network": NETWORK,
     "vip": VIP,
     "agent": AGENT,
     "sinks": SINKS,
@@ -971,7 +1048,7 @@ def test_a_metric_that_vanishes_is_no_alarm(name, alarm, state):
 
 def _known(name):
     """Return the tags of each metric that Bosun is sent, with the values that are known: those of states and buckets."""
-    metrics = [*METRICS, *(Bosun.metrics if name == "sinks" else collector(name).metrics)]
+    metrics = [*METRICS, *(Bosun.metrics if name == "sinks" else declared(name).metrics)]
     found = {}
     for metric in metrics:
         value = {Kind.STATESET: metric.states[:1] and metric.states[0]}.get(metric.kind, 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from checkout import declared
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTORS = sorted(path.parent for path in ROOT.glob("collectors/*/collector.py"))
@@ -69,10 +70,9 @@ def _tried(folder):
 @EACH
 def test_alerts_use_metrics_that_exist(folder):
     """A rule about a metric that nobody emits would never fire."""
-    from rscollector.config.registry import load
     from rscollector.runtime.telemetry import METRICS
 
-    metrics = (*METRICS, *load(folder.name).metrics)
+    metrics = (*METRICS, *declared(folder.name).metrics)
     known = {word for metric in metrics for word in (metric.name, *metric.labels)}
     expressions = [rule["expr"] for rule in _rules(folder)]
     used = set(re.findall(rf"\b(?:rscollector|{folder.name}|sink)_\w+", " ".join(expressions)))

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from checkout import declared
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -66,10 +67,9 @@ def test_panels_have_their_own_place_and_say_what_they_show(name):
 @EACH
 def test_queries_are_about_metrics_that_exist(name):
     """A panel about a metric that nobody emits would stay empty."""
-    from rscollector.config.registry import load
     from rscollector.runtime import telemetry
 
-    known = {metric.name for metric in (*load(name).metrics, *telemetry.METRICS)}
+    known = {metric.name for metric in (*declared(name).metrics, *telemetry.METRICS)}
     for panel in panels(name):
         for target in panel["targets"]:
             bare = re.sub(r"\{[^}]*\}|\([a-z_, ]*\)", "", target["expr"])

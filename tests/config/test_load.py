@@ -86,6 +86,14 @@ def test_with_isolation_shared_all_collectors_share_one_worker(files):
     assert {spec.worker for spec in loaded.config.specs} == {"shared"}
 
 
+def test_a_type_declares_how_many_series_it_may_have_and_a_configuration_may_say_another_number(files):
+    """What is set for an instance goes before what is set for all, and that before what the type declares."""
+    instances = "[collector.vip.a]\n[collector.wide.b]\n[collector.wide.c]\nmax_series = 7\n"
+    for agent, expected in (("", [2000, 5000, 7]), ("[agent]\nmax_series = 9\n", [9, 9, 7])):
+        loaded, said = files(agent + instances)
+        assert (said, [spec.max_series for spec in loaded.config.specs]) == ([], expected)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

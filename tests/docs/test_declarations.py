@@ -99,7 +99,7 @@ def test_a_new_collector_is_found_everywhere(checkout):
         "debian/control": " python3-echo,",
         "debian/rscollector.postinst": "    join /usr/sbin/echod echoes",
         "debian/rscollector.triggers": "interest-noawait /usr/sbin/echod",
-        "debian/rscollector.toml": '# [collector.echo.main]\n# word = "sample"',
+        "debian/examples/rscollector.toml": '[collector.echo.main]\nword = "sample"',
         "debian/rscollector.toml.5": '.SH "[collector.echo.NAME]"',
         "debian/examples/echo-loud.conf": "CapabilityBoundingSet=CAP_SHOUT\nAmbientCapabilities=CAP_SHOUT\nDeviceAllow=/dev/horn r",
         role / "defaults/main.yml": "rscollector_collector_echo: []",
@@ -162,6 +162,7 @@ BY_HAND = {
     "debian/control": "prose: its description",
     "debian/examples/credentials.conf": "an example",
     "debian/rscollector.service": "prose",
+    "debian/rscollector.toml": "the text of 0.1.0, which stays: of another one, dpkg asks whoever has changed theirs",
     "ansible/plugins/filter/from_rs_collector.yml": "an example in a filter's documentation",
     "rscollector/cli/collect.py": "an example in the help",
     **dict.fromkeys(

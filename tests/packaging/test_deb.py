@@ -32,7 +32,7 @@ def test_links_between_the_pages_of_the_package_work(in_build, deb):
         if not link.startswith("../ansible/")
     ]
     assert len(links) > 20
-    assert [(str(page), link) for page, link in links if not (page.parent / link).exists()] == []
+    assert [(str(page), link) for page, link in links if not (page.resolve().parent / link).exists()] == []
 
 
 def test_the_package_is_small_and_bundles_nothing(in_build, deb):

@@ -9,6 +9,7 @@ class Wide(Collector):
     """Makes a hundred families; it asks nobody, so that sixty of them share a process."""
 
     local = True
+    max_series = 5000
     metrics = tuple(
         Metric(f"wide_number_{number:02}_of_what_is_counted_here", Kind.GAUGE, "A number.", labels=("zone",))
         for number in range(100)

@@ -136,3 +136,30 @@ def test_a_link_that_is_down_makes_the_address_go(hosts):
     until(lambda: hosts[0].holds() == [0, 0, 0])
     hosts[0].net.ip("link", "set", "a0", "up")
     until(lambda: sorted([hosts[0].holds(), hosts[1].holds()]) == [[0, 0, 0], [1, 1, 1]])
+
+
+def test_a_partition_makes_two_holders_and_healing_leaves_one(hosts):
+    """No link is down, and nothing comes through: the second host takes the addresses too, and gives them back."""
+    before = [host.collector.counts(V4) for host in hosts]
+    for host in hosts:  # a bucket that is smaller than any frame drops them all
+        host.net.tc(
+            "qdisc",
+            "add",
+            "dev",
+            host.interface,
+            "root",
+            "tbf",
+            "rate",
+            "8bit",
+            "burst",
+            "10",
+            "latency",
+            "1ms",
+        )
+    until(lambda: (hosts[0].holds(), hosts[1].holds()) == ([1, 1, 1], [1, 1, 1]))
+    for host in hosts:
+        host.net.tc("qdisc", "del", "dev", host.interface, "root")
+    until(lambda: (hosts[0].holds(), hosts[1].holds()) == ([1, 1, 1], [0, 0, 0]))
+    (first, second), (was_first, was_second) = [host.collector.counts(V4) for host in hosts], before
+    assert first == was_first
+    assert second == [was_second[0] + 1, was_second[1] + 1, 0]

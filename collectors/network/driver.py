@@ -1,0 +1,53 @@
+"""What a driver counts by itself, as `ethtool -S` tells it: what somebody has named, and in its own time.
+
+Names and meanings are each driver's own, there may be thousands, and a driver may take long to answer.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from collectors.network.interfaces import NETWORK
+from rscollector.api import CollectError, Context, Sample
+
+STATISTIC = NETWORK.counter("driver_statistic", "What a driver counts under a name of its own.", "statistic")
+SECONDS = 2.0
+"""For all interfaces of a tick together."""
+MOST = 100
+"""Statistics of an interface, at most."""
+_NUMBER = re.compile(r"[0-9]{1,18}")  # more is a negative number in disguise
+
+
+def samples(
+    context: Context, interfaces: Sequence[tuple[str, str]], wanted: Sequence[str]
+) -> Iterator[Sample]:
+    """Yield the wanted statistics of interfaces: pairs of the kernel's name and ours."""
+    until = context.clock() + SECONDS
+    for name, label in interfaces:
+        left = until - context.clock()
+        if left <= 0:
+            context.note(f"missing: ethtool of {label}: those before took the {SECONDS:.0f} s that all have")
+            continue
+        try:
+            text = context.run(["ethtool", "-S", name], seconds=left).decode("utf-8", "replace")
+        except CollectError as error:
+            if "no stats available" not in str(error):
+                context.note(f"missing: ethtool of {label}: {error}")
+            continue
+        yield from _named(context, label, text, wanted)
+
+
+def _named(context: Context, label: str, text: str, wanted: Sequence[str]) -> Iterator[Sample]:
+    found = dict(_read(text, wanted))
+    for statistic in list(found)[:MOST]:
+        yield STATISTIC(found[statistic], interface=label, statistic=statistic)
+    if len(found) > MOST:
+        context.note(f"ethtool of {label}: {len(found)} statistics are wanted, the first {MOST} are shown")
+
+
+def _read(text: str, wanted: Sequence[str]) -> Iterator[tuple[str, int]]:
+    for line in text.splitlines():
+        name, _, value = line.strip().rpartition(":")
+        is_wanted = name.isprintable() and any(fnmatchcase(name, each) for each in wanted)
+        if is_wanted and _NUMBER.fullmatch(value.strip()):
+            yield name, int(value)

@@ -1,0 +1,379 @@
+"""Interfaces: every number of the kernel in its place, from tick to tick, and whatever else a kernel may say."""
+
+import random
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.network import Network
+from collectors.network.collector import NetworkSettings
+from collectors.network.tests.kernel import attribute, info, link, recorded, saying, told
+from rscollector.kit import rtnetlink
+from rscollector.testing import (
+    FakeContext,
+    Root,
+    assert_all_metrics_are_emitted,
+    assert_values,
+    collect,
+    values,
+)
+
+EVERY = {place: 100 + place for place in range(25)}
+
+
+def test_each_counter_is_where_it_belongs():
+    """The 25 of struct rtnl_link_stats64, each another number; compressed ones are nobody's."""
+    series, context = told([link(2, "eth0", counted=EVERY)])
+    assert context.notes == []
+    counters = {name: value for name, value in series.items() if "_total{" in name}
+    one = 'interface="eth0",direction'
+    assert counters == {
+        f'network_frames_total{{{one}="receive"}}': 100,
+        f'network_frames_total{{{one}="transmit"}}': 101,
+        f'network_bytes_total{{{one}="receive"}}': 102,
+        f'network_bytes_total{{{one}="transmit"}}': 103,
+        f'network_errors_total{{{one}="receive"}}': 104,
+        f'network_errors_total{{{one}="transmit"}}': 105,
+        f'network_dropped_frames_total{{{one}="receive",kind="kernel"}}': 106,
+        f'network_dropped_frames_total{{{one}="transmit",kind="kernel"}}': 107,
+        'network_multicast_frames_total{interface="eth0"}': 108,
+        'network_collisions_total{interface="eth0"}': 109,
+        f'network_errors_by_kind_total{{{one}="receive",kind="length"}}': 110,
+        f'network_errors_by_kind_total{{{one}="receive",kind="over"}}': 111,
+        f'network_errors_by_kind_total{{{one}="receive",kind="crc"}}': 112,
+        f'network_errors_by_kind_total{{{one}="receive",kind="frame"}}': 113,
+        f'network_errors_by_kind_total{{{one}="receive",kind="fifo"}}': 114,
+        f'network_dropped_frames_total{{{one}="receive",kind="ring"}}': 115,
+        f'network_errors_by_kind_total{{{one}="transmit",kind="aborted"}}': 116,
+        f'network_errors_by_kind_total{{{one}="transmit",kind="carrier"}}': 117,
+        f'network_errors_by_kind_total{{{one}="transmit",kind="fifo"}}': 118,
+        f'network_errors_by_kind_total{{{one}="transmit",kind="heartbeat"}}': 119,
+        f'network_errors_by_kind_total{{{one}="transmit",kind="window"}}': 120,
+        f'network_dropped_frames_total{{{one}="receive",kind="nohandler"}}': 123,
+        f'network_dropped_frames_total{{{one}="receive",kind="other_host"}}': 124,
+    }
+
+
+def test_every_metric_is_emitted_by_something(tmp_path):
+    """A device with all of its files, a bond with a partner, and one of another mode."""
+    root = Root(tmp_path)
+    for name, text in (("device/vendor", ""), ("speed", "1000\n"), ("duplex", "full\n")):
+        root.write(f"sys/class/net/eth0/{name}", text)
+    root.write("proc/net/bonding/bond0", "Slave Interface: h1\nActor Churned Count: 1\n")
+    context = FakeContext(
+        root=root, commands={("ethtool", "-S", "eth0"): b"NIC statistics:\n     rx_drops: 3\n"}
+    )
+    more = (attribute(4, 1500), attribute(13, 1000), attribute(35, 2))
+    device = link(9, "eth0", *more, counted=EVERY)
+    runs = [
+        collect(saying([*recorded(state), device]), {"driver_statistics": ["rx_*"]}, context=context)
+        for state in ("01-lacp-healthy", "10-active-backup")
+    ]
+    assert context.notes == []
+    assert_all_metrics_are_emitted(Network, runs)
+
+
+def test_a_device_tells_its_speed_and_a_virtual_interface_makes_it_up(tmp_path):
+    """Only what has a device and a carrier is asked, and what is no number is none."""
+    root = Root(tmp_path)
+    for name in ("eth0", "eth1", "eth2", "eth3", "virt0"):
+        if name != "virt0":
+            root.write(f"sys/class/net/{name}/device/vendor", "")
+        root.write(
+            f"sys/class/net/{name}/speed", {"eth1": "-1\n", "eth3": "4294967295\n"}.get(name, "2500\n")
+        )
+        root.write(
+            f"sys/class/net/{name}/duplex", {"eth1": "unknown\n", "eth3": "half\n"}.get(name, "full\n")
+        )
+    links = [
+        link(1, "eth0"),
+        link(2, "eth1"),
+        link(3, "eth2", flags=("UP",)),
+        link(4, "eth3"),
+        link(5, "virt0"),
+    ]
+    series, context = told(links, root=root)
+    found = {name: value for name, value in series.items() if "speed" in name or "duplex" in name}
+    assert found == {
+        'network_speed_bytes{interface="eth0"}': 312_500_000,
+        'network_full_duplex{interface="eth0"}': 1,
+        'network_full_duplex{interface="eth3"}': 0,
+    }
+    assert (
+        'network_interface_info{interface="eth0",kind="physical",address="",parent="",master="",vlan=""}'
+        in series
+    )
+    assert "eth2 is switched on and has no carrier (network_carrier)." in context.sentences
+    assert "eth3 sends and receives in turns: half duplex (network_full_duplex)." in context.sentences
+
+
+def test_what_an_interface_is_made_of_is_told():
+    """Kind, address, parent, master and VLAN, by names."""
+    series, _ = told(recorded("10-active-backup"))
+    infos = sorted(name.partition("{")[2] for name in series if name.startswith("network_interface_info"))
+    assert infos == [
+        'interface="a1",kind="veth",address="be:f8:d6:57:73:29",parent="",master="bond1",vlan=""}',
+        'interface="a2",kind="veth",address="be:f8:d6:57:73:29",parent="",master="bond1",vlan=""}',
+        'interface="bond1",kind="bond",address="be:f8:d6:57:73:29",parent="",master="",vlan=""}',
+        'interface="bond1.42",kind="vlan",address="be:f8:d6:57:73:29",parent="bond1",master="",vlan="42"}',
+    ]
+
+
+def shown(series):
+    """Return which interfaces are shown."""
+    return sorted(name.split('"')[1] for name in series if name.startswith("network_up"))
+
+
+def test_interfaces_of_containers_are_left_out_and_those_of_bonds_are_not():
+    """By patterns that can be changed; the peer of a container is nobody's interest, the slave of a bond is."""
+    slave = info("veth", slave_kind="bond", slave_data=[attribute(2, b"\0")])
+    links = [
+        link(1, "lo"), link(2, "veth1a2b"), link(3, "docker0"), link(4, "br-0a1b"), link(5, "cali9"), link(6, "br0"),
+        link(7, "vethslave", slave, attribute(10, 8), flags=("UP", "LOWER_UP", "SLAVE")),
+        link(8, "cni-bond", info("bond", [attribute(1, b"\1")]), flags=("UP", "MASTER")),
+    ]  # fmt: skip
+    assert shown(told(links)[0]) == ["br0", "cni-bond", "lo", "vethslave"]
+    assert shown(told(links, {"ignored_interfaces": []})[0]) == sorted(
+        ["lo", "veth1a2b", "docker0", "br-0a1b", "cali9", "br0", "vethslave", "cni-bond"]
+    )
+    assert shown(told(links, {"ignored_interfaces": ["*[0-9]", "lo"]})[0]) == [
+        "br-0a1b", "cni-bond", "veth1a2b", "vethslave"
+    ]  # fmt: skip
+
+
+def test_every_name_that_a_kernel_takes_is_shown_and_no_two_alike():
+    """All bytes but blanks, slashes and colons; what cannot be printed is written as Python writes it."""
+    allowed = bytes(each for each in range(1, 256) if each not in b"/: \t\n\v\f\r\xa0")
+    names = [allowed[place : place + 15] for place in range(0, len(allowed), 15)] + [
+        b"\xff",
+        b"\\xff",
+        b'a"b',
+        b"\xf0\x9f\x90\x8d",
+    ]
+    links = [link(number, "", attribute(3, name + b"\0")) for number, name in enumerate(names, 1)]
+    samples = collect(saying(links), {"ignored_interfaces": []}, context=FakeContext(root="/nowhere"))
+    labels = [each.values[0] for each in samples if each.metric.name == "network_up"]
+    assert len(set(labels)) == len(names)
+    assert all(each.isprintable() for each in labels)
+    assert 'a"b' in labels
+
+
+class Ticks:
+    """A collector that is asked again and again, on a kernel that says what is next."""
+
+    def __init__(self, *ticks, root="/nowhere", **settings):
+        self.context = FakeContext(root=root)
+        self.collector = saying(*ticks)(NetworkSettings(**settings))
+        self.collector.open(self.context)
+
+    def next(self):
+        """Return the series of the next tick, and its sentences."""
+        self.context.clock.advance(15)
+        self.context.notes.clear()
+        self.context.sentences.clear()
+        series = values(self.collector.collect(self.context))
+        return series, self.context.sentences
+
+
+def losses(sentences):
+    """Return the sentences about what was lost."""
+    return [each for each in sentences if "since the last tick" in each]
+
+
+def test_shares_are_of_what_came_since_the_last_tick():
+    """Lost and well together are the whole; what has not grown is not mentioned."""
+    ticks = Ticks(
+        [link(2, "eth0", counted={0: 1000, 15: 500, 6: 7})],
+        [link(2, "eth0", counted={0: 1997, 15: 503, 6: 7})],
+        [
+            link(
+                2,
+                "eth0",
+                counted={0: 2997, 1: 100, 15: 503, 6: 8, 4: 1000, 12: 900, 13: 100, 5: 1, 17: 1, 7: 25},
+            )
+        ],
+    )
+    _, said = ticks.next()
+    assert losses(said) == [
+        "eth0 drops 0.3 % of received frames in the ring since the last tick (rx_missed_errors + 3)."
+    ]
+    _, said = ticks.next()
+    assert losses(said) == [
+        "eth0 drops 0.1 % of received frames in the kernel or driver since the last tick (rx_dropped + 1).",
+        "eth0 drops 20 % of the frames to be sent since the last tick (tx_dropped + 25).",
+        "eth0 receives 50 % of its frames broken since the last tick (rx_errors + 1000, crc, frame).",
+        "eth0 fails to send 0.99 % of its frames since the last tick (tx_errors + 1, carrier).",
+    ]
+    _, said = ticks.next()
+    assert losses(said) == []
+
+
+def test_of_many_that_lose_frames_the_worst_are_named():
+    """Ten of them, and how many there are beside."""
+    links = [
+        [link(n, f"eth{n}", counted={0: 1000 * tick, 15: n * tick}) for n in range(1, 31)] for tick in (1, 2)
+    ]
+    said = losses(Ticks(*links).next()[1])
+    assert [each.split()[0] for each in said[:10]] == [f"eth{n}" for n in range(30, 20, -1)]
+    assert said[10:] == ["20 more interfaces have lost frames since the last tick."]
+
+
+def test_rates_are_of_the_last_tick(tmp_path):
+    """Bytes and frames a second, and the share of the speed in the busier direction."""
+    root = Root(tmp_path)
+    root.write("sys/class/net/eth0/device/vendor", "")
+    root.write("sys/class/net/eth0/speed", "1000\n")
+    ticks = Ticks(
+        [link(2, "eth0", counted={})], [link(2, "eth0", counted={0: 1, 2: 1})],
+        [link(2, "eth0", counted={0: 15_001, 1: 150, 2: 187_500_001, 3: 15_000})], root=root,
+    )  # fmt: skip
+    assert ticks.next()[1] == ["1 of 1 interfaces have a carrier (network_carrier)."]
+    assert ticks.next()[1][1:] == [
+        "eth0 receives 12.5 MB and sends 1 kB a second, 10 % of its speed, in 1010 frames (network_bytes_total, the last 15 s)."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (link(2, "eth0", counted={0: 1000, 15: 5}), link(2, "eth0", counted={0: 10, 15: 9})),  # its driver
+        (
+            link(2, "eth0", counted={0: 1000, 15: 5}),
+            link(2, "eth9", counted={0: 2000, 15: 9}),
+        ),  # a name or an index
+        (link(2, "eth0", counted={0: 1000, 15: 5}), link(3, "eth0", counted={0: 2000, 15: 9})),
+        (link(2, "eth0", counted={0: 1000, 15: 5}), link(2, "eth0", counted={0: 2000, 15: 3})),  # one of them
+        (link(2, "eth0", counted={}), link(2, "eth0", counted={0: 2000, 15: 3})),
+    ],
+    ids=[
+        "restarted",
+        "renamed or its index reused",
+        "its name reused",
+        "one counter set back",
+        "counts since now",
+    ],
+)
+def test_what_began_anew_is_not_compared(first, second):
+    """Nothing is said of shares, and the numbers are what they are now."""
+    series, said = Ticks([first], [second]).next()
+    assert losses(said) == []
+    assert [value for name, value in series.items() if "ring" in name] in ([9], [3])
+
+
+def test_interfaces_come_and_go():
+    """What is gone is not shown, and what comes back is compared from then on."""
+    one, two = link(2, "eth0", counted={0: 5}), link(3, "eth1", counted={0: 7})
+    ticks = Ticks([one], [one, two], [two], [one, two], [])
+    assert [shown(ticks.next()[0]) for _ in range(4)] == [["eth0", "eth1"], ["eth1"], ["eth0", "eth1"], []]
+
+
+def test_a_change_of_name_is_followed_by_those_that_name_it():
+    """A VLAN that says what it said is shown with its parent's new name."""
+    vlan = link(3, "v7", attribute(5, 2), info("vlan", [attribute(1, struct.pack("=H", 7))]))
+    ticks = Ticks([link(2, "old"), vlan], [link(2, "new"), vlan])
+    series, _ = ticks.next()
+    assert (
+        'network_interface_info{interface="v7",kind="vlan",address="",parent="new",master="",vlan="7"}'
+        in series
+    )
+    assert shown(series) == ["new", "v7"]
+
+
+def test_a_flag_that_changes_keeps_what_was_counted():
+    """A carrier that is lost while frames are is told with their share."""
+    ticks = Ticks(
+        [link(2, "eth0", counted={0: 100})], [link(2, "eth0", flags=("UP",), counted={0: 103, 15: 1})]
+    )
+    series, said = ticks.next()
+    assert series['network_carrier{interface="eth0"}'] == 0
+    assert losses(said) == [
+        "eth0 drops 25 % of received frames in the ring since the last tick (rx_missed_errors + 1)."
+    ]
+
+
+def test_a_parent_in_another_namespace_has_no_name():
+    """Its number is another one's here."""
+    series, _ = told([link(2, "eth0"), link(3, "peer", attribute(5, 2), attribute(37, 0))])
+    assert 'network_interface_info{interface="peer",kind="",address="",parent="",master="",vlan=""}' in series
+
+
+FORGED = {
+    "a number of seven bytes": attribute(4, b"1234567"),
+    "counters of ten bytes": attribute(23, b"0123456789"),
+    "few counters": attribute(23, bytes(80)),
+    "a kind that is cut off": attribute(18, b"\x09\x00\x01\x00"),
+    "a VLAN without a number": info("vlan", [attribute(2, 0)]),
+    "a master of no bytes and a half": attribute(10, b"\0\0\0"),
+    "a bond's slave that lies": info("veth", slave_kind="bond", slave_data=[attribute(3, b"")]),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_what_cannot_be_read_costs_its_own_numbers(forged):
+    """The others are shown, and a note names it, at each tick."""
+    links = [link(2, "eth0"), link(3, "odd0", FORGED[forged]), link(4, "eth1")]
+    if "counters" in forged:
+        links[1] = link(3, "odd0", FORGED[forged], counted={})
+    ticks = Ticks(links)
+    for _ in range(2):
+        series, _ = ticks.next()
+        assert {"eth0", "eth1"} <= set(shown(series))
+        assert not [name for name in series if "odd0" in name and "_total" in name]
+        (note,) = ticks.context.notes
+        assert note.startswith("missing: what cannot be read of odd0: ")
+
+
+def test_an_interface_of_a_kind_that_nobody_knows_is_an_interface():
+    """Its kind is told, as it can be shown."""
+    series, context = told([link(2, "x0", info("quantum\x01", [attribute(99, b"\1\2\3")]))])
+    assert (
+        'network_interface_info{interface="x0",kind="quantum\\x01",address="",parent="",master="",vlan=""}'
+        in series
+    )
+    assert context.notes == []
+
+
+@given(
+    st.binary(max_size=60), st.sampled_from(["01-lacp-healthy", "10-active-backup"]), st.integers(0, 2**32)
+)
+def test_a_damaged_recording_is_shown_or_refused_in_words(noise, recording, seed):
+    """Whatever stands in a message: there are samples that the agent takes, or the kit's ValueError."""
+    rng = random.Random(seed)
+    messages = []
+    for message in recorded(recording):
+        payload = bytearray(message.payload)
+        place = rng.randrange(len(payload))
+        payload[place : place + len(noise)] = noise
+        messages.append(message._replace(payload=bytes(payload)))
+    try:
+        series, _ = told(messages)
+    except ValueError:
+        return
+    assert all(name.startswith("network_") for name in series)
+
+
+def test_what_says_the_same_is_read_once_and_counts_on():
+    """A link is the same as long as nothing but counters has changed; and counters are read each time."""
+    reads = []
+    ticks = Ticks(*([link(2, "eth0", attribute(4, 1500), counted={0: number})] for number in range(5)))
+    for _ in range(4):
+        series, _ = ticks.next()
+        reads.append(
+            (series['network_frames_total{interface="eth0",direction="receive"}'], ticks.collector._shown[2])
+        )
+    assert [count for count, _ in reads] == [1, 2, 3, 4]
+    assert len({id(each) for _, each in reads}) == 1
+    assert rtnetlink.counters(ticks.collector._shown[2].link.attributes[23])[0] == 4
+
+
+def test_501_interfaces_fit():
+    """As many series as they have are allowed by what the class declares."""
+    links = [
+        link(number, f"eth{number}", attribute(4, 1500), attribute(13, 1), attribute(35, 2))
+        for number in range(1, 502)
+    ]
+    series, _ = told(links)
+    assert len(series) == 501 * 16 <= Network.max_series
+    assert_values(series, {'network_mtu_bytes{interface="eth501"}': 1500})

@@ -1,0 +1,48 @@
+"""What scollector made of /proc/net/dev, said here a second time."""
+
+import pytest
+
+from collectors.network.tests import kernel
+from rscollector.sinks.bosun.tests.old_names import SCOLLECTOR, translated
+from rscollector.testing import FakeContext, collect
+
+
+def old(*links):
+    """Return what the sink sends of these links."""
+    return translated(collect(kernel.saying(links), context=FakeContext(root="/nowhere")), SCOLLECTOR)
+
+
+def test_traffic_is_in_and_out_of_physical_interfaces_and_of_bonds():
+    """Dropped frames are those that the kernel had no use for and those that the card had no room for."""
+    counted = {0: 11, 1: 12, 2: 1100, 3: 1200, 4: 3, 5: 4, 6: 5, 7: 6, 15: 70, 23: 8}
+    found = old(
+        *(kernel.link(n, name, counted=counted) for n, name in enumerate(("eth0", "bond0", "lo", "veth1"), 2))
+    )
+    for system in ("os", "linux"):
+        for name, numbers in {
+            "packets": (11, 12),
+            "bytes": (1100, 1200),
+            "errs": (3, 4),
+            "dropped": (75, 6),
+        }.items():
+            received, sent = numbers
+            assert found[f"{system}.net.{name}"] == {("eth0", "in"): received, ("eth0", "out"): sent}
+            assert found[f"{system}.net.bond.{name}"] == {("bond0", "in"): received, ("bond0", "out"): sent}
+
+
+def test_the_slaves_of_a_bond_are_counted():
+    """And whether each has a link."""
+    found = translated(
+        collect(kernel.saying(kernel.recorded("02-one-link-down")), context=FakeContext(root="/nowhere")),
+        SCOLLECTOR,
+    )
+    assert found["linux.net.bond.slave.count"] == {("bond0",): 2}
+    assert sorted(found["linux.net.bond.slave.is_up"].values()) == [0, 1]
+    assert {bond for _, bond in found["linux.net.bond.slave.is_up"]} == {"bond0"}
+
+
+@pytest.mark.parametrize("name", ["eth0", "em1", "em1_2", "p2p1", "enp3s0f1", "wlp2s0"])
+def test_the_names_of_interfaces_are_those_that_it_looked_for(name):
+    """The others were not sent."""
+    assert ("os.net.bytes" in old(kernel.link(2, name, counted={0: 1}))) is True
+    assert "os.net.bytes" not in old(kernel.link(2, f"x{name}", counted={0: 1}))
