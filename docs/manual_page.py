@@ -62,6 +62,5 @@ def manual_page() -> str:
 
 
 def _roff(text: str) -> str:
-    """Return a text that troff takes as it is."""
-    escaped = text.replace("\\", "\\e").replace("-", "\\-")
-    return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
+    """Return a text that troff takes as it is; none of ours begins with a dot or an apostrophe."""
+    return text.replace("\\", "\\e").replace("-", "\\-")

@@ -328,6 +328,15 @@ def test_status_is_shown_again_and_again_until_it_is_interrupted(agent):
     assert seen.count("Nothing is wrong.\n") >= 2
 
 
+def test_status_asks_nobody_where_anybody_may_have_made_the_socket(rscollector, tmp_path):
+    """A link by our name in a directory like /tmp may lead to somebody's own agent."""
+    tmp_path.chmod(0o1777)
+    (tmp_path / "rscollector-7").symlink_to("/etc")
+    done = rscollector("status", "--socket", tmp_path / "rscollector-7" / "control.sock")
+    assert done.returncode == 1
+    assert f"{tmp_path}/rscollector-7 was made by another user" in done.stderr
+
+
 @pytest.mark.parametrize("seconds", ["0", "nan", "1e9", "soon"])
 def test_status_cannot_be_shown_all_the_time(rscollector, seconds):
     """In a sentence."""

@@ -464,6 +464,13 @@ def test_a_table_that_never_stands_still_is_unavailable(kernel):
     thread.join()
 
 
+def test_a_table_that_changes_is_asked_for_as_often_as_is_said(kernel):
+    """Who is told of each change anyway waits no longer for a dump."""
+    kernel.says(*(done(flags=0x12, sequence=sequence) for sequence in (1, 2, 3)))
+    with pytest.raises(Unavailable, match="the table changed while it was read, 2 times in a row"):
+        netlink._asked(kernel.asking, 18, FakeContext(), attempts=2)
+
+
 def test_answers_to_others_are_left_alone(kernel):
     """Another sequence number is an old answer, another port somebody else's, and neither ends this one."""
     kernel.says(done(sequence=7), done(-19, port=9), link_message(1, port=9), link_message(2), done())

@@ -22,8 +22,8 @@ def points(*samples, host="db1", tags=None, **more):
 
 @pytest.mark.parametrize("given", [{"host": "x"}, {"host": "x", "name": "y"}, {"member": "z"}])
 def test_configured_tags_take_the_place_of_nothing(given):
-    """Neither of the host, nor of a name or a label of ours; others are added."""
-    (point,) = points((GAUGE, ("b",), 3), tags={**given, "rack": "12"})
+    """Neither of the host, nor of a name or a label of ours; others that have a text are added."""
+    (point,) = points((GAUGE, ("b",), 3), tags={**given, "rack": "12", "row": ""})
     assert point["tags"] == {"host": "db1", "name": "main", "member": "b", "rack": "12"}
 
 
