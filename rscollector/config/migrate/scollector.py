@@ -19,7 +19,7 @@ SETTINGS = {
     "MaxQueueLen": "what waits is bounded by size and age: see spool_size and spool_age",
     "MaxMem": "a process that is larger than [agent] max_memory is renewed",
     "PProf": "there is no profiler here; `rscollector status` and /metrics tell what the agent does",
-    "IfaceExpr": "interfaces are not watched here; virtual IP addresses are, with [collector.vip.main]",
+    "IfaceExpr": "[collector.network.main] watches all interfaces but those of its ignored_interfaces",
     "UseNtlm": "there is no NTLM here: give Bosun a user and a password, or a token",
     "UserAgentMessage": "the name in requests is rscollector: tell hosts apart by the tag host",
     "LocalListener": "nothing is forwarded for others: let them send to Bosun, or keep scollector for it",

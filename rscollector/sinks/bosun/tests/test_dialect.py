@@ -12,6 +12,7 @@ from collectors.filesystem import Filesystem
 from collectors.galera import Galera
 from collectors.host import Host
 from collectors.mongodb import MongoDB
+from collectors.network import Network
 from collectors.postfix import Postfix
 from collectors.vip import Vip
 from rscollector.api import Kind, Metric, Taken
@@ -20,7 +21,7 @@ from rscollector.sinks.bosun.sink import Dialect
 from rscollector.sinks.bosun.tests.old_names import RS_COLLECTOR, SCOLLECTOR, TABLE
 
 ELSEWHERE = "not collected"
-COLLECTORS = (Agent, Filesystem, Galera, Host, MongoDB, Postfix, Vip)
+COLLECTORS = (Agent, Filesystem, Galera, Host, MongoDB, Network, Postfix, Vip)
 METRICS = {metric.name: metric for each in COLLECTORS for metric in each.metrics}
 WORDS = Metric("mine_words", Kind.GAUGE, "Words.", labels=("of",))
 OLD = """
