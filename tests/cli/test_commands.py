@@ -319,7 +319,8 @@ def test_status_is_shown_again_and_again_until_it_is_interrupted(agent):
     """With --watch; when nothing is wrong it says so."""
     started = agent(CONFIG.replace('do = "hang"', ""))
     until(lambda: all(each["up"] for each in started.status()["collectors"]))
-    command = [sys.executable, "-m", "rscollector.cli.main", "status", "--wrong", "--watch", "0.2"]
+    command = ["env", "--default-signal=INT"]  # which is ignored by what a shell runs in the background
+    command += [sys.executable, "-m", "rscollector.cli.main", "status", "--wrong", "--watch", "0.2"]
     command += ["--socket", started.socket]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
         seen = [watching.stdout.readline() for _ in range(12)]
