@@ -163,3 +163,22 @@ def test_a_partition_makes_two_holders_and_healing_leaves_one(hosts):
     (first, second), (was_first, was_second) = [host.collector.counts(V4) for host in hosts], before
     assert first == was_first
     assert second == [was_second[0] + 1, was_second[1] + 1, 0]
+
+
+def test_ten_moves_within_one_tick_are_ten_on_both_hosts():
+    """No scrape sees any of them, and the address is where it was: each host has lost it five times, and got it back."""
+    with namespace() as one, namespace() as two:
+        watched = [Watched(net, addresses=[V4]) for net in (one, two)]
+        try:
+            one.ip("address", "add", f"{V4}/32", "dev", "a0")
+            before = [each.counts(V4) for each in watched]
+            for to, of in [(two, one), (one, two)] * 5:
+                of.ip("address", "del", f"{V4}/32", "dev", "a0")
+                to.ip("address", "add", f"{V4}/32", "dev", "a0")
+            found = [each.tick()[f'vip_bound{{address="{V4}"}}'] for each in watched]
+            after = [each.counts(V4) for each in watched]
+        finally:
+            for each in watched:
+                each.die()
+    assert found == [1, 0]
+    assert after == [[gained + 5, lost + 5, moved] for gained, lost, moved in before]
