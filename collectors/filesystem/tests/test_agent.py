@@ -91,6 +91,6 @@ def test_one_that_hangs_from_the_start_keeps_nobody_from_starting(agent, mounts)
     mounts.fuse("well")
     started = agent(CONFIG, prefix=mounts.enter)
     until(lambda: started.value("filesystem_responding", mountpoint=str(mounts.base / "hung")) == 0)
-    until(lambda: [each.key for each in rows(started.status(), wrong=True)] == ["filesystem/main"])
+    until(lambda: [each.key for each in rows(started.status()) if each.is_wrong] == ["filesystem/main"])
     assert started.value("filesystem_responding", mountpoint=str(mounts.base / "well")) == 1
     assert started.state("filesystem/main") in ("idle", "collecting")
