@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,9 @@ timeout = "400ms"
 def worker_of(agent, name):
     """Return the process id of a worker, None if there is none."""
     for pid in children(agent.process.pid):
-        if f"rscollector.worker\0{name}\0".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            if f"rscollector.worker\0{name}\0".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
     return None
 
 
