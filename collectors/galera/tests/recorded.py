@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from answers import answered
+
 from collectors.galera import Galera
 from rscollector.api import Unavailable
 from rscollector.testing import Recordings
@@ -43,14 +45,4 @@ class RecordedServer:
 
 def node(*answers):
     """Return a collector for a node that gives these answers, one in each collect."""
-    waiting = list(answers)
-
-    class Recorded(Galera):
-        def connect(self, _context):
-            return waiting[0]
-
-        def collect(self, context):
-            self._server = waiting.pop(0)
-            yield from super().collect(context)
-
-    return Recorded
+    return answered(Galera, answers)

@@ -2,6 +2,7 @@
 
 from operator import ge, gt, le, lt
 
+from answers import answered
 from bson.json_util import DEFAULT_JSON_OPTIONS, loads
 
 from collectors.mongodb import MongoDB
@@ -80,14 +81,4 @@ class RecordedServer:
 
 def server(*answers):
     """Return a collector of a server that gives these answers, one in each collect."""
-    waiting = list(answers)
-
-    class Recorded(MongoDB):
-        def connect(self, _context):
-            return waiting[0]
-
-        def collect(self, context):
-            self._server = waiting.pop(0)
-            yield from super().collect(context)
-
-    return Recorded
+    return answered(MongoDB, answers)

@@ -27,7 +27,7 @@ class Translator:
 
     def __init__(self, names: Iterable[tuple[Old, ...]]) -> None:
         self.faults: dict[str, str] = {}
-        self._of = {frozenset(each.ours for each in olds): olds for olds in names if olds}
+        self._of = [(frozenset(each.ours for each in olds), olds) for olds in names if olds]
         self._told: dict[str, list[Old]] = {}
         for each in self.olds:
             self._told.setdefault(each.ours, []).append(each)
@@ -36,7 +36,7 @@ class Translator:
     @property
     def olds(self) -> list[Old]:
         """All old names."""
-        return [each for olds in self._of.values() for each in olds]
+        return [each for _, olds in self._of for each in olds]
 
     def __call__(self, samples: Samples) -> Iterator[Series]:
         """Yield the points of one run under the names that they had."""
@@ -45,7 +45,7 @@ class Translator:
             if metric.name not in self._replaced:
                 yield from metric.bosun_series(values, value)
         names = {metric.name for metric, *_ in samples}
-        for ours, olds in self._of.items():
+        for ours, olds in self._of:
             if not names.isdisjoint(ours):
                 run = Run(samples)
                 for old in olds:
