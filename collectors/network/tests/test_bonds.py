@@ -107,7 +107,7 @@ def test_a_state_follows_from_all_that_decides_it(slave, partner, expected):
 
 def test_without_an_active_aggregator_nobody_is_in_the_wrong_one():
     """A bond that has just been made has none yet."""
-    bond = Bond("802.3ad", 0, 0, None, 0, NOBODY)
+    bond = Bond("802.3ad", 0, 0, 0, 0, NOBODY)
     assert state(bond, Slave(True, 0, 1, 7, 3), has_carrier=True) is State.NEGOTIATING
 
 
@@ -124,13 +124,13 @@ def test_a_mode_of_a_later_kernel_is_its_number():
     ("recording", "sentence"),
     [
         ("01-lacp-healthy", f"The bond bond0 (802.3ad) can use 2 of its 2 interfaces (network_bond_ports), with the system {SWITCH}."),
-        ("02-one-link-down", "h2 of bond0 has no link (network_bond_slave_state)."),
+        ("02-one-link-down", "h2 of bond0 has no link (network_carrier)."),
         ("04-partner-silent-on-h2", "h2 of bond0 hears no LACP from the other end (network_bond_slave_state)."),
         ("05-second-switch-other-aggregator", "h2 of bond0 is not in the active aggregator: another system, or other settings (network_bond_slave_state)."),
         ("06-no-partner", "The bond bond0 is up and has no LACP partner: nobody bundles its links at the other end, and it may reach nobody (network_bond_partner_present)."),
         ("08-all-down", "The bond bond0 has no carrier: it can use 0 of its 2 interfaces (network_bond_ports)."),
         ("10-active-backup", "The bond bond1 (active-backup) can use 2 of its 2 interfaces (network_bond_ports), and sends by a1."),
-        ("11-failed-over", "h1 of bond1 has no link, says the bond (network_bond_slave_up)."),
+        ("11-failed-over", "h1 of bond1 has no link (network_carrier)."),
     ],
 )  # fmt: skip
 def test_sentences_say_what_is_so(recording, sentence):
