@@ -65,7 +65,6 @@ METRICS = (
     CHURNED,
 )  # fmt: skip
 
-IFF_UP, IFF_MASTER, IFF_SLAVE = 0x1, 0x400, 0x800
 LACP = "802.3ad"
 MODES = (
     "balance-rr", "active-backup", "balance-xor", "broadcast", LACP, "balance-tlb", "balance-alb",

@@ -107,7 +107,7 @@ def bundle_of(
 
 
 def _member(interface: Interface, slave: Slave, bond: Bond, seen: Mapping[bytes, Seen]) -> Member:
-    found = seen.get(interface.raw_name)
+    found = seen.get(interface.link.name)
     partner = found.partner if found else ""
     is_what = state(bond, slave, interface.has_carrier, partner) if bond.mode == LACP else None
     return Member(interface.names.own, slave, interface.has_carrier, is_what, found)

@@ -107,8 +107,8 @@ def _member(bond: str, each: Member) -> Iterator[str]:
         yield f"{each.name} of {bond} has no link (network_carrier)."
     elif not each.slave.is_up:
         yield (
-            f"{each.name} of {bond} has a carrier, and the bond does not count it as up: it has not looked yet, or "
-            "waits for updelay, an answer to ARP, or the link's speed (network_bond_slave_up)."
+            f"{each.name} of {bond} has a carrier, and the bond does not count it as up: it has not looked "
+            "yet, or waits for updelay, an answer to ARP, or the link's speed (network_bond_slave_up)."
         )
 
 

@@ -10,13 +10,14 @@ from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
-from collectors.network.bonds import IFF_UP, Bond, Slave, bond_of, slave_of
+from collectors.network.bonds import Bond, Slave, bond_of, slave_of
 from rscollector.api import Metric, Namespace, Sample
 from rscollector.kit.links import text
 from rscollector.kit.rtnetlink import (
+    IFF_LOWER_UP,
+    IFF_UP,
     IFLA_ADDRESS,
     IFLA_CARRIER_CHANGES,
-    IFLA_IFNAME,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
     IFLA_INFO_SLAVE_DATA,
@@ -80,7 +81,6 @@ METRICS = (
     INTERFACE,
 )  # fmt: skip
 
-IFF_LOWER_UP = 0x10000
 PHYSICAL = "physical"
 _VLAN_ID = 1
 _RX, _TX = "receive", "transmit"
@@ -156,15 +156,10 @@ class Interface:
         self._steady = list(self._described())
         self._raw = b""
         self._moving: list[Sample] = []
-        same = before is not None and before.raw_name == self.raw_name
+        same = before is not None and before.link.name == link.name
         self.counted: tuple[int, ...] = before.counted if before and same else ()
         self.before: tuple[int, ...] = ()
         self._labels = [(names.own, *labels) for _, _, labels in _ALWAYS]
-
-    @property
-    def raw_name(self) -> bytes:
-        """Its name as the kernel has it."""
-        return self.link.attributes.get(IFLA_IFNAME, b"").partition(b"\0")[0]
 
     @property
     def is_up(self) -> bool:
