@@ -35,7 +35,11 @@ PORTS = BOND.gauge(
 MIN_LINKS = BOND.gauge(
     "min_links", "With fewer ports than this an LACP bond has no carrier; 0 is the same as 1."
 )
-ACTIVE = BOND.info("active", "The interface that the bond uses, of one that uses one at a time.", "interface")
+ACTIVE = BOND.info(
+    "active",
+    "The active interface, of a bond that has one: balance-tlb and balance-alb send by the others too.",
+    "interface",
+)
 PARTNER_PRESENT = BOND.gauge(
     "partner_present",
     "Whether somebody answers with LACP at the other end of the active aggregator (1) or nobody does (0).",

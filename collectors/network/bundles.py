@@ -40,7 +40,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bond by its name, and its interfaces; `active` is the one in use, of those that use one at a time."""
+    """A bond by its name, and its interfaces; `active` is the active one, of those that have one."""
 
     name: str
     bond: Bond

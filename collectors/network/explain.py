@@ -95,7 +95,7 @@ def _bond(bundle: Bundle) -> str:
             f"The bond {bundle.name} is up and has no LACP partner: nobody bundles its links at the other "
             "end, and it may reach nobody (network_bond_partner_present)."
         )
-    active = f", and sends by {bundle.active}" if bundle.active else ""
+    active = f", and {bundle.active} is the active one" if bundle.active else ""
     with_ = f", with the system {bond.partner}" if lacp else active
     return f"The bond {bundle.name} ({bond.mode}) can use {of}{with_}."
 
