@@ -174,7 +174,7 @@ SNMP, CONNTRACK = "proc/net/snmp", "proc/sys/net/netfilter/nf_conntrack_count"
 @pytest.mark.parametrize(
     ("name", "old", "enough", "less", "said"),
     [
-        ("proc/diskstats", "0 185052 ", "0 198552 ", "0 198532 ", "has something under way 90% of"),
+        ("proc/diskstats", "0 185052 ", "0 198552 ", "0 198547 ", "has something under way 90% of"),
         ("proc/diskstats", " 194027 33770 10435826 589961 ", " 194127 33770 10435826 599961 ",
          " 194127 33770 10435826 599861 ", "a read takes 100 ms"),
         ("proc/pressure/memory", "total=4000000", "total=5500000", "total=5490000", "for 10% of the time at least one"),

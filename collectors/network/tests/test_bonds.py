@@ -249,6 +249,12 @@ details actor lacp pdu:
     system mac address: 6a:6b:6e:cc:c0:3a
 
 Slave Interface: h2
+details actor lacp pdu:
+    system mac address: 6a:6b:6e:cc:c0:3a
+details partner lacp pdu:
+    system mac address: 12:74:88:1d:89:78
+
+Slave Interface: h3
     system mac address: 6a:6b:6e:cc:c0:3a
 """
 
@@ -256,7 +262,7 @@ Slave Interface: h2
 def test_the_partner_is_the_one_of_the_partners_section(tmp_path):
     """Wherever that stands, and of no slave but the one that it is told of."""
     found = hardware.seen(FakeContext(root=_bonding(tmp_path, PDUS)), b"bond0")
-    assert found == {b"h1": Seen(1, 2, OTHER), b"h2": Seen(0, 0, "")}
+    assert found == {b"h1": Seen(1, 2, OTHER), b"h2": Seen(0, 0, OTHER), b"h3": Seen(0, 0, "")}
 
 
 def test_what_cannot_be_read_in_proc_is_not_there(tmp_path):
