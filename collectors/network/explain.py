@@ -149,7 +149,7 @@ def _rates(each: Interface, hardware: Hardware | None, seconds: float) -> str:
 
 
 def _percent(share: float) -> str:
-    return "less than 0.001 %" if 0 < share < 1e-5 else f"{_number(100 * share)} %"
+    return "less than 0.001 %" if share < 1e-5 else f"{_number(100 * share)} %"
 
 
 def _number(number: float) -> str:

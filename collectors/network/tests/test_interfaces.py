@@ -532,7 +532,7 @@ def test_the_five_that_move_most_are_told():
         (15 * 124_900_000, 15, 15, "receives 125 MB and sends 1 B a second, 100 % of its speed, in 0 frames (network_bytes_total, the last 15 s)"),
         (15 * 999_600_000, 15, 15, "receives 1 GB and sends 1 B a second, 800 % of its speed, in 0 frames (network_bytes_total, the last 15 s)"),
         (300 * 2_500, 300 * 999, 300, "receives 2.5 kB and sends 999 B a second, 0.002 % of its speed, in 0 frames (network_bytes_total, the last 300 s)"),
-        (15 * 100, 0, 15, "receives 100 B and sends 0 B a second, less than 0.001 % of its speed, in 0 frames (network_bytes_total, the last 15 s)"),
+        (15 * 800, 0, 15, "receives 800 B and sends 0 B a second, less than 0.001 % of its speed, in 0 frames (network_bytes_total, the last 15 s)"),
     ],
 )  # fmt: skip
 def test_numbers_are_said_as_people_say_them(tmp_path, received, sent, seconds, said):
