@@ -18,7 +18,7 @@ from rscollector.config.build import Builder, unknown
 from rscollector.config.files import Files, read
 from rscollector.config.secrets import unread
 from rscollector.config.specs import Specs
-from rscollector.config.types import AgentSection, Common, Config, WebSection
+from rscollector.config.types import AgentSection, Common, Config, Listener, WebSection
 from rscollector.model.texts import LONGEST_NOTE, one_line
 
 SECTIONS = ("agent", "web", "collector", "sink")
@@ -63,7 +63,7 @@ def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:
         host=agent.host,
         tags=agent.tags,
         max_series_total=agent.max_series_total,
-        listen=tuple(str(each) for each in web.listen),
+        listeners=tuple(Listener(str(each)) for each in web.listen),
         specs=specs.build(files.places),
         files=_shown(files.names),
         settings=specs.settings,

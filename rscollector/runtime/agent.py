@@ -94,7 +94,7 @@ class Agent:
         self._vitals.config = read.config
         self._vitals.reloaded_at = time.time()
         try:
-            listeners = listen(read.config.listen)
+            listeners = listen([each.address for each in read.config.listeners])
             listeners.append(listen_unix(socket_path()))
         except CannotListen as error:
             raise CannotStart(str(error)) from error
@@ -166,5 +166,5 @@ async def _end_all(strays: Strays) -> None:
 
 def _greet(config: Config) -> None:
     files = ", ".join(config.files) or "no configuration file, so the built-in one"
-    where = ", ".join(f"http://{address}/metrics" for address in config.listen)
+    where = ", ".join(f"http://{address}/metrics" for address in (each.address for each in config.listeners))
     log.info("watching %d collectors (%s); metrics on %s", len(config.specs), files, where or "no port")

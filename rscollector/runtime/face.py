@@ -76,7 +76,7 @@ class AgentFace:
             "last_reload_error": self._vitals.reload_error,
             "host": config.host,
             "tags": config.tags,
-            "listen": list(config.listen),
+            "listen": [each.address for each in config.listeners],
             "collectors": [each for is_sink, each in instances if not is_sink],
             "sinks": [each for is_sink, each in instances if is_sink],
         }

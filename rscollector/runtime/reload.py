@@ -30,11 +30,11 @@ def apply(read: Read, supervisor: Supervisor, vitals: Vitals) -> None:
         log.error("reload failed: %d mistakes; the configuration before it stays in use", count)
         return
     vitals.reloaded_at = time.time()
-    listen = vitals.config.listen
-    if read.config.listen != listen:
-        where = ", ".join(listen) or "no port"
+    listeners = vitals.config.listeners
+    if read.config.listeners != listeners:
+        where = ", ".join(each.address for each in listeners) or "no port"
         log.warning("web.listen changes only with a restart; the agent still listens on %s", where)
-    vitals.config = replace(read.config, listen=listen)
+    vitals.config = replace(read.config, listeners=listeners)
     _change(read.config, supervisor)
 
 

@@ -29,7 +29,7 @@ def status(
         "pid": os.getpid(),
         "host": config.host,
         "tags": config.tags,
-        "listen": list(config.listen),
+        "listen": [each.address for each in config.listeners],
         "uptime_seconds": round(now - vitals.started, 3),
         "loop_lag_seconds": round(vitals.loop_lag, 6),
         "series": supervisor.store.series(),

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from accelerated import World, spec
 
-from rscollector.config.types import Config
+from rscollector.config.types import Config, Listener
 from rscollector.runtime.configure import Read
 from rscollector.runtime.reload import apply
 from rscollector.runtime.supervisor import Supervisor
@@ -39,18 +39,18 @@ def test_a_reload_with_a_mistake_changes_nothing_but_says_so():
     assert vitals.reloaded_at == 0
 
 
-@pytest.mark.parametrize("listens", [("127.0.0.1:10070",), ()])
+@pytest.mark.parametrize("listens", [(Listener("127.0.0.1:10070"),), ()])
 def test_what_only_a_restart_changes_is_named_and_shown_as_it_is(listens, caplog):
     """Whoever has changed it would wait for ever, and the page would name a port on which nobody listens."""
-    first, other = Config(host="db1", listen=listens), Config(host="db2", listen=("[::1]:1",))
+    first, other = Config(host="db1", listeners=listens), Config(host="db2", listeners=(Listener("[::1]:1"),))
     vitals = applied(Read(other, ()), Read(other, ()), config=first)
-    assert (vitals.config.host, vitals.config.listen) == ("db2", listens)
-    where = ", ".join(listens) or "no port"
+    assert (vitals.config.host, vitals.config.listeners) == ("db2", listens)
+    where = ", ".join(each.address for each in listens) or "no port"
     assert (
         caplog.text.count(f"web.listen changes only with a restart; the agent still listens on {where}") == 2
     )
     caplog.clear()
-    applied(Read(Config(host="db2", listen=listens), ()), config=first)
+    applied(Read(Config(host="db2", listeners=listens), ()), config=first)
     assert "restart" not in caplog.text
 
 
