@@ -106,7 +106,13 @@ class Face:
     def metadata(self):
         """Return the declarations of two metrics."""
         self.asked.append("metadata")
-        shared = {"type": "gauge", "unit": "bytes", "help": "Its size.", "labels": ["mode"], "collectors": ["galera"]}
+        shared = {
+            "type": "gauge",
+            "unit": "bytes",
+            "help": "Its size.",
+            "labels": ["mode"],
+            "collectors": ["galera"],
+        }
         return [{"name": name, **shared} for name in ("x_size_bytes", "a_size_bytes")]
 
     def configuration(self):
@@ -121,7 +127,12 @@ class Face:
 
     def _reading(self):
         files = ["/etc/rscollector/rscollector.toml"]
-        return {"files": files, "read_at": 1.5e9, "last_reload_successful": False, "last_reload_error": "line 3: no"}
+        return {
+            "files": files,
+            "read_at": 1.5e9,
+            "last_reload_successful": False,
+            "last_reload_error": "line 3: no",
+        }
 
     def _keys(self):
         return [f"{each['type']}/{each['name']}" for each in self.collectors]

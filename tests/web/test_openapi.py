@@ -11,7 +11,7 @@ from faces import Face, serving
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from rscollector.web.app import Right, application
+from rscollector.web.app import application
 
 DESCRIPTION = yaml.safe_load(files("rscollector.web").joinpath("openapi.yaml").read_text("utf-8"))
 JSON = {
@@ -130,7 +130,16 @@ def test_schemathesis_finds_nothing(tmp_path):
         done = subprocess.run(
             [
                 *("schemathesis", "run", f"http://{served.address}/api/v1/openapi.yaml"),
-                *("--phases", "examples,coverage,fuzzing", "--max-examples", "50", "--checks", "all", "--seed", "1"),
+                *(
+                    "--phases",
+                    "examples,coverage,fuzzing",
+                    "--max-examples",
+                    "50",
+                    "--checks",
+                    "all",
+                    "--seed",
+                    "1",
+                ),
                 "--no-color",
             ],
             cwd=tmp_path,
