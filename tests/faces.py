@@ -83,14 +83,13 @@ class Face:
         return found and found | {
             "is_sink": key in SINKS, "minutes": [None] * 58 + [0.25, 0.5], "settings": SETTINGS,
             "metrics": [
-                {"name": f"{found['type']}_{kind}", "type": kind, "unit": "", "help": "What it is.",
+                {"name": f"{found['type']}_{kind}", "type": kind, "unit": "", "help": "What it is.", "labels": ["node"],
                  "samples": [{"labels": {"node": "a"}, "value": value}], "samples_left_out": 7}
                 for kind, value in SAMPLES.items()
             ],
             "history": self.history(key),
-            "logged": [{"at": 1e9, "level": "warning", "text": "slow"}],
+            "logged": [{"at": 1e9, "level": "warning", "text": "slow"}], "logged_in_shared_worker": [],
             "explained": {"at": 1e9, "lines": ["All is well."]} if self.asked.count(key) > 1 else None,
-            "explain_seconds": 11.8,
             "alerts": [{"alert": "NodeDown", "severity": "critical", "for": "1m", "summary": "{{ $labels.x }}",
                         "description": "It is down."}],
             "command": f"sudo -u rscollector rscollector collect {found['type']} --name {found['name']} --explain",
