@@ -29,7 +29,7 @@ log = logging.getLogger("rscollector.web")
 
 PREFIX = "/api"
 _FRESH = 0.1  # people who have just changed something ask for it
-_FRESH_NAMES = 1.0
+_FRESH_CONFIGURED = 1.0  # what only a reload changes, and takes longer to tell
 _MOST_STATUS = 2
 _MOST_LISTS = 4
 _MOST_INSTANCES = 4  # with 2,000 samples each, some 300 kB
@@ -105,15 +105,16 @@ class Api:
         def read() -> Any:
             return self._told.status(), self._told.configuration()
 
-        return await self._sent(self._lists, "sinks", read, _sinks)
+        return await self._sent(self._lists, "sinks", read, _sinks, _FRESH_CONFIGURED)
 
     async def metrics(self, _: Request) -> Response:
         """Send what is declared of all metrics."""
-        return await self._sent(self._lists, "metrics", self._told.metadata, _metrics)
+        return await self._sent(self._lists, "metrics", self._told.metadata, _metrics, _FRESH_CONFIGURED)
 
     async def config(self, _: Request) -> Response:
         """Send the configuration."""
-        return await self._sent(self._lists, "config", self._told.configuration, _configuration)
+        read = self._told.configuration
+        return await self._sent(self._lists, "config", read, _configuration, _FRESH_CONFIGURED)
 
     async def collector(self, request: Request) -> Response:
         """Send all that is known of one collector or sink."""
@@ -144,28 +145,29 @@ class Api:
 
     async def _no_such(self, key: str) -> Response:
         async def make() -> Parts:
-            return [
-                f"{each['type']}/{each['name']}".encode()
-                for each in _sorted(self._told.status()["collectors"])
-            ]
+            return [_key(each).encode() for each in _sorted(self._told.status()["collectors"])]
 
-        page = await self._names.get("names", _FRESH_NAMES, make)
+        page = await self._names.get("names", _FRESH_CONFIGURED, make)
         known = [name.decode() for name in page.parts]
         of_its_type = [name for name in known if name.startswith(key.partition("/")[0] + "/")]
         there_is = [_COLLECTORS, *(f"{_COLLECTORS}/{name}" for name in of_its_type or known)]
         return problem(404, f"there is no collector or sink {one_line(key, _ECHOED)}", there_is=there_is)
 
-    async def _sent(self, pages: Pages, kind: Hashable, read: Callable[[], Any], shape: Shape) -> Response:
-        return PageResponse(await self._page(pages, kind, read, shape), _HEADERS)
+    async def _sent(
+        self, pages: Pages, kind: Hashable, read: Callable[[], Any], shape: Shape, fresh: float = _FRESH
+    ) -> Response:
+        return PageResponse(await self._page(pages, kind, read, shape, fresh), _HEADERS)
 
-    async def _page(self, pages: Pages, kind: Hashable, read: Callable[[], Any], shape: Shape) -> Page:
+    async def _page(
+        self, pages: Pages, kind: Hashable, read: Callable[[], Any], shape: Shape, fresh: float = _FRESH
+    ) -> Page:
         """Return what was read, in its shape; without parts where it is gone. Only `read` is in the loop."""
 
         async def make() -> Parts:
             told = read()
             return [] if told is None else [await self._aside(_shaped, shape, told)]
 
-        return await pages.get(kind, _FRESH, make)
+        return await pages.get(kind, fresh, make)
 
 
 class _Route(Route):
