@@ -10,7 +10,7 @@ from rscollector.web.app import application
 from rscollector.web.listeners import listen
 from rscollector.web.server import Connections, Server
 
-KEYS = ("zone/v1.2..x", "agent/main", "bosun/main", "galera/main", "pushgateway/main")  # in no order
+KEYS = ("zone/v1.2..x", "agent/main", "pushgateway/main", "galera/main", "bosun/main")  # in no order
 SINKS = ("bosun/main", "pushgateway/main")
 MASKED = "…"
 

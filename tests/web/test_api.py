@@ -180,6 +180,19 @@ def test_a_collector_that_goes_while_it_is_asked_for_is_not_there(served, monkey
     assert problem(served, "/api/v1/collectors/agent/main")["status"] == 404
 
 
+def test_answers_of_one_moment_are_not_taken_for_each_other(served):
+    """One after the other, faster than the one before grows old."""
+    one = "collectors/galera/main"
+    asked = ("collectors", "collectors?show=wrong", "sinks", one, f"{one}/history", "collectors/agent/main")
+    assert len({served.get(f"/api/v1/{path}")[2] for path in asked}) == len(asked)
+
+
+def test_a_text_that_is_none_costs_its_own_character(served):
+    """Half of a character, out of a file's name that is no UTF-8, and not the whole answer."""
+    served.face.collectors[0]["reason"] = "bad \udcff name"
+    assert served.json("/api/v1/collectors")["collectors"][-1]["reason"] == "bad ? name"
+
+
 # --- what it refuses ---
 
 
@@ -199,8 +212,12 @@ def test_what_is_not_there_says_what_there_is(served):
     assert said["detail"] == "there is no collector or sink galera/mian"
     assert said["there_is"] == ["/api/v1/collectors", "/api/v1/collectors/galera/main"]
     assert said == problem(served, "/api/v1/collectors/galera/mian/history")
-    said = problem(served, "/api/v1/collectors/gallera/main")
-    assert said["there_is"] == ["/api/v1/collectors", *(f"/api/v1/collectors/{key}" for key in sorted(KEYS))]
+    for path in ("gallera/main", "gal/main"):
+        said = problem(served, f"/api/v1/collectors/{path}")
+        assert said["there_is"] == [
+            "/api/v1/collectors",
+            *(f"/api/v1/collectors/{key}" for key in sorted(KEYS)),
+        ]
     for path in said["there_is"]:
         assert served.get(path)[0] == 200
     served.face.collectors = [told(f"many/{number}") for number in range(300)]
@@ -314,6 +331,8 @@ def test_a_listener_has_what_it_has_a_right_to():
     with serving(Face(), rights=frozenset({Right.READ})) as served:
         assert {served.get(path)[0] for path in (*ours[1:], "/-/healthy", "/-/ready")} == {200}
         assert served.get("/metrics")[::2] == (404, b"Not Found")
+    with serving(Face()) as served:
+        assert {served.get(path)[0] for path in (*ours, "/metrics", "/-/healthy", "/-/ready")} == {200}
 
 
 # --- its page ---

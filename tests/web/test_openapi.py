@@ -8,6 +8,7 @@ from importlib.resources import files
 import pytest
 import yaml
 from faces import Face, serving
+from harness import until
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -111,16 +112,22 @@ def test_what_is_not_described_is_noticed():
 
 
 def test_a_real_agent_answers_as_described(agent):
-    """With collectors that are well, down and not configured, and a sink."""
+    """With collectors that are well, down and hung, and sinks; one has been explained, for somebody has asked."""
+    keys = ("agent/main", "rogue/bug", "rogue/hung", "bosun/main", "pushgateway/main")
     running = agent(
-        '[collector.tame.first]\n[collector.rogue.second]\ndo = "bug"\n'
-        '[sink.bosun.main]\nurl = "http://127.0.0.1:9"\n'
+        '[agent]\ninterval = "1s"\n[web]\nlisten = []\n[collector.agent.main]\n'
+        '[collector.rogue.bug]\ndo = "bug"\n[collector.rogue.hung]\ndo = "hang"\n'
+        '[sink.bosun.main]\nurl = "http://127.0.0.1:9"\n[sink.pushgateway.main]\nurl = "http://127.0.0.1:9"\n'
     )
+    until(lambda: running.collector("rogue/hung")["last_stack"])
+    until(lambda: json.loads(running.get("/api/v1/collectors/agent/main")[2])["explained"])
     for path, schema in JSON.items():
-        for key in ("tame/first", "rogue/second", "bosun/main") if "{" in path else ("tame/first",):
+        for key in keys if "{" in path else keys[:1]:
             status, _, body = running.get(filled(path, key))
             assert (status, wrong(schema, json.loads(body))) == (200, []), path
-    assert "Traceback" not in running.log
+    assert wrong(PROBLEM, json.loads(running.get("/api/v1/collectors/rogue/none")[2])) == []
+    assert len(json.loads(running.get("/api/v1/sinks")[2])["sinks"]) == 2
+    assert "a request failed" not in running.log
 
 
 @pytest.mark.needs("schemathesis")
