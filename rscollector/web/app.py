@@ -1,4 +1,4 @@
-"""The application: `/metrics`, `/`, `/page.css`, `/page.js`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
+"""The application: `/metrics`, the pages (`/`, `/collectors/{type}/{name}`), `/api/v1/status`, `/-/healthy`, `/-/ready`.
 
 It runs in the agent's loop and must not stop it: pages are made once for all who ask (see `pages`), what
 takes long with them runs in a thread. What a client may cost beside that is the server's matter.
@@ -7,24 +7,23 @@ takes long with them runs in a thread. What a client may cost beside that is the
 import asyncio
 import json
 import signal
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.resources import files
 from typing import Any, Protocol
 
-from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from rscollector.exposition.render import Format
-from rscollector.model.settings import humanized
-from rscollector.web import sparkline
 from rscollector.web.compressed import Compressor, pieces
+from rscollector.web.html import Html
 from rscollector.web.negotiate import gzip_wanted, negotiate
 from rscollector.web.pages import PageResponse, Pages, Parts
-from rscollector.web.rows import rows
 
 _PIECE = 64 * 1024
 _MOST_PAGES = 4  # the newest of each format, compressed and not
@@ -50,6 +49,9 @@ class Face(Protocol):
     def status(self, *, with_minutes: bool = False) -> dict[str, Any]:
         """Return the agent's status, plain values."""
 
+    def collector(self, key: str) -> dict[str, Any] | None:
+        """Return all that is known of one collector or sink, None when there is none."""
+
     def unhealthy(self) -> str:
         """Return why the agent's loop is not doing its work, "" when it is."""
 
@@ -62,6 +64,7 @@ def application(face: Face) -> ASGIApp:
     handlers = _Handlers(face)
     routes = {
         "/": handlers.index,
+        "/collectors/{type}/{name}": handlers.collector,
         "/page.css": _file("page.css", "text/css"),
         "/page.js": _file("page.js", "text/javascript"),
         "/metrics": handlers.metrics,
@@ -78,10 +81,11 @@ class _Handlers:
         self._face = face
         self._metrics = Pages(_MOST_PAGES)
         self._index = Pages(_MOST_OTHERS)
+        self._collector = Pages(_MOST_PAGES)
         self._status = Pages(_MOST_OTHERS)
         self._thread = ThreadPoolExecutor(1, "pages", _leave_signals_to_the_main_thread)
         self._compressor = Compressor()
-        self._template = _template("index.html")
+        self._html = Html()
 
     async def metrics(self, request: Request) -> Response:
         wanted, content_type = negotiate(request.headers.get("accept", ""))
@@ -103,10 +107,28 @@ class _Handlers:
         only_wrong = request.query_params.get("show") == "wrong"
 
         async def make() -> Parts:
-            status = self._face.status(with_minutes=True)
-            return [(await self._aside(self._as_html, status, only_wrong)).encode("utf-8")]
+            face = self._face
+            agent = {"unhealthy": face.unhealthy(), "unready": face.unready()}
+            show = partial(self._html.index, only_wrong=only_wrong, **agent)
+            text = await self._aside(show, face.status(with_minutes=True), time.time())
+            return [text.encode("utf-8")]
 
         return PageResponse(await self._index.get(only_wrong, _FRESH, make), _HTML)
+
+    async def collector(self, request: Request) -> Response:
+        """Send the page of a collector or sink, or one that says that there is none."""
+        key = "{type}/{name}".format_map(request.path_params)
+
+        async def make() -> Parts:
+            told = self._face.collector(key)
+            if told is None:
+                return []
+            return [(await self._aside(self._html.collector, told, time.time())).encode("utf-8")]
+
+        page = await self._collector.get(key, _FRESH, make)
+        if not page.parts:
+            return Response(self._html.missing(key), 404, _HTML)
+        return PageResponse(page, _HTML)
 
     async def status(self, _: Request) -> Response:
         async def make() -> Parts:
@@ -120,14 +142,6 @@ class _Handlers:
 
     async def ready(self, _: Request) -> Response:
         return _verdict(self._face.unready(), "ready")
-
-    def _as_html(self, status: dict[str, Any], only_wrong: bool) -> str:
-        found = rows(status)
-        wrong = [row for row in found if row.is_wrong]
-        text: str = self._template.render(
-            status=status, rows=wrong if only_wrong else found, wrong=len(wrong), only_wrong=only_wrong
-        )
-        return text
 
     async def _aside(self, function: Callable[..., Any], *given: Any) -> Any:
         """Call a function in the thread; the loop goes on meanwhile."""
@@ -158,13 +172,3 @@ def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]
         return Response(text, media_type=media_type, headers={"cache-control": "max-age=60", **_POLICY})
 
     return send
-
-
-def _template(name: str) -> Any:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "duration": humanized,
-        "spark": lambda row: sparkline.path(row.minutes),
-        "spark_label": lambda row: sparkline.label(row.minutes),
-    }
-    return environment.from_string(_read(name))

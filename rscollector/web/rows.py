@@ -38,6 +38,7 @@ class Row(NamedTuple):
     failures: int
     worker: str
     stack: str
+    waiting: str
     minutes: tuple[float | None, ...]
 
     @property
@@ -48,7 +49,21 @@ class Row(NamedTuple):
 
 def rows(status: Mapping[str, Any]) -> list[Row]:
     """Return the rows of a status by trouble, the newest trouble first."""
-    return [_row(each) for each in sorted(status["collectors"], key=_place)]
+    return [row(each) for each in sorted(status["collectors"], key=_place)]
+
+
+def style(condition: str) -> str:
+    """Return what a condition is painted in; a word that is not known here is trouble."""
+    return _STYLES.get(condition, "bad")
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as an operator would say it: 512 B, 1.5 KiB, 21 MiB."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
 
 
 def _place(each: Mapping[str, Any]) -> tuple[int, float, str]:
@@ -63,13 +78,14 @@ def _condition(each: Mapping[str, Any]) -> str:
     return told
 
 
-def _row(each: Mapping[str, Any]) -> Row:
+def row(each: Mapping[str, Any]) -> Row:
+    """Return the row of one collector or sink."""
     condition, memory = _condition(each), each.get("worker_memory_bytes")
     ends = condition in ("removed", "stopping")
     return Row(
         key=f"{each['type']}/{each['name']}",
         condition=condition,
-        style=_STYLES.get(condition, "bad"),
+        style=style(condition),
         since=_humanized(each.get("condition_seconds")),
         reason=each["reason"],
         notes=tuple(each["notes"]),
@@ -81,8 +97,19 @@ def _row(each: Mapping[str, Any]) -> Row:
         failures=each["failures"],
         worker=each["worker"] + (f", {memory >> 20} MiB" if memory else ""),
         stack="" if each["up"] else each["last_stack"].rstrip(),
+        waiting=_waiting(each.get("waiting")),
         minutes=tuple(each.get("minutes", ())),
     )
+
+
+def _waiting(told: Mapping[str, Any] | None) -> str:
+    """Say what a sink has not yet taken from the agent, and what it will never get; "" for a collector."""
+    if told is None:
+        return ""
+    waits, lost = told["points"], told["lost_points"]
+    old = f", the oldest for {humanized(told['age_seconds'])}" if told["age_seconds"] else ""
+    sentence = f"{waits} points wait in the agent ({size(told['bytes'])}){old}" if waits else "nothing waits in the agent"
+    return f"{sentence}; {lost} were lost there" if lost else f"{sentence}; none was lost there"
 
 
 def _humanized(seconds: float | None, text: str = "{}", none: str = "-") -> str:
