@@ -44,7 +44,12 @@ class Row(NamedTuple):
     @property
     def is_wrong(self) -> bool:
         """Whether it is in trouble, or something is missing of what it tells."""
-        return self.style == "bad" or any(note.startswith(_MISSING) for note in self.notes)
+        return self.style == "bad" or any(map(_is_missing, self.notes))
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to say of it."""
+        return not (self.reason or self.notes or self.waiting or self.failures or self.stack)
 
 
 def rows(status: Mapping[str, Any]) -> list[Row]:
@@ -66,11 +71,17 @@ def size(count: float) -> str:
     return f"{count:.1f} GiB"
 
 
-def _place(each: Mapping[str, Any]) -> tuple[int, float, str]:
+def _place(each: Mapping[str, Any]) -> tuple[float, float, str]:
     condition, known = _condition(each), list(_STYLES)
-    rank = known.index(condition if condition in known else "down")
+    rank: float = known.index(condition if condition in known else "down")
+    if condition == "up" and any(map(_is_missing, each["notes"])):
+        rank = known.index("starting") - 0.5  # it tells less than it could
     since = 0.0 if condition == "up" else each.get("condition_seconds", 0.0)
     return rank, since, f"{each['type']}/{each['name']}"
+
+
+def _is_missing(note: str) -> bool:
+    return note.startswith(_MISSING)
 
 
 def _condition(each: Mapping[str, Any]) -> str:

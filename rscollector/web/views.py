@@ -138,7 +138,7 @@ def _state(each: Mapping[str, Any], now: float, zone: tzinfo | None) -> dict[str
         "style": style(each["condition"]),
         "reason": each["reason"],
         "at": moment(each["at"], now, zone),
-        "lasted": "since then" if lasted is None else f"for {humanized(lasted)}",
+        "lasted": "" if lasted is None else humanized(lasted),
     }
 
 
@@ -178,9 +178,9 @@ def _value(value: Any, unit: str, is_time: bool, now: float) -> str:
         return _distribution(value, unit)
     if not isinstance(value, int | float):
         return str(value)
+    if is_time and (at := moment(value, now)):
+        return f"{number(round(value))} ({at.clock}, {at.ago})"
     exact = number(value)
-    if is_time and value and (at := moment(value, now)):
-        return f"{exact} ({at.ago})"
     said = {"bytes": size, "seconds": humanized}.get(unit)
     return f"{exact} ({said(value)})" if said and not is_time and _needs_words(value, unit) else exact
 
