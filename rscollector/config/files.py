@@ -15,8 +15,8 @@ from typing import Any
 from rscollector.config.build import Fault, KeyPath
 from rscollector.config.lines import lines_of
 from rscollector.config.registry import GROUPS
+from rscollector.config.types import DEFAULT_FILE
 
-DEFAULT_FILE = Path("/etc/rscollector/rscollector.toml")
 _FILE = re.compile(r"[^.].*\.toml")
 _Places = dict[KeyPath, tuple[str, int]]
 

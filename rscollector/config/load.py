@@ -64,8 +64,10 @@ def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:
         tags=agent.tags,
         max_series_total=agent.max_series_total,
         listen=tuple(str(each) for each in web.listen),
-        specs=specs.build(),
+        specs=specs.build(files.places),
         files=_shown(files.names),
+        settings=specs.settings,
+        alerts=specs.alerts,
     )
     return config, specs
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from rscollector.api import Collector
 from rscollector.config import registry
+from rscollector.config.alerts import alerts
 from rscollector.config.build import Builder, Fault, KeyPath, plain, secrets_in
 from rscollector.config.environment import leave_the_rest
 from rscollector.config.forked import Tell, forked
@@ -55,7 +56,7 @@ class Plugin:
     """What a plugin declares, and what it made of the tables of its instances, by their paths.
 
     `missed` are the groups that it needs and this user is not in, `max_series` how many series an instance
-    may have where nothing else is configured.
+    may have where nothing else is configured, `alerts` those that come with it.
     Of one that could not be imported nothing is known: its instances have workers of their own, and it is
     taken for a sink of runs, whose runs are kept until it can be opened and tells what it wants.
     """
@@ -64,6 +65,7 @@ class Plugin:
     missed: tuple[str, ...]
     max_series: int
     built: dict[KeyPath, Built]
+    alerts: list[dict[str, str]]
 
 
 def ask(plugins: Mapping[str, Asked]) -> dict[str, Plugin]:
@@ -91,6 +93,8 @@ class _Task:
         tell({"feed": feed, "missed": missed, "max_series": plugin.max_series})
         for path, table in asked.tables.items():
             tell(_built(plugin, path, table))
+        with fence():  # they are for people: without them all goes on
+            tell({"alerts": [alert._asdict() for alert in alerts(plugin.__module__)]})
 
 
 def _missed(groups: Iterable[str]) -> Iterator[str]:
@@ -121,6 +125,7 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
     problem, doing = "", "when it was imported"
     feed, missed, max_series = Feed.RUNS, (), Collector.max_series
     built: dict[KeyPath, Built] = {}
+    found: list[dict[str, str]] = []
     for each in told:
         if "path" in each:
             faults = tuple(Fault(tuple(where), reason) for where, reason in each["faults"])
@@ -131,6 +136,8 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
             feed, missed = Feed(each["feed"]), tuple(each["missed"])
             max_series = each["max_series"]
             doing = "when its settings were built"
+        elif "alerts" in each:
+            found = each["alerts"]
         else:
             problem = each["problem"]
     problem = problem or f"the plugin {asked.type!r} ({asked.place}) {ended} {doing}"
@@ -139,7 +146,7 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
         if why:
             settings = json.loads(json.dumps(table, default=str))
             built[path] = Built(settings, dict(_variables(settings, path)), problem=why)
-    return Plugin(feed, missed, max_series, built)
+    return Plugin(feed, missed, max_series, built, found)
 
 
 def _variables(table: object, path: KeyPath) -> Iterator[tuple[KeyPath, Place]]:

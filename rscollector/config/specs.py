@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from rscollector.config import registry
 from rscollector.config.build import Builder, Fault, KeyPath, shown, unknown
+from rscollector.config.described import described
 from rscollector.config.digests import Look, look
 from rscollector.config.plugins import Asked, Plugin, ask
 from rscollector.config.secrets import Place
@@ -39,12 +40,15 @@ class _Instance(NamedTuple):
 class Specs:
     """Gathers instances section by section; `build` makes their specs. Faults are in the builder.
 
-    `problems` keep an instance from being opened now, `hints` are what an operator may not have meant.
+    `problems` keep an instance from being opened now, `hints` are what an operator may not have meant;
+    `settings` and `alerts` are for people, as `Config` has them.
     """
 
     def __init__(self, builder: Builder, agent: AgentSection, defaults: Common) -> None:
         self.problems: list[Fault] = []
         self.hints: list[Fault] = []
+        self.settings: dict[str, list[list[str]]] = {}
+        self.alerts: dict[str, list[dict[str, str]]] = {}
         self._builder = builder
         self._agent = agent
         self._defaults = defaults
@@ -63,13 +67,21 @@ class Specs:
                 if self._is_table(settings, (section, type_, name)):
                     self._add((section, type_, name), settings, places[type_])
 
-    def build(self) -> tuple[Spec, ...]:
-        """Have the plugins build their settings, look at the secrets, and return the specs."""
+    def build(self, places: Mapping[KeyPath, tuple[str, int]]) -> tuple[Spec, ...]:
+        """Have the plugins build their settings, look at the secrets, and return the specs.
+
+        `places` says where each key is written, for people.
+        """
         plugins = ask(self._asked())
         made = [(each, plugins[_plugin_of(each.path)]) for each in self._instances]
         looks = look({where for each, plugin in made for where in plugin.built[each.path].secrets.values()})
         for each, plugin in made:
             built = plugin.built[each.path]
+            key = "/".join(each.path[1:])
+            most = each.common.max_series or plugin.max_series
+            rows = described(each.path, each.common, most, built.settings, places)
+            self.settings[key] = [list(row) for row in rows]
+            self.alerts[each.path[1]] = plugin.alerts
             self._builder.faults.extend(built.faults)
             if built.problem:
                 self.problems.append(Fault(each.path, built.problem))

@@ -5,12 +5,14 @@ import socket
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from itertools import permutations
+from pathlib import Path
 from typing import Any, Self
 
 from rscollector.model.feed import Feed
 from rscollector.model.lifecycle import Policy, Revive
 from rscollector.model.settings import ByteSize, Duration, Listen, setting
 
+DEFAULT_FILE = Path("/etc/rscollector/rscollector.toml")
 SHORTEST_INTERVAL = 0.1
 _MOST = 1e9  # of anything, seconds too: more than any timer can take
 _LONGEST_HOST = 255
@@ -173,7 +175,11 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration, checked."""
+    """The whole configuration, checked.
+
+    For people it has the `settings` of each instance by its key (`described.Setting`), and the `alerts` that
+    come with each type (`alerts.Alert`).
+    """
 
     host: str = field(default_factory=socket.gethostname)
     tags: dict[str, str] = field(default_factory=dict)
@@ -181,6 +187,8 @@ class Config:
     listen: tuple[str, ...] = ()
     specs: tuple[Spec, ...] = ()
     files: tuple[str, ...] = ()
+    settings: dict[str, list[list[str]]] = field(default_factory=dict)
+    alerts: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the form in which the configuration process hands it to the agent."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rscollector.exposition.render import EOF, Body, Format
-from rscollector.exposition.validate import Accepted, Drop, validate
-from rscollector.model.metrics import Metric
+from rscollector.exposition.validate import Accepted, Drop, Values, validate
+from rscollector.model.metrics import Metric, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,11 @@ class Store:
         if key is None:
             return sum(shown.series for shown in self._shown.values())
         return self._shown[key].series if key in self._shown else 0
+
+    def metrics(self, key: str) -> Iterator[tuple[Metric, Mapping[Values, Value]]]:
+        """Yield what is shown of an instance: each metric and its samples."""
+        for body in self._shown.get(key, _NOTHING).bodies.values():
+            yield body.metric, body.rows
 
     def __contains__(self, key: str) -> bool:
         """Tell whether something is shown of an instance, be it that it has no samples."""

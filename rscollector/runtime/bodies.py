@@ -7,7 +7,8 @@ the owner, in the loop; nothing here waits, and nothing here decides when a coll
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from rscollector.model.errors import FailureKind
 from rscollector.model.metrics import Metric
 from rscollector.runtime.births import Births
 from rscollector.runtime.capacity import Capacity
+from rscollector.runtime.lines import LastLines, Line
 from rscollector.runtime.renewals import Renewals
 from rscollector.runtime.worker_process import Death, Heard, Last, Question, WorkerProcess
 from rscollector.wire.layouts import Columns, Samples, rows
@@ -33,7 +35,7 @@ class Run(NamedTuple):
     """What a collect gave: rows (name, label values, value), notes, and the seconds that it took.
 
     `degraded` and `reason` say what keeps the collector from what it is for; `taken` is how many of the runs
-    that it was given are a sink's now.
+    that it was given are a sink's now; `sentences` explain the rows, None where that was not asked for.
     """
 
     seq: int
@@ -43,6 +45,7 @@ class Run(NamedTuple):
     degraded: FailureKind | None = None
     reason: str = ""
     taken: int = 0
+    sentences: tuple[str, ...] | None = None
 
 
 class Loss(NamedTuple):
@@ -100,6 +103,7 @@ class _Body:
     asked_at: float = 0
     layout: int = 0
     columns: Columns = field(default_factory=Columns)
+    lines: LastLines = field(default_factory=LastLines)
 
     def disarm(self) -> None:
         """Cancel the deadline."""
@@ -122,6 +126,7 @@ class Bodies:
         self._expecting: dict[str, dict[str, int]] = {}  # by name: who enters at its birth
         self._births = Births(self._start, self)
         self._lines_dropped = 0
+        self._printed: dict[str, LastLines] = {}  # by workers that several share: there are two names
 
     # --- what the supervisor wants ---
 
@@ -151,11 +156,14 @@ class Bodies:
         self._expecting.setdefault(name, {})[key] = seq
         self._births.ask(name)
 
-    def collect(self, key: str, seq: int, parcel: Callable[[], bytes] = bytes) -> None:
+    def collect(
+        self, key: str, seq: int, parcel: Callable[[], bytes] = bytes, *, explain: bool = False
+    ) -> None:
         """Ask an open collector for its samples; the parcel is made when the question is sent."""
         body = self._bodies[key]
         most = ROWS_PER_SERIES * body.spec.max_series
-        self._ask(body, Question(Collect(seq, key, body.spec.timeout, most, body.layout), parcel))
+        question = Collect(seq, key, body.spec.timeout, most, body.layout, explain)
+        self._ask(body, Question(question, parcel))
 
     def release(self, key: str, seq: int, grace: float, parcel: Callable[[], bytes] = bytes) -> None:
         """Close a collector; when that takes longer than `grace`, it is overdue.
@@ -218,6 +226,11 @@ class Bodies:
         """Return a text of a collector without the secrets that its worker has read."""
         worker = self._bodies[key].worker
         return worker.masks.masked(text) if worker else text
+
+    def lines(self, key: str) -> tuple[Iterable[Line], Iterable[Line]]:
+        """Return what a collector has logged last, and what was printed in a worker that it shares."""
+        body = self._bodies[key]
+        return body.lines, self._printed.get(body.spec.worker, ())
 
     def lines_dropped(self) -> int:
         """Return how many lines workers have printed that were not logged."""
@@ -348,7 +361,7 @@ class Bodies:
         body = self._bodies[key]
         if body.worker is not worker:
             return  # it has left
-        run = _run(body, last, heard, self._loop.time()) if isinstance(last, Done) else None
+        run = _run(body, question, last, heard, self._loop.time()) if isinstance(last, Done) else None
         if not isinstance(last, Closed):  # which the end of the process may have to follow, in time too
             body.disarm()
         match last:
@@ -393,12 +406,20 @@ class Bodies:
         self._owner.worker_gone()
 
     def said(self, worker: WorkerProcess, line: str) -> None:
-        """Log what a worker printed, under its name."""
+        """Log what a worker printed: under the name of whoever it is from, or under the worker's."""
         level, text = level_and_text(line)
-        log.log(level, "%s: %s", worker.name, text)
+        residents = self._residents.get(worker, set())
+        key, told, rest = text.partition(": ")
+        if told and key in residents:
+            text = rest
+        else:
+            key = next(iter(residents)) if len(residents) == 1 else ""
+        log.log(level, "%s: %s", key or worker.name, text)
+        lines = self._bodies[key].lines if key else self._printed.setdefault(worker.name, LastLines())
+        lines.add(time.time(), level, text)
 
 
-def _run(body: _Body, done: Done, heard: Heard, now: float) -> Run:
+def _run(body: _Body, question: Question, done: Done, heard: Heard, now: float) -> Run:
     """Return a run, in the layout that came with it or in the one before; raises Garbage if that is wrong."""
     if heard.rows or done.layout != body.layout:
         body.layout, body.columns = done.layout, rows(heard.rows)
@@ -406,8 +427,10 @@ def _run(body: _Body, done: Done, heard: Heard, now: float) -> Run:
     if done.degraded and done.degraded not in set(FailureKind):
         raise Garbage(f"{done.degraded!r:.40} where a kind of failure was expected")
     degraded = FailureKind(done.degraded) if done.degraded else None
+    asked = question.message
+    sentences = tuple(done.sentences) if isinstance(asked, Collect) and asked.explain else None
     took = now - body.asked_at
-    return Run(done.seq, samples, tuple(done.notes), took, degraded, done.reason, done.taken)
+    return Run(done.seq, samples, tuple(done.notes), took, degraded, done.reason, done.taken, sentences)
 
 
 def _shared(culprit: str | None) -> str:

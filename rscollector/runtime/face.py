@@ -6,10 +6,12 @@ from itertools import chain
 from typing import Any
 
 from rscollector.exposition.render import EOF, Format
+from rscollector.model.metrics import Metric
+from rscollector.runtime.details import details, history, metadata, settings
 from rscollector.runtime.heartbeat import Heartbeat
 from rscollector.runtime.status import status
 from rscollector.runtime.supervisor import Supervisor
-from rscollector.runtime.telemetry import Telemetry
+from rscollector.runtime.telemetry import METRICS, Telemetry
 from rscollector.runtime.vitals import Vitals
 
 
@@ -37,6 +39,47 @@ class AgentFace:
         """Return what `rscollector status` shows."""
         now = asyncio.get_running_loop().time()
         return status(self._supervisor, self._vitals, now, with_minutes=with_minutes)
+
+    def collector(self, key: str) -> dict[str, Any] | None:
+        """Return all that is known of a collector or sink, None where there is none of this key."""
+        instance = self._supervisor.instances.get(key)
+        now = asyncio.get_running_loop().time()
+        return details(self._supervisor, self._vitals, instance, now) if instance else None
+
+    def history(self, key: str) -> list[dict[str, Any]] | None:
+        """Return what a collector or sink has been, the newest first."""
+        instance = self._supervisor.instances.get(key)
+        return history(instance.history) if instance else None
+
+    def metadata(self) -> list[dict[str, Any]]:
+        """Return what the metrics are that the agent and its collectors declare, and of which types."""
+        found: dict[str, tuple[Metric, set[str]]] = {each.name: (each, {"agent itself"}) for each in METRICS}
+        for instance in self._supervisor.instances.values():
+            for name, metric in instance.declared.items():
+                found.setdefault(name, (metric, set()))[1].add(instance.spec.type)
+        return [
+            metadata(metric) | {"collectors": sorted(types)} for _, (metric, types) in sorted(found.items())
+        ]
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the configuration in use, secrets masked."""
+        config = self._vitals.config
+        instances = [
+            (bool(spec.sink), {"type": spec.type, "name": spec.name, "settings": settings(rows)})
+            for spec in sorted(config.specs, key=lambda each: each.key)
+            for rows in [config.settings.get(spec.key, [])]
+        ]
+        return {
+            "files": list(config.files),
+            "read_at": self._vitals.reloaded_at,
+            "last_reload_successful": self._vitals.reload_ok,
+            "last_reload_error": self._vitals.reload_error,
+            "host": config.host,
+            "tags": config.tags,
+            "listen": list(config.listen),
+            "collectors": [each for is_sink, each in instances if not is_sink],
+            "sinks": [each for is_sink, each in instances if is_sink],
+        }
 
     def unhealthy(self) -> str:
         """Return why the loop is not doing its work."""

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from rscollector.config.types import Spec
 from rscollector.exposition.validate import Drop
@@ -19,12 +19,20 @@ RESULTS = (SUCCESS, *(trouble.value for trouble in Trouble if trouble is not Tro
 """How a run can end; a renewal for want of memory ends none."""
 
 
+class Explained(NamedTuple):
+    """What a run has said in plain language; `at` is Unix time."""
+
+    at: float
+    sentences: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Instance:
     """A configured collector. The supervisor owns it.
 
     Times are the loop's, `last_success` is Unix time; `duration` is of the last successful run. `rows` are
-    those of the run that is being committed; `is_due` from a tick to the commit after it.
+    those of the run that is being committed; `is_due` from a tick to the commit after it. Until
+    `explain_until` somebody wants its runs to be `explained`.
     """
 
     spec: Spec
@@ -46,6 +54,8 @@ class Instance:
     restarts: Counter[Trouble] = field(default_factory=Counter)
     dropped: Counter[Drop] = field(default_factory=Counter)
     stack: str = ""
+    explain_until: float = 0
+    explained: Explained | None = None
     notes: tuple[str, ...] = ()
     withheld: list[str] = field(default_factory=list)
     _logged: tuple[State, str] | None = None

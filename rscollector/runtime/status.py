@@ -40,14 +40,15 @@ def status(
             "last_reload_error": vitals.reload_error,
         },
         "collectors": [
-            _collector(instances[key], supervisor, now)
+            collector(instances[key], supervisor, now)
             | ({"minutes": instances[key].history.minutes(now)} if with_minutes else {})
             for key in sorted(instances)
         ],
     }
 
 
-def _collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[str, Any]:
+def collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[str, Any]:
+    """Return the object of one collector or sink."""
     machine, spec = instance.machine, instance.spec
     outbox = supervisor.deliveries.outbox(instance.key)
     notes = [*instance.withheld, *instance.notes] if instance.key in supervisor.store else []

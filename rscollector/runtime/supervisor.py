@@ -50,7 +50,7 @@ from rscollector.runtime.capacity import Capacity
 from rscollector.runtime.changes import Changes
 from rscollector.runtime.deliveries import Deliveries
 from rscollector.runtime.history import History
-from rscollector.runtime.instance import Instance
+from rscollector.runtime.instance import Explained, Instance
 from rscollector.runtime.ticks import Ticks
 from rscollector.wire import messages
 
@@ -80,7 +80,7 @@ class Supervisor:
     def add(self, spec: Spec) -> None:
         """Begin to run a collector or a sink, now."""
         now = self._loop.time()
-        instance = self.instances[spec.key] = Instance(spec, Machine(since=now), History(now))
+        instance = self.instances[spec.key] = Instance(spec, Machine(since=now), History(now, time.time()))
         self.bodies.add(spec)
         self.deliveries.add(spec)
         self.ticks.add(spec.key, spec.interval)
@@ -129,7 +129,7 @@ class Supervisor:
         self.changes.note(instance.key)
         machine, ever = instance.machine, instance.succeeded_at is not None
         condition = lifecycle.condition(machine, shown=instance.key in self.store, ever=ever)
-        instance.history.became(self._loop.time(), condition)
+        instance.history.became(self._loop.time(), time.time(), condition, machine.trouble, machine.reason)
 
     # --- when: ticks, and deliveries.Owner ---
 
@@ -174,7 +174,9 @@ class Supervisor:
             case Open(seq):
                 self._open(instance, seq)
             case Collect(seq):
-                self.bodies.collect(instance.key, seq, partial(self.deliveries.parcel, instance.key))
+                parcel = partial(self.deliveries.parcel, instance.key)
+                explain = self._loop.time() < instance.explain_until
+                self.bodies.collect(instance.key, seq, parcel, explain=explain)
             case Commit():
                 self._commit(instance)
             case DropSeries():
@@ -253,6 +255,8 @@ class Supervisor:
         self.deliveries.answered(key, run.taken)  # also by one that is to end meanwhile
         if instance.awaits(run.seq):
             instance.rows, instance.notes = run.rows, run.notes
+            said = run.sentences
+            instance.explained = None if said is None else Explained(time.time(), said)
             if run.degraded is None:
                 instance.duration = run.duration
                 instance.history.took(self._loop.time(), run.duration)

@@ -22,7 +22,7 @@ from rscollector.model.stopping import WORKER_ENDS
 from rscollector.model.texts import LONGEST_LINE, LONGEST_NOTE, LONGEST_REASON, block, one_line
 from rscollector.runtime.children import Child, how, python
 from rscollector.runtime.output import Output
-from rscollector.wire import MOST_NOTES, VERSION, messages
+from rscollector.wire import MOST_NOTES, MOST_SENTENCES, VERSION, messages
 from rscollector.wire.declarations import declared
 from rscollector.wire.lines import MAX_ANSWER, Garbage, Lines
 from rscollector.wire.messages import Close, Closed, Collect, Done, Failed, Open, Opened, decoded, encoded
@@ -292,9 +292,10 @@ class WorkerProcess(asyncio.Protocol):
             case Failed(reason=reason, traceback=trace):
                 trace = "\n".join(block(trace, self.masks.masked))
                 return replace(last, reason=self._sentence(reason), traceback=trace)
-            case Done(notes=notes, reason=reason):
+            case Done(notes=notes, sentences=sentences, reason=reason):
                 notes = [self._sentence(str(note), LONGEST_NOTE) for note in notes[:MOST_NOTES]]
-                return replace(last, notes=notes, reason=self._sentence(reason))
+                sentences = [self._sentence(str(each), LONGEST_NOTE) for each in sentences[:MOST_SENTENCES]]
+                return replace(last, notes=notes, sentences=sentences, reason=self._sentence(reason))
         return last
 
     def _sentence(self, text: str, most: int = LONGEST_REASON) -> str:

@@ -5,13 +5,13 @@
                      opened   seq feed
                      rows     seq rows                a new layout, in as many lines as it takes
                      values   seq values              the values, in the order of the layout, likewise
-                     done     seq taken layout memory notes degraded reason
+                     done     seq taken layout memory notes sentences degraded reason
                      hide     seq texts               these are secrets: mask them from now on, and ask again
                      unknown  seq layouts             these layouts are: tell them, and ask again
                      failed   seq taken kind reason traceback
                      closed   seq taken
     agent → worker   open     seq instance timeout, and what does not change while it is open
-                     collect  seq instance timeout rows layout
+                     collect  seq instance timeout rows layout explain
                      close    seq instance timeout
     agent → sink, ahead of a question
                      layout   number name metrics rows
@@ -40,5 +40,6 @@ Pure: bytes in, values out. The agent and the worker import this room, and it kn
 """
 
 MOST_NOTES = 10
-VERSION = 3
+MOST_SENTENCES = 50
+VERSION = 4
 """Raised when a message changes, so that a worker of another version of the package is not misunderstood."""

@@ -34,13 +34,17 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """Collect, at most so many `rows`; `layout` is the one that the agent has of it, 0 for none."""
+    """Collect, at most so many `rows`; `layout` is the one that the agent has of it, 0 for none.
+
+    Whoever is asked to `explain` tells in sentences what its numbers mean.
+    """
 
     seq: int
     instance: str
     timeout: float
     rows: int
     layout: int
+    explain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,7 @@ class Done:
     layout: int
     memory: int
     notes: list[Any]
+    sentences: list[Any]
     degraded: str
     reason: str
 

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -33,10 +34,11 @@ def main(arguments: list[str]) -> int:
     for inherited in (int(wire), int(stack)):
         os.set_inheritable(inherited, False)
     _tell_of_crashes(int(stack))
-    handler = logging.StreamHandler()
-    handler.setFormatter(Priorities("%(name)s: %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.INFO)
     server = Server(socket.socket(fileno=int(wire)), int(stack), int(agent))
+    handler = logging.StreamHandler()
+    handler.setFormatter(Priorities("%(asked)s: %(name)s: %(message)s"))
+    handler.addFilter(partial(_with_whom_is_asked, server))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
     try:
         server.serve()
     except ConnectionError:
@@ -44,6 +46,12 @@ def main(arguments: list[str]) -> int:
     finally:
         server.end()
     return 0
+
+
+def _with_whom_is_asked(server: Server, record: logging.LogRecord) -> bool:
+    """Have a record tell which collector has logged it, as far as that is known; pass it on."""
+    record.asked = server.asked
+    return True
 
 
 def _tell_of_crashes(stack: int) -> None:

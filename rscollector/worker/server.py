@@ -23,7 +23,7 @@ from rscollector.model.errors import FailureKind, Misconfigured, fence, kind_of,
 from rscollector.model.metrics import samples_of
 from rscollector.model.stopping import SINK_CLOSES
 from rscollector.model.texts import cut
-from rscollector.wire import MOST_NOTES, VERSION
+from rscollector.wire import MOST_NOTES, MOST_SENTENCES, VERSION
 from rscollector.wire.declarations import declaration
 from rscollector.wire.lines import batches, written
 from rscollector.wire.messages import (
@@ -64,7 +64,7 @@ class _Held:
 
 
 class Server:
-    """The collectors of this process, and the wire to the agent."""
+    """The collectors of this process, and the wire to the agent; `asked` is who was asked last."""
 
     def __init__(self, wire: socket.socket, stack: int, agent: int) -> None:
         self._wire = wire
@@ -74,6 +74,7 @@ class Server:
         self._held: dict[str, _Held] = {}
         self._parcels = Parcels()
         self._taken = 0
+        self.asked = ""
 
     def serve(self) -> None:
         """Answer until the agent hangs up."""
@@ -99,6 +100,7 @@ class Server:
                 self._give_back(instance)
 
     def _answer(self, question: Question) -> Iterator[bytes]:
+        self.asked = question.instance
         faulthandler.dump_traceback_later(_STACK_AT * question.timeout, file=self._stack)
         self._taken = 0
         if unknown := self._parcels.unknown():
@@ -153,9 +155,10 @@ class Server:
         yield from held.telling.run(question.seq, question.layout, samples)
         wrong = context.degradation
         reason, *notes = _fitting([said(wrong) if wrong else "", *map(str, context.notes[:MOST_NOTES])])
+        sentences = _fitting(context.sentences[:MOST_SENTENCES]) if question.explain else []
         kind = wrong.kind if wrong else ""
-        memory = _resident_memory()
-        yield encoded(Done(question.seq, self._taken, held.telling.number, memory, notes, kind, reason))
+        memory, number = _resident_memory(), held.telling.number
+        yield encoded(Done(question.seq, self._taken, number, memory, notes, sentences, kind, reason))
 
     def _close(self, question: Close) -> Iterator[bytes]:
         held = self._held.get(question.instance)

@@ -13,7 +13,7 @@ def test_a_condition_is_since_it_came_and_not_since_it_was_told_again():
     """A new collector is starting from the moment on at which it was made."""
     history, seen = History(5), []
     for now, condition in ((7, STARTING), (10, UP), (20, UP), (30, DOWN), (50, DOWN), (60, UP)):
-        history.became(now, condition)
+        history.became(now, 1000 + now, condition, None, "")
         seen.append((history.condition, history.since))
     assert seen == [(STARTING, 5), (UP, 10), (UP, 10), (DOWN, 30), (DOWN, 30), (UP, 60)]
 

@@ -83,9 +83,9 @@ MESSAGES = [
         *(15.0, 10.0, "db1", {"a": "b"}),
     ),
     Opened(1, Feed.RUNS),
-    Collect(2, "x/a", 0.5, 4000, 7),
+    Collect(2, "x/a", 0.5, 4000, 7, explain=True),
     Run(1795208406, 4711.5, 7, [1, 2.5, "up"]),
-    Done(2, 3, 7, 1 << 24, ["a note"], "unavailable", "down"),
+    Done(2, 3, 7, 1 << 24, ["a note"], ["a sentence"], "unavailable", "down"),
     Failed(2, 0, FailureKind.BUG, "a reason", "a traceback"),
     Hello(VERSION),
 ]

@@ -141,9 +141,9 @@ class Agent:
         place = f"{__name__}:{plugin.__name__}"
         return self.ask(Open(seq, "fake/a", 10.0, "fake", "a", place, settings, {}, 15.0, 10.0, "db1", {}))
 
-    def collect(self, seq, layout=0, *parcels, rows=100, timeout=10.0):
+    def collect(self, seq, layout=0, *parcels, rows=100, timeout=10.0, explain=False):
         """Have it collect."""
-        return self.ask(Collect(seq, "fake/a", timeout, rows, layout), *parcels)
+        return self.ask(Collect(seq, "fake/a", timeout, rows, layout, explain), *parcels)
 
 
 @contextmanager
