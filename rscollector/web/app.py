@@ -1,4 +1,4 @@
-"""The application: `/metrics`, the pages (`/`, `/collectors/{type}/{name}`), `/api/v1/status`, `/-/healthy`, `/-/ready`.
+"""The application: `/metrics`, the pages `/` and `/collectors/{type}/{name}`, `/api/v1/status`, `/-/…`.
 
 It runs in the agent's loop and must not stop it: pages are made once for all who ask (see `pages`), what
 takes long with them runs in a thread. What a client may cost beside that is the server's matter.
@@ -107,11 +107,14 @@ class _Handlers:
         only_wrong = request.query_params.get("show") == "wrong"
 
         async def make() -> Parts:
-            face = self._face
-            agent = {"unhealthy": face.unhealthy(), "unready": face.unready()}
-            show = partial(self._html.index, only_wrong=only_wrong, **agent)
-            text = await self._aside(show, face.status(with_minutes=True), time.time())
-            return [text.encode("utf-8")]
+            show = partial(
+                self._html.index,
+                only_wrong=only_wrong,
+                unhealthy=self._face.unhealthy(),
+                unready=self._face.unready(),
+            )
+            status = self._face.status(with_minutes=True)
+            return [(await self._aside(show, status, time.time())).encode("utf-8")]
 
         return PageResponse(await self._index.get(only_wrong, _FRESH, make), _HTML)
 

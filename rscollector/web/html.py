@@ -1,4 +1,4 @@
-"""The pages as HTML: each takes what the agent gives and returns a text. Pure but for the templates, read once."""
+"""The pages as HTML: each takes what the agent gives and returns a text. The templates are read once."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -92,7 +92,7 @@ def _condition(each: Mapping[str, Any]) -> str:
 def row(each: Mapping[str, Any]) -> Row:
     """Return the row of one collector or sink."""
     condition, memory = _condition(each), each.get("worker_memory_bytes")
-    ends = condition in ("removed", "stopping")
+    waits = condition in ("removed", "stopping") or each["state"] in ("backoff", "killing")
     return Row(
         key=f"{each['type']}/{each['name']}",
         condition=condition,
@@ -101,7 +101,7 @@ def row(each: Mapping[str, Any]) -> Row:
         reason=each["reason"],
         notes=tuple(each["notes"]),
         last=_humanized(each["last_success_seconds_ago"], "{} ago", "never"),
-        next="-" if ends else _humanized(each.get("next_run_seconds"), "in {}"),
+        next="-" if waits else _humanized(each.get("next_run_seconds"), "in {}"),
         interval=_humanized(each["interval_seconds"]),
         took=_humanized(each["duration_seconds"]),
         series=each["series"],
@@ -119,7 +119,11 @@ def _waiting(told: Mapping[str, Any] | None) -> str:
         return ""
     waits, lost = told["points"], told["lost_points"]
     old = f", the oldest for {humanized(told['age_seconds'])}" if told["age_seconds"] else ""
-    sentence = f"{waits} points wait in the agent ({size(told['bytes'])}){old}" if waits else "nothing waits in the agent"
+    sentence = (
+        f"{waits} points wait in the agent ({size(told['bytes'])}){old}"
+        if waits
+        else "nothing waits in the agent"
+    )
     return f"{sentence}; {lost} were lost there" if lost else f"{sentence}; none was lost there"
 
 

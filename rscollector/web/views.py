@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from rscollector.model.settings import humanized
-from rscollector.web.rows import row, rows, size, style
+from rscollector.web.rows import Row, row, rows, size, style
 
 _SHOWN_FIRST = 8
 """How many lines or states are shown before the rest, which is behind a word that opens it."""
@@ -89,7 +89,7 @@ def instance(told: Mapping[str, Any], now: float, zone: tzinfo | None = None) ->
         "is_sink": told["is_sink"],
         "explained": explained and explained["lines"],
         "said": explained and moment(explained["at"], now, zone),
-        "soon": _soon(shown.condition, told.get("explain_seconds")),
+        "soon": _soon(shown),
         "state": told["state"],
         "hangs": told.get("hangs", 0),
         "process": told.get("worker_pid"),
@@ -100,6 +100,7 @@ def instance(told: Mapping[str, Any], now: float, zone: tzinfo | None = None) ->
         "history_before": history[_SHOWN_FIRST:],
         "logged": logged[-_SHOWN_FIRST:],
         "logged_before": logged[:-_SHOWN_FIRST],
+        "logged_by_worker": [_line(each, now, zone) for each in told["logged_in_shared_worker"]],
         "settings": [{**each, "where": _where(each)} for each in told["settings"]],
         "metrics": metrics,
         "samples": sum(len(each.samples) + each.left_out for each in metrics),
@@ -123,12 +124,11 @@ def _memory(told: Mapping[str, Any]) -> str:
     return size(memory) if memory else ""
 
 
-def _soon(condition: str, seconds: float | None) -> str:
-    """Say when a collector will say in words how it is."""
-    if condition in ("removed", "stopping") or seconds is None:
-        return "It has not been asked yet how it is in words, and it does not run now."
-    when = f"in {humanized(seconds)} at the soonest" if seconds >= 1 else "in a moment"
-    return f"It is asked with its next run how it is, and that will be here {when}."
+def _soon(shown: Row) -> str:
+    """Say when a collector that has been asked how it is in words will have answered."""
+    if shown.condition != "up":
+        return "Its next run that succeeds will say how it is."
+    return f"Its next run will say how it is: {shown.next}."
 
 
 def _state(each: Mapping[str, Any], now: float, zone: tzinfo | None) -> dict[str, Any]:
@@ -164,7 +164,9 @@ def _measure(told: Mapping[str, Any], now: float) -> Measure:
         name,
         ", ".join(filter(None, (told["type"], unit))),
         told["help"],
-        tuple((_labels(each["labels"]), _value(each["value"], unit, is_time, now)) for each in told["samples"]),
+        tuple(
+            (_labels(each["labels"]), _value(each["value"], unit, is_time, now)) for each in told["samples"]
+        ),
         told["samples_left_out"],
     )
 

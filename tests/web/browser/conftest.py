@@ -30,7 +30,7 @@ class Browser:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
         )
 
-    def run(self, code, **given):
+    def run(self, code, /, **given):
         """Return what the code returns; fails with its error."""
         self.process.stdin.write(json.dumps([code, given]) + "\n")
         self.process.stdin.flush()

@@ -2,11 +2,11 @@
 
 import time
 
-STACK = '''Thread 0x00007f (most recent call first):
+STACK = """Thread 0x00007f (most recent call first):
   File "/usr/lib/python3/dist-packages/pymongo/network.py", line 249 in _receive_data_on_socket
   File "/usr/lib/python3/dist-packages/pymongo/pool.py", line 617 in command
   File "/usr/lib/python3/dist-packages/collectors/mongodb/server.py", line 88 in _asked
-'''
+"""
 AWAY = (
     "cannot connect to 10.20.0.7:3306: no answer within 5 s; is the host up, and does its firewall let this host in?; "
     "retry in 14 s, failure 3 of 10"
@@ -82,14 +82,14 @@ def known(each):
             "This node is part of a cluster of 3, and receives and sends what is written.",
             "In the last 15 s replication stood still for a quarter of the time: db3 has asked for it, its queue is 1,200 writesets long.",
         ]},
-        "explain_seconds": 10.9,
+        "logged_in_shared_worker": [{"at": at - 9, "level": "info", "text": "a line that a library has printed"}],
         "alerts": [
             {"alert": "GaleraNodeDown", "severity": "critical", "for": "2m", "summary": "{{ $labels.name }} does not answer",
              "description": "The agent on {{ $labels.instance }} has not reached it for two minutes."},
             {"alert": "GaleraFlowControl", "severity": "warning", "for": "10m", "summary": "Replication stands still",
              "description": ""},
         ],
-        "command": "sudo -u rscollector rscollector collect galera --name main --explain",
+        "command": "sudo -u rscollector rscollector collect galera/main --explain",
     }  # fmt: skip
 
 
