@@ -119,12 +119,9 @@ def _waiting(told: Mapping[str, Any] | None) -> str:
         return ""
     waits, lost = told["points"], told["lost_points"]
     old = f", the oldest for {humanized(told['age_seconds'])}" if told["age_seconds"] else ""
-    sentence = (
-        f"{waits} points wait in the agent ({size(told['bytes'])}){old}"
-        if waits
-        else "nothing waits in the agent"
-    )
-    return f"{sentence}; {lost} were lost there" if lost else f"{sentence}; none was lost there"
+    count = "1 point waits" if waits == 1 else f"{waits} points wait"
+    waiting = f"{count} in the agent ({size(told['bytes'])}){old}" if waits else "nothing waits in the agent"
+    return f"{waiting}; {lost or 'none'} {'were' if lost > 1 else 'was'} lost there"
 
 
 def _humanized(seconds: float | None, text: str = "{}", none: str = "-") -> str:

@@ -1,7 +1,7 @@
 """What changes while a page is open: rows that become others, an agent that is away, somebody who is reading."""
 
 import pytest
-from faces import STACK, Face, told
+from bad_night import STACK, Face, told
 from harness import free_port, until
 from rogues import AGENT, rogue
 
@@ -130,7 +130,9 @@ def test_a_real_agent_whose_collectors_fail_hang_and_recover(browser, agent, tmp
     fails, hangs = tmp_path / "fails", tmp_path / "hangs"
     port = free_port()
     toml = AGENT.replace("listen = []", f'listen = ["127.0.0.1:{port}"]')
-    toml += rogue("unavailable", "failing", once=f'"{fails}"') + rogue("hang", "hanging", once=f'"{hangs}"', max_hangs=1000)
+    toml += rogue("unavailable", "failing", once=f'"{fails}"') + rogue(
+        "hang", "hanging", once=f'"{hangs}"', max_hangs=1000
+    )
     agent(toml)
     browser.open(f"http://127.0.0.1:{port}/")
     wait = "await page.locator(where).filter({ hasText: text }).waitFor()"
@@ -169,7 +171,7 @@ def test_the_page_of_a_collector_of_a_real_agent(browser, agent, tmp_path, shown
         "await page.locator('#settings summary').click(); await page.locator('#metrics summary').click()"
     )
     text = browser.run(TEXT, where="main")
-    assert f"{hangs}\n{started.config}:" in text
+    assert f"{hangs} {started.config}:" in text
     assert "rogue_runs_total\ncounter\nHow often it was asked." in text
     assert "rogue_password" not in text
     hangs.touch()
