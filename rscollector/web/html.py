@@ -23,8 +23,8 @@ class Html:
         )
         environment.filters |= {
             "duration": humanized,
-            "spark": lambda row: sparkline.path(row.minutes),
-            "spark_label": lambda row: sparkline.label(row.minutes),
+            "spark": sparkline.path,
+            "spark_label": sparkline.label,
         }
         self._index = environment.get_template("index.html")
         self._collector = environment.get_template("collector.html")

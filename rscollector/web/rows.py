@@ -91,10 +91,14 @@ def _condition(each: Mapping[str, Any]) -> str:
 
 def row(each: Mapping[str, Any]) -> Row:
     """Return the row of one collector or sink."""
-    condition, memory = _condition(each), each.get("worker_memory_bytes")
+    key, condition, memory = (
+        f"{each['type']}/{each['name']}",
+        _condition(each),
+        each.get("worker_memory_bytes"),
+    )
     waits = condition in ("removed", "stopping") or each["state"] in ("backoff", "killing")
     return Row(
-        key=f"{each['type']}/{each['name']}",
+        key=key,
         condition=condition,
         style=style(condition),
         since=_humanized(each.get("condition_seconds")),
@@ -106,7 +110,7 @@ def row(each: Mapping[str, Any]) -> Row:
         took=_humanized(each["duration_seconds"]),
         series=each["series"],
         failures=each["failures"],
-        worker=each["worker"] + (f", {memory >> 20} MiB" if memory else ""),
+        worker=("own" if each["worker"] == key else each["worker"]) + (f", {size(memory)}" if memory else ""),
         stack="" if each["up"] else each["last_stack"].rstrip(),
         waiting=_waiting(each.get("waiting")),
         minutes=tuple(each.get("minutes", ())),

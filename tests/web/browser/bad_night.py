@@ -29,16 +29,16 @@ def told(key, condition="up", since=90_000.0, **more):
 
 def busy():
     """Return collectors and a sink of a host on a bad night: one of each kind of trouble."""
-    own = {"worker": "own", "worker_memory_bytes": 31 << 20}
+    own = {"worker_memory_bytes": 31 << 20}
     return [
-        told("galera/main", "down", 185, reason=AWAY, failures=3, **own, worker_pid=4713,
+        told("galera/main", "down", 185, reason=AWAY, failures=3, **own, worker="galera/main", worker_pid=4713,
              last_success_seconds_ago=191.0, minutes=[0.05] * 57 + [None] * 3),
         told("mongodb/shard-1", "removed", 7300, reason="no answer within 10 s, killed; removed, next attempt in 22 min",
              failures=1, hangs=5, last_stack=STACK, last_success_seconds_ago=None, duration_seconds=None, minutes=[None] * 60,
-             worker="own", worker_pid=None, worker_memory_bytes=None, series=0),
+             worker="mongodb/shard-1", worker_pid=None, worker_memory_bytes=None, series=0),
         told("postfix/main", notes=["missing: journal: this user may not read it; add it to the group systemd-journal"]),
         told("bosun/main", waiting={"points": 12_406, "bytes": 1_310_720, "age_seconds": 240.0, "lost_points": 17},
-             notes=["12406 points wait for it in the agent"], **own, worker_pid=4714),
+             notes=["12406 points wait for it in the agent"], **own, worker="bosun/main", worker_pid=4714),
         told("vip/main", "starting", 2, last_success_seconds_ago=None, duration_seconds=None, minutes=[None] * 60),
         told("host/main"), told("filesystem/main"), told("network/main"), told("agent/main"),
     ]  # fmt: skip
