@@ -1,4 +1,4 @@
-"""The application: `/metrics`, `/`, `/page.css`, `/page.js`, `/-/healthy`, `/-/ready`, and the API (`api`).
+"""The application: `/metrics`, the pages `/` and `/collectors/{type}/{name}`, `/-/…`, and the API (`api`).
 
 It runs in the agent's loop and must not stop it: pages are made once for all who ask (see `pages`), what
 takes long with them runs in a thread. What a client may cost beside that is the server's matter.
@@ -6,26 +6,25 @@ takes long with them runs in a thread. What a client may cost beside that is the
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
+from functools import partial
 from importlib.resources import files
 from typing import Any, Protocol
 
-from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rscollector.exposition.render import Format
-from rscollector.model.settings import humanized
-from rscollector.web import sparkline
 from rscollector.web.api import PREFIX, Api, Told
 from rscollector.web.compressed import Compressor, pieces
+from rscollector.web.html import Html
 from rscollector.web.negotiate import gzip_wanted, negotiate
 from rscollector.web.pages import PageResponse, Pages, Parts
-from rscollector.web.rows import rows
 
 _PIECE = 64 * 1024
 _MOST_PAGES = 4  # the newest of each format, compressed and not
@@ -73,6 +72,7 @@ def application(face: Face, rights: frozenset[Right] = frozenset(Right)) -> ASGI
         return _router(_routes(paths), _not_found)
     paths |= {
         "/": handlers.index,
+        "/collectors/{type}/{name}": handlers.collector,
         "/page.css": _file("page.css", "text/css"),
         "/page.js": _file("page.js", "text/javascript"),
     }
@@ -101,9 +101,10 @@ class _Handlers:
         self._face = face
         self._metrics = Pages(_MOST_PAGES)
         self._index = Pages(_MOST_OTHERS)
+        self._collector = Pages(_MOST_PAGES)
         self._thread = ThreadPoolExecutor(1, "pages", _leave_signals_to_the_main_thread)
         self._compressor = Compressor()
-        self._template = _template("index.html")
+        self._html = Html()
         self.api = Api(face, self._aside)
 
     async def metrics(self, request: Request) -> Response:
@@ -126,24 +127,38 @@ class _Handlers:
         only_wrong = request.query_params.get("show") == "wrong"
 
         async def make() -> Parts:
+            show = partial(
+                self._html.index,
+                only_wrong=only_wrong,
+                unhealthy=self._face.unhealthy(),
+                unready=self._face.unready(),
+            )
             status = self._face.status(with_minutes=True)
-            return [(await self._aside(self._as_html, status, only_wrong)).encode("utf-8")]
+            return [(await self._aside(show, status, time.time())).encode("utf-8")]
 
         return PageResponse(await self._index.get(only_wrong, _FRESH, make), _HTML)
+
+    async def collector(self, request: Request) -> Response:
+        """Send the page of a collector or sink, or one that says that there is none."""
+        key = "{type}/{name}".format_map(request.path_params)
+
+        async def make() -> Parts:
+            told = self._face.collector(key)
+            if told is None:
+                return []
+            return [(await self._aside(self._html.collector, told, time.time())).encode("utf-8")]
+
+        there = self._face.history(key) is not None  # what a stranger asks for is no kind of a page
+        page = await self._collector.get(key, _FRESH, make) if there else None
+        if page is None or not page.parts:
+            return Response(self._html.missing(key), 404, _HTML)
+        return PageResponse(page, _HTML)
 
     async def healthy(self, _: Request) -> Response:
         return _verdict(self._face.unhealthy(), "healthy")
 
     async def ready(self, _: Request) -> Response:
         return _verdict(self._face.unready(), "ready")
-
-    def _as_html(self, status: dict[str, Any], only_wrong: bool) -> str:
-        found = rows(status)
-        wrong = [row for row in found if row.is_wrong]
-        text: str = self._template.render(
-            status=status, rows=wrong if only_wrong else found, wrong=len(wrong), only_wrong=only_wrong
-        )
-        return text
 
     async def _aside(self, function: Callable[..., Any], *given: Any) -> Any:
         """Call a function in the thread; the loop goes on meanwhile."""
@@ -170,13 +185,3 @@ def _file(name: str, media_type: str) -> _Endpoint:
         return Response(text, media_type=media_type, headers={"cache-control": "max-age=60", **_POLICY})
 
     return send
-
-
-def _template(name: str) -> Any:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "duration": humanized,
-        "spark": lambda row: sparkline.path(row.minutes),
-        "spark_label": lambda row: sparkline.label(row.minutes),
-    }
-    return environment.from_string(_read(name))
