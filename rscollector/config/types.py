@@ -350,7 +350,7 @@ class Config:
     """The whole configuration, checked.
 
     For people it has the `settings` of each instance by its key (`described.Setting`), and the `alerts` that
-    come with each type (`alerts.Alert`). Of the files that listeners are made of, `seen` says what each was
+    come with each type (`alerts.alerts`). Of the files that listeners are made of, `seen` says what each was
     (`looker.look`), and `web` which they are, so that they can be read again (`listeners.again`).
     """
 
