@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rscollector.config.build import Builder, Fault, KeyPath
-from rscollector.config.secrets import unread
 from rscollector.config.types import (
     UNIX,
     ClientAuth,
-    Config,
     Listener,
     ListenerSection,
     Lock,
@@ -54,14 +52,6 @@ def listeners(builder: Builder, table: Mapping[str, Any], directory: Path) -> We
     made = tuple(maker.all(section))
     seen = maker.files.seen if maker.has_files else {}
     return Web(made, tuple(maker.mistakes), tuple(maker.hints), tuple(maker.noted), seen)
-
-
-def again(web: Mapping[str, Any]) -> tuple[Config | None, tuple[str, ...]]:
-    """Read the files anew that a section names, which was right before, as `Config.web` has it."""
-    builder = Builder(unread)
-    found = listeners(builder, web["table"], Path(web["directory"]))
-    mistakes = (*found.mistakes, *(f"{'.'.join(each.path)}: {each.reason}" for each in builder.faults))
-    return None if mistakes else Config(listeners=found.listeners, seen=found.seen), mistakes
 
 
 class _Maker:

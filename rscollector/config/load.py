@@ -10,9 +10,10 @@ children of that (`plugins`), and so are secrets looked at.
 """
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rscollector.config.build import Builder, unknown
 from rscollector.config.files import Files, read
@@ -45,6 +46,17 @@ def load(path: Path | None) -> Loaded:
     problems, hints = (map(files.sentence, each) for each in (specs.problems, [*web.noted, *specs.hints]))
     told = (_shown(each) for each in (mistakes, problems, [*web.hints, *hints]))
     return Loaded(None if mistakes else config, *told)
+
+
+def again(web: Mapping[str, Any]) -> Loaded:
+    """Read the files anew that `[web]` names, as `Config.web` has it, which was right before; and nothing else.
+
+    The configuration has what they say, and is else an empty one.
+    """
+    builder = Builder(unread)
+    found = listeners(builder, web["table"], Path(web["directory"]))
+    mistakes = (*found.mistakes, *(f"{'.'.join(each.path)}: {each.reason}" for each in builder.faults))
+    return Loaded(None if mistakes else Config(listeners=found.listeners, seen=found.seen), _shown(mistakes))
 
 
 def _shown(sentences: Iterable[str]) -> tuple[str, ...]:

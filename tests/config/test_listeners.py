@@ -3,8 +3,7 @@
 import pytest
 import trustme
 
-from rscollector.config.listeners import again
-from rscollector.config.load import load
+from rscollector.config.load import again, load
 from rscollector.config.looker import look
 from rscollector.config.types import ClientAuth, Listener
 
@@ -182,8 +181,7 @@ def test_the_same_files_are_read_again_and_nothing_else(web):
         (web.directory / f"new.{end}").replace(web.directory / f"server.{end}")
     (web.directory / "rscollector.toml").write_text("[web]\nlisten = []\n")
     assert {look(path) == was for path, was in loaded.config.seen.items()} == {False}
-    config, wrong = again(loaded.config.web)
-    assert wrong == ()
+    config = again(loaded.config.web).config
     (listener,) = config.listeners
     assert listener.tls.certificate == (web.directory / "server.crt").read_text()
     assert listener.address == "0.0.0.0:1"
@@ -194,10 +192,10 @@ def test_what_is_broken_when_it_is_read_again_is_said_without_a_configuration(we
     """A pair of which only the one half is new yet."""
     loaded = web(f'[[web.listener]]\naddress = ":1"\n{TLS} }}\n')
     (web.directory / "new.crt").replace(web.directory / "server.crt")
-    config, wrong = again(loaded.config.web)
-    assert config is None
+    found = again(loaded.config.web)
+    assert found.config is None
     why = "it is not the key of the certificate, or of the first one in that file"
-    assert wrong == (f"web.listener.0.tls.key: {web.directory}/server.key: {why}",)
+    assert found.mistakes == (f"web.listener.0.tls.key: {web.directory}/server.key: {why}",)
 
 
 def test_a_pipe_in_the_place_of_a_certificate_holds_nobody_up(web):
