@@ -158,7 +158,9 @@ def _shown(answer: dict[str, Any], *, wrong: bool) -> str:
 def _head(answer: dict[str, Any]) -> str:
     config = answer["config"]
     who, up = paint(f"rscollector {answer['version']}", "bold"), humanized(answer["uptime_seconds"])
-    where = ", ".join(f"http://{address}/metrics" for address in answer["listen"]) or "no port"
+    web = answer.get("web", {})  # an agent before 1.0 has none
+    urls = [each["url"] for each in web.get("listeners", ())]
+    where = ", ".join(urls or (f"http://{each}/metrics" for each in answer["listen"])) or "no port"
     lines = [
         f"{who} on {answer['host']}, process {answer['pid']}, up for {up}, {answer['series']} series",
         f"configuration: {', '.join(config['files']) or 'built-in'}; metrics on {where}",
@@ -166,4 +168,7 @@ def _head(answer: dict[str, Any]) -> str:
     if not config["last_reload_successful"]:
         lines += [paint("the last reload failed; the configuration before it is in use:", "bad")]
         lines += [config["last_reload_error"]]
+    if web.get("last_reload_error"):
+        lines += [paint("certificates and web configuration are those before; the newest are wrong:", "bad")]
+        lines += [web["last_reload_error"]]
     return "\n".join(lines)

@@ -49,7 +49,7 @@ def load(path: Path | None) -> Loaded:
 
 
 def again(web: Mapping[str, Any]) -> Loaded:
-    """Read the files anew that `[web]` names, as `Config.web` has it, which was right before; and nothing else.
+    """Read the files anew that `[web]` names, and nothing else; `web` is as `Config.web` has it.
 
     The configuration has what they say, and is else an empty one.
     """

@@ -301,6 +301,13 @@ class Listener:
     prefix: str = ""
     access_log: bool = False
 
+    @property
+    def url(self) -> str:
+        """Where its metrics are, as people write it."""
+        if self.address.startswith(UNIX):
+            return self.address
+        return f"{'https' if self.tls else 'http'}://{self.address}{self.prefix}/metrics"
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:

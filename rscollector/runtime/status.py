@@ -30,6 +30,7 @@ def status(
         "host": config.host,
         "tags": config.tags,
         "listen": [each.address for each in config.listeners],
+        "web": _web(vitals),
         "uptime_seconds": round(now - vitals.started, 3),
         "loop_lag_seconds": round(vitals.loop_lag, 6),
         "series": supervisor.store.series(),
@@ -80,6 +81,24 @@ def collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[st
         "last_stack": instance.stack,
         "notes": notes,
         "waiting": _waiting(outbox),
+    }
+
+
+def _web(vitals: Vitals) -> dict[str, Any]:
+    return {
+        "listeners": [
+            {
+                "address": each.address,
+                "url": each.url,
+                "rights": list(each.rights),
+                "users": len(each.users),
+                "client_certificates": each.tls.client.value if each.tls else "none",
+                "certificate_not_after": vitals.certificates.get(each.address),
+            }
+            for each in vitals.config.listeners
+        ],
+        "last_reload_successful": not vitals.web_error,
+        "last_reload_error": vitals.web_error,
     }
 
 
