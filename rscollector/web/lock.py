@@ -57,8 +57,12 @@ class Lock:
         self._log(peer, "too many handshakes in a second")
         return None
 
+    def complete(self, connection: Waiting, peer: str) -> None:
+        """Take note that a handshake is over, and a request is waited for."""
+        self._handshakes.complete(connection, peer)
+
     def end(self, connection: Waiting) -> None:
-        """Take note that a handshake is over."""
+        """Take note that nothing is waited for any more."""
         self._handshakes.end(connection)
 
     def failed(self, peer: str, error: ssl.SSLError) -> None:

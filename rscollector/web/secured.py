@@ -15,7 +15,7 @@ from rscollector.web.tls import Context, Made, said_by
 
 _HELLO = 0x16
 _TOO_MANY = b"\x15\x03\x01\x00\x02\x02\x50"  # an alert, for who may not begin: internal error (RFC 8446, 6.2)
-RECORD = 16 * 1024
+RECORD = 8 * 1024  # the largest, 16 KiB, would save a tenth of the CPU, and keep twice as much for each
 _LINGER = 1.0
 
 
@@ -122,7 +122,7 @@ class Secured(asyncio.Transport, asyncio.BufferedProtocol):
         self._flush()
 
     def _opened(self, tls: ssl.SSLObject) -> None:
-        self._lock.end(self)
+        self._lock.complete(self, self._peer)
         self._is_open = True
         certificate = tls.getpeercert()
         if self._made and not self._made.admits(certificate):
@@ -173,7 +173,8 @@ class Secured(asyncio.Transport, asyncio.BufferedProtocol):
         self._below.write_eof()
 
     def pause_reading(self) -> None:
-        """Read nothing."""
+        """Read nothing: there was a request."""
+        self._lock.end(self)
         self._is_paused = True
         self._below.pause_reading()
 

@@ -14,6 +14,7 @@ from harness import until
 from locked import BODY, authority, client_context, locked, stranger, tls
 
 from rscollector.config.types import ClientAuth, Tls
+from rscollector.web.handshakes import Crowd, Handshakes
 from rscollector.web.tls import Context
 
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -174,7 +175,7 @@ def test_a_hundred_exchanges_while_others_scrape():
     made = [Tls(*authority().issue()) for _ in range(4)]
     with locked(tls=made[0]) as served:
         hands = [threading.Thread(target=scrape, args=[f"127.0.1.{number}"]) for number in range(4)]
-        served.lock._handshakes._buckets._slack = 1e9  # they do nothing else
+        served.shared.handshakes.buckets._slack = 1e9  # they do nothing else
         for each in hands:
             each.start()
         for number in range(100):
@@ -361,6 +362,7 @@ def test_curl_and_openssl_are_served(tmp_path):
 def test_nothing_of_a_connection_is_left(monkeypatch):
     """Neither after an answer, nor after a failed handshake, nor after a client that vanishes."""
     with locked(tls=tls()) as served:
+        served.shared.handshakes.buckets._slack = 1e9
         for _ in range(20):
             served.get("/big")
             with pytest.raises(ssl.SSLError):
@@ -369,3 +371,41 @@ def test_nothing_of_a_connection_is_left(monkeypatch):
                 pass
         until(lambda: len(served.connections) == 0)
         assert len(served.shared.handshakes) == 0
+
+
+class Held:
+    """A connection that takes note of its end."""
+
+    is_cut = False
+
+    def abort(self):
+        self.is_cut = True
+
+
+def test_who_holds_most_makes_room():
+    """Whoever begins many handshakes and ends none is in the way of himself, and not of the others."""
+    crowd, honest = Crowd(4), Held()
+    crowd.add(honest, "honest")
+    many = [Held() for _ in range(6)]
+    for each in many:
+        crowd.add(each, "many")
+    assert [each.is_cut for each in many] == [True] * 3 + [False] * 3
+    assert not honest.is_cut
+    crowd.discard(honest)
+    crowd.discard(honest)
+    assert len(crowd) == 3
+
+
+def test_handshakes_of_an_address_are_bounded_by_the_second():
+    """Twenty at once, one each twentieth of a second after that; who is silent afterwards is counted too."""
+    handshakes = Handshakes()
+    made = [Held() for _ in range(25)]
+    assert [handshakes.begin(each, "2001:db8::1", 0.0) for each in made] == [True] * 20 + [False] * 5
+    assert not handshakes.begin(Held(), "2001:db8::2", 0.01), "it is one network"
+    assert handshakes.begin(Held(), "2001:db8::2", 0.06)
+    assert handshakes.begin(Held(), "2001:db8:1::2", 0.06)
+    assert len(handshakes) == 22
+    handshakes.complete(made[0], "2001:db8::1")
+    assert len(handshakes) == 22
+    handshakes.end(made[0])
+    assert len(handshakes) == 21
