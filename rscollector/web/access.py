@@ -87,7 +87,7 @@ class Access:
         given = credentials(_header(scope, b"authorization")) if self._listener.users else None
         right = self._passwords.remembered(given) if given else None
         is_known = right or (not self._listener.users and bool(_certificate(scope)))
-        if self._rate and not is_known:
+        if self._rate is not None and not is_known:
             wait = self._rate.take(bucket_of(asked.client), time.monotonic())
             if wait > 0:
                 return _later(Later(wait))

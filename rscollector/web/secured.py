@@ -126,7 +126,7 @@ class Secured(asyncio.Transport, asyncio.BufferedProtocol):
         self._is_open = True
         certificate = tls.getpeercert()
         if self._made and not self._made.admits(certificate):
-            raise ssl.SSLError(1, f"the certificate of {said_by(certificate)!r} has none of client_sans")
+            raise ssl.SSLError(1, f"the certificate of {said_by(certificate)!r} has no name that is allowed")
         self.client_name = said_by(certificate)
 
     def _read(self, tls: ssl.SSLObject) -> None:
