@@ -55,6 +55,11 @@ class Authority:
         )  # fmt: skip
         made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         made = made.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        known = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+        made = made.add_extension(
+            known, critical=False
+        )  # without it, Python 3.13 takes it for none of the CA's
         signed = made.sign(signer, hashes.SHA256())
         form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         text = key.private_bytes(serialization.Encoding.PEM, *form).decode()

@@ -128,6 +128,8 @@ class ClientAuth(StrEnum):
 
 UNIX: Final = "unix:"
 """How the address of a Unix socket begins."""
+LOCAL_PROXY: Final = "unix"
+"""Among trusted proxies, whoever connects to a Unix socket."""
 
 
 class Right(StrEnum):
@@ -153,7 +155,9 @@ class Lock:
         default="",
     )
     trusted_proxies: tuple[str, ...] = setting(
-        "Addresses or networks of reverse proxies, which are believed from whom a request comes.", default=()
+        'Addresses or networks of reverse proxies, which are believed from whom a request comes; "unix" is '
+        "whoever connects to a Unix socket.",
+        default=(),
     )
     prefix: str = setting(
         'The path beneath which a reverse proxy shows this agent, such as "/db1".', default=""
@@ -163,7 +167,7 @@ class Lock:
     def __post_init__(self) -> None:
         for each in self.trusted_proxies:
             try:
-                ipaddress.ip_network(each)
+                _ = each == LOCAL_PROXY or ipaddress.ip_network(each)
             except ValueError as error:
                 raise ValueError(f"trusted_proxies: expected an address or a network: {error}") from None
         if self.prefix and not _PREFIX.fullmatch(self.prefix):

@@ -3,8 +3,8 @@
 import ipaddress
 from collections.abc import Sequence
 
-UNIX = "unix"
-"""Among trusted proxies: whoever connects to a Unix socket."""
+from rscollector.config.types import LOCAL_PROXY
+
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -12,9 +12,9 @@ class Proxies:
     """The proxies whose `X-Forwarded-For` is believed: addresses and networks, and "unix"."""
 
     def __init__(self, trusted: Sequence[str]) -> None:
-        self._unix = UNIX in trusted
+        self._unix = LOCAL_PROXY in trusted
         self._networks: list[_Network] = [
-            ipaddress.ip_network(each, strict=False) for each in trusted if each != UNIX
+            ipaddress.ip_network(each, strict=False) for each in trusted if each != LOCAL_PROXY
         ]
 
     def trust(self, address: str) -> bool:

@@ -409,3 +409,21 @@ def test_handshakes_of_an_address_are_bounded_by_the_second():
     assert len(handshakes) == 22
     handshakes.end(made[0])
     assert len(handshakes) == 21
+
+
+def test_an_address_that_has_had_enough_is_told_so_by_an_alert():
+    """Without any computing, and other addresses are served meanwhile."""
+    context = client_context()
+    with locked(tls=tls()) as served:
+
+        def get(source):
+            try:
+                return served.get(context=context, source=source)[0]
+            except ssl.SSLError as error:
+                return error.reason
+
+        assert [get("127.0.0.5") for _ in range(20)] == [200] * 20
+        assert any(get("127.0.0.5") == "TLSV1_ALERT_INTERNAL_ERROR" for _ in range(1000))
+        assert get("127.0.0.6") == 200
+        served.replace(trusted_proxies=("127.0.0.5",))
+        assert [get("127.0.0.5") for _ in range(60)] == [200] * 60, "a proxy has many clients"
