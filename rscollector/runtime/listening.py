@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
 from rscollector.config.types import UNIX, Listener
 from rscollector.web.app import Right
 from rscollector.web.listeners import Place, listen_at, listen_unix, places
-from rscollector.web.lock import Lock, Shared
 from rscollector.web.server import Connections, Server
+
+if TYPE_CHECKING:
+    from rscollector.web.lock import Lock, Shared
 
 Make = Callable[[frozenset[Right]], ASGIApp]
 
@@ -28,7 +31,7 @@ class _Door:
 
     listener: Listener
     socket: socket.socket
-    lock: Lock | None
+    lock: "Lock | None"
     server: Server | None = None
 
     def is_like(self, other: Listener) -> bool:
@@ -47,7 +50,7 @@ class Listening:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._shared = Shared()
+        self._shared: Shared | None = None
         self._doors: dict[Place, _Door] = {}
         self._control: list[_Door] = []
         self._make: Make | None = None
@@ -113,9 +116,12 @@ class Listening:
     def _needs_another(self, place: Place, listener: Listener) -> bool:
         return place not in self._doors or not self._doors[place].is_like(listener)
 
-    def _lock(self, listener: Listener) -> Lock | None:
+    def _lock(self, listener: Listener) -> "Lock | None":
         if not _is_locked(listener):
             return None
+        from rscollector.web.lock import Lock, Shared  # noqa: PLC0415  whoever has no lock has none in memory
+
+        self._shared = self._shared or Shared()
         try:
             return Lock(listener, self._shared)
         except ValueError as error:

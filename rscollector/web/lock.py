@@ -12,9 +12,10 @@ from starlette.types import ASGIApp
 
 from rscollector.config.types import Listener
 from rscollector.model.texts import one_line
-from rscollector.web.access import Access
+from rscollector.web.access import WANTED, Access
 from rscollector.web.handshakes import Handshakes, Waiting
 from rscollector.web.passwords import Hashing
+from rscollector.web.secured import Connection, Secured
 from rscollector.web.tls import Context, Made, words
 
 log = logging.getLogger("rscollector.web.access")
@@ -30,6 +31,9 @@ class Shared:
 
 class Lock:
     """The lock of a listener. Raises ValueError with a sentence when its TLS cannot be used."""
+
+    wanted = WANTED
+    """Headers of a request that are needed beside those of the pages."""
 
     def __init__(self, listener: Listener, shared: Shared) -> None:
         self.context = Context(listener.tls) if listener.tls else None
@@ -49,6 +53,10 @@ class Lock:
     def guarded(self, application: ASGIApp) -> ASGIApp:
         """Return the application for those who may ask it."""
         return self.access.guarded(application)
+
+    def secured(self, connection: Connection, peer: str) -> Secured | None:
+        """Return what is between a new connection and its socket, None without TLS."""
+        return Secured(connection, self, self.context, peer) if self.context else None
 
     def begin(self, connection: Waiting, context: Context, peer: str) -> Made | None:
         """Return the context of a handshake, None for an address that has had enough of them."""

@@ -19,7 +19,7 @@ import struct
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import h11
@@ -28,9 +28,10 @@ from starlette.types import ASGIApp, Message, Scope
 
 from rscollector.model.errors import fence
 from rscollector.model.texts import one_line
-from rscollector.web import access
-from rscollector.web.lock import Lock
-from rscollector.web.secured import RECORD, Secured
+
+if TYPE_CHECKING:  # whoever has no lock has none of this in memory
+    from rscollector.web.lock import Lock
+    from rscollector.web.secured import Secured
 
 log = logging.getLogger("rscollector.web")
 
@@ -104,7 +105,7 @@ class Server:
         application: ASGIApp,
         listeners: Sequence[socket.socket],
         connections: Connections,
-        lock: Lock | None = None,
+        lock: "Lock | None" = None,
     ) -> None:
         self._application = lock.guarded(application) if lock else application
         self._listeners = listeners
@@ -160,8 +161,8 @@ class Server:
 
     async def _connect(self, connection: "_Connection", client: socket.socket) -> None:
         protocol: asyncio.BufferedProtocol = connection
-        if self.lock and (context := self.lock.context):
-            protocol = connection.secured = Secured(connection, self.lock, context, connection.peer.name)
+        if self.lock and (secured := self.lock.secured(connection, connection.peer.name)):
+            protocol = connection.secured = secured
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, client)
         except OSError as error:
@@ -317,13 +318,13 @@ class _Connection(asyncio.BufferedProtocol):
             return self._refuse(400, "this server speaks HTTP/1.1")
         self._has_no_body = request.method == b"HEAD"
         scope = _scope(request)
-        if self.peer.server.lock:
-            self._add_what_the_lock_wants(scope, request)
+        if lock := self.peer.server.lock:
+            self._add_what_is_wanted(lock, scope, request)
         return self._application(scope, _no_body, self._send)
 
-    def _add_what_the_lock_wants(self, scope: Scope, request: h11.Request) -> None:
+    def _add_what_is_wanted(self, lock: "Lock", scope: Scope, request: h11.Request) -> None:
         scope["client"] = (self.peer.name, 0)
-        scope["headers"] += [(name, value) for name in access.WANTED if (value := _header(request, name))]
+        scope["headers"] += [(name, value) for name in lock.wanted if (value := _header(request, name))]
         if self.secured:
             scope["scheme"] = "https"
             scope["extensions"] = {"tls": {"client_cert_name": self.secured.client_name}}
@@ -341,7 +342,7 @@ class _Connection(asyncio.BufferedProtocol):
         while body and not self._transport.is_closing():
             await self._until_writable()
             body = body[self._sent_at_once(body[:_PART]) :]
-            kept = RECORD if self.secured else _KEPT
+            kept = self.secured.record if self.secured else _KEPT
             self._transport.write(body[:kept])  # which tells us when the client has read
             body = body[kept:]
             self._parts += 1
