@@ -251,13 +251,10 @@ class WebSection(Lock):
 
     def __post_init__(self) -> None:
         super(WebSection, self).__post_init__()
-        if self.listener and not self.listen:
-            for each in fields(Lock):
-                if getattr(self, each.name):
-                    why = (
-                        "holds for the addresses of `listen`, and there are none; write it into the listener"
-                    )
-                    raise ValueError(f"{each.name}: {why}")
+        idle = [each.name for each in fields(Lock) if getattr(self, each.name)]
+        if idle and self.listener and not self.listen:
+            why = "holds for the addresses of `listen`, and there are none"
+            raise ValueError(f"{idle[0]}: {why}; write it into the listener")
         own = [each.where for each in self.listener]
         listens = [*(self.listen or ()), *(Listen(each) for each in own if not each.startswith(UNIX))]
         for first, second in permutations(listens, 2):
