@@ -91,11 +91,8 @@ def _condition(each: Mapping[str, Any]) -> str:
 
 def row(each: Mapping[str, Any]) -> Row:
     """Return the row of one collector or sink."""
-    key, condition, memory = (
-        f"{each['type']}/{each['name']}",
-        _condition(each),
-        each.get("worker_memory_bytes"),
-    )
+    key, condition = f"{each['type']}/{each['name']}", _condition(each)
+    memory = each.get("worker_memory_bytes")
     waits = condition in ("removed", "stopping") or each["state"] in ("backoff", "killing")
     return Row(
         key=key,

@@ -23,7 +23,7 @@ def told(key, condition="up", since=90_000.0, **more):
         "interval_seconds": 15.0, "timeout_seconds": 10.0, "duration_seconds": 0.0213, "last_success_seconds_ago": 4.1,
         "next_run_seconds": 10.9, "failures": 0, "hangs": 0, "worker": "local", "worker_pid": 4711,
         "worker_memory_bytes": 23 << 20, "last_stack": "", "notes": [], "waiting": None,
-        "minutes": [0.02 + 0.01 * (each * 7 % 5) for each in range(60)],
+        "minutes": [0.02 + 0.0007 * (each * each * len(key) % 17) + 0.03 * (each // 3 == len(key)) for each in range(60)],
     } | more  # fmt: skip
 
 
@@ -32,13 +32,12 @@ def busy():
     own = {"worker_memory_bytes": 31 << 20}
     return [
         told("galera/main", "down", 185, reason=AWAY, failures=3, **own, worker="galera/main", worker_pid=4713,
-             last_success_seconds_ago=191.0, minutes=[0.05] * 57 + [None] * 3),
+             last_success_seconds_ago=191.0, minutes=[0.05 + 0.002 * (each % 7) for each in range(57)] + [None] * 3),
         told("mongodb/shard-1", "removed", 7300, reason="no answer within 10 s, killed; removed, next attempt in 22 min",
              failures=1, hangs=5, last_stack=STACK, last_success_seconds_ago=None, duration_seconds=None, minutes=[None] * 60,
              worker="mongodb/shard-1", worker_pid=None, worker_memory_bytes=None, series=0),
         told("postfix/main", notes=["missing: journal: this user may not read it; add it to the group systemd-journal"]),
-        told("bosun/main", waiting={"points": 12_406, "bytes": 1_310_720, "age_seconds": 240.0, "lost_points": 17},
-             notes=["12406 points wait for it in the agent"], **own, worker="bosun/main", worker_pid=4714),
+        told("bosun/main", waiting={"points": 12_406, "bytes": 1_310_720, "age_seconds": 240.0, "lost_points": 17}, **own, worker="bosun/main", worker_pid=4714),
         told("vip/main", "starting", 2, last_success_seconds_ago=None, duration_seconds=None, minutes=[None] * 60),
         told("host/main"), told("filesystem/main"), told("network/main"), told("agent/main"),
     ]  # fmt: skip

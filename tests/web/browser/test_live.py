@@ -8,7 +8,7 @@ from rogues import AGENT, rogue
 pytestmark = pytest.mark.needs("node", "npm", "chromium")
 TEXT = "return await page.innerText(where)"
 LATER = "await page.clock.runFor(5000); return await page.innerText(where)"
-SAID = "await page.clock.runFor(5000); return await page.locator('#said').allInnerTexts()"
+SAID = "await page.clock.runFor(5000); return (await page.locator('#said').allInnerTexts()).join()"
 STATES = """return await page.locator("tbody tr").evaluateAll(
     rows => rows.map(row => [row.id, row.querySelector("strong").innerText]))"""
 
@@ -74,17 +74,17 @@ def test_who_reads_a_stack_goes_on_reading(browser, pair):
 def test_the_page_says_how_old_it_is_while_the_agent_does_not_answer(browser, pair, shown):
     """In minutes, with the time of what it shows; and no more when the agent is back."""
     pair.stop()
-    (said,) = until(lambda: browser.run(SAID))
+    said = until(lambda: browser.run(SAID))
     assert said.startswith("The agent does not answer. This is what it said at ")
     assert said.endswith(", less than a minute ago.")
     browser.run("await page.clock.runFor(120000)")
-    until(lambda: browser.run(SAID)[0].endswith(", 2 min ago."))
+    until(lambda: browser.run(SAID).endswith(", 2 min ago."))
     assert browser.run("return await axe()") == []
     shown("away")
     assert "a/hung" in browser.run(TEXT, where="tbody")
     pair.face.collectors = [told("b/well")]
     pair.start()
-    until(lambda: browser.run(SAID) == [""])
+    until(lambda: browser.run(SAID) == "")
     assert browser.run(STATES) == [["b/well", "up"]]
 
 
@@ -93,10 +93,10 @@ def test_the_page_of_somebody_else_is_not_the_agents(browser, pair):
     for status in (200, 404, 502):
         answer = "await page.route('**/*', each => each.fulfill({ status, contentType: 'text/html', body: '<h1>Log in</h1>' }))"
         browser.run(answer, status=status)
-        until(lambda: browser.run(SAID)[0].startswith("The agent does not answer."))
+        until(lambda: browser.run(SAID).startswith("The agent does not answer."))
         assert "a/hung" in browser.run(TEXT, where="tbody")
         browser.run("await page.unroute('**/*')")
-        until(lambda: browser.run(SAID) == [""])
+        until(lambda: browser.run(SAID) == "")
 
 
 def test_a_text_that_is_selected_stays_and_the_page_says_that_it_stands_still(browser, pair):
@@ -105,7 +105,7 @@ def test_a_text_that_is_selected_stays_and_the_page_says_that_it_stands_still(br
         "await page.evaluate(() => getSelection().selectAllChildren(document.querySelector('tbody')))"
     )
     pair.face.collectors = [told("b/well", "down", reason="news")]
-    until(lambda: browser.run(SAID) == ["This page stands still while text in it is selected."])
+    until(lambda: browser.run(SAID) == "This page stands still while text in it is selected.")
     assert "a/hung" in browser.run(TEXT, where="tbody")
     browser.run("await page.evaluate(() => getSelection().removeAllRanges())")
     until(lambda: "news" in browser.run(LATER, where="tbody"))
