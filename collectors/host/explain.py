@@ -139,7 +139,7 @@ def _clock(look: Look, offset_from: str) -> Iterator[str]:
 
 def _cpu(look: Look) -> Iterator[str]:
     grown = {mode: look.grown(cpu.CPU, mode) for mode in cpu.MODES}
-    source = f"{cpu.FACTS.path}, the last {look.seconds:.2g} s"
+    source = f"{cpu.FACTS.path}, the last {_time(look.seconds)}"
     if total := sum(grown.values()):
         busy = total - grown["idle"]
         told = f"CPU {busy / total:.0%} busy"
@@ -163,8 +163,9 @@ def _memory(look: Look) -> Iterator[str]:
 def _time(seconds: float) -> str:
     """Return a time as people say it."""
     for unit, size in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
+        if seconds >= 0.9995 * size:  # what would be rounded to 1e+03 of the next smaller one
+            number = seconds / size
+            return f"{number:.3g} {unit}" if number < 999.5 else f"{number:.0f} {unit}"
     return f"{seconds * 1e9:.0f} ns"
 
 

@@ -35,7 +35,11 @@ PORTS = BOND.gauge(
 MIN_LINKS = BOND.gauge(
     "min_links", "With fewer ports than this an LACP bond has no carrier; 0 is the same as 1."
 )
-ACTIVE = BOND.info("active", "The interface that the bond uses, of one that uses one at a time.", "interface")
+ACTIVE = BOND.info(
+    "active",
+    "The active interface, of a bond that has one: balance-tlb and balance-alb send by the others too.",
+    "interface",
+)
 PARTNER_PRESENT = BOND.gauge(
     "partner_present",
     "Whether somebody answers with LACP at the other end of the active aggregator (1) or nobody does (0).",
@@ -65,7 +69,6 @@ METRICS = (
     CHURNED,
 )  # fmt: skip
 
-IFF_UP, IFF_MASTER, IFF_SLAVE = 0x1, 0x400, 0x800
 LACP = "802.3ad"
 MODES = (
     "balance-rr", "active-backup", "balance-xor", "broadcast", LACP, "balance-tlb", "balance-alb",
@@ -82,23 +85,23 @@ NOBODY = "00:00:00:00:00:00"
 
 @dataclass(frozen=True, slots=True)
 class Bond:
-    """What a bond says of itself; `aggregator` is None, and `partner` nobody, where none is active."""
+    """What a bond says of itself; `aggregator` is 0, and `partner` nobody, where none is active."""
 
     mode: str
     active: int
     min_links: int
-    aggregator: int | None
+    aggregator: int
     ports: int
     partner: str
 
 
 @dataclass(frozen=True, slots=True)
 class Slave:
-    """What a bond says of an interface that it has; the numbers of LACP are None where it does without."""
+    """What a bond says of an interface that it has; the numbers of LACP are 0 where it tells none."""
 
     is_up: bool
     failures: int
-    aggregator: int | None
+    aggregator: int
     actor: int
     partner: int
 
@@ -119,7 +122,7 @@ def bond_of(data: Mapping[int, bytes]) -> Bond:
         mode=MODES[mode] if mode < len(MODES) else str(mode),
         active=_number(data, _ACTIVE_SLAVE),
         min_links=_number(data, _MIN_LINKS),
-        aggregator=_number(ad_info, _AGGREGATOR) if _AGGREGATOR in ad_info else None,
+        aggregator=_number(ad_info, _AGGREGATOR),
         ports=_number(ad_info, _NUM_PORTS),
         partner=address(ad_info.get(_PARTNER_MAC, bytes(6))),
     )
@@ -130,7 +133,7 @@ def slave_of(data: Mapping[int, bytes]) -> Slave:
     return Slave(
         is_up=_number(data, _MII_STATUS) == 0,
         failures=_number(data, _FAILURES),
-        aggregator=_number(data, _AD_AGGREGATOR) if _AD_AGGREGATOR in data else None,
+        aggregator=_number(data, _AD_AGGREGATOR),
         actor=_number(data, _ACTOR_STATE),
         partner=_number(data, _PARTNER_STATE),
     )
@@ -149,6 +152,6 @@ def state(bond: Bond, slave: Slave, has_carrier: bool, partner: str = "") -> Sta
         return State.LINK_DOWN
     if slave.actor & _DEFAULTED or partner == NOBODY:
         return State.NO_PARTNER
-    if bond.aggregator is not None and slave.aggregator != bond.aggregator:
+    if bond.aggregator and slave.aggregator not in (0, bond.aggregator):
         return State.OTHER_PARTNER if partner not in ("", bond.partner) else State.WRONG_AGGREGATOR
     return State.BUNDLED if slave.actor & slave.partner & _IN_USE == _IN_USE else State.NEGOTIATING

@@ -33,13 +33,14 @@ class Member:
 
     name: str
     slave: Slave
+    has_carrier: bool
     state: State | None
     seen: Seen | None
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bond by its name, and its interfaces; `active` is the one in use, of those that use one at a time."""
+    """A bond by its name, and its interfaces; `active` is the active one, of those that have one."""
 
     name: str
     bond: Bond
@@ -94,7 +95,7 @@ def bundle_of(
 ) -> Bundle:
     """Put a bond and what belongs to it together; `seen` is by the kernel's names."""
     index = interface.link.ifindex
-    members = [each for each in all_ if each.slave and each.master == index]
+    members = [each for each in all_ if each.master == index]
     return Bundle(
         name=interface.names.own,
         bond=bond,
@@ -106,7 +107,7 @@ def bundle_of(
 
 
 def _member(interface: Interface, slave: Slave, bond: Bond, seen: Mapping[bytes, Seen]) -> Member:
-    found = seen.get(interface.raw_name)
+    found = seen.get(interface.link.name)
     partner = found.partner if found else ""
     is_what = state(bond, slave, interface.has_carrier, partner) if bond.mode == LACP else None
-    return Member(interface.names.own, slave, is_what, found)
+    return Member(interface.names.own, slave, interface.has_carrier, is_what, found)

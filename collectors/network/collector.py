@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from fnmatch import translate
 
 from collectors.network import bonds, driver, hardware, interfaces
-from collectors.network.bonds import IFF_MASTER, IFF_SLAVE, LACP
+from collectors.network.bonds import LACP
 from collectors.network.bundles import bundle_of
 from collectors.network.explain import Told, explain
 from collectors.network.interfaces import PHYSICAL, Interface, names_of
 from rscollector.api import Collector, Context, Sample, setting
 from rscollector.kit import netlink
 from rscollector.kit.links import Links, labels
-from rscollector.kit.rtnetlink import IFLA_IFNAME, Link
+from rscollector.kit.rtnetlink import IFF_MASTER, IFF_SLAVE, Link
 
 _SHOWN = 5
 _OF_BONDS = IFF_MASTER | IFF_SLAVE
@@ -85,15 +85,15 @@ class Network(Collector[NetworkSettings]):
         told = Told(shown, self._at - before)
         for each in devices:
             if each.has_carrier:
-                told.hardware[each.names.own] = found = hardware.read(context, each.raw_name)
+                told.hardware[each.names.own] = found = hardware.read(context, each.link.name)
                 samples += found.samples(each.names.own)
         for each in shown:
             if each.bond:
-                seen = hardware.seen(context, each.raw_name) if each.bond.mode == LACP else {}
+                seen = hardware.seen(context, each.link.name) if each.bond.mode == LACP else {}
                 told.bundles.append(bundle_of(each, each.bond, shown, seen))
                 samples += told.bundles[-1].samples()
         if self.settings.driver_statistics:
-            asked = [(os.fsdecode(each.raw_name), each.names.own) for each in devices]
+            asked = [(os.fsdecode(each.link.name), each.names.own) for each in devices]
             samples += driver.samples(context, asked, self.settings.driver_statistics)
         context.say(*explain(told))
         return samples
@@ -126,11 +126,7 @@ class Network(Collector[NetworkSettings]):
             try:
                 names, known = names_of(link, called), before.get(link.ifindex)
                 if known is None or known.link is not link or known.names != names:
-                    known = Interface(link, names, self._has_device(context, link), known)
+                    known = Interface(link, names, hardware.has_device(context, link.name), known)
                 self._shown[link.ifindex] = known
             except ValueError as error:
                 self._odd.append(f"{label}: {error}")
-
-    @staticmethod
-    def _has_device(context: Context, link: Link) -> bool:
-        return hardware.has_device(context, link.attributes.get(IFLA_IFNAME, b"").partition(b"\0")[0])

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import nlargest
-from operator import attrgetter
 from typing import NamedTuple
 
 from collectors.network.bonds import LACP, State
@@ -31,7 +30,6 @@ _WHY = {
     State.WRONG_AGGREGATOR: "is not in the active aggregator: another system, or other settings",
     State.OTHER_PARTNER: "is cabled to another system than the active aggregator",
     State.NO_PARTNER: "hears no LACP from the other end",
-    State.LINK_DOWN: "has no link",
 }
 
 
@@ -70,14 +68,18 @@ def explain(told: Told) -> Iterator[str]:
         yield _bond(bundle)
         for member in bundle.members if bundle.is_up else ():
             yield from _member(bundle.name, member)
-    lossy = [each for each in told.interfaces if each.lost > 0]
-    for each in nlargest(_WORST, lossy, key=attrgetter("lost")):
+    moved = [each for each in told.interfaces if each.before is not each.counted]
+    lossy = [each for each in moved if _lost(each)]
+    for each in nlargest(_WORST, lossy, key=_lost):
         yield from _losses(each)
     if len(lossy) > _WORST:
         yield f"{len(lossy) - _WORST} more interfaces have lost frames since the last tick."
     for each in told.interfaces:
         yield from _link(each, told.hardware.get(each.names.own))
-    yield from _busiest(told)
+    with_carrier = sum(each.has_carrier for each in told.interfaces)
+    yield f"{with_carrier} of {len(told.interfaces)} interfaces have a carrier (network_carrier)."
+    for each in nlargest(_BUSIEST, filter(_traffic, moved), key=_traffic):
+        yield _rates(each, told.hardware.get(each.names.own), told.seconds)
 
 
 def _bond(bundle: Bundle) -> str:
@@ -93,7 +95,7 @@ def _bond(bundle: Bundle) -> str:
             f"The bond {bundle.name} is up and has no LACP partner: nobody bundles its links at the other "
             "end, and it may reach nobody (network_bond_partner_present)."
         )
-    active = f", and sends by {bundle.active}" if bundle.active else ""
+    active = f", and {bundle.active} is the active one" if bundle.active else ""
     with_ = f", with the system {bond.partner}" if lacp else active
     return f"The bond {bundle.name} ({bond.mode}) can use {of}{with_}."
 
@@ -101,8 +103,17 @@ def _bond(bundle: Bundle) -> str:
 def _member(bond: str, each: Member) -> Iterator[str]:
     if each.state in _WHY:
         yield f"{each.name} of {bond} {_WHY[each.state]} (network_bond_slave_state)."
+    elif not each.has_carrier:
+        yield f"{each.name} of {bond} has no link (network_carrier)."
     elif not each.slave.is_up:
-        yield f"{each.name} of {bond} has no link, says the bond (network_bond_slave_up)."
+        yield (
+            f"{each.name} of {bond} has a carrier, and the bond does not count it as up: it has not looked "
+            "yet, or waits for updelay, an answer to ARP, or the link's speed (network_bond_slave_up)."
+        )
+
+
+def _lost(each: Interface) -> int:
+    return sum(each.grown(loss.lost) for loss in _LOSSES)
 
 
 def _losses(each: Interface) -> Iterator[str]:
@@ -121,16 +132,11 @@ def _link(each: Interface, hardware: Hardware | None) -> Iterator[str]:
         yield f"{each.names.own} sends and receives in turns: half duplex (network_full_duplex)."
 
 
-def _busiest(told: Told) -> Iterator[str]:
-    with_carrier = sum(each.has_carrier for each in told.interfaces)
-    yield f"{with_carrier} of {len(told.interfaces)} interfaces have a carrier (network_carrier)."
-    moved = [each for each in told.interfaces if each.before and each.before is not each.counted]
-    for each in nlargest(_BUSIEST, moved, key=attrgetter("traffic")):
-        if told.seconds > 0:
-            yield _traffic(each, told.hardware.get(each.names.own), told.seconds)
+def _traffic(each: Interface) -> int:
+    return each.grown(RX_BYTES) + each.grown(TX_BYTES)
 
 
-def _traffic(each: Interface, hardware: Hardware | None, seconds: float) -> str:
+def _rates(each: Interface, hardware: Hardware | None, seconds: float) -> str:
     received, sent = (each.grown(place) / seconds for place in (RX_BYTES, TX_BYTES))
     frames = (each.grown(RX_FRAMES) + each.grown(TX_FRAMES)) / seconds
     of = ""
@@ -138,17 +144,22 @@ def _traffic(each: Interface, hardware: Hardware | None, seconds: float) -> str:
         of = f", {_percent(max(received, sent) / hardware.speed)} of its speed"
     return (
         f"{each.names.own} receives {_size(received)} and sends {_size(sent)} a second{of}, in {frames:.0f} "
-        f"frames (network_bytes_total, the last {seconds:.2g} s)."
+        f"frames (network_bytes_total, the last {_number(seconds)} s)."
     )
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
+    return "less than 0.001 %" if share < 1e-5 else f"{_number(100 * share)} %"
+
+
+def _number(number: float) -> str:
+    """Return two digits, or all that stand before the point, and never an exponent."""
+    return f"{number:.2g}" if number < 99 else f"{number:.0f}"
 
 
 def _size(number: float) -> str:
     """Return bytes as people say them."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number >= size:
+        if number >= 0.9995 * size:  # what would be rounded to 1e+03 of the next smaller one
             return f"{number / size:.3g} {unit}"
     return f"{number:.0f} B"

@@ -10,13 +10,14 @@ from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
-from collectors.network.bonds import IFF_UP, Bond, Slave, bond_of, slave_of
+from collectors.network.bonds import Bond, Slave, bond_of, slave_of
 from rscollector.api import Metric, Namespace, Sample
 from rscollector.kit.links import text
 from rscollector.kit.rtnetlink import (
+    IFF_LOWER_UP,
+    IFF_UP,
     IFLA_ADDRESS,
     IFLA_CARRIER_CHANGES,
-    IFLA_IFNAME,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
     IFLA_INFO_SLAVE_DATA,
@@ -80,14 +81,12 @@ METRICS = (
     INTERFACE,
 )  # fmt: skip
 
-IFF_LOWER_UP = 0x10000
 PHYSICAL = "physical"
 _VLAN_ID = 1
 _RX, _TX = "receive", "transmit"
 
 RX_FRAMES, TX_FRAMES, RX_BYTES, TX_BYTES, RX_ERRORS, TX_ERRORS, RX_DROPPED, TX_DROPPED = range(8)
 RX_MISSED = 15
-_LOSSES = slice(RX_ERRORS, TX_DROPPED + 1)
 _FIRST_RARE = 9
 _ALWAYS: tuple[tuple[int, Metric, tuple[str, ...]], ...] = (
     (RX_FRAMES, FRAMES, (_RX,)),
@@ -157,15 +156,10 @@ class Interface:
         self._steady = list(self._described())
         self._raw = b""
         self._moving: list[Sample] = []
-        same = before is not None and before.raw_name == self.raw_name
+        same = before is not None and before.link.name == link.name
         self.counted: tuple[int, ...] = before.counted if before and same else ()
         self.before: tuple[int, ...] = ()
         self._labels = [(names.own, *labels) for _, _, labels in _ALWAYS]
-
-    @property
-    def raw_name(self) -> bytes:
-        """Its name as the kernel has it."""
-        return self.link.attributes.get(IFLA_IFNAME, b"").partition(b"\0")[0]
 
     @property
     def is_up(self) -> bool:
@@ -181,26 +175,11 @@ class Interface:
         """Return by how much a counter has grown since the tick before; 0 where that is not known."""
         return max(0, self.counted[place] - self.before[place]) if self.before else 0
 
-    @property
-    def traffic(self) -> int:
-        """By how many bytes it has counted more than at the tick before, of which there must be counters."""
-        now, before = self.counted, self.before
-        return now[RX_BYTES] - before[RX_BYTES] + now[TX_BYTES] - before[TX_BYTES]
-
-    @property
-    def lost(self) -> int:
-        """How many errors and drops there were since the tick before, as far as that is known."""
-        now, before = self.counted, self.before
-        if not before or now is before:
-            return 0
-        return sum(now[_LOSSES]) - sum(before[_LOSSES]) + now[RX_MISSED] - before[RX_MISSED]
-
     def samples(self) -> list[Sample]:
         """Return the samples of this tick. Raises ValueError."""
         raw = self.link.attributes.get(IFLA_STATS64, b"")
-        if raw == self._raw:
-            self.before = self.counted
-        else:
+        self.before = self.counted
+        if raw != self._raw:
             self._count(raw)
         return self._steady + self._moving
 
@@ -208,10 +187,8 @@ class Interface:
         now = counters(raw)
         if len(now) < _LEAST:
             raise ValueError(f"{len(now)} counters")
-        # A driver that was started anew has begun to count anew.
-        last = self.counted
-        began_anew = last and (now[RX_FRAMES] < last[RX_FRAMES] or now[TX_FRAMES] < last[TX_FRAMES])
-        self.before = () if began_anew else last
+        if self.counted and any(now[each] < self.counted[each] for each in (RX_FRAMES, TX_FRAMES)):
+            self.before = ()  # a driver that was started anew has begun to count anew
         self._raw, self.counted = raw, now
         self._moving = list(
             map(_sample, zip(_METRICS_OF_ALL, self._labels, _counters_of_all(now), strict=True))

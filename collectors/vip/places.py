@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 from collectors.vip.table import Held
 from rscollector.kit.links import labels, text
-from rscollector.kit.rtnetlink import IFA_LABEL, IFLA_IFNAME, Address, Link
+from rscollector.kit.rtnetlink import IFA_LABEL, IFF_RUNNING, IFF_UP, IFLA_IFNAME, Address, Link
 
-# linux/if.h and linux/if_addr.h
-IFF_UP, IFF_RUNNING = 0x1, 0x40
+# linux/if_addr.h
 _SECONDARY, _DADFAILED, _DEPRECATED, _TENTATIVE = 0x01, 0x08, 0x20, 0x40
 
 

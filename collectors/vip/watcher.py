@@ -12,14 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from collectors.vip.places import IFF_RUNNING
 from collectors.vip.table import Table
 from collectors.vip.wanted import Wanted
 from rscollector.api import Context, Unavailable, replace_file
 from rscollector.kit import netlink
 from rscollector.kit.boot import BOOT_ID, boot_id
 from rscollector.kit.netlink import Overrun
-from rscollector.kit.rtnetlink import Address, Link
+from rscollector.kit.rtnetlink import IFF_RUNNING, Address, Link
 
 _ATTEMPTS, _PATIENCE = 3, 3
 """Dumps in a tick, while more is told around each; and how often an interrupted one is asked for again."""

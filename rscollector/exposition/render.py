@@ -8,7 +8,7 @@ From one commit to the next mostly the values change. Then the lines are kept up
 that is formatted anew, as the library does it (1,000 gauges: 0.8 ms instead of 10 ms). Pure.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -61,12 +61,12 @@ class Body:
     """
 
     metric: Metric
-    rows: Mapping[Values, Value]
+    rows: dict[Values, Value]
     sections: Mapping[Format, tuple[Section, ...]]
     lines: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, metric: Metric, rows: Mapping[Values, Value], extra: Mapping[str, str]) -> Self:
+    def of(cls, metric: Metric, rows: dict[Values, Value], extra: Mapping[str, str]) -> Self:
         """Render samples; the labels `extra` are added to each."""
         family = empty_family(metric)
         for row in rows.items():
@@ -76,13 +76,20 @@ class Body:
         lines = _lines_of(*bodies) if len(bodies) == 1 else ()
         return cls(metric, rows, sections, lines)
 
-    def with_rows(self, rows: Mapping[Values, Value], extra: Mapping[str, str]) -> Self:
+    def with_rows(self, rows: dict[Values, Value], extra: Mapping[str, str]) -> Self:
         """Render other samples of the same metric, with the same labels `extra`."""
-        if rows == self.rows:
+        if list(rows) == list(self.rows):
+            return self.with_values(list(rows.values()), extra)
+        return self.of(self.metric, rows, extra)
+
+    def with_values(self, values: Sequence[Value], extra: Mapping[str, str]) -> Self:
+        """Render other values of the same series, in the order of `rows`."""
+        if values == list(self.rows.values()):
             return self
-        if not self.lines or list(rows) != list(self.rows):
+        rows = dict(zip(self.rows, values, strict=True))
+        if not self.lines:
             return self.of(self.metric, rows, extra)
-        numbers = [number for value in rows.values() for number in self.metric.numbers(value)]
+        numbers = [number for value in values for number in self.metric.numbers(value)]
         pairs = zip(self.lines, map(floatToGoString, numbers), strict=True)
         body = "".join([f"{line}{value}\n" for line, value in pairs]).encode()
         sections = {each: (Section(section.header, body),) for each, (section,) in self.sections.items()}

@@ -9,7 +9,7 @@ limit itself, a flood of new series that comes before a known one would push the
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -19,6 +19,7 @@ from rscollector.model.texts import one_line, printable
 
 ROWS_PER_SERIES = 4
 _EXAMPLE = 200
+_AT_ONCE = 250  # rows, 3 µs each, and 8 those that are new
 
 Values = tuple[str, ...]
 Known = Mapping[str, Container[Values]]
@@ -51,6 +52,12 @@ class Accepted:
         self.samples += 1
         self.series += metric.width
 
+    def take_all(self, metric: Metric, rows: dict[Values, Value]) -> None:
+        """Accept all samples of a metric."""
+        self.rows[metric] = rows
+        self.samples += len(rows)
+        self.series += len(rows) * metric.width
+
     def drop(self, reason: Drop, what: str) -> None:
         """Count a sample that is not shown."""
         self.dropped[reason] += 1
@@ -71,10 +78,20 @@ class Accepted:
 
 def validate(rows: Iterable[Any], declared: Mapping[str, Metric], known: Known, limit: int) -> Accepted:
     """Sort rows `(name, label values, value)` into accepted and dropped; `limit` is a number of series."""
+    *_, accepted = validating(rows, declared, known, limit)
+    return accepted
+
+
+def validating(
+    rows: Iterable[Any], declared: Mapping[str, Metric], known: Known, limit: int
+) -> Iterator[Accepted]:
+    """Do what `validate` does in steps: what is yielded last is whole."""
     accepted = Accepted()
     new: list[tuple[Metric, Values, Value]] = []
     seen: set[tuple[str, Values]] = set()
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number % _AT_ONCE == 0:
+            yield accepted
         metric, values, value, is_known = _checked(row, declared, known, accepted)
         if metric is None:
             continue
@@ -86,12 +103,14 @@ def validate(rows: Iterable[Any], declared: Mapping[str, Metric], known: Known, 
             accepted.take(metric, values, value)
         else:
             new.append((metric, values, value))
-    for metric, values, value in new:
+    for number, (metric, values, value) in enumerate(new):
+        if number % _AT_ONCE == 0:
+            yield accepted
         if accepted.series + metric.width <= limit:
             accepted.take(metric, values, value)
         else:
             accepted.drop(Drop.LIMIT, _show(metric.name, values))
-    return accepted
+    yield accepted
 
 
 _NOTHING: tuple[None, Values, Value, bool] = (None, (), 0, False)

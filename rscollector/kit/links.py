@@ -11,7 +11,6 @@ from rscollector.api import Context
 from rscollector.kit import netlink
 from rscollector.kit.names import shown
 from rscollector.kit.rtnetlink import (
-    IFLA_IFNAME,
     IFLA_STATS64,
     LINK,
     RTM_NEWLINK,
@@ -105,7 +104,7 @@ def labels(links: Iterable[Link]) -> dict[int, str]:
     named: dict[int, str] = {}
     taken: set[str] = set()
     for link in links:
-        name = text(link.attributes.get(IFLA_IFNAME, b""))
+        name = shown(link.name)
         while name in taken:
             name = f"{name}#{link.ifindex}"
         named[link.ifindex] = name

@@ -1,7 +1,7 @@
 """What the kernel says in rtnetlink, as values: messages, links, addresses, and their attributes. Pure.
 
 What is malformed raises ValueError with a sentence: a length that lies, an end that is missing.
-Formats: netlink(7), rtnetlink(7), linux/{netlink,if_link,if_addr}.h.
+Formats: netlink(7), rtnetlink(7), linux/{netlink,if,if_link,if_addr}.h.
 """
 
 import socket
@@ -16,6 +16,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_TXQLEN = 1, 3,
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_STATS64, IFLA_CARRIER_CHANGES, IFLA_LINK_NETNSID = 16, 18, 23, 35, 37
 """With IFLA_LINK_NETNSID, the number in IFLA_LINK is a link's in another namespace."""
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_MASTER, IFF_SLAVE, IFF_LOWER_UP = 0x1, 0x8, 0x40, 0x400, 0x800, 0x10000
 
 RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR = 16, 17, 20, 21
 
@@ -43,6 +44,11 @@ class Link(NamedTuple):
     ifindex: int
     flags: int
     attributes: dict[int, bytes]
+
+    @property
+    def name(self) -> bytes:
+        """Its name as the kernel has it."""
+        return self.attributes.get(IFLA_IFNAME, b"").partition(b"\0")[0]
 
 
 class Address(NamedTuple):
@@ -138,11 +144,6 @@ def counters(data: bytes) -> tuple[int, ...]:
     if len(data) % 8:
         raise ValueError(f"64-bit counters of {len(data)} bytes")
     return struct.unpack(f"={len(data) // 8}Q", data)
-
-
-def text(data: bytes) -> str:
-    """Read a string up to its NUL; bytes that are no UTF-8 become surrogates, as in names of files."""
-    return data.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
 def address(data: bytes) -> str:

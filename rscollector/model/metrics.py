@@ -15,11 +15,12 @@ The shape of a value depends on the kind:
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
-from typing import NamedTuple, Self, TypeGuard
+from operator import ne
+from typing import NamedTuple, Self, TypeGuard, cast
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _BOSUN_NAME = re.compile(r"[A-Za-z0-9./_-]+")
@@ -195,6 +196,16 @@ class Metric:
         if self.kind is Kind.COUNTER and not value >= 0:
             return f"a counter cannot be {value!r}"
         return "an info is always 1" if self.kind is Kind.INFO and value != 1 else ""
+
+    def takes_all(self, values: Sequence[object]) -> bool:
+        """Tell whether all of these are values of this metric, which for many numbers costs little."""
+        if self.kind in (Kind.GAUGE, Kind.COUNTER) and set(map(type, values)) <= {int, float}:
+            numbers = cast("Sequence[float]", values)
+            lowest = 0 if self.kind is Kind.COUNTER else -_LARGEST
+            is_nan = any(map(ne, numbers, numbers))
+            if not is_nan and lowest <= min(numbers, default=0) and max(numbers, default=0) <= _LARGEST:
+                return True
+        return not any(map(self.value_problem, values))
 
     def _distribution_problem(self, value: object) -> str:
         if not isinstance(value, Distribution):

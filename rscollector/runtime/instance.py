@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rscollector.config.types import Spec
+from rscollector.exposition.store import Prepared
 from rscollector.exposition.validate import Drop
 from rscollector.model.events import Trouble
 from rscollector.model.lifecycle import Machine, State, sentence
@@ -31,8 +32,8 @@ class Instance:
     """A configured collector. The supervisor owns it.
 
     Times are the loop's, `last_success` is Unix time; `duration` is of the last successful run. `rows` are
-    those of the run that is being committed; `is_due` from a tick to the commit after it. Until
-    `explain_until` somebody wants its runs to be `explained`.
+    those of the run that is being committed, `prepared` what is made of them where they are many; `is_due`
+    from a tick to the commit after it. Until `explain_until` somebody wants its runs to be `explained`.
     """
 
     spec: Spec
@@ -40,6 +41,7 @@ class Instance:
     history: History = field(default_factory=History)
     declared: dict[str, Metric] = field(default_factory=dict)
     rows: Iterable[Any] = ()
+    prepared: Prepared | None = None
     retry: asyncio.TimerHandle | None = None
     successor: Spec | None = None
 

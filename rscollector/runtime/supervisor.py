@@ -9,12 +9,12 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from rscollector.config.types import Spec
-from rscollector.exposition.store import Store
+from rscollector.exposition.store import Prepared, Store
 from rscollector.model import lifecycle
 from rscollector.model.errors import FailureKind
 from rscollector.model.events import (
@@ -55,6 +55,9 @@ from rscollector.runtime.ticks import Ticks
 from rscollector.wire import messages
 
 log = logging.getLogger("rscollector")
+
+_AT_ONCE = 500  # rows that are committed in the turn in which they come, 2 ms where all series are known
+_STEP = 0.001
 
 
 class Supervisor:
@@ -210,10 +213,13 @@ class Supervisor:
     def _commit(self, instance: Instance) -> None:
         spec = instance.spec
         rows, instance.rows = instance.rows, ()
-        expires = self._loop.time() + spec.expiry
-        accepted = self.store.commit(
-            spec.key, rows, instance.declared, limit=spec.max_series, expires=expires
-        )
+        expires, prepared = self._loop.time() + spec.expiry, instance.prepared
+        if prepared and self.store.has_room(spec.key, prepared):
+            accepted = self.store.show(spec.key, prepared, expires=expires)
+        else:
+            accepted = self.store.commit(
+                spec.key, rows, instance.declared, limit=spec.max_series, expires=expires
+            )
         instance.dropped.update(accepted.dropped)
         if not instance.machine.degraded:
             instance.succeeded(self._loop.time(), time.time())
@@ -250,9 +256,28 @@ class Supervisor:
         self._dispatch(instance, Tick(now))
 
     def collected(self, key: str, run: Run) -> None:
-        """Take a run, unless nobody waits for it any more."""
+        """Take a run, a large one in several turns of the loop."""
         instance = self.instances[key]
         self.deliveries.answered(key, run.taken)  # also by one that is to end meanwhile
+        if instance.awaits(run.seq) and len(run.rows) > _AT_ONCE:
+            spec = instance.spec
+            steps = self.store.preparing(key, run.rows, instance.declared, limit=spec.max_series)
+            self._prepare(instance, run, steps)
+        else:
+            self._done(instance, run)
+
+    def _prepare(self, instance: Instance, run: Run, steps: Iterator[Prepared]) -> None:
+        """Do some steps, and the others in the next turn; meanwhile it is still collecting."""
+        until = self._loop.time() + _STEP
+        for prepared in steps if instance.awaits(run.seq) else ():
+            instance.prepared = prepared
+            if self._loop.time() >= until:
+                self._loop.call_soon(self._prepare, instance, run, steps)
+                return
+        self._done(instance, run)
+
+    def _done(self, instance: Instance, run: Run) -> None:
+        """Take a run, unless nobody waits for it any more."""
         if instance.awaits(run.seq):
             instance.rows, instance.notes = run.rows, run.notes
             said = run.sentences
@@ -261,6 +286,7 @@ class Supervisor:
                 instance.duration = run.duration
                 instance.history.took(self._loop.time(), run.duration)
         self._dispatch(instance, Done(self._loop.time(), run.seq, run.degraded, run.reason))
+        instance.prepared = None
 
     def failed(self, key: str, answer: messages.Failed) -> None:
         """Take a failure, and log the traceback of a bug the first time."""

@@ -20,6 +20,7 @@ class Html:
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,  # it would look at files for each page
         )
         environment.filters |= {
             "duration": humanized,

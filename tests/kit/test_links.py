@@ -1,5 +1,6 @@
 """Links that are read once: what is told of them is what a fresh look tells, whatever has changed meanwhile."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,42 @@ def test_labels_are_unique_whatever_names_are():
     names = [b"\\xff#3", b"\\xff", b"\xff", b"eth0"]
     links = [Link(False, index, 0, {IFLA_IFNAME: name + b"\0"}) for index, name in enumerate(names, 1)]
     assert labels(links) == {1: r"\xff#3", 2: r"\xff", 3: r"\xff#3#3", 4: "eth0"}
+
+
+def attribute(kind, payload):
+    """Return an attribute of a message."""
+    return struct.pack("=HH", len(payload) + 4, kind) + payload + bytes(-len(payload) % 4)
+
+
+def about(index, *parts, kind=rtnetlink.RTM_NEWLINK):
+    """Return a message about a link."""
+    return rtnetlink.Message(kind, 2, 1, 0, rtnetlink.LINK.pack(0, 1, index, 1, 0) + b"".join(parts))
+
+
+@pytest.mark.parametrize("nested", [0, 0x8000])
+def test_all_that_a_kernel_counts_may_move(nested):
+    """Counters of 32 and 64 bits, and times in what address families tell, whether that is marked as nested or not."""
+    ticks = [
+        [about(2, attribute(3, b"eth0\0"), attribute(7, bytes([n]) * 8), attribute(23, bytes([n]) * 8), attribute(26 | nested, bytes([n]) * 8))]
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    coming = iter(ticks)
+    links = Links(lambda _context, read: list(map(read, next(coming))))
+    told = [(each, each.attributes[IFLA_STATS64]) for (each,) in map(links.ask, [None] * 3)]
+    assert {id(each) for each, _ in told} == {id(told[0][0])}
+    assert [counted for _, counted in told] == [bytes([n]) * 8 for n in (1, 2, 3)]
+
+
+def test_a_link_without_counters_has_none():
+    """Not even empty ones, however often it is told."""
+    dump = [about(2, attribute(3, b"eth0\0"), attribute(4, bytes(4)))]
+    assert asked(dump, dump) == [fresh(dump)] * 2
+
+
+def test_only_a_link_that_is_there_is_one_that_is_known():
+    """That it has gone is news with the same payload, and a message that is cut off is refused in words."""
+    known = about(2, attribute(3, b"eth0\0"))
+    gone = known._replace(type=rtnetlink.RTM_DELLINK)
+    assert [each.gone for (each,) in asked([known], [gone])] == [False, True]
+    with pytest.raises(ValueError, match="payload is cut after 3 bytes"):
+        asked([known], [known._replace(payload=known.payload[:3])])

@@ -20,6 +20,7 @@ from netns import NO_NETLINK, namespace
 
 from rscollector.api import Context, Misconfigured, Unavailable
 from rscollector.kit import netlink, rtnetlink
+from rscollector.kit.links import text
 from rscollector.kit.netlink import Overrun
 from rscollector.kit.rtnetlink import Address, Link
 from rscollector.testing import FakeClock, FakeContext
@@ -64,7 +65,7 @@ def changes(recorded):
 
 def name(link):
     """Return a link's name."""
-    return rtnetlink.text(link.attributes[rtnetlink.IFLA_IFNAME])
+    return os.fsdecode(link.name)
 
 
 def named(data, names):
@@ -96,8 +97,7 @@ def link_as_ip(link, names):
 def kind_as_ip(info, names):
     """Return the kind of a link, and of its master, with what bonds, their slaves and VLANs have beside it."""
     kind, slave = (
-        rtnetlink.text(info.get(each, b""))
-        for each in (rtnetlink.IFLA_INFO_KIND, rtnetlink.IFLA_INFO_SLAVE_KIND)
+        text(info.get(each, b"")) for each in (rtnetlink.IFLA_INFO_KIND, rtnetlink.IFLA_INFO_SLAVE_KIND)
     )
     said = {"kind": kind, "slave_kind": slave}
     if kind == "vlan":
@@ -176,7 +176,7 @@ def address_as_ip(each):
     if len(each.local) == 16 and "secondary" in flags:
         flags[flags.index("secondary")] = "temporary"
     peer = rtnetlink.address(each.attributes[rtnetlink.IFA_ADDRESS])
-    label = rtnetlink.text(each.attributes.get(rtnetlink.IFA_LABEL, b""))
+    label = text(each.attributes.get(rtnetlink.IFA_LABEL, b""))
     return (each.ifindex, rtnetlink.address(each.local), each.prefix, peer, SCOPES[each.scope], label, flags)
 
 
@@ -338,8 +338,7 @@ def test_values_are_read_from_bytes():
     """Numbers have this host's order and four widths, counters are a whole number of them, strings end at NUL."""
     assert [rtnetlink.number((77).to_bytes(size, sys.byteorder)) for size in (1, 2, 4, 8)] == [77] * 4
     assert rtnetlink.counters(struct.pack("=3Q", 1, 2, 2**64 - 1)) == (1, 2, 2**64 - 1)
-    assert rtnetlink.text(b"eth0\0junk") == "eth0"
-    assert os.fsencode(rtnetlink.text(b"\xff\xc3\xa9")) == b"\xff\xc3\xa9"
+    assert text(b"eth0\0junk") == "eth0"
     for wrong in (b"", b"abc", bytes(16)):
         with pytest.raises(ValueError, match="a number of"):
             rtnetlink.number(wrong)
@@ -374,7 +373,7 @@ def read_all(data):
     ):
         if found := rtnetlink.change(each):
             for payload in found.attributes.values():
-                rtnetlink.text(payload)
+                text(payload)
                 rtnetlink.address(payload)
                 for reader in (rtnetlink.attributes, rtnetlink.number, rtnetlink.counters):
                     with suppress(ValueError):

@@ -286,6 +286,22 @@ def test_a_stateset_that_would_have_a_series_twice_is_refused(fields, problem):
         Metric("x", Kind.STATESET, "A state.", **fields)
 
 
+@given(
+    st.sampled_from([GAUGE, COUNTER, INFO, STATESET, HISTOGRAM]),
+    st.lists(
+        st.one_of(
+            st.integers(-3, 3),
+            st.floats(),
+            st.sampled_from([True, None, "on", "off", 1 << 1023, -(1 << 1023), 1 << 1024, -(1 << 1024), 1]),
+        ),
+        max_size=5,
+    ),
+)
+def test_many_values_are_judged_as_each_of_them_is(metric, values):
+    """NaN, infinities, numbers too large for a float: whichever stands first."""
+    assert metric.takes_all(values) == (not any(map(metric.value_problem, values)))
+
+
 def test_two_declarations_of_one_name_are_two_metrics():
     """A plugin that was upgraded: they are told apart also as keys."""
     one = Metric("x_n", Kind.GAUGE, "A number.")

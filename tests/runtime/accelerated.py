@@ -111,7 +111,7 @@ class World:
         self._failed = None
         self._answer(key, seq, lambda: self.supervisor.opened(key, Opened(seq, Feed.NOTHING), []))
 
-    def collect(self, key, seq, _parcel):
+    def collect(self, key, seq, _parcel, *, explain=False):
         """Collect, or not."""
         self._answer(key, seq, lambda: self._collected(key, seq))
 

@@ -250,7 +250,7 @@ def test_a_collector_that_is_removed_in_the_middle_is_gone_in_time(agent):
         ('{"op":"values","seq":2,"values":[1]}\n', 9000, "more than the 8000 rows that were asked for"),
         ('{"op":"rows","seq":2,"rows":[1]}\n', 9000, "more than the 8000 rows that were asked for"),
         (
-            '{"op":"values","seq":2,"values":[1]}\n{"op":"done","seq":2,"taken":0,"layout":0,"memory":1,"notes":[],"degraded":"","reason":""}\n',
+            '{"op":"values","seq":2,"values":[1]}\n{"op":"done","seq":2,"taken":0,"layout":0,"memory":1,"notes":[],"sentences":[],"degraded":"","reason":""}\n',
             1,
             "1 values for a layout of 0 rows",
         ),

@@ -216,7 +216,7 @@ def test_neighbours_of_one_that_is_killed_lose_their_bodies_at_once_and_once(liv
 
 def done(seq, layout=0, memory=1):
     """Return the end of an answer as a worker says it."""
-    return f'{{"op":"done","seq":{seq},"taken":0,"layout":{layout},"memory":{memory},"notes":[],"degraded":"","reason":""}}\n'
+    return f'{{"op":"done","seq":{seq},"taken":0,"layout":{layout},"memory":{memory},"notes":[],"sentences":[],"degraded":"","reason":""}}\n'
 
 
 def test_an_answer_to_another_question_is_no_answer(lived):

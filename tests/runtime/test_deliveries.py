@@ -720,7 +720,7 @@ def test_what_a_sink_takes_while_it_is_to_end_is_not_given_to_it_again():
     class Busy(World):
         """Takes what it is given, and does not answer."""
 
-        def collect(self, _key, _seq, parcel):
+        def collect(self, _key, _seq, parcel, **_):
             given.append(parcel())
 
         def release(self, _key, _seq, _grace, parcel):

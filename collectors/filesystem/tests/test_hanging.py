@@ -292,3 +292,16 @@ def test_a_user_s_own_is_not_ours_to_ask(mounts, state):
     assert watched.notes == [
         f"{mounts.base}/f (fuse.test from test) is not asked: it belongs to user 1000 alone (FUSE without allow_other)"
     ]
+
+
+def test_a_question_about_what_is_mounted_no_more_is_ended(mounts, state):
+    """Nobody waits for its answer, and the next worker is told of none."""
+    mounts.fuse("f").stop()
+    watched = mounts.watch(state)
+    watched.tick()
+    (pid,) = watched.questions()
+    mounts.run("umount", "--lazy", mounts.base / "f")
+    watched.tick()
+    until(lambda: not alive(pid))
+    assert json.loads(state.read_text())["waiting"] == {}
+    assert watched.notes == []

@@ -166,3 +166,58 @@ def test_the_first_collect_has_something_to_compare_with():
 
     found = collect_once(Host, settings_of(Host, {}, None), context_for("main", 10))
     assert any(re.match(r"CPU \d+% busy", each) for each in found.sentences)
+
+
+SNMP, CONNTRACK = "proc/net/snmp", "proc/sys/net/netfilter/nf_conntrack_count"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "enough", "less", "said"),
+    [
+        ("proc/diskstats", "0 185052 ", "0 198552 ", "0 198547 ", "has something under way 90% of"),
+        ("proc/diskstats", " 194027 33770 10435826 589961 ", " 194127 33770 10435826 599961 ",
+         " 194127 33770 10435826 599861 ", "a read takes 100 ms"),
+        ("proc/pressure/memory", "total=4000000", "total=5500000", "total=5490000", "for 10% of the time at least one"),
+        ("proc/pressure/memory", "total=4000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1500000",
+         "total=7000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=3000000",
+         "total=7000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=2990000", "for 10% all that had work"),
+        (CONNTRACK, "1312", "209716", "209715", "connections that may be tracked, 80% are"),
+        ("proc/sys/fs/file-nr", "3904\t0\t9223372036854775807", "80000\t0\t100000", "79999\t0\t100000", "files that may be open, 80%"),
+        (SNMP, "8000000 4200", "8000979 4221", "8000980 4220", "% of the segments"),
+        (SNMP, "8000000 4200", "8000000 4211", "8000000 4210", "% of the segments"),
+        ("proc/stat", "cpu  10132153 290696 3084719 46828483 16683", "cpu  10133053 290696 3084719 46828483 16785",
+         "cpu  10133053 290696 3084719 46828483 16781", "10% of it waiting for a disk"),
+        ("proc/stat", "cpu  10132153 290696 3084719 46828483 16683 0 25195 1201", "cpu  10133053 290696 3084719 46828483 16683 0 25195 1303",
+         "cpu  10133053 290696 3084719 46828483 16683 0 25195 1299", "10% of the time went to others"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_enough", [True, False])
+def test_a_sentence_begins_where_its_bound_is(watched, name, old, enough, less, said, is_enough):
+    """And not a step before."""
+    change(watched, name, (old, enough if is_enough else less))
+    watched.tick()
+    assert bool([each for each in watched.said if said in each]) == is_enough
+
+
+@pytest.mark.parametrize(
+    ("offset", "said"),
+    [
+        (-3_600_000_000_000, "3600 s ahead"),
+        (59_964_000_000, "60 s behind"),
+        (999_700_000, "1 s behind"),
+        (99_700, "99.7 µs behind"),
+        (999, "999 ns behind"),
+    ],
+)
+def test_a_time_is_said_as_people_say_it(root, offset, said):
+    """Without an exponent, from nanoseconds to hours."""
+    watched = Watched(host(root, MODERN), timex=Timex(0, 0x2001, offset, 16_000))
+    watched.tick(300.0)
+    assert f"The clock is {said} (adjtimex)." in watched.said
+
+
+def test_a_tick_of_minutes_is_told_in_seconds(watched):
+    """Not as 3e+02 of them."""
+    change(watched, "proc/stat", ("cpu  10132153", "cpu  10132953"))
+    watched.tick(300.0)
+    assert "CPU 100% busy (/proc/stat, the last 300 s)." in watched.said

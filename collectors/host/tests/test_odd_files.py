@@ -329,3 +329,24 @@ def test_ten_thousand_disks_are_bounded_by_the_agent(root):
     context = FakeContext(root=root)
     found = values(collect(Still, context=context))
     assert sum(name.startswith("host_disk_reads") for name in found) == 100
+
+
+def test_a_protocol_that_is_told_twice_is_one(odd):
+    """Two files tell of sockets, and no kernel tells the same in both: the first is believed."""
+    before, _ = seen(odd)
+    odd.write(
+        "proc/net/sockstat6",
+        (odd.path / "proc/net/sockstat6").read_text() + "TCP: inuse 99\nUDP6: inuse 99\n",
+    )
+    after, notes = seen(odd)
+    assert_values(after, {name: value for name, value in before.items() if "host_sockets" in name})
+    assert notes == []
+
+
+@pytest.mark.parametrize(("lines", "more"), [(5, ""), (6, " and 1 more"), (8, " and 3 more")])
+def test_of_many_that_cannot_be_read_five_are_named(odd, lines, more):
+    """A note is one line, however many CPUs there are."""
+    odd.write("proc/net/softnet_stat", "".join(f"odd{n}\n" for n in range(lines)))
+    _, notes = seen(odd)
+    named = "; ".join(f"'odd{n}'" for n in range(5))
+    assert notes == [f"/proc/net/softnet_stat: cannot be read: {named}{more}"]

@@ -2,9 +2,10 @@
 
 import pytest
 
-from collectors.network.bonds import NOBODY, Bond, Slave, State, state
+from collectors.network import hardware
+from collectors.network.bonds import NOBODY, Bond, Seen, Slave, State, state
 from collectors.network.tests.kernel import RECORDINGS, attribute, info, link, recorded, states, told
-from rscollector.testing import Root
+from rscollector.testing import FakeContext, Root
 
 SWITCH, OTHER = "6a:6b:6e:cc:c0:3a", "12:74:88:1d:89:78"
 TABLE = {
@@ -107,7 +108,7 @@ def test_a_state_follows_from_all_that_decides_it(slave, partner, expected):
 
 def test_without_an_active_aggregator_nobody_is_in_the_wrong_one():
     """A bond that has just been made has none yet."""
-    bond = Bond("802.3ad", 0, 0, None, 0, NOBODY)
+    bond = Bond("802.3ad", 0, 0, 0, 0, NOBODY)
     assert state(bond, Slave(True, 0, 1, 7, 3), has_carrier=True) is State.NEGOTIATING
 
 
@@ -124,13 +125,13 @@ def test_a_mode_of_a_later_kernel_is_its_number():
     ("recording", "sentence"),
     [
         ("01-lacp-healthy", f"The bond bond0 (802.3ad) can use 2 of its 2 interfaces (network_bond_ports), with the system {SWITCH}."),
-        ("02-one-link-down", "h2 of bond0 has no link (network_bond_slave_state)."),
+        ("02-one-link-down", "h2 of bond0 has no link (network_carrier)."),
         ("04-partner-silent-on-h2", "h2 of bond0 hears no LACP from the other end (network_bond_slave_state)."),
         ("05-second-switch-other-aggregator", "h2 of bond0 is not in the active aggregator: another system, or other settings (network_bond_slave_state)."),
         ("06-no-partner", "The bond bond0 is up and has no LACP partner: nobody bundles its links at the other end, and it may reach nobody (network_bond_partner_present)."),
         ("08-all-down", "The bond bond0 has no carrier: it can use 0 of its 2 interfaces (network_bond_ports)."),
-        ("10-active-backup", "The bond bond1 (active-backup) can use 2 of its 2 interfaces (network_bond_ports), and sends by a1."),
-        ("11-failed-over", "h1 of bond1 has no link, says the bond (network_bond_slave_up)."),
+        ("10-active-backup", "The bond bond1 (active-backup) can use 2 of its 2 interfaces (network_bond_ports), and a1 is the active one."),
+        ("11-failed-over", "h1 of bond1 has no link (network_carrier)."),
     ],
 )  # fmt: skip
 def test_sentences_say_what_is_so(recording, sentence):
@@ -146,3 +147,132 @@ def test_whatever_stands_in_proc_costs_nothing_else(bonding, tmp_path):
     root.write("proc/net/bonding/bond0", bonding)
     series, _ = told(recorded("01-lacp-healthy"), root=root)
     assert states(series) == {"h1": "bundled", "h2": "bundled"}
+
+
+def bond(index, name, mode, *more, flags=("UP", "LOWER_UP", "MASTER")):
+    """Return the message of a bond; `more` is what else it says of itself."""
+    return link(index, name, info("bond", [attribute(1, bytes([mode])), *more]), flags=flags)
+
+
+def slave(index, name, master, mii=0, flags=("UP", "LOWER_UP", "SLAVE")):
+    """Return the message of an interface of a bond, which says of it what `mii` is."""
+    data = [attribute(2, bytes([mii])), attribute(3, 7)]
+    return link(index, name, attribute(10, master), info("", (), "bond", data), flags=flags)
+
+
+MODES = [
+    "balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb", "7",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "mode"), list(enumerate(MODES)))
+def test_modes_have_the_names_that_the_driver_gives_them(number, mode):
+    """And all but LACP can use what has a link; only LACP has partners and a minimum of links."""
+    said = [bond(9, "bond0", number, attribute(18, 2)), slave(1, "eth0", 9), slave(2, "eth1", 9, mii=2)]
+    series, context = told(said)
+    assert context.notes == []
+    assert series[f'network_bond_mode_info{{bond="bond0",mode="{mode}"}}'] == 1
+    lacp = mode == "802.3ad"
+    assert series['network_bond_ports{bond="bond0"}'] == (0 if lacp else 1)
+    assert series.get('network_bond_min_links{bond="bond0"}') == (2 if lacp else None)
+    assert any("partner" in name for name in series) == lacp
+    assert not any("network_bond_active_info" in name for name in series)
+
+
+@pytest.mark.parametrize(("mii", "up"), [(0, 1), (1, 0), (2, 0), (3, 0)])
+def test_a_link_that_waits_for_its_delay_is_not_up_to_the_bond(mii, up):
+    """Going down, down and going back are three words of the driver for what it does not count on."""
+    series, context = told([bond(9, "bond0", 1), slave(1, "eth0", 9, mii=mii)])
+    assert series['network_bond_slave_up{bond="bond0",interface="eth0"}'] == up
+    waits = (
+        "eth0 of bond0 has a carrier, and the bond does not count it as up: it has not looked yet, or waits for "
+        "updelay, an answer to ARP, or the link's speed (network_bond_slave_up)."
+    )
+    assert (waits in context.sentences) == (not up)
+
+
+def test_each_bond_has_its_own():
+    """Interfaces belong to the bond that is their master, and those of a bridge to none."""
+    said = [
+        bond(8, "bond0", 1, attribute(2, 2)), bond(9, "bond1", 1), slave(1, "eth0", 8), slave(2, "eth1", 8),
+        slave(3, "eth2", 9), link(4, "eth3", attribute(10, 9), info("", (), "bridge", [attribute(2, b"")])),
+    ]  # fmt: skip
+    series, context = told(said)
+    assert context.notes == []
+    assert [series[f'network_bond_slaves{{bond="bond{n}"}}'] for n in (0, 1)] == [2, 1]
+    assert [name for name in series if "active_info" in name] == [
+        'network_bond_active_info{bond="bond0",interface="eth1"}'
+    ]
+
+
+def test_of_a_bond_that_is_switched_off_only_what_it_is_is_told():
+    """The driver tells what was so before: nothing of that is passed on, in numbers or in sentences."""
+    flags = ("MASTER",)
+    series, context = told([bond(9, "bond0", 1, attribute(2, 1), flags=flags), slave(1, "eth0", 9, mii=2)])
+    assert {name for name in series if "bond_" in name} == {
+        'network_bond_mode_info{bond="bond0",mode="active-backup"}',
+        'network_bond_slaves{bond="bond0"}',
+    }
+    assert [each for each in context.sentences if "bond0" in each] == [
+        "The bond bond0 is switched off (network_up)."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "links", "wanted"), [(4, 2, ", and wants 2"), (4, 1, ""), (4, 0, ""), (1, 2, "")]
+)
+def test_a_bond_that_wants_more_links_says_so(mode, links, wanted):
+    """Only LACP knows a minimum of links, and one is what every bond wants."""
+    _, context = told([bond(9, "bond0", mode, attribute(18, links), flags=("UP", "MASTER"))])
+    assert context.sentences[0] == (
+        f"The bond bond0 has no carrier: it can use 0 of its 0 interfaces (network_bond_ports){wanted}."
+    )
+
+
+@pytest.mark.parametrize(("actor", "partner"), [(0x1F, 0x3F), (0x2F, 0x3F), (0x3F, 0x1F), (0x3F, 0x2F)])
+def test_who_collects_and_does_not_distribute_is_not_bundled_yet(actor, partner):
+    """Nor who does it the other way round, at either end."""
+    assert state(LACP, Slave(True, 0, 1, actor, partner), has_carrier=True) is State.NEGOTIATING
+
+
+def test_a_slave_that_is_in_no_aggregator_yet_is_in_no_wrong_one():
+    """The driver tells no number of LACP before it has given the slave one."""
+    assert state(LACP, Slave(True, 0, 0, 0, 0), has_carrier=True) is State.NEGOTIATING
+
+
+PDUS = b"""Slave Interface: h1
+Actor Churned Count: 1
+Partner Churned Count: 2
+details partner lacp pdu:
+    system mac address: 12:74:88:1d:89:78
+details actor lacp pdu:
+    system mac address: 6a:6b:6e:cc:c0:3a
+
+Slave Interface: h2
+details actor lacp pdu:
+    system mac address: 6a:6b:6e:cc:c0:3a
+details partner lacp pdu:
+    system mac address: 12:74:88:1d:89:78
+
+Slave Interface: h3
+    system mac address: 6a:6b:6e:cc:c0:3a
+"""
+
+
+def test_the_partner_is_the_one_of_the_partners_section(tmp_path):
+    """Wherever that stands, and of no slave but the one that it is told of."""
+    found = hardware.seen(FakeContext(root=_bonding(tmp_path, PDUS)), b"bond0")
+    assert found == {b"h1": Seen(1, 2, OTHER), b"h2": Seen(0, 0, OTHER), b"h3": Seen(0, 0, "")}
+
+
+def test_what_cannot_be_read_in_proc_is_not_there(tmp_path):
+    """A directory in its place, for one."""
+    root = Root(tmp_path)
+    root.write("proc/net/bonding/bond0/file", "")
+    assert hardware.seen(FakeContext(root=root), b"bond0") == {}
+
+
+def _bonding(tmp_path, text):
+    root = Root(tmp_path)
+    root.write("proc/net/bonding/bond0", text)
+    return root

@@ -111,3 +111,19 @@ def test_a_driver_that_hangs_is_given_up_and_the_rest_is_told(tmp_path, monkeypa
     assert context.notes == ["missing: ethtool of eth0: ethtool did not end in time, killed"]
     assert 'network_up{interface="eth0"}' in values(samples)
     assert context.remaining() > 200
+
+
+def test_a_name_may_have_colons_and_no_control_characters(asked):
+    """The last colon is the one before the number; what cannot be printed is no label."""
+    text = b"     [0]: rx_drops: 3\n     rx\x1b[2J_drops: 4\n"
+    found, _ = asked({"eth0": text, "eth1": b""})
+    assert found == {}
+    found, _ = asked({"eth0": text, "eth1": b""}, wanted=["*"])
+    assert found == {'network_driver_statistic_total{interface="eth0",statistic="[0]: rx_drops"}': 3}
+
+
+def test_a_hundred_are_all_that_there_are(asked):
+    """No note says that something is missing."""
+    text = b"".join(b"rx%d_drops: 1\n" % number for number in range(100))
+    found, context = asked({"eth0": text, "eth1": b""})
+    assert (len(found), context.notes) == (100, [])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.network import Network
+from collectors.network import Network, collector, hardware
 from collectors.network.collector import NetworkSettings
 from collectors.network.tests.kernel import attribute, info, link, recorded, saying, told
 from rscollector.kit import rtnetlink
@@ -377,3 +377,196 @@ def test_501_interfaces_fit():
     series, _ = told(links)
     assert len(series) == 501 * 16 <= Network.max_series
     assert_values(series, {'network_mtu_bytes{interface="eth501"}': 1500})
+
+
+def counters(*numbers):
+    """Return the attribute with the counters of a kernel that has so many."""
+    return attribute(23, struct.pack(f"={len(numbers)}Q", *numbers))
+
+
+@pytest.mark.parametrize("number", [21, 23, 24, 25, 30])
+def test_a_kernel_has_as_many_counters_as_it_has(number):
+    """Linux has added some at the end, and will again: what is there is told, and nothing else."""
+    told_of_all, context = told([link(2, "eth0", counters(*range(100, 100 + number)), counted={})])
+    assert context.notes == []
+    late = {name.split('kind="')[1].split('"')[0] for name in told_of_all if "dropped" in name}
+    assert late == {"kernel", "ring", *(["nohandler"] * (number > 23)), *(["other_host"] * (number > 24))}
+    assert (
+        told_of_all['network_errors_by_kind_total{interface="eth0",direction="transmit",kind="window"}']
+        == 120
+    )
+
+
+def test_fewer_counters_than_any_kernel_has_are_none():
+    """Twenty would leave one of the kinds of errors without a number."""
+    series, context = told([link(2, "eth0", counters(*range(20)), counted={})])
+    assert not [name for name in series if "_total" in name]
+    assert context.notes == ["missing: what cannot be read of eth0: 20 counters"]
+
+
+@pytest.mark.parametrize("place", [9, 10, 14, 16, 20, 23, 24])
+def test_a_rare_counter_is_told_when_it_is_the_only_one(place):
+    """Whichever it is."""
+    none, one = (told([link(2, "eth0", counted=counted)])[0] for counted in ({0: 1}, {0: 1, place: 7}))
+    (name,) = one.keys() - none.keys()
+    assert one[name] == 7
+
+
+def test_a_kind_that_the_kernel_tells_is_the_kind_of_a_device_too(tmp_path):
+    """A port of a switch chip (DSA) has a device, and a kind of its own; it makes no speed up."""
+    root = Root(tmp_path)
+    root.write("sys/class/net/lan1/device/vendor", "")
+    series, _ = told([link(2, "lan1", info("dsa"))], root=root)
+    assert [name for name in series if 'interface="lan1",kind="dsa"' in name]
+
+
+def test_a_device_that_is_out_of_sight_is_one(tmp_path):
+    """Where /sys/devices is hidden the link to it leads nowhere."""
+    root = Root(tmp_path)
+    root.symlink("sys/class/net/eth0/device", "../../../devices/gone")
+    series, _ = told([link(2, "eth0")], root=root)
+    assert [name for name in series if 'interface="eth0",kind="physical"' in name]
+
+
+@pytest.mark.parametrize(
+    ("said", "speed"),
+    [
+        ("0", None),
+        ("-1", None),
+        ("10", 1_250_000),
+        ("800000", 10**11),
+        ("10000000", 1_250_000 * 10**6),
+        ("10000001", None),
+    ],
+)
+def test_a_speed_is_what_a_link_may_have(tmp_path, said, speed):
+    """Up to ten terabit; what is above is -1 without its sign."""
+    root = Root(tmp_path)
+    root.write("sys/class/net/eth0/speed", f"{said}\n")
+    root.write("sys/class/net/eth0/duplex/is", "no file")
+    assert hardware.read(FakeContext(root=root), b"eth0") == (speed, None)
+
+
+def test_more_than_five_that_cannot_be_read_are_a_number():
+    """A note is one line, however many they are; five are named."""
+    for number, more in ((5, ""), (7, " and 2 more")):
+        links = [link(n, f"odd{n}", attribute(4, b"1234567")) for n in range(1, number + 1)]
+        _, context = told(links)
+        named = "; ".join(f"odd{n}: a number of 7 bytes" for n in range(1, 6))
+        assert context.notes == [f"missing: what cannot be read of {named}{more}"]
+
+
+def test_the_first_collect_waits_for_something_to_compare_with(monkeypatch):
+    """A quarter of a second after the opening, or as long as it may take; and no later one waits."""
+    slept = []
+    monkeypatch.setattr(collector.time, "sleep", slept.append)
+    for timeout, wanted in ((10, 0.25), (0.2, 0.18)):
+        ticks = Ticks([link(2, "eth0")])
+        ticks.collector.apart = Network.apart
+        ticks.context = FakeContext(timeout=timeout, clock=ticks.context.clock)
+        for _ in range(2):
+            ticks.collector.collect(ticks.context)
+        assert slept == [pytest.approx(wanted)]
+        slept.clear()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({1: 1000, 15: 5}, {1: 10, 15: 9}),  # it only sends
+        ({0: 1000, 1: 0, 15: 5}, {0: 999, 1: 50, 15: 9}),
+    ],
+)
+def test_a_driver_began_anew_where_frames_fell_in_either_direction(before, after):
+    """Nothing that it counts is compared then."""
+    assert losses(Ticks([link(2, "eth0", counted=before)], [link(2, "eth0", counted=after)]).next()[1]) == []
+
+
+@pytest.mark.parametrize("place", [4, 5, 6, 7, 15])
+def test_each_counter_of_losses_is_told_alone(place):
+    """Though no frame came or went well beside, and though another counter was set back."""
+    first, second = {0: 9, 1: 9, 4: 99, 5: 99, 6: 99, 7: 99, 15: 99}, {0: 9, 1: 9, 15: 0, place: 102}
+    (said,) = losses(Ticks([link(2, "eth0", counted=first)], [link(2, "eth0", counted=second)]).next()[1])
+    assert "eth0 " in said
+    assert " 100 % of " in said
+    assert said.endswith(("s + 3).", "d + 3)."))
+
+
+def test_counters_that_cannot_be_read_are_compared_with_nothing():
+    """What was lost before that is told once."""
+    odd = link(2, "eth0", attribute(23, bytes(200 - 8) + b"\0" * 4 + b"1234"), counted={})
+    ticks = Ticks(
+        [link(2, "eth0", counted={0: 1})], [link(2, "eth0", counted={0: 2, 15: 1})], [link(2, "eth0", counters(*range(9)), counted={})], [odd],
+    )  # fmt: skip
+    assert [len(losses(ticks.next()[1])) for _ in range(3)] == [1, 0, 0]
+
+
+def test_ten_that_lose_frames_are_all_that_there_are():
+    """And those that lose none are not counted among them."""
+    ticks = [
+        [link(n, f"eth{n}", counted={0: tick, 15: tick * (n <= 10)}) for n in range(1, 31)] for tick in (1, 2)
+    ]
+    said = losses(Ticks(*ticks).next()[1])
+    assert [each.split()[0] for each in said] == [f"eth{n}" for n in range(1, 11)]
+
+
+def rates(sentences):
+    """Return what is said of traffic."""
+    return [each for each in sentences if "network_bytes_total" in each]
+
+
+def test_the_five_that_move_most_are_told():
+    """In both directions together; one at rest is not among them."""
+    moved = {"eth1": {2: 5000}, "eth2": {3: 6000}, "eth3": {2: 1, 3: 1}, "eth4": {2: 4000, 3: 4000}, "eth5": {}, "eth6": {2: 30}, "eth7": {3: 20}}  # fmt: skip
+    links = [[link(n, name) for n, name in enumerate(moved, 1)]]
+    links.append([link(n, name, counted={0: 1} | more) for n, (name, more) in enumerate(moved.items(), 1)])
+    ticks = Ticks(*links)
+    assert [each.split()[0] for each in rates(ticks.next()[1])] == ["eth4", "eth2", "eth1", "eth6", "eth7"]
+    assert rates(ticks.next()[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("received", "sent", "seconds", "said"),
+    [
+        (0, 15 * 25_000_000, 15, "receives 0 B and sends 25 MB a second, 20 % of its speed, in 0 frames (network_bytes_total, the last 15 s)"),
+        (15 * 124_900_000, 15, 15, "receives 125 MB and sends 1 B a second, 100 % of its speed, in 0 frames (network_bytes_total, the last 15 s)"),
+        (15 * 999_600_000, 15, 15, "receives 1 GB and sends 1 B a second, 800 % of its speed, in 0 frames (network_bytes_total, the last 15 s)"),
+        (300 * 2_500, 300 * 999, 300, "receives 2.5 kB and sends 999 B a second, 0.002 % of its speed, in 0 frames (network_bytes_total, the last 300 s)"),
+        (15 * 800, 0, 15, "receives 800 B and sends 0 B a second, less than 0.001 % of its speed, in 0 frames (network_bytes_total, the last 15 s)"),
+    ],
+)  # fmt: skip
+def test_numbers_are_said_as_people_say_them(tmp_path, received, sent, seconds, said):
+    """Without an exponent, from an idle link to one that is full, and over ticks of minutes."""
+    root = Root(tmp_path)
+    root.write("sys/class/net/eth0/device/vendor", "")
+    root.write("sys/class/net/eth0/speed", "1000\n")
+    ticks = Ticks([link(2, "eth0")], [link(2, "eth0", counted={2: received, 3: sent})], root=root)
+    ticks.context.clock.advance(seconds - 15)
+    assert rates(ticks.next()[1]) == [f"eth0 {said}."]
+
+
+def test_only_a_device_that_is_switched_on_is_told_to_lack_its_carrier(tmp_path):
+    """A bridge without ports and an interface that nobody uses have none either."""
+    root = Root(tmp_path)
+    for name in ("eth0", "eth1"):
+        root.write(f"sys/class/net/{name}/device/vendor", "")
+    _, context = told(
+        [
+            link(1, "eth0", flags=("UP",)),
+            link(2, "eth1", flags=()),
+            link(3, "br0", info("bridge"), flags=("UP",)),
+        ],
+        root=root,
+    )
+    assert context.sentences == [
+        "eth0 is switched on and has no carrier (network_carrier).",
+        "0 of 3 interfaces have a carrier (network_carrier).",
+    ]
+
+
+def test_samples_of_what_has_not_changed_are_those_of_the_tick_before():
+    """Five hundred interfaces at rest cost next to nothing."""
+    ticks = Ticks([link(2, "eth0", counted=EVERY)])
+    first, second = (ticks.collector.collect(ticks.context) for _ in range(2))
+    assert len(first) == len(second) > 20
+    assert all(one is other for one, other in zip(first, second, strict=True))

@@ -4,7 +4,7 @@ import pytest
 
 from collectors.network.tests import kernel
 from rscollector.sinks.bosun.tests.old_names import SCOLLECTOR, translated
-from rscollector.testing import FakeContext, collect
+from rscollector.testing import FakeContext, Root, collect
 
 
 def old(*links):
@@ -46,3 +46,33 @@ def test_the_names_of_interfaces_are_those_that_it_looked_for(name):
     """The others were not sent."""
     assert ("os.net.bytes" in old(kernel.link(2, name, counted={0: 1}))) is True
     assert "os.net.bytes" not in old(kernel.link(2, f"x{name}", counted={0: 1}))
+
+
+@pytest.mark.parametrize("name", ["p2p1_3", "p2p1", "wwp0s20", "bond12", "team0"])
+def test_bonds_and_teams_are_below_their_own_names(name):
+    """And an interface that is none is not among them."""
+    found = old(kernel.link(2, name, counted={0: 1}))
+    below = "os.net.bond." if name in ("bond12", "team0") else "os.net."
+    assert {f"{below}bytes", f"{below}dropped"} <= found.keys()
+    assert ("os.net.bytes" in found) != ("os.net.bond.bytes" in found)
+    assert not {
+        each for each in old(kernel.link(2, f"{name}-7", counted={0: 1})) if each.startswith("os.net")
+    }
+
+
+def test_speed_is_in_megabit(tmp_path):
+    """As the driver tells it."""
+    root = Root(tmp_path)
+    root.write("sys/class/net/eth0/device/vendor", "")
+    root.write("sys/class/net/eth0/speed", "2500\n")
+    samples = collect(kernel.saying([kernel.link(2, "eth0")]), context=FakeContext(root=root))
+    found = translated(samples, SCOLLECTOR)
+    assert found["os.net.ifspeed"] == found["linux.net.ifspeed"] == {("eth0",): 2500}
+
+
+def test_units_are_those_that_it_told():
+    """Bytes are bytes, and what is counted in pieces has none."""
+    units = {each.name: each.unit for each in SCOLLECTOR.olds}
+    assert [units[f"os.net.{name}"] for name in ("bytes", "packets", "errs", "dropped", "ifspeed")] == [
+        "bytes", "", "", "", "Mbit"
+    ]  # fmt: skip

@@ -13,6 +13,7 @@ from netns import namespace
 
 from collectors.vip.tests.watched import V4, V6, Watched, there_and_back
 from collectors.vip.watcher import Links
+from rscollector.kit.netlink import Overrun
 from rscollector.kit.rtnetlink import Link
 
 pytestmark = pytest.mark.needs("root", "ip", "unshare", "nsenter")
@@ -341,3 +342,21 @@ def test_twenty_storms_of_ten_thousand_moves(net, watched):
         assert found[f'vip_bound{{address="192.0.2.{number}"}}'] == 0
         counts = collector.counts(f"192.0.2.{number}")
         assert counts == [10_000, 10_000, 0] or found["vip_watch_overruns_total"] > 0
+
+
+def test_an_overrun_that_lasts_is_counted_once_a_tick(net, watched, monkeypatch):
+    """While changes are lost around each dump it is still one time that nobody knows what happened."""
+    collector = watched()
+    monkeypatch.setattr(
+        collector._collector._watcher._addresses, "events", lambda _context: iter([Overrun()])
+    )
+    assert [overruns(collector.tick()) for _ in range(2)] == [(1, 0), (2, 0)]
+
+
+def test_what_is_lost_before_the_first_look_is_no_overrun(net, tmp_path):
+    """Nothing was known that could have been missed."""
+    collector = Watched(net)
+    collector._collector._watcher._addresses._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    net.batch(there_and_back(100))
+    assert overruns(collector.tick()) == (0, 0)
+    collector.die()

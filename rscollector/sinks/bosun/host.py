@@ -17,7 +17,7 @@ from typing import Any
 from rscollector.api import Context, one_line
 from rscollector.kit import netlink, rtnetlink
 from rscollector.kit.optional import optional
-from rscollector.kit.rtnetlink import Address, Link
+from rscollector.kit.rtnetlink import IFF_LOOPBACK, Address, Link
 from rscollector.sinks.bosun.metadata import Entry
 from rscollector.sinks.bosun.opentsdb import legal
 
@@ -25,7 +25,6 @@ _MOST_INTERFACES = 64
 _MOST_ADDRESSES = 64  # of an interface
 _LONGEST = 300
 _LINK_LOCAL = 253  # RT_SCOPE_LINK; a host's own are above that
-_IFF_LOOPBACK = 0x8
 _DMI = {"manufacturer": "sys_vendor", "model": "product_name", "serialNumber": "product_serial"}
 
 
@@ -61,7 +60,7 @@ def _interfaces(
     links: Sequence[Link], addresses: Sequence[Address], directory: Path
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the interfaces that are told, the kernel's first ones first, each with its facts."""
-    names = {link.ifindex: rtnetlink.text(link.attributes[rtnetlink.IFLA_IFNAME]) for link in links}
+    names = {link.ifindex: os.fsdecode(link.name) for link in links}
     texts: defaultdict[int, list[str]] = defaultdict(list)
     reachable = {each.ifindex for each in addresses if each.scope < _LINK_LOCAL}
     for each in addresses:
@@ -71,7 +70,7 @@ def _interfaces(
         name = names[link.ifindex]
         place = directory / name
         lasting = link.ifindex in reachable or any((place / each).exists() for each in ("device", "bonding"))
-        if link.flags & _IFF_LOOPBACK or not lasting or not left:
+        if link.flags & IFF_LOOPBACK or not lasting or not left:
             continue
         left -= 1
         mac = link.attributes.get(rtnetlink.IFLA_ADDRESS, b"")

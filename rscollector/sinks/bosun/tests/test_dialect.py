@@ -16,6 +16,7 @@ from collectors.network import Network
 from collectors.postfix import Postfix
 from collectors.vip import Vip
 from rscollector.api import Kind, Metric, Taken
+from rscollector.config.registry import places
 from rscollector.sinks.bosun import Bosun, dialect
 from rscollector.sinks.bosun.sink import Dialect
 from rscollector.sinks.bosun.tests.old_names import RS_COLLECTOR, SCOLLECTOR, TABLE
@@ -177,3 +178,23 @@ def test_a_sink_says_which_old_names_are_missing(package, tmp_path):
         sink.close()
     assert [b'"mine.words"' in each for each in lines] == [True]
     assert [each for each in told_with.notes if "theirs.mine.old: ModuleNotFoundError" in each]
+
+
+def test_of_two_packages_with_the_same_type_the_first_is_meant(package, tmp_path, monkeypatch):
+    """It is the one that the agent runs: whose collector it is has the old names."""
+    monkeypatch.syspath_prepend(_other(tmp_path / "other"))
+    translate, notes = package(OLD)
+    assert (notes, places()["rscollector.collectors"]["mine"]) == ([], "theirs.mine:Mine")
+    assert "their.words" in [each.name for each in translate.olds]
+    monkeypatch.syspath_prepend(tmp_path / "other")
+    translate = dialect.installed("rs-collector", notes.append)
+    assert (notes, places()["rscollector.collectors"]["mine"]) == ([], "nowhere.at.all:Mine")
+    assert "their.words" not in [each.name for each in translate.olds]
+
+
+def _other(folder):
+    info = folder / "other-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[rscollector.collectors]\nmine = nowhere.at.all:Mine\n")
+    return folder
