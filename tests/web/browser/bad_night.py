@@ -122,6 +122,11 @@ class Face:
         found = [each for each in self.collectors if f"{each['type']}/{each['name']}" == key]
         return known(found[0]) | self.more if found else None
 
+    def history(self, key):
+        """Return what one of them has been."""
+        told = self.collector(key)
+        return told and told["history"]
+
     def unhealthy(self):
         """Return the trouble."""
         return self.unwell
