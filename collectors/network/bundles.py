@@ -33,6 +33,7 @@ class Member:
 
     name: str
     slave: Slave
+    has_carrier: bool
     state: State | None
     seen: Seen | None
 
@@ -109,4 +110,4 @@ def _member(interface: Interface, slave: Slave, bond: Bond, seen: Mapping[bytes,
     found = seen.get(interface.raw_name)
     partner = found.partner if found else ""
     is_what = state(bond, slave, interface.has_carrier, partner) if bond.mode == LACP else None
-    return Member(interface.names.own, slave, is_what, found)
+    return Member(interface.names.own, slave, interface.has_carrier, is_what, found)

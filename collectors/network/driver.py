@@ -15,7 +15,9 @@ SECONDS = 2.0
 """For all interfaces of a tick together."""
 MOST = 100
 """Statistics of an interface, at most."""
-_NUMBER = re.compile(r"[0-9]{1,18}")  # more is a negative number in disguise
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_LARGEST = 1 << 63
+"""This and more is a negative number in disguise."""
 
 
 def samples(
@@ -49,5 +51,5 @@ def _read(text: str, wanted: Sequence[str]) -> Iterator[tuple[str, int]]:
     for line in text.splitlines():
         name, _, value = line.strip().rpartition(":")
         is_wanted = name.isprintable() and any(fnmatchcase(name, each) for each in wanted)
-        if is_wanted and _NUMBER.fullmatch(value.strip()):
+        if is_wanted and _NUMBER.fullmatch(value.strip()) and int(value) < _LARGEST:
             yield name, int(value)

@@ -36,18 +36,25 @@ _WHY = {
 
 
 class _Loss(NamedTuple):
-    """Counters of what was lost and of what went well beside it, and the words for it."""
+    """Counters of what was lost and of what went well, and words for it; `within` if that has the lost."""
 
     lost: int
     well: int
     does: str
     source: str
     kinds: Mapping[int, str] = {}
+    within: bool = False
 
 
 _LOSSES = (
     _Loss(RX_MISSED, RX_FRAMES, "drops {} of received frames in the ring", "rx_missed_errors"),
-    _Loss(RX_DROPPED, RX_FRAMES, "drops {} of received frames in the kernel or driver", "rx_dropped"),
+    _Loss(
+        RX_DROPPED,
+        RX_FRAMES,
+        "drops {} of received frames in the kernel or driver",
+        "rx_dropped",
+        within=True,  # linux/if_link.h: what the kernel drops was received well
+    ),
     _Loss(TX_DROPPED, TX_FRAMES, "drops {} of the frames to be sent", "tx_dropped"),
     _Loss(RX_ERRORS, RX_FRAMES, "receives {} of its frames broken", "rx_errors", RX_KINDS),
     _Loss(TX_ERRORS, TX_FRAMES, "fails to send {} of its frames", "tx_errors", TX_KINDS),
@@ -70,6 +77,8 @@ def explain(told: Told) -> Iterator[str]:
         yield _bond(bundle)
         for member in bundle.members if bundle.is_up else ():
             yield from _member(bundle.name, member)
+        if not bundle.bond.monitored:
+            yield f"{bundle.name} does not look whether its links are up: miimon and arp_interval are 0."
     lossy = [each for each in told.interfaces if each.lost > 0]
     for each in nlargest(_WORST, lossy, key=attrgetter("lost")):
         yield from _losses(each)
@@ -85,6 +94,8 @@ def _bond(bundle: Bundle) -> str:
     of = f"{bundle.ports} of its {count} interfaces (network_bond_ports)"
     if not bundle.is_up:
         return f"The bond {bundle.name} is switched off (network_up)."
+    if not count:
+        return f"The bond {bundle.name} is up and has no interface (network_bond_slaves)."
     if not bundle.has_carrier:
         wanted = f", and wants {bond.min_links}" if lacp and bond.min_links > 1 else ""
         return f"The bond {bundle.name} has no carrier: it can use {of}{wanted}."
@@ -101,14 +112,18 @@ def _bond(bundle: Bundle) -> str:
 def _member(bond: str, each: Member) -> Iterator[str]:
     if each.state in _WHY:
         yield f"{each.name} of {bond} {_WHY[each.state]} (network_bond_slave_state)."
+    elif each.slave.is_up and not each.has_carrier:
+        yield f"{each.name} of {bond} has no carrier, and the bond goes on using it (network_bond_slave_up)."
     elif not each.slave.is_up:
-        yield f"{each.name} of {bond} has no link, says the bond (network_bond_slave_up)."
+        what = "a carrier, and the bond does not take it for up" if each.has_carrier else "no link"
+        yield f"{each.name} of {bond} has {what} (network_bond_slave_up)."
 
 
 def _losses(each: Interface) -> Iterator[str]:
     for loss in _LOSSES:
         if count := each.grown(loss.lost):
-            share = count / (count + each.grown(loss.well))
+            well = each.grown(loss.well)
+            share = count / (max(count, well) if loss.within else count + well)
             kinds = ", ".join(kind for place, kind in loss.kinds.items() if each.grown(place))
             source = f"{loss.source} + {count}" + (f", {kinds}" if kinds else "")
             yield f"{each.names.own} {loss.does.format(_percent(share))} since the last tick ({source})."
@@ -124,7 +139,7 @@ def _link(each: Interface, hardware: Hardware | None) -> Iterator[str]:
 def _busiest(told: Told) -> Iterator[str]:
     with_carrier = sum(each.has_carrier for each in told.interfaces)
     yield f"{with_carrier} of {len(told.interfaces)} interfaces have a carrier (network_carrier)."
-    moved = [each for each in told.interfaces if each.before and each.before is not each.counted]
+    moved = [each for each in told.interfaces if each.before and each.traffic > 0]
     for each in nlargest(_BUSIEST, moved, key=attrgetter("traffic")):
         if told.seconds > 0:
             yield _traffic(each, told.hardware.get(each.names.own), told.seconds)

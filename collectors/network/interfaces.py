@@ -80,7 +80,7 @@ METRICS = (
     INTERFACE,
 )  # fmt: skip
 
-IFF_LOWER_UP = 0x10000
+IFF_LOOPBACK, IFF_LOWER_UP = 0x8, 0x10000
 PHYSICAL = "physical"
 _VLAN_ID = 1
 _RX, _TX = "receive", "transmit"
@@ -88,6 +88,7 @@ _RX, _TX = "receive", "transmit"
 RX_FRAMES, TX_FRAMES, RX_BYTES, TX_BYTES, RX_ERRORS, TX_ERRORS, RX_DROPPED, TX_DROPPED = range(8)
 RX_MISSED = 15
 _LOSSES = slice(RX_ERRORS, TX_DROPPED + 1)
+_LOSSES_AND_MISSED = (RX_ERRORS, TX_ERRORS, RX_DROPPED, TX_DROPPED, RX_MISSED)
 _FIRST_RARE = 9
 _ALWAYS: tuple[tuple[int, Metric, tuple[str, ...]], ...] = (
     (RX_FRAMES, FRAMES, (_RX,)),
@@ -168,6 +169,13 @@ class Interface:
         return self.link.attributes.get(IFLA_IFNAME, b"").partition(b"\0")[0]
 
     @property
+    def is_of_host(self) -> bool:
+        """Whether it is a device, a bond or its slave, a VLAN or the loopback: guests have other kinds."""
+        if self.slave or self.link.flags & IFF_LOOPBACK:
+            return True
+        return self.kind in (PHYSICAL, "bond", "vlan")
+
+    @property
     def is_up(self) -> bool:
         """Whether it is switched on."""
         return bool(self.link.flags & IFF_UP)
@@ -191,9 +199,9 @@ class Interface:
     def lost(self) -> int:
         """How many errors and drops there were since the tick before, as far as that is known."""
         now, before = self.counted, self.before
-        if not before or now is before:
+        if not before or (now[_LOSSES] == before[_LOSSES] and now[RX_MISSED] == before[RX_MISSED]):
             return 0
-        return sum(now[_LOSSES]) - sum(before[_LOSSES]) + now[RX_MISSED] - before[RX_MISSED]
+        return sum(map(self.grown, _LOSSES_AND_MISSED))
 
     def samples(self) -> list[Sample]:
         """Return the samples of this tick. Raises ValueError."""

@@ -81,7 +81,7 @@ def test_active_backup_tells_who_is_active(recording, active, ports):
     assert not [name for name in series if "partner" in name or "state" in name or "min_links" in name]
 
 
-LACP = Bond("802.3ad", 0, 1, 1, 2, SWITCH)
+LACP = Bond("802.3ad", 0, 1, 1, 2, SWITCH, monitored=True)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_state_follows_from_all_that_decides_it(slave, partner, expected):
 
 def test_without_an_active_aggregator_nobody_is_in_the_wrong_one():
     """A bond that has just been made has none yet."""
-    bond = Bond("802.3ad", 0, 0, None, 0, NOBODY)
+    bond = Bond("802.3ad", 0, 0, None, 0, NOBODY, monitored=True)
     assert state(bond, Slave(True, 0, 1, 7, 3), has_carrier=True) is State.NEGOTIATING
 
 
@@ -130,13 +130,49 @@ def test_a_mode_of_a_later_kernel_is_its_number():
         ("06-no-partner", "The bond bond0 is up and has no LACP partner: nobody bundles its links at the other end, and it may reach nobody (network_bond_partner_present)."),
         ("08-all-down", "The bond bond0 has no carrier: it can use 0 of its 2 interfaces (network_bond_ports)."),
         ("10-active-backup", "The bond bond1 (active-backup) can use 2 of its 2 interfaces (network_bond_ports), and sends by a1."),
-        ("11-failed-over", "h1 of bond1 has no link, says the bond (network_bond_slave_up)."),
+        ("11-failed-over", "h1 of bond1 has no link (network_bond_slave_up)."),
     ],
 )  # fmt: skip
 def test_sentences_say_what_is_so(recording, sentence):
     """The most important first."""
     _, context = told(recorded(recording))
     assert sentence in context.sentences
+
+
+MII_UP, MII_DOWN = b"\0", b"\2"
+UNUSED = "h1 of bond1 has a carrier, and the bond does not take it for up (network_bond_slave_up)."
+STILL_USED = "h1 of bond1 has no carrier, and the bond goes on using it (network_bond_slave_up)."
+UNWATCHED = "bond1 does not look whether its links are up: miimon and arp_interval are 0."
+
+
+@pytest.mark.parametrize(
+    ("has_carrier", "mii", "miimon", "arp_interval", "sentences"),
+    [
+        (True, MII_UP, 100, 0, []),
+        (True, MII_UP, 0, 0, [UNWATCHED]),
+        (False, MII_UP, 0, 0, [STILL_USED, UNWATCHED]),
+        (False, MII_UP, 100, 0, [STILL_USED]),  # its monitoring has not come to it yet
+        (True, MII_DOWN, 0, 200, [UNUSED]),  # nobody answers ARP there
+    ],
+)
+def test_a_bond_may_take_a_link_for_what_it_is_not(has_carrier, mii, miimon, arp_interval, sentences):
+    """The kernel's default is to monitor nothing, and then a bond uses a link that is lost (node_exporter #3319)."""
+    flags = ("UP", "SLAVE", *(["LOWER_UP"] if has_carrier else []))
+    slave = info("veth", slave_kind="bond", slave_data=[attribute(2, mii)])
+    bond = info("bond", [attribute(1, b"\1"), attribute(3, miimon), attribute(7, arp_interval)])
+    links = [
+        link(2, "h1", slave, attribute(10, 3), flags=flags),
+        link(3, "bond1", bond, flags=("UP", "LOWER_UP", "MASTER")),
+    ]
+    series, context = told(links)
+    assert context.sentences[1:-1] == sentences
+    assert series['network_bond_slave_up{bond="bond1",interface="h1"}'] == (mii == MII_UP)
+
+
+def test_a_bond_that_has_lost_its_last_interface_has_none():
+    """It is up, and there is nothing that it could be waiting for."""
+    _, context = told([link(2, "bond1", info("bond", [attribute(1, b"\1")]), flags=("UP", "MASTER"))])
+    assert context.sentences[0] == "The bond bond1 is up and has no interface (network_bond_slaves)."
 
 
 @pytest.mark.parametrize("bonding", [b"", b"\xff\0\n" * 100, b"Slave Interface: h1\nActor Churned Count: 99999999999999999999999\n", b"Actor Churned Count: 1\n" * 1000])  # fmt: skip
