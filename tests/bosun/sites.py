@@ -234,9 +234,10 @@ def filesystems(root, mounts, answers):
 
 
 @cache
-def bond(state, wants=None):
-    """Return what the collector says of a recorded bond, which may want another number of links."""
-    samples = collect(kernel.saying(kernel.recorded(state)), context=FakeContext(root="/nowhere"))
+def bond(state, wants=None, *, alone=False):
+    """Return what the collector says of a recorded bond, which may want other links, or have no interface."""
+    links = [each for each in kernel.recorded(state) if not alone or b"bond0\0" in each.payload]
+    samples = collect(kernel.saying(links), context=FakeContext(root="/nowhere"))
     return [
         each._replace(value=wants) if wants is not None and each.metric is MIN_LINKS else each
         for each in samples
