@@ -244,6 +244,17 @@ def bond(state, wants=None, *, alone=False):
     ]
 
 
+def unmonitored(*, carrier):
+    """Return what the collector says of a bond that takes its link for up, whether it is or not."""
+    slave = kernel.info("veth", slave_kind="bond", slave_data=[kernel.attribute(2, b"\0")])
+    flags = ("UP", "SLAVE", *(["LOWER_UP"] if carrier else []))
+    links = [
+        kernel.link(2, "h1", slave, kernel.attribute(10, 3), flags=flags),
+        kernel.link(3, "bond0", kernel.info("bond", [kernel.attribute(1, b"\1")]), flags=("UP", "MASTER")),
+    ]
+    return collect(kernel.saying(links), context=FakeContext(root="/nowhere"))
+
+
 def interface(**each_second):
     """Return what is said of an interface that counts so much in each second; the others stand still.
 
