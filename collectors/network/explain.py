@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import nlargest
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from collectors.network.bonds import LACP, State
@@ -79,8 +79,8 @@ def explain(told: Told) -> Iterator[str]:
             yield from _member(bundle.name, member)
         if not bundle.bond.monitored:
             yield f"{bundle.name} does not look whether its links are up: miimon and arp_interval are 0."
-    lossy = [each for each in told.interfaces if each.lost > 0]
-    for each in nlargest(_WORST, lossy, key=attrgetter("lost")):
+    lossy = [(lost, each) for each in told.interfaces if (lost := each.lost)]
+    for _, each in nlargest(_WORST, lossy, key=itemgetter(0)):
         yield from _losses(each)
     if len(lossy) > _WORST:
         yield f"{len(lossy) - _WORST} more interfaces have lost frames since the last tick."

@@ -167,6 +167,7 @@ def test_a_bond_may_take_a_link_for_what_it_is_not(has_carrier, mii, miimon, arp
     series, context = told(links)
     assert context.sentences[1:-1] == sentences
     assert series['network_bond_slave_up{bond="bond1",interface="h1"}'] == (mii == MII_UP)
+    assert series['network_bond_ports{bond="bond1"}'] == (mii == MII_UP and has_carrier)
 
 
 def test_a_bond_that_has_lost_its_last_interface_has_none():
