@@ -15,6 +15,8 @@ SECONDS = 2.0
 """For all interfaces of a tick together."""
 MOST = 100
 """Statistics of an interface, at most."""
+_HAS_NONE = ("no stats available", "Operation not supported")
+"""What ethtool says of a driver that counts nothing, which would be news at each tick (collectd #2661)."""
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _LARGEST = 1 << 63
 """This and more is a negative number in disguise."""
@@ -33,7 +35,7 @@ def samples(
         try:
             text = context.run(["ethtool", "-S", name], seconds=left).decode("utf-8", "replace")
         except CollectError as error:
-            if "no stats available" not in str(error):
+            if not any(words in str(error) for words in _HAS_NONE):
                 context.note(f"missing: ethtool of {label}: {error}")
             continue
         yield from _named(context, label, text, wanted)
