@@ -84,8 +84,10 @@ def explain(told: Told) -> Iterator[str]:
         yield from _losses(each)
     if len(lossy) > _WORST:
         yield f"{len(lossy) - _WORST} more interfaces have lost frames since the last tick."
-    for each in told.interfaces:
-        yield from _link(each, told.hardware.get(each.names.own))
+    links = [text for each in told.interfaces for text in _link(each, told.hardware.get(each.names.own))]
+    yield from links[:_WORST]
+    if len(links) > _WORST:
+        yield f"{len(links) - _WORST} more devices have no carrier or are half duplex (network_carrier)."
     yield from _busiest(told)
 
 

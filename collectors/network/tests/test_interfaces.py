@@ -264,6 +264,16 @@ def test_of_many_that_lose_frames_the_worst_are_named():
     assert said[10:] == ["20 more interfaces have lost frames since the last tick."]
 
 
+def test_of_many_ports_without_a_cable_ten_are_named(tmp_path):
+    """A host may have 128 virtual functions of a card, all of them switched on."""
+    root = Root(tmp_path)
+    for number in range(1, 129):
+        root.write(f"sys/class/net/eth{number}/device/vendor", "")
+    _, context = told([link(number, f"eth{number}", flags=("UP",)) for number in range(1, 129)], root=root)
+    assert len(context.sentences) == 12
+    assert context.sentences[10] == "118 more devices have no carrier or are half duplex (network_carrier)."
+
+
 def test_rates_are_of_the_last_tick(tmp_path):
     """Bytes and frames a second, and the share of the speed in the busier direction."""
     root = Root(tmp_path)
