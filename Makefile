@@ -1,6 +1,6 @@
 # ./run and ./test need nothing but a shell; what else there is to do is here.
 
-.PHONY: lint format docs bench deb packages everything clean
+.PHONY: lint format docs picture bench deb packages everything clean
 
 ENVIRONMENT = . .ci/environment && environment .venv lint
 
@@ -14,6 +14,9 @@ format: ## let ruff arrange the code
 
 docs: ## write the tables in the pages anew, from the declarations in the code
 	@$(ENVIRONMENT) && "$$python" docs/generate.py
+
+picture: ## take the picture of the page in README.md anew, from its test
+	./test -n 0 tests/web/browser -k picture && cp build/screenshots/status-page.png docs
 
 bench: ## measure what the agent costs, beside others, and write docs/benchmarks.md (PART="scrape" for a part)
 	@. .ci/environment && environment .venv test && for need in $(PEERS); do \
@@ -41,4 +44,4 @@ everything: ## all that can be tested: all that takes long, with both sets of li
 	.ci/run everything
 
 clean: ## remove everything that was made here
-	rm -rf .venv .venv-distribution .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv .venv-distribution .venv-schemathesis .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

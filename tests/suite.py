@@ -21,7 +21,7 @@ pytest_plugins = ["rscollector.pytest_plugin", "arrivals"]
 IN_CI = os.environ.get("CI") == "true"
 PLUGINS = Path(__file__).parent / "plugins"
 SERVERS = ("galera", "mongodb", "postfix")  # each has servers that its tests share: one process runs them all
-SHARED = ("tests/torture/test_strangers.py",)  # the tests of one file share an agent
+SHARED = ("tests/torture/test_strangers.py", "tests/web/browser/")  # they share an agent, or a browser
 WORKERS = 2
 QUARTERS = "1234"
 
@@ -57,7 +57,8 @@ def _folder(nodeid):
 def _together(nodeid):
     """Return what tests have in common that one process runs, "" for those that share nothing."""
     path = nodeid.partition("::")[0]
-    return path if path in SHARED else _folder(nodeid) if _folder(nodeid) in SERVERS else ""
+    shared = [each for each in SHARED if path.startswith(each)]
+    return shared[0] if shared else _folder(nodeid) if _folder(nodeid) in SERVERS else ""
 
 
 @pytest.hookimpl(optionalhook=True)

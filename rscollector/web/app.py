@@ -1,36 +1,35 @@
-"""The application: `/metrics`, `/`, `/page.css`, `/page.js`, `/api/v1/status`, `/-/healthy`, `/-/ready`.
+"""The application: `/metrics`, the pages `/` and `/collectors/{type}/{name}`, `/-/…`, and the API (`api`).
 
 It runs in the agent's loop and must not stop it: pages are made once for all who ask (see `pages`), what
 takes long with them runs in a thread. What a client may cost beside that is the server's matter.
 """
 
 import asyncio
-import json
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+from functools import partial
 from importlib.resources import files
 from typing import Any, Protocol
 
-from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rscollector.exposition.render import Format
-from rscollector.model.settings import humanized
-from rscollector.web import sparkline
+from rscollector.web.api import PREFIX, Api, Told
 from rscollector.web.compressed import Compressor, pieces
+from rscollector.web.html import Html
 from rscollector.web.negotiate import gzip_wanted, negotiate
 from rscollector.web.pages import PageResponse, Pages, Parts
-from rscollector.web.rows import rows
 
 _PIECE = 64 * 1024
 _MOST_PAGES = 4  # the newest of each format, compressed and not
 _MOST_OTHERS = 2
 _FRESH = 1.0
-_FRESH_STATUS = 0.1  # people who have just changed something ask for it
 _POLICY = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -38,17 +37,15 @@ _POLICY = {
     "referrer-policy": "no-referrer",
 }
 """Nothing is loaded from elsewhere, and nobody else shows the page in his own."""
+_Endpoint = Callable[[Request], Awaitable[Response]]
 _HTML = {"content-type": "text/html; charset=utf-8", "cache-control": "no-store", **_POLICY}
 
 
-class Face(Protocol):
+class Face(Told, Protocol):
     """What the application shows; the agent implements it."""
 
     def page(self, wanted: Format) -> Iterable[bytes]:
         """Return a page, in chunks."""
-
-    def status(self, *, with_minutes: bool = False) -> dict[str, Any]:
-        """Return the agent's status, plain values."""
 
     def unhealthy(self) -> str:
         """Return why the agent's loop is not doing its work, "" when it is."""
@@ -57,20 +54,46 @@ class Face(Protocol):
         """Return why the agent is not ready, "" when it is."""
 
 
-def application(face: Face) -> ASGIApp:
-    """Return the application."""
+class Right(Enum):
+    """What a listener may be asked for; whether the agent is healthy and ready, each of them."""
+
+    METRICS = "metrics"
+    READ = "read"
+    """The page for people, and the API."""
+
+
+def application(face: Face, rights: frozenset[Right] = frozenset(Right)) -> ASGIApp:
+    """Return the application of a listener that has these rights: whatever else there is, is not there."""
     handlers = _Handlers(face)
-    routes = {
+    paths: dict[str, _Endpoint] = {"/-/healthy": handlers.healthy, "/-/ready": handlers.ready}
+    if Right.METRICS in rights:
+        paths["/metrics"] = handlers.metrics
+    if Right.READ not in rights:
+        return _router(_routes(paths), _not_found)
+    paths |= {
         "/": handlers.index,
+        "/collectors/{type}/{name}": handlers.collector,
         "/page.css": _file("page.css", "text/css"),
         "/page.js": _file("page.js", "text/javascript"),
-        "/metrics": handlers.metrics,
-        "/api/v1/status": handlers.status,
-        "/-/healthy": handlers.healthy,
-        "/-/ready": handlers.ready,
     }
+
+    async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+        is_of_the_api = f"{scope['path']}/".startswith(f"{PREFIX}/")
+        await (handlers.api.not_found() if is_of_the_api else _not_found)(scope, receive, send)
+
+    return _router([*_routes(paths), *handlers.api.routes], not_found)
+
+
+def _routes(paths: Mapping[str, _Endpoint]) -> list[Route]:
+    return [Route(path, endpoint) for path, endpoint in paths.items()]
+
+
+def _router(routes: Sequence[Route], default: ASGIApp) -> Router:
     # With `redirect_slashes` it would send a client of /metrics/ to whatever host that has named.
-    return Router([Route(path, endpoint) for path, endpoint in routes.items()], redirect_slashes=False)
+    return Router(routes, redirect_slashes=False, default=default)
+
+
+_not_found = PlainTextResponse("Not Found", 404)
 
 
 class _Handlers:
@@ -78,10 +101,11 @@ class _Handlers:
         self._face = face
         self._metrics = Pages(_MOST_PAGES)
         self._index = Pages(_MOST_OTHERS)
-        self._status = Pages(_MOST_OTHERS)
+        self._collector = Pages(_MOST_PAGES)
         self._thread = ThreadPoolExecutor(1, "pages", _leave_signals_to_the_main_thread)
         self._compressor = Compressor()
-        self._template = _template("index.html")
+        self._html = Html()
+        self.api = Api(face, self._aside)
 
     async def metrics(self, request: Request) -> Response:
         wanted, content_type = negotiate(request.headers.get("accept", ""))
@@ -103,31 +127,38 @@ class _Handlers:
         only_wrong = request.query_params.get("show") == "wrong"
 
         async def make() -> Parts:
+            show = partial(
+                self._html.index,
+                only_wrong=only_wrong,
+                unhealthy=self._face.unhealthy(),
+                unready=self._face.unready(),
+            )
             status = self._face.status(with_minutes=True)
-            return [(await self._aside(self._as_html, status, only_wrong)).encode("utf-8")]
+            return [(await self._aside(show, status, time.time())).encode("utf-8")]
 
         return PageResponse(await self._index.get(only_wrong, _FRESH, make), _HTML)
 
-    async def status(self, _: Request) -> Response:
-        async def make() -> Parts:
-            return [(await self._aside(_as_json, self._face.status())).encode("utf-8")]
+    async def collector(self, request: Request) -> Response:
+        """Send the page of a collector or sink, or one that says that there is none."""
+        key = "{type}/{name}".format_map(request.path_params)
 
-        page = await self._status.get("", _FRESH_STATUS, make)
-        return PageResponse(page, {"content-type": "application/json"})
+        async def make() -> Parts:
+            told = self._face.collector(key)
+            if told is None:
+                return []
+            return [(await self._aside(self._html.collector, told, time.time())).encode("utf-8")]
+
+        there = self._face.history(key) is not None  # what a stranger asks for is no kind of a page
+        page = await self._collector.get(key, _FRESH, make) if there else None
+        if page is None or not page.parts:
+            return Response(self._html.missing(key), 404, _HTML)
+        return PageResponse(page, _HTML)
 
     async def healthy(self, _: Request) -> Response:
         return _verdict(self._face.unhealthy(), "healthy")
 
     async def ready(self, _: Request) -> Response:
         return _verdict(self._face.unready(), "ready")
-
-    def _as_html(self, status: dict[str, Any], only_wrong: bool) -> str:
-        found = rows(status)
-        wrong = [row for row in found if row.is_wrong]
-        text: str = self._template.render(
-            status=status, rows=wrong if only_wrong else found, wrong=len(wrong), only_wrong=only_wrong
-        )
-        return text
 
     async def _aside(self, function: Callable[..., Any], *given: Any) -> Any:
         """Call a function in the thread; the loop goes on meanwhile."""
@@ -139,10 +170,6 @@ def _leave_signals_to_the_main_thread() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
-def _as_json(status: dict[str, Any]) -> str:
-    return json.dumps(status, ensure_ascii=False, separators=(",", ":"))
-
-
 def _verdict(trouble: str, good: str) -> Response:
     return PlainTextResponse(f"{trouble or good}\n", 503 if trouble else 200)
 
@@ -151,20 +178,10 @@ def _read(name: str) -> str:
     return files("rscollector.web").joinpath("templates", name).read_text("utf-8")
 
 
-def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+def _file(name: str, media_type: str) -> _Endpoint:
     text = _read(name)
 
     async def send(_: Request) -> Response:
         return Response(text, media_type=media_type, headers={"cache-control": "max-age=60", **_POLICY})
 
     return send
-
-
-def _template(name: str) -> Any:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "duration": humanized,
-        "spark": lambda row: sparkline.path(row.minutes),
-        "spark_label": lambda row: sparkline.label(row.minutes),
-    }
-    return environment.from_string(_read(name))

@@ -38,24 +38,50 @@ class Row(NamedTuple):
     failures: int
     worker: str
     stack: str
+    waiting: str
     minutes: tuple[float | None, ...]
 
     @property
     def is_wrong(self) -> bool:
         """Whether it is in trouble, or something is missing of what it tells."""
-        return self.style == "bad" or any(note.startswith(_MISSING) for note in self.notes)
+        return self.style == "bad" or any(map(_is_missing, self.notes))
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to say of it."""
+        return not (self.reason or self.notes or self.waiting or self.failures or self.stack)
 
 
 def rows(status: Mapping[str, Any]) -> list[Row]:
     """Return the rows of a status by trouble, the newest trouble first."""
-    return [_row(each) for each in sorted(status["collectors"], key=_place)]
+    return [row(each) for each in sorted(status["collectors"], key=_place)]
 
 
-def _place(each: Mapping[str, Any]) -> tuple[int, float, str]:
+def style(condition: str) -> str:
+    """Return what a condition is painted in; a word that is not known here is trouble."""
+    return _STYLES.get(condition, "bad")
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as an operator would say it: 512 B, 1.5 KiB, 21 MiB."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def _place(each: Mapping[str, Any]) -> tuple[float, float, str]:
     condition, known = _condition(each), list(_STYLES)
-    rank = known.index(condition if condition in known else "down")
+    rank: float = known.index(condition if condition in known else "down")
+    if condition == "up" and any(map(_is_missing, each["notes"])):
+        rank = known.index("starting") - 0.5  # it tells less than it could
     since = 0.0 if condition == "up" else each.get("condition_seconds", 0.0)
     return rank, since, f"{each['type']}/{each['name']}"
+
+
+def _is_missing(note: str) -> bool:
+    return note.startswith(_MISSING)
 
 
 def _condition(each: Mapping[str, Any]) -> str:
@@ -63,26 +89,43 @@ def _condition(each: Mapping[str, Any]) -> str:
     return told
 
 
-def _row(each: Mapping[str, Any]) -> Row:
-    condition, memory = _condition(each), each.get("worker_memory_bytes")
-    ends = condition in ("removed", "stopping")
+def row(each: Mapping[str, Any]) -> Row:
+    """Return the row of one collector or sink."""
+    key, condition, memory = (
+        f"{each['type']}/{each['name']}",
+        _condition(each),
+        each.get("worker_memory_bytes"),
+    )
+    waits = condition in ("removed", "stopping") or each["state"] in ("backoff", "killing")
     return Row(
-        key=f"{each['type']}/{each['name']}",
+        key=key,
         condition=condition,
-        style=_STYLES.get(condition, "bad"),
+        style=style(condition),
         since=_humanized(each.get("condition_seconds")),
         reason=each["reason"],
         notes=tuple(each["notes"]),
         last=_humanized(each["last_success_seconds_ago"], "{} ago", "never"),
-        next="-" if ends else _humanized(each.get("next_run_seconds"), "in {}"),
+        next="-" if waits else _humanized(each.get("next_run_seconds"), "in {}"),
         interval=_humanized(each["interval_seconds"]),
         took=_humanized(each["duration_seconds"]),
         series=each["series"],
         failures=each["failures"],
-        worker=each["worker"] + (f", {memory >> 20} MiB" if memory else ""),
+        worker=("own" if each["worker"] == key else each["worker"]) + (f", {size(memory)}" if memory else ""),
         stack="" if each["up"] else each["last_stack"].rstrip(),
+        waiting=_waiting(each.get("waiting")),
         minutes=tuple(each.get("minutes", ())),
     )
+
+
+def _waiting(told: Mapping[str, Any] | None) -> str:
+    """Say what a sink has not yet taken from the agent, and what it will never get; "" for a collector."""
+    if told is None:
+        return ""
+    waits, lost = told["points"], told["lost_points"]
+    old = f", the oldest for {humanized(told['age_seconds'])}" if told["age_seconds"] else ""
+    count = "1 point waits" if waits == 1 else f"{waits} points wait"
+    waiting = f"{count} in the agent ({size(told['bytes'])}){old}" if waits else "nothing waits in the agent"
+    return f"{waiting}; {lost or 'none'} {'were' if lost > 1 else 'was'} lost there"
 
 
 def _humanized(seconds: float | None, text: str = "{}", none: str = "-") -> str:

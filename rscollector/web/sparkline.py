@@ -4,19 +4,24 @@ from collections.abc import Sequence
 
 from rscollector.model.settings import humanized
 
-_HEIGHT = 11.0
+_TOP, _HEIGHT = 1, 22
+"""Of a picture that is 60 wide and 24 high: whole numbers are short, and there may be hundreds of lines."""
 
 
 def path(minutes: Sequence[float | None]) -> str:
-    """Return an SVG path of an hour's durations, a unit for each minute; a minute without a run is a gap."""
+    """Return an SVG path of an hour's durations, a unit for each minute; a minute without a run is a gap.
+
+    It is "" when there is none at all.
+    """
     longest = max((each for each in minutes if each is not None), default=0.0) or 1.0
+    bottom, scale = _TOP + _HEIGHT, _HEIGHT / longest
     parts, pen = [], "M"
     for x, seconds in enumerate(minutes):
         if seconds is None:
             pen = "M"
             continue
-        y = 0.5 + _HEIGHT * (1 - seconds / longest)
-        parts.append(f"{pen}{x} {y:.1f}" + ("h1" if pen == "M" else ""))
+        y = round(bottom - scale * seconds)
+        parts.append(f"M{x} {y}h1" if pen == "M" else f"L{x} {y}")
         pen = "L"
     return "".join(parts)
 

@@ -30,6 +30,9 @@ max_series_total = 30000
 listen = ["127.0.0.1:{port}"]
 """ + "".join(f"[collector.wide.i{number:02}]\n" for number in range(60))
 PAGE = 1_200_000  # bytes that it has at least
+_OF_ONE = "/api/v1/collectors/wide/i00"
+_LISTS = ("status", "collectors", "collectors?show=wrong", "sinks", "metrics", "config", "openapi.yaml")
+API = (*(f"/api/v1/{name}" for name in _LISTS), _OF_ONE, f"{_OF_ONE}/history")
 
 MIB = 1 << 20
 MOST = 32 * MIB  # more than this above what it was before is harm
@@ -75,7 +78,7 @@ def warm_up(door):
         for accept in FORMATS:
             for coding in ("identity", "gzip"):
                 assert scrape(door, accept=accept, accept_encoding=coding)[0] == 200
-        for path in ("/", "/api/v1/status"):
+        for path in ("/", *API):
             assert scrape(door, path)[0] == 200
         time.sleep(INTERVAL / 10)
 

@@ -36,7 +36,7 @@ from harness import free_port, until
 
 pytest.register_assert_rewrite("house")
 
-from house import TOML, House, all_up, doors, many_descriptors, scrape, unharmed  # noqa: E402
+from house import API, TOML, House, all_up, doors, many_descriptors, scrape, unharmed  # noqa: E402
 
 DOORS = ("tcp", "unix")
 CUT = (
@@ -222,7 +222,7 @@ def test_a_websocket_is_not_opened(house, door):
     """There is none, whatever the path and however right the handshake."""
     lines = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
     key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-    asked = {path: request(path, *lines, key) for path in ("/", "/metrics", "/api/v1/status", "/none")}
+    asked = {path: request(path, *lines, key) for path in ("/", "/metrics", *API, "/none")}
     asked["no key"] = request("/metrics", *lines)
     with unharmed(house):
         answers = exchange_all(door, asked)
@@ -264,7 +264,7 @@ def test_a_thousand_open_connections_keep_nobody_out(house, door):
 
 
 def test_whoever_hammers_is_answered(house, door):
-    """Eight at a time who ask for the status, and for the page for people, without a pause."""
+    """Twenty at a time who ask for the page for people, and for all that the API has, without a pause."""
     end = time.monotonic() + 4
     got = set()
 
@@ -273,7 +273,7 @@ def test_whoever_hammers_is_answered(house, door):
             got.update(statuses(exchange(door, request(path))))
 
     with unharmed(house):
-        hands = [threading.Thread(target=hammer, args=[path]) for path in ("/", "/api/v1/status") * 4]
+        hands = [threading.Thread(target=hammer, args=[path]) for path in ("/", *API) * 2]
         for each in hands:
             each.start()
         for each in hands:
@@ -290,6 +290,11 @@ BOMBS = {
     "a URL of 100 kB": request("/" + "a" * 100_000),
     "a query of 100 kB": request("/metrics?" + "a=b&" * 25_000),
     "a method of 100 kB": request(method="A" * 100_000),
+    "a collector of 15 kB": request("/api/v1/collectors/wide/" + "a" * 15_000),
+    "a collector of 16 kB": request("/api/v1/collectors/wide/" + "a" * 16_384),
+    "a parameter of 15 kB": request("/api/v1/collectors?show=" + "a" * 15_000),
+    "thousands of parameters": request("/api/v1/collectors?" + "a=b&" * 3_750),
+    "thousands of slashes": request("/api/v1" + "/a" * 7_500),
     "a hundred hosts": request("/metrics", *[HOST.rstrip()] * 100),
 }
 
@@ -471,6 +476,14 @@ ODD = {
     "GeT": request(method="GeT"),
     "no method": request(method=""),
     "a method of one's own": request(method="SCRAPE"),
+    "POST to the API": request("/api/v1/status", method="POST"),
+    "TRACE of the API": request("/api/v1/config", method="TRACE"),
+    "NUL in a name": request("/api/v1/collectors/wide/i%0000"),
+    "a slash in a name": request("/api/v1/collectors/wide%2Fi00/history"),
+    "dots for a name": request("/api/v1/collectors/../config"),
+    "bytes in a name": request("/api/v1/collectors/%ff%fe/%c3%28"),
+    "a terminal's sequence in a name": request("/api/v1/collectors/%1b[2J/%e2%80%ae"),
+    "a parameter without a name": request("/api/v1/collectors?=&=;&%00=%ff"),
     "a range": request("/metrics", "Range: bytes=5-2"),
     "HTTP/1.0": b"GET /metrics HTTP/1.0\r\n\r\n",
     "HTTP/1.0, to be kept": b"GET /-/healthy HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
@@ -507,7 +520,16 @@ def test_head_has_the_headers_of_get_and_no_body(house, door):
     changing = {"content-length", "date"}
     problems = []
     with unharmed(house):
-        for path in ("/metrics", "/-/healthy", "/-/ready", "/api/v1/status", "/", "/none"):
+        for path in (
+            "/metrics",
+            "/-/healthy",
+            "/-/ready",
+            *API,
+            "/",
+            "/none",
+            "/api/none",
+            "/api/v1/status?none",
+        ):
             for coding in ("identity", "gzip"):
                 told = [
                     headers(exchange(door, request(path, f"Accept-Encoding: {coding}", method=method)))

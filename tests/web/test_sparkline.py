@@ -14,14 +14,14 @@ HOURS = st.lists(st.none() | st.floats(0, 86400), min_size=60, max_size=60)
 def test_every_minute_with_a_run_has_its_place_within_the_picture(minutes):
     """A gap is a gap, and the longest run is on top."""
     path = sparkline.path(minutes)
-    points = [(int(x), float(y)) for x, y in re.findall(r"[ML](\d+) ([\d.]+)", path)]
+    points = [(int(x), int(y)) for x, y in re.findall(r"[ML](\d+) (\d+)", path)]
     assert [x for x, _ in points] == [x for x, each in enumerate(minutes) if each is not None]
-    assert all(0.5 <= y <= 11.5 for _, y in points)
+    assert all(1 <= y <= 23 for _, y in points)
     if any(minutes):
         longest = max(each for each in minutes if each is not None)
-        assert points[[each for each in minutes if each is not None].index(longest)][1] == 0.5
+        assert points[[each for each in minutes if each is not None].index(longest)][1] == 1
     starts = [x for x, each in enumerate(minutes) if each is not None and (x == 0 or minutes[x - 1] is None)]
-    assert [int(x) for x in re.findall(r"M(\d+) [\d.]+h1", path)] == starts, "one minute alone is seen, too"
+    assert [int(x) for x in re.findall(r"M(\d+) \d+h1", path)] == starts, "one minute alone is seen, too"
 
 
 def test_it_is_said_in_words():

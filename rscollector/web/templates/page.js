@@ -1,41 +1,93 @@
-// The page is whole without this. Every five seconds it is asked for again, and what stands in it is exchanged.
+// The pages are whole without this. With it what has changed in them is exchanged, and nothing else is touched.
 "use strict";
 const PAUSE = 5000;
-let silent = "";
+let heard = Date.now();
 
-async function renew() {
-  try {
-    const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PAUSE) });
-    if (!answer.ok) throw new Error(`${answer.status}`);
-    const read = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (!read.querySelector("main > h1")) throw new Error("somebody else's page, such as a proxy's login");
-    silent = "";
-    exchange(read);
-  } catch {
-    silent ||= `The agent does not answer since ${new Date().toLocaleTimeString()}; this is what it said before.`;
-    say(silent);
-  }
+// The source of news: calls `look` whenever there may be some.
+function listen(look) {
+  setInterval(() => { if (!document.hidden) look(); }, PAUSE);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
 }
 
-// What is open stays open, and what has the focus keeps it; a text that somebody selects stays as it is.
-function exchange(read) {
+async function look() {
+  let fresh;
+  try {
+    fresh = await read();
+  } catch {
+    say(`The agent does not answer. This is what it said at ${new Date(heard).toLocaleTimeString()}, ${age()} ago.`);
+    return;
+  }
+  heard = Date.now();
   if (!getSelection().isCollapsed) {
     say("This page stands still while text in it is selected.");
     return;
   }
-  for (const each of document.querySelectorAll("details[open]")) same(each, read)?.setAttribute("open", "");
-  const focused = document.activeElement;
-  const next = document.querySelector("main").contains(focused) ? same(focused, read) : null;
-  document.querySelector("main").replaceWith(read.querySelector("main"));
-  document.title = read.title;
-  next?.focus({ preventScroll: true });
-  if (next) next.scrollLeft = focused.scrollLeft;
+  say("");
+  renew(fresh);
 }
 
-// The first of its kind in the same row of another page, or above the table.
-function same(element, read) {
-  const row = element.closest("tr");
-  return (row ? read.getElementById(row.id) : read)?.querySelector(element.localName);
+async function read() {
+  const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PAUSE) });
+  if (!answer.ok && answer.status !== 404) throw new Error(`${answer.status}`);
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (!main(fresh)) throw new Error("somebody else's page, such as a proxy's login");
+  return fresh;
+}
+
+function main(page) {
+  return page.querySelector("main[id=rscollector]");
+}
+
+// What somebody has opened or closed stays so, and what has the focus keeps it.
+function renew(fresh) {
+  for (const each of document.querySelectorAll("details[id]")) {
+    fresh.getElementById(each.id)?.toggleAttribute("open", each.open);
+  }
+  const focused = document.activeElement;
+  const again = place(focused);
+  exchange(main(document), main(fresh));
+  document.title = fresh.title;
+  if (document.activeElement === focused) return;
+  const found = again?.();
+  found?.focus({ preventScroll: true });
+  if (found) found.scrollLeft = focused.scrollLeft;
+}
+
+// How to find an element again when what is around it has been exchanged: by the nearest id and its kind in there.
+function place(element) {
+  const around = element.closest("main [id]");
+  if (!around) return null;
+  const { id } = around, kind = element.localName;
+  const number = [...around.querySelectorAll(kind)].indexOf(element);
+  return () => {
+    const there = document.getElementById(id);
+    return number < 0 ? there : there?.querySelectorAll(kind)[number];
+  };
+}
+
+// Where all children have an id they are exchanged one by one, elsewhere the whole.
+function exchange(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  const parts = [...fresh.children];
+  if (!parts.length || ![...parts, ...old.children].every(each => each.id)) {
+    old.replaceWith(fresh);
+    return;
+  }
+  const wanted = new Set(parts.map(each => each.id));
+  for (const each of [...old.children]) if (!wanted.has(each.id)) each.remove();
+  const had = new Map([...old.children].map(each => [each.id, each]));
+  let next = old.firstElementChild;
+  for (const part of parts) {
+    const here = had.get(part.id);
+    if (here && here === next) next = next.nextElementSibling;
+    else old.insertBefore(here ?? part, next);
+    if (here) exchange(here, part);
+  }
+}
+
+function age() {
+  const minutes = Math.floor((Date.now() - heard) / 60000);
+  return minutes ? `${minutes} min` : "less than a minute";
 }
 
 function say(text) {
@@ -43,12 +95,11 @@ function say(text) {
   if (!said) {
     said = document.createElement("p");
     said.id = "said";
-    said.className = "bad";
     said.setAttribute("role", "status");
-    document.querySelector("main").prepend(said);
+    main(document).before(said);
   }
+  said.className = text ? "box bad" : "";
   if (said.textContent !== text) said.textContent = text;
 }
 
-setInterval(() => { if (!document.hidden) renew(); }, PAUSE);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) renew(); });
+if (main(document)) listen(look);

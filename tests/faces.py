@@ -1,0 +1,186 @@
+"""A face with everything on it: what an agent may tell the web application, and a server that shows it on loopback."""
+
+import asyncio
+import http.client
+import json
+import threading
+from contextlib import contextmanager
+
+from rscollector.web.app import application
+from rscollector.web.listeners import listen
+from rscollector.web.server import Connections, Server
+
+KEYS = ("zone/v1.2..x", "agent/main", "pushgateway/main", "galera/main", "bosun/main")  # in no order
+SINKS = ("bosun/main", "pushgateway/main")
+MASKED = "…"
+
+
+def told(key, **changes):
+    """Return what a status says of a collector or sink that is well."""
+    type_, _, name = key.partition("/")
+    waiting = {"points": 3, "bytes": 120, "age_seconds": 0.5, "lost_points": 0}
+    return {
+        "type": type_, "name": name, "state": "idle", "up": True, "condition": "up", "condition_seconds": 7.5,
+        "reason": "", "trouble": None, "in_state_seconds": 0.25, "series": 12, "interval_seconds": 15,
+        "timeout_seconds": 10.0, "duration_seconds": 0.004, "last_success_seconds_ago": 3.2, "next_run_seconds": 11.8,
+        "failures": 0, "hangs": 0, "worker": "local", "worker_pid": 4711, "worker_memory_bytes": 20_000_000,
+        "last_stack": "", "notes": [], "waiting": waiting if type_ == "bosun" else None,
+    } | changes  # fmt: skip
+
+
+DOWN = {
+    "state": "backoff", "up": False, "condition": "down", "reason": "cannot connect; trying again in 3 s",
+    "trouble": "unavailable", "duration_seconds": None, "last_success_seconds_ago": None, "failures": 3, "hangs": 1,
+    "worker_pid": None, "worker_memory_bytes": None, "last_stack": "File x, line 1\n", "notes": ["missing: wsrep_*"],
+}  # fmt: skip
+SETTINGS = [
+    {"name": "host", "value": "10.0.0.1", "file": "/etc/rscollector/rscollector.toml", "line": 12},
+    {"name": "password", "value": MASKED, "file": None, "line": None},
+]
+SAMPLES = {
+    "gauge": 1.5,
+    "counter": float("inf"),
+    "info": 1,
+    "stateset": "primary",
+    "histogram": {"buckets": {"0.1": 3, "+Inf": 4}, "sum": float("nan")},
+    "gaugehistogram": {"buckets": {"1": 0}, "sum": 0.0},
+}
+
+
+class Face:
+    """An agent that tells what the test wants: `collectors` are as in its status."""
+
+    def __init__(self, keys=KEYS):
+        self.collectors = [told(key, **(DOWN if key.startswith("galera/") else {})) for key in keys]
+        self.asked = []
+        self.is_broken = False
+
+    def page(self, wanted):
+        """Return the page of metrics."""
+        return [b"x_size 1.0\n"]
+
+    def unhealthy(self):
+        """All is well."""
+        return ""
+
+    unready = unhealthy
+
+    def status(self, *, with_minutes=False):
+        """Return a status as the agent makes it."""
+        self.asked.append("status")
+        if self.is_broken:
+            raise RuntimeError("broken")
+        return {
+            "version": "1", "pid": 1, "host": "hôst", "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
+            "uptime_seconds": 5.0, "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
+            "collectors": self.collectors,
+        }  # fmt: skip
+
+    def collector(self, key):
+        """Return all that is known of one, at first without an explanation."""
+        self.asked.append(key)
+        found = self._find(key)
+        return found and found | {
+            "is_sink": key in SINKS, "minutes": [None] * 58 + [0.25, 0.5], "settings": SETTINGS,
+            "metrics": [
+                {"name": f"{found['type']}_{kind}", "type": kind, "unit": "", "help": "What it is.", "labels": ["node"],
+                 "samples": [{"labels": {"node": "a"}, "value": value}], "samples_left_out": 7}
+                for kind, value in SAMPLES.items()
+            ],
+            "history": self.history(key),
+            "logged": [{"at": 1e9, "level": "warning", "text": "slow"}], "logged_in_shared_worker": [],
+            "explained": {"at": 1e9, "lines": ["All is well."]} if self.asked.count(key) > 1 else None,
+            "alerts": [{"alert": "NodeDown", "severity": "critical", "for": "1m", "summary": "{{ $labels.x }}",
+                        "description": "It is down."}],
+            "command": f"sudo -u rscollector rscollector collect {found['type']} --name {found['name']} --explain",
+        }  # fmt: skip
+
+    def history(self, key):
+        """Return two conditions, the newest first."""
+        return self._find(key) and [
+            {"at": 1e9, "condition": "up", "reason": "", "lasted_seconds": None},
+            {"at": 9e8, "condition": "down", "reason": "cannot connect", "lasted_seconds": 12.5},
+        ]
+
+    def metadata(self):
+        """Return the declarations of two metrics."""
+        self.asked.append("metadata")
+        shared = {
+            "type": "gauge",
+            "unit": "bytes",
+            "help": "Its size.",
+            "labels": ["mode"],
+            "collectors": ["galera"],
+        }
+        return [{"name": name, **shared} for name in ("x_size_bytes", "a_size_bytes")]
+
+    def configuration(self):
+        """Return what is configured."""
+        self.asked.append("configuration")
+        tables = {key: dict(zip(("type", "name"), key.split("/"), strict=True)) for key in self._keys()}
+        return self._reading() | {
+            "host": "hôst", "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
+            "collectors": [table | {"settings": SETTINGS} for key, table in tables.items() if key not in SINKS],
+            "sinks": [table | {"settings": SETTINGS} for key, table in tables.items() if key in SINKS],
+        }  # fmt: skip
+
+    def _reading(self):
+        files = ["/etc/rscollector/rscollector.toml"]
+        return {
+            "files": files,
+            "read_at": 1.5e9,
+            "last_reload_successful": False,
+            "last_reload_error": "line 3: no",
+        }
+
+    def _keys(self):
+        return [f"{each['type']}/{each['name']}" for each in self.collectors]
+
+    def _find(self, key):
+        return dict(zip(self._keys(), self.collectors, strict=True)).get(key)
+
+
+class Served:
+    """A face behind a real server at `address`."""
+
+    def __init__(self, face, listener):
+        self.face = face
+        self.port = listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+
+    def get(self, path, method="GET"):
+        """Return status, headers and body of one request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def json(self, path):
+        """Return what is said there."""
+        return json.loads(self.get(path)[2])
+
+
+@contextmanager
+def serving(face, **given):
+    """Serve a face in a thread with a loop of its own."""
+    listeners, connections = listen(["127.0.0.1:0"]), Connections()
+    loop, end = asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve():
+        server = Server(application(face, **given), listeners, connections)
+        await end.wait()
+        server.close()
+        while len(connections):
+            await asyncio.sleep(0)
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    try:
+        yield Served(face, listeners[0])
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join(30)
+        loop.close()
