@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -11,18 +11,11 @@ from rscollector.model.texts import LONGEST_NOTE, one_line
 _MOST = 100
 
 
-class Alert(NamedTuple):
-    """An alert, with its templates as they are written; `wait` is its `for`."""
+def alerts(module: str) -> list[dict[str, str]]:
+    """Return the alerts beside the module of a plugin that is imported, none where it has no such file.
 
-    name: str
-    severity: str
-    wait: str
-    summary: str
-    description: str
-
-
-def alerts(module: str) -> list[Alert]:
-    """Return the alerts beside the module of a plugin that is imported, none where it has no such file."""
+    Each has `alert` (its name), `severity`, `for`, `summary` and `description`; templates stay as they are.
+    """
     try:
         text = files(module.rpartition(".")[0] or module).joinpath("alerts.yml").read_text("utf-8")
     except (OSError, TypeError):  # a module that is in no package has no files
@@ -30,18 +23,8 @@ def alerts(module: str) -> list[Alert]:
     return list(_alerts(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))))[:_MOST]  # noqa: S506
 
 
-def _alerts(table: Any) -> Iterator[Alert]:
+def _alerts(table: Any) -> Iterator[dict[str, str]]:
     for rule in (rule for group in table["groups"] for rule in group["rules"] if "alert" in rule):
-        annotations = rule.get("annotations", {})
-        yield Alert(
-            *(
-                one_line(str(text), LONGEST_NOTE)
-                for text in (
-                    rule["alert"],
-                    rule.get("labels", {}).get("severity", ""),
-                    rule.get("for", ""),
-                    annotations.get("summary", ""),
-                    annotations.get("description", ""),
-                )
-            )
-        )
+        texts = {**rule.get("labels", {}), **rule.get("annotations", {}), **rule}
+        names = ("alert", "severity", "for", "summary", "description")
+        yield {name: one_line(str(texts.get(name, "")), LONGEST_NOTE) for name in names}

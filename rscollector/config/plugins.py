@@ -94,7 +94,7 @@ class _Task:
         for path, table in asked.tables.items():
             tell(_built(plugin, path, table))
         with fence():  # they are for people: without them all goes on
-            tell({"alerts": [alert._asdict() for alert in alerts(plugin.__module__)]})
+            tell({"alerts": alerts(plugin.__module__)})
 
 
 def _missed(groups: Iterable[str]) -> Iterator[str]:

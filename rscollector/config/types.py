@@ -178,7 +178,7 @@ class Config:
     """The whole configuration, checked.
 
     For people it has the `settings` of each instance by its key (`described.Setting`), and the `alerts` that
-    come with each type (`alerts.Alert`).
+    come with each type (`alerts.alerts`).
     """
 
     host: str = field(default_factory=socket.gethostname)

@@ -1,0 +1,85 @@
+"""What people are shown of settings and alerts: where each is written, and no secret."""
+
+import json
+from pathlib import Path
+
+import pytest
+from yaml import safe_load
+
+from collectors import vip
+from rscollector.config.alerts import alerts
+from rscollector.config.described import Setting, described
+from rscollector.config.load import load
+from rscollector.config.types import Common
+
+PATH = ("collector", "it", "main")
+
+
+def test_each_setting_says_in_which_line_it_is_written(tmp_path):
+    """Its own table, that of all collectors, or nowhere: then the default holds."""
+    file = tmp_path / "rscollector.toml"
+    file.write_text(
+        '[agent]\ninterval = "5s"\n[collector.vip.main]\naddresses = [\n  "192.0.2.1"]\nmax_series = 7\n'
+    )
+    rows = {name: (value, place) for name, value, place in load(file).config.settings["vip/main"]}
+    assert rows["addresses"] == ('["192.0.2.1"]', f"{file}:4")
+    assert rows["interval"] == ("5 s", f"{file}:2")
+    assert rows["timeout"] == ("4 s", "")
+    assert rows["max_series"] == ("7", f"{file}:6")
+    assert rows["networks"] == ("[]", "")
+
+
+def test_what_an_instance_may_have_by_its_type_is_told():
+    """Of no setting the word is "None"."""
+    rows = {row.name: row.value for row in described(PATH, Common(), 3000, {}, {})}
+    assert rows["max_series"] == "3000"
+    assert rows["timeout"] == "10 s"
+    assert "None" not in rows.values()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("password", "hunter22", "***"),
+        ("password", {"file": "/etc/secret"}, '{"file": "/etc/secret"}'),
+        ("api_key", ["hunter22"], '["***"]'),
+        ("url", "https://me:hunter22@db1/x", "https://***@db1/x"),
+        ("uris", ["mongodb://hunter22@db1"], '["mongodb://***@db1"]'),
+        ("outer", {"token": "hunter22", "other": 1}, '{"token": "***", "other": 1}'),
+        ("lines", "a\nb\x1b[31m", "a b"),
+        ("number", 5, "5"),
+        ("on", True, "true"),
+    ],
+)
+def test_no_secret_is_shown(name, value, shown):
+    """A place is, and a name that is like a secret's hides its text."""
+    assert next(iter(described(PATH, Common(), 1, {name: value}, {}))) == Setting(name, shown, "")
+
+
+def test_a_comment_that_moves_lines_is_no_change_of_a_collector(tmp_path):
+    """Nobody is restarted for it."""
+    file = tmp_path / "rscollector.toml"
+    digests = []
+    for before in ("", "# a comment\n\n"):
+        file.write_text(before + "[collector.vip.main]\n")
+        digests.append(load(file).config.specs[0].digest)
+    assert len(set(digests)) == 1
+
+
+def test_the_alerts_of_a_type_are_those_of_its_file(tmp_path):
+    """By their names in Prometheus, as lines."""
+    file = tmp_path / "rscollector.toml"
+    file.write_text("[collector.vip.main]\n[sink.bosun.main]\nurl = 'http://127.0.0.1:1'\n")
+    told = load(file).config.alerts
+    rules = safe_load(Path(vip.__file__).with_name("alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
+    assert [each["alert"] for each in told["vip"]] == [rule["alert"] for rule in rules]
+    assert told["vip"][0]["severity"] == rules[0]["labels"]["severity"]
+    assert told["vip"][0]["for"] == rules[0]["for"]
+    assert told["vip"][0]["description"] == rules[0]["annotations"]["description"].strip()
+    assert told["bosun"]
+    assert json.dumps(told)
+
+
+def test_a_plugin_without_such_a_file_has_no_alerts():
+    """A single module, or a package that has none."""
+    assert alerts("json") == alerts("json.decoder") == []
