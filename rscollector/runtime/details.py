@@ -10,6 +10,7 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from math import isnan
 from typing import Any
 
 from rscollector.config.types import DEFAULT_FILE
@@ -17,7 +18,7 @@ from rscollector.model.metrics import Distribution, Metric, Value
 from rscollector.runtime.history import History
 from rscollector.runtime.instance import Instance
 from rscollector.runtime.lines import Line
-from rscollector.runtime.status import collector
+from rscollector.runtime.status import collector, place
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
 
@@ -32,8 +33,9 @@ def details(supervisor: Supervisor, vitals: Vitals, instance: Instance, now: flo
     own, shared = supervisor.bodies.lines(key)
     explained = instance.explained
     return collector(instance, supervisor, now) | {
+        "changes": place(supervisor, vitals),
         "is_sink": bool(instance.spec.sink),
-        "minutes": instance.history.minutes(now),
+        "minutes": [None if isnan(each) else round(each, 6) for each in instance.history.minutes(now)],
         "settings": settings(config.settings.get(key, [])),
         "metrics": _metrics(supervisor.store.metrics(key)),
         "history": history(instance.history),

@@ -21,6 +21,7 @@ async def reload(path: Path | None, supervisor: Supervisor, vitals: Vitals) -> N
 
 def apply(read: Read, supervisor: Supervisor, vitals: Vitals) -> None:
     """Apply what was read; with a mistake in it, nothing changes."""
+    supervisor.changes.note("", news=True)
     vitals.reload_ok = read.config is not None
     vitals.reload_error = "\n".join(read.mistakes)
     if read.config is None:

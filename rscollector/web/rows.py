@@ -5,6 +5,7 @@ does not tell all of it.
 """
 
 from collections.abc import Mapping
+from math import isnan
 from typing import Any, NamedTuple
 
 from rscollector.model.settings import humanized
@@ -110,7 +111,7 @@ def row(each: Mapping[str, Any]) -> Row:
         worker=("own" if each["worker"] == key else each["worker"]) + (f", {size(memory)}" if memory else ""),
         stack="" if each["up"] else each["last_stack"].rstrip(),
         waiting=_waiting(each.get("waiting")),
-        minutes=tuple(each.get("minutes", ())),
+        minutes=tuple(None if took is None or isnan(took) else took for took in each.get("minutes", ())),
     )
 
 

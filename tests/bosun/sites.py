@@ -234,13 +234,25 @@ def filesystems(root, mounts, answers):
 
 
 @cache
-def bond(state, wants=None):
-    """Return what the collector says of a recorded bond, which may want another number of links."""
-    samples = collect(kernel.saying(kernel.recorded(state)), context=FakeContext(root="/nowhere"))
+def bond(state, wants=None, *, alone=False):
+    """Return what the collector says of a recorded bond, which may want other links, or have no interface."""
+    links = [each for each in kernel.recorded(state) if not alone or b"bond0\0" in each.payload]
+    samples = collect(kernel.saying(links), context=FakeContext(root="/nowhere"))
     return [
         each._replace(value=wants) if wants is not None and each.metric is MIN_LINKS else each
         for each in samples
     ]
+
+
+def unmonitored(*, carrier):
+    """Return what the collector says of a bond that takes its link for up, whether it is or not."""
+    slave = kernel.info("veth", slave_kind="bond", slave_data=[kernel.attribute(2, b"\0")])
+    flags = ("UP", "SLAVE", *(["LOWER_UP"] if carrier else []))
+    links = [
+        kernel.link(2, "h1", slave, kernel.attribute(10, 3), flags=flags),
+        kernel.link(3, "bond0", kernel.info("bond", [kernel.attribute(1, b"\1")]), flags=("UP", "MASTER")),
+    ]
+    return collect(kernel.saying(links), context=FakeContext(root="/nowhere"))
 
 
 def interface(**each_second):

@@ -31,6 +31,7 @@ from sites import (
     mongodb,
     sink,
     space,
+    unmonitored,
     up,
     vip,
 )
@@ -713,6 +714,20 @@ def bonds(state, *, ago=10 * MINUTE, wants=None):
     return play
 
 
+def _last_one_gone(site):
+    """A bond has lost all of its interfaces, and another has had none since it was made."""
+    site.tell("a", bond(HEALTHY), since=45 * MINUTE, until=10 * MINUTE)
+    site.tell("a", bond("08-all-down", alone=True), since=10 * MINUTE)
+    site.tell("b", bond("08-all-down", alone=True))
+
+
+def _unmonitored(site):
+    """A link is lost, and the bond does not look."""
+    site.tell("a", unmonitored(carrier=True), since=45 * MINUTE, until=10 * MINUTE)
+    site.tell("a", unmonitored(carrier=False), since=10 * MINUTE)
+    site.tell("b", bond(HEALTHY))
+
+
 def frames(**each_second):
     """Return a scene: a bond that is well, and an interface that counts so much in each second."""
 
@@ -756,6 +771,8 @@ NETWORK = {
         bonds("08-all-down"),
         {"network.bond.down": {BOND: "critical"}, "network.bond.link": {H1: "warning", H2: "warning"}},
     ),
+    "a link is down that the bond goes on using": (_unmonitored, {"network.bond.link": {H1: "warning"}}),
+    "the last one has gone": (_last_one_gone, {"network.bond.down": {BOND: "critical"}}),
     "of another mode": (bonds("10-active-backup"), {}),
     "fresh": (
         lambda site: [site.tell(host, bond("06-no-partner"), since=FRESH) for host in ("a", "b")],
