@@ -129,6 +129,7 @@ class _Handlers:
         async def make() -> Parts:
             show = partial(
                 self._html.index,
+                since=self._face.place(),
                 only_wrong=only_wrong,
                 unhealthy=self._face.unhealthy(),
                 unready=self._face.unready(),
@@ -143,15 +144,15 @@ class _Handlers:
         key = "{type}/{name}".format_map(request.path_params)
 
         async def make() -> Parts:
-            told = self._face.collector(key)
+            since, told = self._face.place(), self._face.collector(key)
             if told is None:
                 return []
-            return [(await self._aside(self._html.collector, told, time.time())).encode("utf-8")]
+            return [(await self._aside(self._html.collector, told, time.time(), since)).encode("utf-8")]
 
         there = self._face.history(key) is not None  # what a stranger asks for is no kind of a page
         page = await self._collector.get(key, _FRESH, make) if there else None
         if page is None or not page.parts:
-            return Response(self._html.missing(key), 404, _HTML)
+            return Response(self._html.missing(key, self._face.place()), 404, _HTML)
         return PageResponse(page, _HTML)
 
     async def healthy(self, _: Request) -> Response:

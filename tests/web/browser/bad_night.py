@@ -2,6 +2,8 @@
 
 import time
 
+from rscollector.web.events import Changed
+
 STACK = """Thread 0x00007f (most recent call first):
   File "/usr/lib/python3/dist-packages/pymongo/network.py", line 249 in _receive_data_on_socket
   File "/usr/lib/python3/dist-packages/pymongo/pool.py", line 617 in command
@@ -95,6 +97,10 @@ def known(each):
 class Face:
     """An agent that shows what the test wants."""
 
+    epoch = 1790000000
+    number = 0
+    """How often the test has said that something has changed."""
+
     def __init__(self):
         self.collectors = busy()
         self.more = {}
@@ -121,6 +127,18 @@ class Face:
         """Return all that is known of one of them."""
         found = [each for each in self.collectors if f"{each['type']}/{each['name']}" == key]
         return known(found[0]) | self.more if found else None
+
+    def place(self):
+        """Return where its changes are."""
+        return f"{self.epoch}-{self.number}"
+
+    def changed(self, since):
+        """Return that something has changed, if the test has said so."""
+        return Changed(self.number, False, [], ["a/b"] if since != self.number else [], None)
+
+    def objects(self, keys):
+        """Return nothing: a page asks for all of itself."""
+        return []
 
     def history(self, key):
         """Return what one of them has been."""

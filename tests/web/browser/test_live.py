@@ -49,6 +49,37 @@ def test_a_row_that_changes_is_exchanged_and_no_other(browser, pair):
     assert browser.run("return seen.messages") == []
 
 
+def test_news_come_by_themselves(browser, pair):
+    """A stream of events says that there are some: nobody waits for the next look, and a second time either."""
+    for reason in ("first", "second"):
+        pair.face.collectors = [told("b/well", "down", reason=reason)]
+        pair.face.number += 1
+        until(lambda reason=reason: reason in browser.run(TEXT, where="tbody"))
+    streams = browser.run("return seen.requests.filter(each => each.includes('events'))")
+    assert streams == [f"{pair.url}api/v1/events?since=1790000000-0"]
+    assert browser.run("return seen.messages") == []
+
+
+def test_a_page_that_nobody_sees_asks_for_nothing(browser, pair):
+    """It holds no place among the streams; when it is seen again it is as new as any, and reads on where it was."""
+    seen = """Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"))"""
+    show = f"await page.evaluate(hidden => {{ {seen} }}, hidden)"
+    count = "await page.clock.runFor(20000); return seen.requests.length"
+    pair.face.number += 1
+    until(lambda: "b/well" in browser.run(TEXT, where="tbody"))
+    browser.run(show, hidden=True)
+    before = until(lambda: browser.run(count))
+    pair.face.collectors = [told("b/well", "down", reason="unseen")]
+    pair.face.number += 1
+    assert browser.run(count) == before
+    browser.run(show, hidden=False)
+    until(lambda: "unseen" in browser.run(LATER, where="tbody"))
+    streams = browser.run("return seen.requests.filter(each => each.includes('events'))")
+    assert [each.rpartition("?")[2] for each in streams][0] == "since=1790000000-0"
+    assert len(streams) == 2
+
+
 def test_who_reads_a_stack_goes_on_reading(browser, pair):
     """What somebody has opened stays open and has the focus still, wherever its row is now; what was closed stays closed."""
     browser.run("await page.focus('summary'); await page.keyboard.press('Enter')")
