@@ -33,11 +33,14 @@ async function look() {
   again = true;
   if (asking) return;
   asking = true;
-  do {
-    again = false;
-    await ask();
-  } while (again);
-  asking = false;
+  try {
+    do {
+      again = false;
+      await ask();
+    } while (again);
+  } finally {
+    asking = false;
+  }
 }
 
 async function ask() {
