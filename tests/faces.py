@@ -13,7 +13,7 @@ from rscollector.web.server import Connections, Server
 
 KEYS = ("zone/v1.2..x", "agent/main", "pushgateway/main", "galera/main", "bosun/main")  # in no order
 SINKS = ("bosun/main", "pushgateway/main")
-MASKED = "…"
+MASKED = "***"
 
 
 def told(key, **changes):
@@ -74,7 +74,7 @@ class Face:
             raise RuntimeError("broken")
         return {
             "version": "1", "pid": 1, "host": "hôst", "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
-            "uptime_seconds": 5.0, "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
+            "uptime_seconds": 5.0, "changes": self.place(), "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
             "collectors": self.collectors,
         }  # fmt: skip
 
@@ -102,7 +102,7 @@ class Face:
         self.asked.append(key)
         found = self._find(key)
         return found and found | {
-            "is_sink": key in SINKS, "minutes": [None] * 58 + [0.25, 0.5], "settings": SETTINGS,
+            "changes": self.place(), "is_sink": key in SINKS, "minutes": [None] * 58 + [0.25, 0.5], "settings": SETTINGS,
             "metrics": [
                 {"name": f"{found['type']}_{kind}", "type": kind, "unit": "", "help": "What it is.", "labels": ["node"],
                  "samples": [{"labels": {"node": "a"}, "value": value}], "samples_left_out": 7}

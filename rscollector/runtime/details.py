@@ -94,12 +94,10 @@ def metadata(metric: Metric) -> dict[str, Any]:
 
 
 def _plain(metric: Metric, value: Value) -> Any:
-    """Return a value for JSON, which has no infinity and no NaN: these are their names."""
     if isinstance(value, Distribution):
         bounds = [*map(str, metric.buckets), "+Inf"]
         return {"buckets": dict(zip(bounds, value.counts, strict=True)), "sum": value.sum}
-    finite = isinstance(value, str | int) or value - value == 0
-    return value if finite else str(value)
+    return value
 
 
 def _lines(lines: Iterable[Line]) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from rscollector.model.lifecycle import Condition
 from rscollector.model.texts import cut
 
 _MINUTES = 60
-_KEPT = 12
-_LONGEST = 140  # of a reason: with the minutes, a history takes at most 4 kB
+_KEPT = 10
+_LONGEST = 96  # of a reason: with the minutes, a history takes at most 4 kB
 
 
 class Past(NamedTuple):

@@ -70,7 +70,7 @@ class Events:
         self._told = told
         self._aside = aside
         self._streams: dict[_Stream, None] = {}
-        self._second: asyncio.Task[None] | None = None
+        self._second: asyncio.Future[None] | None = None
         self._written: dict[int | None, asyncio.Task[tuple[int, bytes]]] = {}
 
     async def stream(self, request: Request) -> Response:
@@ -95,7 +95,9 @@ class Events:
     async def pause(self) -> None:
         """Wait for the next second: all streams go on in the same turn."""
         if self._second is None or self._second.done():
-            self._second = asyncio.create_task(asyncio.sleep(_PACE))
+            loop = asyncio.get_running_loop()
+            self._second = loop.create_future()
+            loop.call_later(_PACE, self._second.set_result, None)
             self._written.clear()
         await asyncio.shield(self._second)
 

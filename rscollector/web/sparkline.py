@@ -14,13 +14,13 @@ def path(minutes: Sequence[float | None]) -> str:
     It is "" when there is none at all.
     """
     longest = max((each for each in minutes if each is not None), default=0.0) or 1.0
-    bottom, scale = _TOP + _HEIGHT, _HEIGHT / longest
+    bottom = _TOP + _HEIGHT
     parts, pen = [], "M"
     for x, seconds in enumerate(minutes):
         if seconds is None:
             pen = "M"
             continue
-        y = round(bottom - scale * seconds)
+        y = round(bottom - _HEIGHT * (seconds / longest))
         parts.append(f"M{x} {y}h1" if pen == "M" else f"L{x} {y}")
         pen = "L"
     return "".join(parts)
