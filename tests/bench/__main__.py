@@ -27,6 +27,7 @@ PARTS = (
     "postfix",
     "network",
     "push",
+    "face",
 )
 HEADS = ("what", "measured", "beside", "ratio", "aim", "reached")
 PAGE = HERE.parent.parent / "docs" / "benchmarks.md"
