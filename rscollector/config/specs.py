@@ -95,9 +95,6 @@ class Specs:
             self._builder.fault(path, "a name has letters, digits and _ . - after a letter or digit")
             return
         common, own = self._builder.part(self._defaults, table, path)
-        if common.seconds > common.interval:
-            longer = f"timeout = {humanized(common.seconds)} is longer than interval = {common.interval}"
-            self.hints.append(Fault(path, f"{longer}: ticks are skipped while a collect takes that long"))
         self._instances.append(_Instance(path, common, own, place))
 
     def _asked(self) -> dict[str, Asked]:
@@ -112,11 +109,17 @@ class Specs:
         section, type_, name = instance.path
         common, built = instance.common, plugin.built[instance.path]
         secrets = {where: looks[where] for where in built.secrets.values()}
+        interval = float(common.interval or plugin.interval)
+        timeout = float(common.seconds(interval))
+        if timeout > interval:
+            longer = f"timeout = {humanized(timeout)} is longer than interval = {humanized(interval)}"
+            hint = f"{longer}: ticks are skipped while a collect takes that long"
+            self.hints.append(Fault(instance.path, hint))
         spec = Spec(
             type=type_,
             name=name,
-            interval=float(common.interval),
-            timeout=float(common.seconds),
+            interval=interval,
+            timeout=timeout,
             max_series=common.max_series or plugin.max_series,
             max_memory=int(common.max_memory),
             policy=common.policy,
