@@ -26,6 +26,7 @@ PARTS = (
     "galera",
     "postfix",
     "network",
+    "units",
     "push",
     "face",
 )

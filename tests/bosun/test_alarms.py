@@ -23,6 +23,7 @@ from sites import (
     Machine,
     Mail,
     Site,
+    Units,
     bond,
     filesystems,
     galera,
@@ -788,6 +789,148 @@ NETWORK = {
 }  # fmt: skip
 
 
+# --- systemd: a host that is well, and another one in which something happens ---
+
+
+def systemd_scene(change=lambda _systemctl, _passed: None, *, since=2 * HOUR, until=0):
+    """Return a scene: `change(systemctl, passed)` changes a host that was well."""
+
+    def play(site):
+        site.tell("b", Units(site.state, lambda _systemctl, _passed: None), since=2 * HOUR, step=MINUTE)
+        site.tell("a", Units(site.state, change), since=since, until=until, step=MINUTE)
+
+    return play
+
+
+def unit_since(ago, before="active", *, until=0, **unit):
+    """Return a change: a unit is in a state from some time ago until another time."""
+
+    def change(systemctl, passed):
+        is_so = 2 * HOUR - ago <= passed < 2 * HOUR - until
+        systemctl.unit("a.service", **(unit if is_so else {"active": before}), Restart="always")
+
+    return change
+
+
+def restarted(seconds, *, since=0, until=2 * HOUR):
+    """Return a change: a service is restarted each so many seconds, within a time."""
+
+    def change(systemctl, passed):
+        times = max(0, int((min(passed, until) - since) / seconds))
+        systemctl.unit("a.service", Restart="always", NRestarts=str(times))
+
+    return change
+
+
+def starting(ago, *, until=0):
+    """Return a change: a unit has been starting since some time ago."""
+
+    def change(systemctl, passed):
+        here = passed - (2 * HOUR - ago)
+        is_so = 0 <= here < ago - until
+        state = ("activating", "start") if is_so else ("active", "running")
+        systemctl.unit("a.service", *state, InactiveExitTimestampMonotonic=systemctl.now(max(0, here)))
+
+    return change
+
+
+def timer(**row):
+    """Return a change: a timer is like that; each value may be a function of the seconds."""
+
+    def change(systemctl, passed):
+        now = {key: value(passed) if callable(value) else value for key, value in row.items()}
+        systemctl.timer("a.timer", **now)
+        if now.get("sub") == "running":
+            systemctl.unit(
+                "a.service", "activating", "start", InactiveExitTimestampMonotonic=systemctl.now(-now["last"])
+            )
+
+    return change
+
+
+def system(state, ago):
+    """Return a change: what systemd says of the host since some time ago."""
+
+    def change(systemctl, passed):
+        word = "running" if passed < 2 * HOUR - ago else state
+        systemctl.manager["SystemState"] = word if isinstance(word, str) else word(passed)
+
+    return change
+
+
+def _systemd_host_restarted(site):
+    """The counts begin anew, a service is restarted while it waits for another, and the boot takes five minutes."""
+    systemd_scene(restarted(40), until=20 * MINUTE)(site)
+
+    def boots(systemctl, passed):
+        restarted(15, until=2 * MINUTE)(systemctl, passed)
+        systemctl.manager["SystemState"] = "starting" if passed < 5 * MINUTE else "running"
+
+    site.tell("a", Units(site.state, boots), since=12 * MINUTE, step=MINUTE)
+
+
+FAILED = {"active": "failed", "sub": "failed", "Result": "exit-code"}
+A, A_TIMER = "a/main/a.service", "a/main/a.timer"
+SYSTEMD = {
+    "health": (systemd_scene(), {}),
+    "failed": (
+        systemd_scene(unit_since(30 * MINUTE, **FAILED)),
+        {"systemd.unit.failed": {"a/main/failed/a.service": "warning"}},
+    ),
+    "failed for eight minutes": (systemd_scene(unit_since(8 * MINUTE, **FAILED)), {}),
+    "mended two minutes ago": (systemd_scene(unit_since(HOUR, until=2 * MINUTE, **FAILED)), {}),
+    "restarted for ever": (systemd_scene(restarted(20)), {"systemd.restart.loop": {A: "warning"}}),
+    "restarted each ten minutes": (systemd_scene(restarted(600)), {}),
+    "restarted for five minutes": (
+        systemd_scene(restarted(10, since=2 * HOUR - 5 * MINUTE, until=2 * HOUR)),
+        {},
+    ),
+    "restarted until ten minutes ago": (systemd_scene(restarted(10, until=2 * HOUR - 10 * MINUTE)), {}),
+    "does not come up": (systemd_scene(starting(20 * MINUTE)), {"systemd.unit.starts": {A: "warning"}}),
+    "starts for ten minutes": (systemd_scene(starting(10 * MINUTE)), {}),
+    "has come up": (systemd_scene(starting(HOUR, until=2 * MINUTE)), {}),
+    "a timer is late": (
+        systemd_scene(timer(next_=lambda passed: 80 * MINUTE - passed, last=-HOUR)),
+        {"systemd.timer.late": {A_TIMER: "warning"}},
+    ),
+    "a timer is late by minutes": (
+        systemd_scene(timer(next_=lambda passed: 111 * MINUTE - passed, last=-HOUR)),
+        {},
+    ),
+    "a timer may be late": (
+        systemd_scene(timer(next_=lambda passed: 80 * MINUTE - passed, last=-HOUR, accuracy="12h")),
+        {},
+    ),
+    "a job hangs": (
+        systemd_scene(timer(sub="running", last=lambda passed: -23 * HOUR - passed)),
+        {"systemd.timer.job": {A_TIMER: "warning"}},
+    ),
+    "a job of a night": (systemd_scene(timer(sub="running", last=lambda passed: -10 * HOUR - passed)), {}),
+    "a timer that never elapses": (
+        systemd_scene(timer(sub="elapsed")),
+        {"systemd.timer.never": {A_TIMER: "warning"}},
+    ),
+    "a timer that has elapsed once": (systemd_scene(timer(sub="elapsed", last=-HOUR)), {}),
+    "degraded": (systemd_scene(system("degraded", HOUR)), {}),
+    "in the emergency mode": (
+        systemd_scene(system("maintenance", HOUR)),
+        {"systemd.boot": {"a/main": "critical"}},
+    ),
+    "a boot that hangs": (
+        systemd_scene(system(lambda passed: "initializing" if passed < 6600 else "starting", HOUR)),
+        {"systemd.boot": {"a/main": "critical"}},
+    ),
+    "boots for ten minutes": (systemd_scene(system("starting", 10 * MINUTE)), {}),
+    "restarted": (_systemd_host_restarted, {}),
+    "fresh": (
+        lambda site: site.tell(
+            "a", Units(site.state, unit_since(3 * HOUR, **FAILED)), since=2 * MINUTE, step=MINUTE
+        ),
+        {},
+    ),
+}
+
+
 # --- vip, agent, sinks ---
 
 
@@ -937,6 +1080,7 @@ SCENES = {
     "filesystem": FILESYSTEM,
     "postfix": POSTFIX,
     "network": NETWORK,
+    "systemd": SYSTEMD,
     "vip": VIP,
     "agent": AGENT,
     "sinks": SINKS,
