@@ -96,24 +96,27 @@ class Dns(Collector[DnsSettings]):
         self._zones = [Zone(parsed(each), self.settings.primaries) for each in self.settings.zones]
         self._next_look = context.clock()
         self._told: list[str] = []
+        self._away: set[str] = set()
         restore(self._zones, context, time.time())
 
     def collect(self, context: Context) -> Iterator[Sample]:
         """Ask all servers of all zones, and look for servers when it is time."""
-        looked = not all(zone.targets for zone in self._zones) and self._is_due(context)
-        if looked:
+        is_due = context.clock() >= self._next_look
+        is_first = is_due and not all(zone.targets for zone in self._zones)
+        if is_first:
             self._look(context, _SHARE)
         reports = self._reports(context)
         for each in reports:
             yield from each.samples()
-        if not looked and self._is_due(context):
+        if is_due and not is_first:
             self._look(context, 1)
+        away = {each.zone for each in reports if each.primary_up is False}
+        if is_due or away != self._away:
+            keep(self._zones, context, time.time())
+            self._away = away
         if not all(each.is_up for each in reports):
             self._next_look = min(self._next_look, context.clock() + _SOON)
         self._tell(context, reports)
-
-    def _is_due(self, context: Context) -> bool:
-        return context.clock() >= self._next_look
 
     def _reports(self, context: Context) -> list[Report]:
         """Ask everybody for the SOA at once, over UDP and over TCP."""
@@ -175,7 +178,6 @@ class Dns(Collector[DnsSettings]):
         self._told = [told for zone in self._zones for told in zone.found.told[:_SHOWN]] + resolvers.told()
         is_whole = all(zone.found.is_whole for zone in self._zones)
         self._next_look = context.clock() + (_EVERY if is_whole else _SOON)
-        keep(self._zones, context, time.time())
 
     def _resolvers(self, context: Context) -> list[str]:
         if self.settings.resolvers:

@@ -195,7 +195,8 @@ class Report:
         for server, addresses in self.found.servers.items():
             if is_address(server):
                 continue
-            yield ADDRESSES(len(addresses), zone=self.zone, server=server)
+            if addresses or server not in self.found.unresolved:
+                yield ADDRESSES(len(addresses), zone=self.zone, server=server)
             if server in (parent or ()) or server in (own or ()):  # a hidden one is named by nobody
                 for by, names in (("parent", parent), ("zone", own)):
                     if names is not None:

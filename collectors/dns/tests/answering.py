@@ -100,7 +100,11 @@ def reply(question, *records, aa=True, rcode="NOERROR", authority=(), additional
     if aa:
         made.flags |= dns.flags.AA
     made.set_rcode(dns.rcode.from_text(rcode))
-    for section, lines in ((made.answer, records), (made.authority, authority), (made.additional, additional)):
+    for section, lines in (
+        (made.answer, records),
+        (made.authority, authority),
+        (made.additional, additional),
+    ):
         for line in lines:
             name, rdtype, text = line.split(" ", 2)
             section.append(dns.rrset.from_text(name, 60, "IN", rdtype, text))

@@ -9,10 +9,10 @@ import signal
 import subprocess
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness import until
 from netns import namespace
+from scraping import SHARED
 
 NSD, KNOT, PRIMARY, ABOVE, RESOLVER = (f"10.53.0.{number}" for number in (1, 2, 3, 5, 6))
 NSD6, KNOT6, PRIMARY6 = (f"fd53::{number}" for number in (1, 2, 3))
@@ -71,20 +71,18 @@ class Servers:
 
     def start(self):
         """Make the namespaces and start all servers."""
-        os.environ["RSCOLLECTOR_TEST_SERVER"] = "1"  # they may outlive a test
+        os.environ["RSCOLLECTOR_TEST_SERVER"] = "1"  # who holds the namespaces outlives a test, as servers do
         try:
             self.net = self._stack.enter_context(namespace())
             self.client = self._stack.enter_context(namespace())
-            self._cable()
-            self._above()
-            for start in (self.primary, self.nsd, self.knot):
-                start()
-            until(
-                lambda: all(self.serial(server, zone) is not None for zone in ZONES for server in (NSD, KNOT))
-            )
-            until(lambda: self.dig(RESOLVER, "ns1.example.test", "A", "+rec") == NSD)
         finally:
             del os.environ["RSCOLLECTOR_TEST_SERVER"]
+        self._cable()
+        self._above()
+        for start in (self.primary, self.nsd, self.knot):
+            start()
+        until(lambda: all(self.serial(server, zone) is not None for zone in ZONES for server in (NSD, KNOT)))
+        until(lambda: self.dig(RESOLVER, "ns1.example.test", "A", "+rec") == NSD)
 
     def stop(self):
         """End all of it."""
@@ -109,7 +107,9 @@ class Servers:
 
     def _run(self, name, *command):
         with (self.directory / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen([*self.net.enter, *command], stdout=log, stderr=log)
+            self.processes[name] = subprocess.Popen(
+                [*self.net.enter, *command], stdout=log, stderr=log, env=SHARED
+            )
 
     def _named(self, name, options, zones, address, address6=""):
         place = self.directory / name
@@ -129,7 +129,7 @@ class Servers:
             f"{zone}. NS {name}.{zone}.\n" for zone, made in ZONES.items() for name in made.parent
         )
         glue = "".join(
-            line.replace("ns", f"{'ns'}", 1).replace(" ", f".{zone}. ", 1) + "\n"
+            line.replace(" ", f".{zone}. ", 1) + "\n"
             for zone, made in ZONES.items() for line in made.hosts.splitlines() if line.split()[0] in made.parent
         )  # fmt: skip
         lame = f"{LAME}. NS ns1.example.test.\n{LAME}. NS ns2.example.test.\n"
@@ -152,7 +152,7 @@ class Servers:
                 (place / zone).write_text(made.text())
             notified = " ".join(f"{address};" for address in made.notify)
             text += f'zone "{zone}" {{ type primary; file "{zone}"; also-notify {{ {notified} }}; {made.options} }};\n'
-        self._named("primary", "recursion no;", text, PRIMARY, PRIMARY6)
+        self._named("primary", f"recursion no; notify-source {PRIMARY};", text, PRIMARY, PRIMARY6)
         until(lambda: self.serial(PRIMARY, "example.test") is not None)
 
     def change(self, zone, serial):
@@ -203,12 +203,9 @@ class Servers:
         return int(words[2]) if len(words) == 7 else None
 
     def deaf(self, address, *, is_deaf=True):
-        """Have a server hear nothing over UDP, or hear it again."""
-        family = "-6" if ":" in address else "-4"
+        """Have a server hear nothing over UDP at an IPv4 address, or hear it again."""
         what = ["pref", "5", "ipproto", "udp", "dport", "53", "to", address]
-        self.net.ip(family, "rule", "add" if is_deaf else "del", *what, *(["blackhole"] if is_deaf else []))
-        if is_deaf and family == "-6":
-            raise NotImplementedError
+        self.net.ip("rule", "add" if is_deaf else "del", *what, "blackhole")
 
     def kill(self, name):
         """Kill a server at once."""
@@ -224,7 +221,3 @@ class Servers:
             self.processes[name].send_signal(signal.SIGCONT)
         until(lambda: all(self.serial(each, "example.test") is not None for each in (NSD, KNOT, PRIMARY)))
 
-
-def place(text):
-    """Return a path."""
-    return Path(text)

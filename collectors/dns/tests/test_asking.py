@@ -232,7 +232,9 @@ def test_the_time_is_that_of_the_network_and_not_of_our_reading(monkeypatch):
     """It is when the kernel has received the answer, however late it is taken."""
     with Answering({A: RIGHT}) as server:
         real = asking._Round._hear
-        monkeypatch.setattr(asking._Round, "_hear", lambda self, seconds: time.sleep(0.5) or real(self, seconds))
+        monkeypatch.setattr(
+            asking._Round, "_hear", lambda self, seconds: time.sleep(0.5) or real(self, seconds)
+        )
         (answer,) = ask([Query(QUESTION, A, server.port)], 10)
     assert answer.udp.message
     assert 0 < answer.udp.seconds < 0.4

@@ -1,6 +1,7 @@
 """What answers mean, and bytes that are none: whatever comes, a verdict is reached, and never a wrong one."""
 
 import time
+from contextlib import suppress
 
 import dns.message
 import dns.name
@@ -73,11 +74,19 @@ def test_the_numbers_of_an_answer_are_those_of_the_zone():
     """Serial, times, primary; signatures of the zone's own name only; and what is told of the expiry."""
     signed = "{} RRSIG {} 13 2 300 {} 20261101000000 1 example.test. AAAA"
     records = [OURS, signed.format("example.test.", "SOA", "20261213181512")]
-    authority = [signed.format("example.test.", "NS", "20261212000000"), signed.format("a.example.test.", "A", "20261130000000")]
+    authority = [
+        signed.format("example.test.", "NS", "20261212000000"),
+        signed.format("a.example.test.", "A", "20261130000000"),
+    ]
     told = reply(question(), *records, authority=authority)
     told.use_edns(options=[dns.edns.GenericOption(9, (86_397).to_bytes(4, "big"))])
     verdict = judge(ZONE, Heard(dns.message.from_wire(told.to_wire())))
-    assert (verdict.soa.serial, verdict.soa.refresh, verdict.soa.retry, verdict.soa.expire) == (7, 3600, 600, 86_400)
+    assert (verdict.soa.serial, verdict.soa.refresh, verdict.soa.retry, verdict.soa.expire) == (
+        7,
+        3600,
+        600,
+        86_400,
+    )
     assert verdict.soa.primary == "ns1.example.test"
     assert [time.gmtime(end)[:5] for end in verdict.ends] == [(2026, 12, 12, 0, 0), (2026, 12, 13, 18, 15)]
     assert verdict.expiry == 86_397
@@ -178,12 +187,10 @@ def test_any_bytes_are_a_message_or_malformed(tail):
 def test_a_byte_that_is_another_does_not_bring_down_anything(place, value):
     """A right answer of which any byte is another one is judged or malformed."""
     wire = answer(put(place % len(answer()), value))
-    QUESTION.is_answered_by(wire, NUMBER)
-    is_truncated(wire)
-    try:
+    assert QUESTION.is_answered_by(wire, NUMBER) in (True, False)
+    assert is_truncated(wire) in (True, False)
+    with suppress(Malformed):
         assert judge(ZONE, Heard(message(wire))).state in State
-    except Malformed as error:
-        assert str(error)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=63), max_size=3))
@@ -200,7 +207,11 @@ def test_a_strangers_name_is_one_bounded_line(labels):
 def test_a_question_has_its_flags():
     """To a server without RD, with DO and with the wish for the expiry; to a resolver with RD alone."""
     read = dns.message.from_wire(QUESTION.wire)
-    assert (read.flags, read.ednsflags & dns.flags.DO, [each.otype for each in read.options]) == (0, dns.flags.DO, [9])
+    assert (read.flags, read.ednsflags & dns.flags.DO, [each.otype for each in read.options]) == (
+        0,
+        dns.flags.DO,
+        [9],
+    )
     assert read.payload == 1232
     plain = dns.message.from_wire(QUESTION.plain)
     assert (plain.flags, plain.edns) == (0, -1)
