@@ -36,7 +36,7 @@ PRIMARY_UP = _ZONE.gauge(
 )
 ZONE_EXPIRY = _ZONE.gauge(
     "expiry_seconds",
-    "While the primary is away: until the first of the secondaries gives up the zone, at least.",
+    "Without the primary: until the first of the secondaries gives up the zone, at least.",
 )
 ADDRESSES = _ZONE.gauge(
     "server_addresses", "Addresses of a server's name; 0: the name points to nothing.", "server"
@@ -216,6 +216,7 @@ class Zone:
         self._primaries = frozenset(primaries)
         self._soa: Soa | None = None
         self._last: dict[Target, int] = {}
+        self._in_sync: dict[Target, float] = {}
         self._went_back: Counter[Target] = Counter()
 
     @property
@@ -245,7 +246,7 @@ class Zone:
             self.serials.has_order,
             self._soa,
             primary_up,
-            None if primary_up is not False else self._expiry(seen, now),
+            None if primary_up is None else self._expiry(seen, now),
             {target: answers[target].best.why for target, each in verdicts.items() if each is None},
         )
 
@@ -256,6 +257,8 @@ class Zone:
             if target in self._last and newer(self._last[target], soa.serial):
                 self._went_back[target] += 1
             self._last[target] = soa.serial
+            if soa.serial == self.serials.newest:
+                self._in_sync[target] = now
             if soa.serial == self.serials.newest or self._soa is None:
                 self._soa = soa
 
@@ -278,7 +281,8 @@ class Zone:
 
         It may have asked the primary for the last time just before the refresh that it has missed.
         """
-        others = [each for each in seen if each.serial is not None]
+        primaries = self.primaries()
+        others = [each for each in seen if each.serial is not None and each.target.address not in primaries]
         told = [each.verdict.expiry for each in others]
         found: list[float] = [each for each in told if each is not None]
         if None in told and self._soa and self.primary_seen is not None:
@@ -291,10 +295,12 @@ class Zone:
         if answer.tcp:
             protocols["tcp"] = answer.tcp.answers
         serial = verdict.soa.serial if verdict.state is State.AUTHORITATIVE and verdict.soa else None
-        behind, since = None, None
+        behind, behind_seconds = None, None
         if serial is not None and self.serials.has_order:
             behind = self.serials.behind(serial)
-            since = self.serials.since(serial) if behind else now
+            since = self.serials.since(serial) if behind else None
+            first = now if since is None else since
+            behind_seconds = now - max(first, self._in_sync.get(target, first))  # who went back, was not
         ends = (*verdict.ends, *self.found.ends.get(target.address, ())) if serial is not None else ()
         return Seen(
             target,
@@ -302,7 +308,7 @@ class Zone:
             protocols,
             answer.best.seconds,
             behind,
-            None if behind is None else now - (now if since is None else since),
+            behind_seconds,
             self._went_back[target],
             min((seconds_left(end, wall) for end in ends), default=None),
         )

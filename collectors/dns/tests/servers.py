@@ -220,4 +220,3 @@ class Servers:
                 getattr(self, name)()
             self.processes[name].send_signal(signal.SIGCONT)
         until(lambda: all(self.serial(each, "example.test") is not None for each in (NSD, KNOT, PRIMARY)))
-
