@@ -26,6 +26,7 @@ PARTS = (
     "galera",
     "postfix",
     "network",
+    "zones",
     "push",
 )
 HEADS = ("what", "measured", "beside", "ratio", "aim", "reached")

@@ -24,8 +24,8 @@ class Answering:
     bytes, or None for nothing. An address may be without UDP or TCP: `deaf` has pairs of address and protocol.
     """
 
-    def __init__(self, says, deaf=()):
-        self.port = free_port()
+    def __init__(self, says, deaf=(), port=0):
+        self.port = port or free_port()
         self.says = says
         self.asked = []
         self._sockets = []
