@@ -98,17 +98,17 @@ def judge(zone: Name, heard: Heard) -> Verdict | None:
 
 
 def _without_soa(zone: Name, told: Message) -> Verdict:
-    owners = [each.name for each in told.authority if each.rdtype is RdataType.NS]
+    owners = [each.name for each in told.authority if each.rdtype == RdataType.NS]
     if not told.flags & dns.flags.AA and any(zone.is_subdomain(each) for each in owners):
         return Verdict(State.REFERRAL, f"to the servers of {shown(owners[0]) or '.'}")
-    others = [each.name for each in (*told.answer, *told.authority) if each.rdtype is RdataType.SOA]
+    others = [each.name for each in (*told.answer, *told.authority) if each.rdtype == RdataType.SOA]
     return Verdict(State.NO_SOA, f"but that of {shown(others[0]) or '.'}" if others else "")
 
 
 def rrsets(zone: Name, section: Iterable[RRset], rdtype: RdataType) -> Iterator[RRset]:
     """Yield what a section has of a name and a type."""
     for each in section:
-        if each.rdtype is rdtype and each.rdclass is RdataClass.IN and each.name == zone:
+        if each.rdtype == rdtype and each.rdclass == RdataClass.IN and each.name == zone:
             yield each
 
 

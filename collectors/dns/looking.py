@@ -224,7 +224,7 @@ def _flat(servers: Mapping[str, Addresses]) -> set[str]:
 def _apex(zone: Name, told: Message) -> Name | None:
     """Return the zone above, by the SOA that was found when one was asked for."""
     for each in (*told.answer, *told.authority):
-        if each.rdtype is _SOA and zone != each.name and zone.is_subdomain(each.name):
+        if each.rdtype == _SOA and zone != each.name and zone.is_subdomain(each.name):
             return each.name
     return None
 
@@ -240,7 +240,7 @@ def says_delegated(zone: Name, told: Message) -> bool | None:
         return None
     if ns_names(zone, told.authority) is not None:
         return True
-    above = [each for each in told.authority if each.rdtype is _SOA and each.name != zone]
+    above = [each for each in told.authority if each.rdtype == _SOA and each.name != zone]
     return False if told.flags & dns.flags.AA and above and not told.answer else None
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import dns.rrset
 from harness import free_port
 
@@ -116,7 +117,7 @@ def serving(zone, serial=1, **more):
 
     def says(question, protocol):
         asked = question.question[0]
-        if asked.rdtype.name == "SOA":
+        if dns.rdatatype.to_text(asked.rdtype) == "SOA":
             return reply(question, f"{zone}. SOA {SOA.format(zone, serial)}", **more)
         return reply(question, **more)
 
