@@ -68,7 +68,7 @@ def _servers(report: Report) -> Iterator[str]:
             )
         if each.went_back:
             yield (
-                f"{on}, has gone back to an older serial {each.went_back} times "
+                f"{on}, has gone back to an older serial; changes to an older one: {each.went_back} "
                 "(dns_server_serial_went_back_total)."
             )
         yield from _signature(on, each)
