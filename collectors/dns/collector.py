@@ -5,7 +5,7 @@ first time. What one server, one name or one zone does is told of that, and is n
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -163,12 +163,11 @@ class Dns(Collector[DnsSettings]):
             zone: look(zone.name, zone.found, self._listed, by_delegation=self.settings.delegation)
             for zone in self._zones
         }
-        resolvers = _Resolvers(self._resolvers(context), self.port)
+        resolvers = _Resolvers(self._resolvers(context), self.port, lambda: end - context.clock())
         wanted = {zone: next(each) for zone, each in looks.items()}
         while wanted:
-            left = max(0.0, end - context.clock())
             every = dict.fromkeys(each for asked in wanted.values() for each in asked)
-            answers = resolvers.answers(list(every), min(WAIT, left / 3)) if left > 0.01 else {}
+            answers = resolvers.answers(list(every))
             for zone, asked in list(wanted.items()):
                 try:
                     wanted[zone] = looks[zone].send([answers.get(each) for each in asked])
@@ -200,14 +199,18 @@ def nameservers(text: str) -> list[str]:
 class _Resolvers:
     """Resolvers, which are asked in turn: the next one what the one before has not answered."""
 
-    def __init__(self, addresses: Sequence[str], port: int) -> None:
+    def __init__(self, addresses: Sequence[str], port: int, left: Callable[[], float]) -> None:
         self._addresses = addresses
         self._port = port
+        self._left = left
         self._has_been_asked = self._has_answered = False
         self._failed: dict[str, str] = {}
 
-    def answers(self, wanted: Sequence[Wanted], seconds: float) -> dict[Wanted, Message]:
-        """Return what was answered, of resolvers only what is an answer."""
+    def answers(self, wanted: Sequence[Wanted]) -> dict[Wanted, Message]:
+        """Return what was answered, of resolvers only what is an answer.
+
+        Each wait takes a third of the time that is left at most: nobody who is silent takes the time of all.
+        """
         found: dict[Wanted, Message] = {}
         direct = [each for each in wanted if each.address]
         for address in self._addresses or [""]:
@@ -218,10 +221,13 @@ class _Resolvers:
             if not address:
                 asked = [each for each in asked if each[1]]
             for start in range(0, len(asked), _AT_ONCE):
-                self._ask(asked[start : start + _AT_ONCE], seconds, found)
+                self._ask(asked[start : start + _AT_ONCE], found)
         return found
 
-    def _ask(self, asked: Sequence[tuple[Wanted, str]], seconds: float, found: dict[Wanted, Message]) -> None:
+    def _ask(self, asked: Sequence[tuple[Wanted, str]], found: dict[Wanted, Message]) -> None:
+        seconds = min(WAIT, self._left() / 3)
+        if seconds <= 0:
+            return
         queries = [Query(each.question, address, self._port) for each, address in asked]
         for (each, address), answer in zip(asked, asking.ask(queries, seconds), strict=True):
             heard = answer.best

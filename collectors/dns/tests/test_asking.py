@@ -240,6 +240,15 @@ def test_the_time_is_that_of_the_network_and_not_of_our_reading(monkeypatch):
     assert 0 < answer.udp.seconds < 0.4
 
 
+def test_where_the_datagram_with_edns_is_lost_tcp_tells_what_it_would_have():
+    """The second datagram has no EDNS, and so no signatures: those are in the answer over TCP."""
+    with_edns, without = (dns.message.make_query("example.test", "SOA", use_edns=edns) for edns in (0, False))
+    udp, tcp = (Heard(dns.message.make_response(each)) for each in (without, with_edns))
+    assert asking.Answer(udp, tcp).best is tcp
+    assert asking.Answer(tcp, udp).best is tcp
+    assert asking.Answer(udp, Heard(None, Failure.SILENT)).best is udp
+
+
 @pytest.mark.parametrize(
     ("udp", "tcp", "expected"),
     [

@@ -1,6 +1,5 @@
 """What a zone's numbers come to, and the sentences about them: true in each state, trouble first."""
 
-import dns.rrset
 import pytest
 
 from collectors.dns import collector
@@ -94,13 +93,34 @@ def test_a_serial_that_went_back_is_told_and_is_behind_since_then():
     on = '{zone="example.test",server="192.0.2.3",address="192.0.2.3"}'
     assert found[f"dns_server_serial_went_back_total{on}"] == 1
     assert found[f"dns_server_behind_seconds{on}"] == 60
-    assert "has gone back to an older serial; changes to an older one: 1" in " ".join(explain([told.report(1061.0)]))
+    assert "has gone back to an older serial; changes to an older one: 1" in " ".join(
+        explain([told.report(1061.0)])
+    )
+
+
+def test_a_family_is_up_where_any_address_of_it_is():
+    """In whatever order they are told; the times of the zone are those of the newest serial."""
+    servers = {"ns1.example.test": (NS1, NS2, HIDDEN)}
+    for silent in (NS1, HIDDEN):
+        found = values(Told({silent: Failure.SILENT}, servers=servers)())
+        assert (
+            found['dns_zone_server_family_up{zone="example.test",server="ns1.example.test",family="ipv4"}']
+            == 1
+        )
+    told = Told(lambda second: {NS1: 8 if second else 7})
+    first, second = told.report(0.0), told.report(1.0)
+    assert [each.soa.serial for each in (first, second)] == [7, 8]
 
 
 def test_many_servers_have_ten_sentences():
     """And one that says how many more there are."""
     servers = {f"ns{number}.example.test": (f"192.0.2.{number}",) for number in range(1, 51)}
-    sentences = said({f"192.0.2.{number}": Failure.SILENT for number in range(1, 50)}, servers=servers, parent=None, own=None)
+    sentences = said(
+        {f"192.0.2.{number}": Failure.SILENT for number in range(1, 50)},
+        servers=servers,
+        parent=None,
+        own=None,
+    )
     assert len(sentences) == 1 + 10 + 1 + 1
     assert "example.test: there is more to say of its servers, in 39 sentences." in sentences
 
@@ -134,6 +154,14 @@ def test_more_servers_than_are_asked_have_a_note(monkeypatch):
 
 def test_the_declared_bound_holds_for_as_many_servers_as_are_asked():
     """400 addresses, each with all that can be told of one."""
-    servers = {f"ns{number}.example.test": (f"192.0.2.{number % 250}", f"2001:db8::{number}") for number in range(200)}
-    told = Told(dict.fromkeys((each for both in servers.values() for each in both), (7, DAY)), servers=servers, parent=NAMES, own=NAMES)
+    servers = {
+        f"ns{number}.example.test": (f"192.0.2.{number % 250}", f"2001:db8::{number}")
+        for number in range(200)
+    }
+    told = Told(
+        dict.fromkeys((each for both in servers.values() for each in both), (7, DAY)),
+        servers=servers,
+        parent=NAMES,
+        own=NAMES,
+    )
     assert sum(each.metric.width for each in told()) <= collector.Dns.max_series

@@ -7,6 +7,7 @@ import pytest
 
 from collectors.dns.collector import DnsSettings, nameservers
 from collectors.dns.tests.answering import SOA, Answering, asking, of, reply, serving, silent, state
+from rscollector.api import Context
 from rscollector.config.secrets import read
 from rscollector.runtime.foreground import settings_of
 from rscollector.testing import FakeContext, Root, values
@@ -341,6 +342,31 @@ def test_the_second_resolver_is_asked_what_the_first_does_not_answer(world):
     world.server_.says[HIDDEN] = world.resolver
     found = world.opened(resolvers=[RESOLVER, HIDDEN]).tick()
     assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
+
+
+def test_silent_resolvers_and_a_silent_parent_do_not_cost_more_than_the_collect(world):
+    """However many wait for whom, the time that is left is shared: the collect ends before it would be killed."""
+    for address in (RESOLVER, PARENT, HIDDEN):
+        world.server_.says[address] = silent
+    plugin, _ = asking(world.server_)
+    given = {"zones": [f"z{number}.test" for number in range(150)], "resolvers": [RESOLVER, PARENT, HIDDEN]}
+    collector = plugin(settings_of(plugin, given, read))
+    context = Context("main", timeout=2, interval=15, agent=1)
+    collector.open(context)
+    assert values(collector.collect(context))['dns_zone_up{zone="z7.test"}'] == 0
+    assert context.remaining() > 0
+
+
+def test_when_the_primary_goes_that_is_kept_at_once(world, tmp_path):
+    """A worker that begins a minute later knows since when it is away."""
+    world.context.state = tmp_path / "state"
+    world.serials[HIDDEN] = 7
+    world.opened(primaries=[HIDDEN]).tick()
+    world.tick(100)
+    del world.serials[HIDDEN]
+    world.tick(15)
+    found = world.opened(primaries=[HIDDEN]).tick(60)
+    assert found[f'dns_zone_expiry_seconds{{zone="{ZONE}"}}'] == pytest.approx(86_400 - 3600 - 75, abs=2)
 
 
 def test_resolvers_are_those_of_the_host(tmp_path):
