@@ -127,7 +127,7 @@ class _Round:
                     each.repeat()
                     self._sort(each)
             for talk in self._hear(min(again, end) - time.monotonic()):
-                if talk.is_truncated and not talk.query.tcp:
+                if isinstance(talk, _Udp) and talk.is_truncated and not talk.query.tcp:
                     also[id(talk)] = self._begin(_Tcp(talk.query))
         answers = []
         for udp, by_tcp in asked:

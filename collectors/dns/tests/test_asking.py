@@ -127,6 +127,14 @@ def test_truncated_and_no_tcp_is_told_as_that():
     assert any("truncated, and none comes over TCP" in each for each in context.sentences)
 
 
+def test_who_says_over_tcp_that_there_is_more_over_tcp_is_asked_once():
+    """There is nowhere else to go."""
+    with Answering({A: lambda question, _: truncated(question, "udp")}) as server:
+        (answer,) = ask([Query(QUESTION, A, server.port)], 10)
+    assert [each.failure for each in answer] == [Failure.TRUNCATED, Failure.TRUNCATED]
+    assert [protocol for _, protocol, _ in server.asked] == ["udp", "tcp"]
+
+
 def test_a_port_at_which_nobody_listens_is_known_at_once():
     """The kernel tells who is connected; dnspython's own way waits for the whole timeout."""
     with Answering({}) as server:

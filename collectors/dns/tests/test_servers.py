@@ -64,8 +64,6 @@ def by_dig(servers, address, zone):
 
 def test_a_serial_that_wraps_is_newer(servers, watcher):
     """From 4294967290 to 3: NSD and Knot take it, nobody has gone back, and nobody is behind."""
-    if servers.serial(PRIMARY, "example.test") != BEFORE_WRAP:
-        pytest.skip("it has wrapped already")
     watched = watcher("example.test")
     assert watched.zone("serial", "example.test") == BEFORE_WRAP
     servers.change("example.test", AFTER_WRAP)
