@@ -421,8 +421,11 @@ def test_other_zones_soa_from_a_resolver_leads_nowhere(world):
     before = world.server_.says[RESOLVER]
 
     def lies(question, protocol):
-        if dns.rdatatype.to_text(question.question[0].rdtype) == "SOA":
+        name, rdtype = question.question[0].name.to_text(), dns.rdatatype.to_text(question.question[0].rdtype)
+        if rdtype == "SOA":
             return reply(question, f"elsewhere. SOA {SOA.format('elsewhere', 1)}", aa=False)
+        if (name, rdtype) == ("elsewhere.", "NS"):
+            return reply(question, "elsewhere. NS ns.test.", aa=False)
         return before(question, protocol)
 
     world.server_.says[RESOLVER] = lies
