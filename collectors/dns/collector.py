@@ -147,8 +147,10 @@ class Dns(Collector[DnsSettings]):
             more = f" and {len(unasked) - _SHOWN} more" if len(unasked) > _SHOWN else ""
             context.note(f"missing: what this host cannot ask: {shown_}{more}")
         for report in reports:
-            if not report.is_up:
-                context.note(f"{report.zone}: none of its {len(report.servers)} servers answers for it")
+            if not report.servers:
+                context.note(f"{report.zone}: no server of it is known, or can be asked from here")
+            elif not report.is_up:
+                context.note(f"{report.zone}: none of its {len(report.servers)} addresses answers for it")
         if not any(zone.targets for zone in self._zones):
             why = "; ".join(self._told) or "neither the parent nor a resolver names any"
             context.degraded(Unavailable(f"no server of any zone is known: {why}"))

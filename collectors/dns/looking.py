@@ -81,6 +81,7 @@ class _Look:
         self._glue: dict[str, Addresses] = {}
         self._guessed: Names = frozenset()
         self._delegated: bool | None = None
+        self._is_denied = False
 
     def run(self) -> Asking:
         parent = self._before.parent
@@ -116,7 +117,9 @@ class _Look:
         of_zone, *of_parent = yield wanted
         if of_zone:
             self._guessed = ns_names(self._zone, of_zone.answer) or frozenset()
-            self._delegated = False if of_zone.rcode() == dns.rcode.NXDOMAIN else None
+            if of_zone.rcode() == dns.rcode.NXDOMAIN:  # which some resolvers say of what they are to hide
+                self._tell("the resolver says that there is no such name")
+                self._is_denied = True
         above = _apex(self._zone, of_parent[0]) if of_parent and of_parent[0] else None
         if above is None:
             return None
@@ -131,7 +134,7 @@ class _Look:
         """Return what the servers of the parent name, all of them together."""
         said = [says_delegated(self._zone, told) for told in answers]
         if True not in said:
-            self._delegated = False if False in said else self._delegated
+            self._delegated = False if False in said else None
             return None
         self._delegated = True
         names: Names = frozenset()
@@ -154,7 +157,7 @@ class _Look:
         found: dict[str, Addresses | None] = {}
         for (name, rdtype), told in zip(asked, answers, strict=True):
             had = found.get(name)
-            if told is None or told.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            if told is None or not self._is_final(told):
                 kept = tuple(each for each in known.get(name, ()) if (":" in each) is (rdtype is _AAAA))
                 found[name] = (*(had or ()), *kept) or had
                 continue
@@ -162,6 +165,12 @@ class _Look:
                 self._aliases.add(name)
             found[name] = (*(had or ()), *addresses_of(parsed(name), told, rdtype))
         return found
+
+    def _is_final(self, told: Message) -> bool:
+        """Tell whether it is now known which addresses there are: those of a zone that is denied stay."""
+        return told.rcode() == dns.rcode.NOERROR or (
+            told.rcode() == dns.rcode.NXDOMAIN and not self._is_denied
+        )
 
     def _addresses(self, names: Collection[str]) -> Generator[list[Wanted], Answers, dict[str, Addresses]]:
         """Find the addresses of servers, with those that the parent's glue has for them."""

@@ -262,6 +262,18 @@ def test_a_zone_that_is_no_longer_delegated_is_told_and_still_asked(world):
     assert f"{ZONE} is not delegated" in world.said
 
 
+def test_a_resolver_that_denies_the_zone_is_told_and_is_not_the_parent(world):
+    """Some hide names by policy: whether a zone is delegated only the parent says, and servers stay as they were."""
+    world.opened().tick()
+    world.server_.says[RESOLVER] = lambda question, _: reply(question, rcode="NXDOMAIN", aa=False)
+    world.tick(301)
+    found = world.tick(15)
+    assert not any("delegated" in each for each in found)
+    assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
+    assert f"{ZONE}: the resolver says that there is no such name" in world.said
+    assert f"{ZONE} is not delegated" not in world.said
+
+
 def test_a_name_that_points_to_nothing_is_told(world):
     """It has no address, and no server is blamed for that."""
     world.names[NS2] = "NXDOMAIN"
