@@ -293,6 +293,8 @@ class _Udp(_Talk):
     def _passed(self, ancillary: list[tuple[int, int, bytes]]) -> float:
         """Return the seconds until the kernel has received it, which is before we come to take it.
 
+        It begins to stamp a moment after the first socket wants it: what came before has the time of our taking.
+
         That is by the wall clock: when it is set meanwhile, it is the time until we have taken it at most.
         """
         passed = time.monotonic() - self._began
