@@ -293,7 +293,7 @@ class _Udp(_Talk):
     def _passed(self, ancillary: list[tuple[int, int, bytes]]) -> float:
         """Return the seconds until the kernel has received it, which is before we come to take it.
 
-        It begins to stamp a moment after the first socket wants it: what came before has the time of our taking.
+        It begins to stamp a moment after the first socket wants it: what came before is timed by our taking.
 
         That is by the wall clock: when it is set meanwhile, it is the time until we have taken it at most.
         """
