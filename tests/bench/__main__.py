@@ -27,6 +27,7 @@ PARTS = (
     "postfix",
     "network",
     "units",
+    "zones",
     "push",
     "face",
 )

@@ -40,6 +40,8 @@ from sites import (
     OTHERS as MOUNTED,
 )
 
+from collectors.dns.asking import Failure
+from collectors.dns.tests import told as dns
 from collectors.filesystem.asking import Waiting
 from collectors.filesystem.findings import Answer
 from collectors.host.tests import recorded_host
@@ -789,6 +791,99 @@ NETWORK = {
 }  # fmt: skip
 
 
+# --- dns: a zone of two servers and a hidden primary, and another agent that sees it well ---
+
+
+def zone(says, *, ago=20 * MINUTE, since=3 * HOUR, **found):
+    """Return a scene: a zone that was well until some time ago, and what its servers answer since; by address.
+
+    The others answer as ever. `says` may be called with the seconds since the first.
+    """
+
+    def answers(passed):
+        now = says(passed) if callable(says) else says
+        return {dns.NS1: (7, 10 * dns.DAY)} | (now if passed > since - ago else {})
+
+    def play(site):
+        for host, told in (("b", dns.Told({dns.NS1: (7, 10 * dns.DAY)})), ("a", dns.Told(answers, **found))):
+            site.tell(host, told, since=since, step=MINUTE)
+
+    return play
+
+
+def _no_longer_delegated(site):
+    zone({})(site)
+    site.tell("a", dns.Told({}, delegated=False), since=20 * MINUTE, until=0, step=MINUTE, name="other")
+
+
+def _dns_fresh(site):
+    zone({}, ago=9 * HOUR)(site)
+    for answer in ("REFUSED", Failure.SILENT):
+        told = dns.Told({**dict.fromkeys(EVERYWHERE, answer), dns.NS1: (7, -9)}, delegated=False)
+        site.tell("c", told, since=FRESH, name=str(answer))
+
+
+EVERYWHERE = (dns.NS1, dns.NS1_6, dns.NS2, dns.HIDDEN)
+AT_NS2 = "192.0.2.2/a/main/ns2.example.test/example.test"
+AT_NS1 = "192.0.2.1/a/main/ns1.example.test/example.test"
+PRIMARY = "192.0.2.3/a/main/192.0.2.3/example.test"
+DNS = {
+    "health": (zone({}), {}),
+    "nobody answers": (
+        zone(dict.fromkeys(EVERYWHERE, Failure.SILENT)),
+        {
+            "dns.zone.down": {"a/main/example.test": "critical"},
+            "dns.server.silent": {
+                f"a/main/{each}/example.test": "warning" for each in ("ns1.example.test", "ns2.example.test", dns.HIDDEN)
+            },
+        },
+    ),
+    "nobody answers for a minute": (zone(dict.fromkeys(EVERYWHERE, Failure.SILENT), ago=MINUTE), {}),
+    "not delegated": (_no_longer_delegated, {"dns.zone.not.delegated": {"a/other/example.test": "critical"}}),
+    "refuses": (
+        zone({dns.NS2: "REFUSED"}),
+        {"dns.server.lame": {AT_NS2.replace("ns2.example.test/", "ns2.example.test/refused/"): "warning"}},
+    ),
+    "has expired": (
+        zone({dns.NS2: "SERVFAIL"}),
+        {"dns.server.lame": {AT_NS2.replace("ns2.example.test/", "ns2.example.test/servfail/"): "warning"}},
+    ),
+    "refuses for two minutes": (zone({dns.NS2: "REFUSED"}, ago=2 * MINUTE), {}),
+    "silent": (
+        zone({dns.NS2: Failure.CLOSED}), {"dns.server.silent": {"a/main/ns2.example.test/example.test": "warning"}}
+    ),
+    "silent over IPv6": (
+        zone({dns.NS1_6: Failure.SILENT}), {"dns.server.ipv6": {"a/main/ns1.example.test/example.test": "warning"}}
+    ),
+    "silent over IPv6 for ten minutes": (zone({dns.NS1_6: Failure.SILENT}, ago=10 * MINUTE), {}),
+    "behind": (
+        zone({dns.NS1: (9, 10 * dns.DAY), dns.NS1_6: 9, dns.HIDDEN: 9}, ago=2 * HOUR),
+        {"dns.server.behind": {AT_NS2: "warning"}},
+    ),
+    "behind for an hour": (zone({dns.NS1: (9, 10 * dns.DAY), dns.NS1_6: 9, dns.HIDDEN: 9}, ago=HOUR), {}),
+    "the serial goes back": (zone({dns.HIDDEN: 5}), {"dns.serial.went.back": {PRIMARY: "warning"}}),
+    "the serial has gone back long ago": (zone({dns.HIDDEN: 5}, ago=65 * MINUTE), {}),
+    "a signature ends": (
+        zone(lambda passed: {dns.NS1: (7, 2 * dns.DAY - passed)}, ago=8 * HOUR, since=8 * HOUR),
+        {"dns.signature.ends": {AT_NS1: "warning"}},
+    ),
+    "a signature has ended": (
+        zone(lambda passed: {dns.NS1: (7, 6 * HOUR - passed)}, ago=8 * HOUR, since=8 * HOUR),
+        {"dns.signature.ends": {AT_NS1: "critical"}},
+    ),
+    "signatures of a day, made when they are asked for": (zone({dns.NS1: (7, dns.DAY - 9)}, ago=8 * HOUR, since=8 * HOUR), {}),
+    "the primary is away": (zone({dns.HIDDEN: "SERVFAIL"}, ago=4 * MINUTE), {}),
+    "the primary is away for long": (
+        zone({dns.HIDDEN: Failure.SILENT}, ago=21 * HOUR, since=22 * HOUR),
+        {
+            "dns.zone.expires": {"a/main/example.test": "critical"},
+            "dns.server.silent": {f"a/main/{dns.HIDDEN}/example.test": "warning"},
+        },
+    ),
+    "fresh": (_dns_fresh, {}),
+}  # fmt: skip
+
+
 # --- systemd: a host that is well, and another one in which something happens ---
 
 
@@ -1080,6 +1175,7 @@ SCENES = {
     "filesystem": FILESYSTEM,
     "postfix": POSTFIX,
     "network": NETWORK,
+    "dns": DNS,
     "systemd": SYSTEMD,
     "vip": VIP,
     "agent": AGENT,
