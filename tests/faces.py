@@ -7,12 +7,13 @@ import threading
 from contextlib import contextmanager
 
 from rscollector.web.app import application
+from rscollector.web.events import Changed
 from rscollector.web.listeners import listen
 from rscollector.web.server import Connections, Server
 
 KEYS = ("zone/v1.2..x", "agent/main", "pushgateway/main", "galera/main", "bosun/main")  # in no order
 SINKS = ("bosun/main", "pushgateway/main")
-MASKED = "…"
+MASKED = "***"
 
 
 def told(key, **changes):
@@ -53,6 +54,7 @@ class Face:
     def __init__(self, keys=KEYS):
         self.collectors = [told(key, **(DOWN if key.startswith("galera/") else {})) for key in keys]
         self.asked = []
+        self.news = []
         self.is_broken = False
 
     def page(self, wanted):
@@ -72,16 +74,35 @@ class Face:
             raise RuntimeError("broken")
         return {
             "version": "1", "pid": 1, "host": "hôst", "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
-            "uptime_seconds": 5.0, "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
+            "uptime_seconds": 5.0, "changes": self.place(), "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
             "collectors": self.collectors,
         }  # fmt: skip
+
+    epoch = 1790000000
+
+    def place(self):
+        """Return where its changes are."""
+        return f"{self.epoch}-{len(self.news)}"
+
+    def changed(self, since):
+        """Return what the test has said that has changed since."""
+        self.asked.append(("changed", since))
+        news = [] if since is None else self.news[since:]
+        keys = self._keys() if since is None else [key for key in self._keys() if key in news]
+        gone = [key for key in news if key and key not in self._keys()]
+        reloaded = since is None or "" in news
+        return Changed(len(self.news), since is None, keys, gone, self._reading() if reloaded else None)
+
+    def objects(self, keys):
+        """Return the objects of some."""
+        return [each for each in map(self._find, keys) if each]
 
     def collector(self, key):
         """Return all that is known of one, at first without an explanation."""
         self.asked.append(key)
         found = self._find(key)
         return found and found | {
-            "is_sink": key in SINKS, "minutes": [None] * 58 + [0.25, 0.5], "settings": SETTINGS,
+            "changes": self.place(), "is_sink": key in SINKS, "minutes": [None] * 58 + [0.25, 0.5], "settings": SETTINGS,
             "metrics": [
                 {"name": f"{found['type']}_{kind}", "type": kind, "unit": "", "help": "What it is.", "labels": ["node"],
                  "samples": [{"labels": {"node": "a"}, "value": value}], "samples_left_out": 7}
@@ -164,9 +185,9 @@ class Served:
 
 
 @contextmanager
-def serving(face, **given):
-    """Serve a face in a thread with a loop of its own."""
-    listeners, connections = listen(["127.0.0.1:0"]), Connections()
+def serving(face, *, beside=(), **given):
+    """Serve a face in a thread with a loop of its own, on loopback and on the listeners that are `beside`."""
+    listeners, connections = [*listen(["127.0.0.1:0"]), *beside], Connections()
     loop, end = asyncio.new_event_loop(), asyncio.Event()
 
     async def serve():

@@ -46,7 +46,7 @@ PARTNER_PRESENT = BOND.gauge(
 )
 PARTNER = BOND.info("partner", "The system (a switch) at the other end of the active aggregator.", "partner")
 SLAVE_UP = BOND.gauge(
-    "slave_up", "Whether the interface has a link, says the bond (1), or not (0).", "interface"
+    "slave_up", "Whether the bond takes the interface's link for up (1) or not (0).", "interface"
 )
 SLAVE_STATE = BOND.stateset(
     "slave_state",
@@ -73,7 +73,7 @@ LACP = "802.3ad"
 MODES = (
     "balance-rr", "active-backup", "balance-xor", "broadcast", LACP, "balance-tlb", "balance-alb",
 )  # fmt: skip
-_MODE, _ACTIVE_SLAVE, _MIN_LINKS, _AD_INFO = 1, 2, 18, 23
+_MODE, _ACTIVE_SLAVE, _MIIMON, _ARP_INTERVAL, _MIN_LINKS, _AD_INFO = 1, 2, 3, 7, 18, 23
 _AGGREGATOR, _NUM_PORTS, _PARTNER_MAC = 1, 2, 5
 _MII_STATUS, _FAILURES, _AD_AGGREGATOR, _ACTOR_STATE, _PARTNER_STATE = 2, 3, 6, 7, 8
 _IN_USE = 0x10 | 0x20
@@ -85,7 +85,10 @@ NOBODY = "00:00:00:00:00:00"
 
 @dataclass(frozen=True, slots=True)
 class Bond:
-    """What a bond says of itself; `aggregator` is 0, and `partner` nobody, where none is active."""
+    """What a bond says of itself; `aggregator` is 0, and `partner` nobody, where none is active.
+
+    One that is not `monitored`, which is the kernel's default, does not look at its links: new ones are up.
+    """
 
     mode: str
     active: int
@@ -93,6 +96,7 @@ class Bond:
     aggregator: int
     ports: int
     partner: str
+    monitored: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ def bond_of(data: Mapping[int, bytes]) -> Bond:
         aggregator=_number(ad_info, _AGGREGATOR),
         ports=_number(ad_info, _NUM_PORTS),
         partner=address(ad_info.get(_PARTNER_MAC, bytes(6))),
+        monitored=_MIIMON not in data or bool(_number(data, _MIIMON) or _number(data, _ARP_INTERVAL)),
     )
 
 

@@ -52,7 +52,9 @@ class Bundle:
     @property
     def ports(self) -> int:
         """How many interfaces it can use."""
-        return self.bond.ports if self.bond.mode == LACP else sum(each.slave.is_up for each in self.members)
+        if self.bond.mode == LACP:
+            return self.bond.ports
+        return sum(each.slave.is_up and each.has_carrier for each in self.members)
 
     @property
     def has_partner(self) -> bool:

@@ -79,7 +79,8 @@ class Network(Collector[NetworkSettings]):
             self._is_first = False
             time.sleep(min(context.budget(), max(0.0, self.apart - (context.clock() - self._at))))
         before = self._at
-        samples = self._read(context)
+        traffic = self._read(context)
+        samples: list[Sample] = []
         shown = list(self._shown.values())
         devices = [each for each in shown if each.kind == PHYSICAL]
         told = Told(shown, self._at - before)
@@ -96,7 +97,7 @@ class Network(Collector[NetworkSettings]):
             asked = [(os.fsdecode(each.link.name), each.names.own) for each in devices]
             samples += driver.samples(context, asked, self.settings.driver_statistics)
         context.say(*explain(told))
-        return samples
+        return samples + traffic  # what is beyond max_series is left out, and is not to be a bond
 
     def _read(self, context: Context) -> list[Sample]:
         """Return what the dump tells of all interfaces that are shown."""
@@ -130,3 +131,5 @@ class Network(Collector[NetworkSettings]):
                 self._shown[link.ifindex] = known
             except ValueError as error:
                 self._odd.append(f"{label}: {error}")
+        # The same: what this host has is not left out for the sake of what its guests have.
+        self._shown = dict(sorted(self._shown.items(), key=lambda each: not each[1].is_of_host))

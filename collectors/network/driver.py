@@ -15,7 +15,11 @@ SECONDS = 2.0
 """For all interfaces of a tick together."""
 MOST = 100
 """Statistics of an interface, at most."""
-_NUMBER = re.compile(r"[0-9]{1,18}")  # more is a negative number in disguise
+_HAS_NONE = ("no stats available", "Operation not supported")
+"""What ethtool says of a driver that counts nothing, which would be news at each tick (collectd #2661)."""
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_LARGEST = 1 << 63
+"""This and more is a negative number in disguise."""
 
 
 def samples(
@@ -31,7 +35,7 @@ def samples(
         try:
             text = context.run(["ethtool", "-S", name], seconds=left).decode("utf-8", "replace")
         except CollectError as error:
-            if "no stats available" not in str(error):
+            if not any(words in str(error) for words in _HAS_NONE):
                 context.note(f"missing: ethtool of {label}: {error}")
             continue
         yield from _named(context, label, text, wanted)
@@ -49,5 +53,5 @@ def _read(text: str, wanted: Sequence[str]) -> Iterator[tuple[str, int]]:
     for line in text.splitlines():
         name, _, value = line.strip().rpartition(":")
         is_wanted = name.isprintable() and any(fnmatchcase(name, each) for each in wanted)
-        if is_wanted and _NUMBER.fullmatch(value.strip()):
+        if is_wanted and _NUMBER.fullmatch(value.strip()) and int(value) < _LARGEST:
             yield name, int(value)

@@ -34,18 +34,25 @@ _WHY = {
 
 
 class _Loss(NamedTuple):
-    """Counters of what was lost and of what went well beside it, and the words for it."""
+    """Counters of what was lost and of what went well, and words for it; `within` if that has the lost."""
 
     lost: int
     well: int
     does: str
     source: str
     kinds: Mapping[int, str] = {}
+    within: bool = False
 
 
 _LOSSES = (
     _Loss(RX_MISSED, RX_FRAMES, "drops {} of received frames in the ring", "rx_missed_errors"),
-    _Loss(RX_DROPPED, RX_FRAMES, "drops {} of received frames in the kernel or driver", "rx_dropped"),
+    _Loss(
+        RX_DROPPED,
+        RX_FRAMES,
+        "drops {} of received frames in the kernel or driver",
+        "rx_dropped",
+        within=True,  # linux/if_link.h: what the kernel drops was received well
+    ),
     _Loss(TX_DROPPED, TX_FRAMES, "drops {} of the frames to be sent", "tx_dropped"),
     _Loss(RX_ERRORS, RX_FRAMES, "receives {} of its frames broken", "rx_errors", RX_KINDS),
     _Loss(TX_ERRORS, TX_FRAMES, "fails to send {} of its frames", "tx_errors", TX_KINDS),
@@ -67,15 +74,19 @@ def explain(told: Told) -> Iterator[str]:
     for bundle in told.bundles:
         yield _bond(bundle)
         for member in bundle.members if bundle.is_up else ():
-            yield from _member(bundle.name, member)
+            yield from _member(bundle, member)
+        if bundle.is_up and not bundle.bond.monitored:
+            yield f"{bundle.name} does not look whether its links are up: miimon and arp_interval are 0."
     moved = [each for each in told.interfaces if each.before is not each.counted]
     lossy = [each for each in moved if _lost(each)]
     for each in nlargest(_WORST, lossy, key=_lost):
         yield from _losses(each)
     if len(lossy) > _WORST:
         yield f"{len(lossy) - _WORST} more interfaces have lost frames since the last tick."
-    for each in told.interfaces:
-        yield from _link(each, told.hardware.get(each.names.own))
+    links = [text for each in told.interfaces for text in _link(each, told.hardware.get(each.names.own))]
+    yield from links[:_WORST]
+    if len(links) > _WORST:
+        yield f"{len(links) - _WORST} more devices have no carrier or are half duplex (network_carrier)."
     with_carrier = sum(each.has_carrier for each in told.interfaces)
     yield f"{with_carrier} of {len(told.interfaces)} interfaces have a carrier (network_carrier)."
     for each in nlargest(_BUSIEST, filter(_traffic, moved), key=_traffic):
@@ -87,6 +98,8 @@ def _bond(bundle: Bundle) -> str:
     of = f"{bundle.ports} of its {count} interfaces (network_bond_ports)"
     if not bundle.is_up:
         return f"The bond {bundle.name} is switched off (network_up)."
+    if not count:
+        return f"The bond {bundle.name} is up and has no interface (network_bond_slaves)."
     if not bundle.has_carrier:
         wanted = f", and wants {bond.min_links}" if lacp and bond.min_links > 1 else ""
         return f"The bond {bundle.name} has no carrier: it can use {of}{wanted}."
@@ -100,15 +113,25 @@ def _bond(bundle: Bundle) -> str:
     return f"The bond {bundle.name} ({bond.mode}) can use {of}{with_}."
 
 
-def _member(bond: str, each: Member) -> Iterator[str]:
+def _member(bundle: Bundle, each: Member) -> Iterator[str]:
     if each.state in _WHY:
-        yield f"{each.name} of {bond} {_WHY[each.state]} (network_bond_slave_state)."
+        yield f"{each.name} of {bundle.name} {_WHY[each.state]} (network_bond_slave_state)."
     elif not each.has_carrier:
-        yield f"{each.name} of {bond} has no link (network_carrier)."
+        takes = (
+            ", and the bond takes it for up (network_carrier, network_bond_slave_up)"
+            if each.slave.is_up
+            else " (network_carrier)"
+        )
+        yield f"{each.name} of {bundle.name} has no link{takes}."
     elif not each.slave.is_up:
+        why = (
+            ": it has not looked yet, or waits for updelay, an answer to ARP, or the link's speed"
+            if bundle.bond.monitored
+            else ""
+        )
         yield (
-            f"{each.name} of {bond} has a carrier, and the bond does not count it as up: it has not looked "
-            "yet, or waits for updelay, an answer to ARP, or the link's speed (network_bond_slave_up)."
+            f"{each.name} of {bundle.name} has a carrier, and the bond does not count it as up{why} "
+            "(network_bond_slave_up)."
         )
 
 
@@ -119,14 +142,15 @@ def _lost(each: Interface) -> int:
 def _losses(each: Interface) -> Iterator[str]:
     for loss in _LOSSES:
         if count := each.grown(loss.lost):
-            share = count / (count + each.grown(loss.well))
+            well = each.grown(loss.well)
+            share = count / (max(count, well) if loss.within else count + well)
             kinds = ", ".join(kind for place, kind in loss.kinds.items() if each.grown(place))
             source = f"{loss.source} + {count}" + (f", {kinds}" if kinds else "")
             yield f"{each.names.own} {loss.does.format(_percent(share))} since the last tick ({source})."
 
 
 def _link(each: Interface, hardware: Hardware | None) -> Iterator[str]:
-    if each.kind == PHYSICAL and each.is_up and not each.has_carrier:
+    if each.kind == PHYSICAL and each.is_up and not (each.has_carrier or each.slave):
         yield f"{each.names.own} is switched on and has no carrier (network_carrier)."
     if hardware and hardware.full_duplex is False:
         yield f"{each.names.own} sends and receives in turns: half duplex (network_full_duplex)."

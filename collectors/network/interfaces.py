@@ -14,6 +14,7 @@ from collectors.network.bonds import Bond, Slave, bond_of, slave_of
 from rscollector.api import Metric, Namespace, Sample
 from rscollector.kit.links import text
 from rscollector.kit.rtnetlink import (
+    IFF_LOOPBACK,
     IFF_LOWER_UP,
     IFF_UP,
     IFLA_ADDRESS,
@@ -160,6 +161,13 @@ class Interface:
         self.counted: tuple[int, ...] = before.counted if before and same else ()
         self.before: tuple[int, ...] = ()
         self._labels = [(names.own, *labels) for _, _, labels in _ALWAYS]
+
+    @property
+    def is_of_host(self) -> bool:
+        """Whether it is a device, a bond or its slave, a VLAN or the loopback: guests have other kinds."""
+        if self.slave or self.link.flags & IFF_LOOPBACK:
+            return True
+        return self.kind in (PHYSICAL, "bond", "vlan")
 
     @property
     def is_up(self) -> bool:

@@ -1,7 +1,7 @@
 """What scollector called interfaces and bonds: by their names; speed in megabit, directions in and out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rscollector.api.old import Old, Point, Points, Run
 
@@ -9,11 +9,18 @@ _SHOWN = re.compile(r"eth\d+|em\d+|em\d+_\d+|p\d+p\d+|p\d+p\d+_\d+|bond\d+|team\
 _BOND = re.compile("bond|team")
 _DIRECTIONS = {"receive": "in", "transmit": "out"}
 _DROPPED = "network_dropped_frames_total"
+_ERRORS = "network_errors_total"
+_KINDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "fifo_errs": {"receive": ("fifo",), "transmit": ("fifo",)},
+    "frame_errs": {"receive": ("length", "over", "crc", "frame")},
+    "carrier_errs": {"transmit": ("aborted", "carrier", "heartbeat", "window")},
+}
+"""What /proc/net/dev adds up of the kinds of errors, by direction."""
 _MEGABIT = 125_000
 _TRAFFIC = {
     "bytes": "network_bytes_total",
     "packets": "network_frames_total",
-    "errs": "network_errors_total",
+    "errs": _ERRORS,
 }
 
 
@@ -47,6 +54,35 @@ def _dropped(*, bonds: bool) -> Points:
     return points
 
 
+def _kinds(kinds: Mapping[str, tuple[str, ...]], *, bonds: bool) -> Points:
+    """What it has not counted the kernel tells as 0, of each interface of which it tells errors."""
+
+    def points(run: Run, ours: str) -> Iterator[Point]:
+        found: dict[tuple[str, str], float] = {}
+        for labels, _ in _shown(run, _ERRORS, bonds=bonds):
+            if labels["direction"] in kinds:
+                found[labels["interface"], labels["direction"]] = 0
+        for labels, number in _shown(run, ours, bonds=bonds):
+            if labels["kind"] in kinds.get(labels["direction"], ()):
+                found[labels["interface"], labels["direction"]] += number
+        for (interface, direction), number in found.items():
+            yield {"iface": interface, "direction": _DIRECTIONS[direction]}, number
+
+    return points
+
+
+def _one_way(direction: str, *, bonds: bool) -> Points:
+    """What has no direction here, and one there; what is not told is 0."""
+
+    def points(run: Run, ours: str) -> Iterator[Point]:
+        found = {labels["interface"]: 0.0 for labels, _ in _shown(run, _ERRORS, bonds=bonds)}
+        found |= {labels["interface"]: number for labels, number in _shown(run, ours, bonds=bonds)}
+        for interface, number in found.items():
+            yield {"iface": interface, "direction": direction}, number
+
+    return points
+
+
 def _speed(*, bonds: bool) -> Points:
     def points(run: Run, ours: str) -> Iterator[Point]:
         for labels, number in _shown(run, ours, bonds=bonds):
@@ -70,9 +106,22 @@ def _of_both(system: str) -> Iterator[Old]:
         yield Old(speed, "network_speed_bytes", _speed(bonds=bonds), "Mbit", "What the link carries.")
 
 
+def _of_linux() -> Iterator[Old]:
+    for prefix, bonds in (("linux.net.", False), ("linux.net.bond.", True)):
+        for name, kinds in _KINDS.items():
+            made = _kinds(kinds, bonds=bonds)
+            yield Old(prefix + name, "network_errors_by_kind_total", made, "", rate="counter", beside=True)
+        for name, ours, direction in (
+            ("multicast", "network_multicast_frames_total", "in"),
+            ("collisions", "network_collisions_total", "out"),
+        ):
+            yield Old(prefix + name, ours, _one_way(direction, bonds=bonds), "", rate="counter")
+
+
 SCOLLECTOR = (
     *_of_both("os"),
     *_of_both("linux"),
+    *_of_linux(),
     Old("linux.net.bond.slave.is_up", "network_bond_slave_up", _slaves_up, "bool"),
     Old("linux.net.bond.slave.count", "network_bond_slaves", unit=""),
 )

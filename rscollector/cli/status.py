@@ -76,12 +76,13 @@ def _once(given: argparse.Namespace) -> int:
         return 1
     try:
         shown = json.dumps(answer, indent=2) if given.json else _shown(answer, wrong=given.wrong)
-        up = all(each["up"] for each in answer["collectors"])
+        is_well = all(each["up"] for each in answer["collectors"])
+        is_well = is_well and not any(row.is_wrong for row in rows(answer))
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         complain(f"what answers is no agent that this version understands ({type(error).__name__}: {error})")
         return 1
     print(shown)
-    return 0 if up else 1
+    return 0 if is_well else 1
 
 
 def _seconds(text: str) -> float:

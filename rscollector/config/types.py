@@ -26,7 +26,9 @@ _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?")
 class Common:
     """Settings of every collector; in `[agent]` they are the defaults for all of them."""
 
-    interval: Duration = setting("Time between two ticks.", default=Duration("15s"))
+    interval: Duration | None = setting(
+        "Time between two ticks. By default as its type declares, mostly 15s.", default=None
+    )
     timeout: Duration | None = setting(
         "Time for one collect, then the worker is killed; by default 0.8 of the interval, at most 10s.",
         default=None,
@@ -57,7 +59,7 @@ class Common:
     probation_max: Duration = setting("Ceiling of both probations.", default=Duration("10m"))
 
     def __post_init__(self) -> None:
-        if self.interval < SHORTEST_INTERVAL:
+        if self.interval is not None and self.interval < SHORTEST_INTERVAL:
             raise ValueError("interval is at least 100ms")
         if self.timeout is not None and self.timeout <= 0:
             raise ValueError("timeout is more than 0s")
@@ -68,10 +70,9 @@ class Common:
             if isinstance(value, int | float) and not isinstance(value, ByteSize) and value > _MOST:
                 raise ValueError(f"{each.name} is at most {_MOST:.0f}")
 
-    @property
-    def seconds(self) -> float:
-        """The timeout that holds."""
-        return min(10.0, 0.8 * self.interval) if self.timeout is None else self.timeout
+    def seconds(self, interval: float) -> float:
+        """Return the timeout that holds with an interval."""
+        return min(10.0, 0.8 * interval) if self.timeout is None else self.timeout
 
     @property
     def policy(self) -> Policy:
@@ -255,6 +256,10 @@ class WebSection(Lock):
 
     def __post_init__(self) -> None:
         super(WebSection, self).__post_init__()
+        idle = [each.name for each in fields(Lock) if getattr(self, each.name)]
+        if idle and self.listener and not self.listen:
+            why = "holds for the addresses of `listen`, and there are none"
+            raise ValueError(f"{idle[0]}: {why}; write it into the listener")
         own = [each.where for each in self.listener]
         listens = [*(self.listen or ()), *(Listen(each) for each in own if not each.startswith(UNIX))]
         for first, second in permutations(listens, 2):

@@ -104,17 +104,18 @@ def parse(text: str, path: Path, files: pem.LockFiles) -> WebConfig:
     """Read the text of the file at `path`."""
     reader = _Reader(path, files)
     try:
-        lock = reader.lock(yaml.compose(text, Loader=yaml.BaseLoader))
-    except yaml.YAMLError as error:
-        lock = Listener("")
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        reader.mistakes.append(f"{place}: is not YAML: {one_line(str(problem))}")
-    except RecursionError:
-        lock = Listener("")
-        reader.mistakes.append(f"{path}: is not YAML for this: it is nested too deeply")
-    return WebConfig(lock, tuple(reader.mistakes), tuple(reader.hints))
+        root = yaml.compose(text, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        return WebConfig(Listener(""), (_no_yaml(path, error),), ())
+    return WebConfig(reader.lock(root), tuple(reader.mistakes), tuple(reader.hints))
+
+
+def _no_yaml(path: Path, error: Exception) -> str:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    place = f"{path}:{mark.line + 1}" if mark else str(path)
+    if isinstance(error, RecursionError):
+        problem = "it is nested too deeply"
+    return f"{place}: is not YAML: {one_line(str(problem or getattr(error, 'reason', None) or error))}"
 
 
 class _Reader:

@@ -1,4 +1,8 @@
-"""What has changed about collectors: numbered, bounded, for any number of readers, each at its own pace."""
+"""What has changed about collectors: numbered, bounded, for any number of readers, each at its own pace.
+
+Each run changes the numbers of its collector. *News* is what people would want to be told: another state,
+reason or note, a collector that came or went, and a reload, whose key is "".
+"""
 
 from collections import deque
 from itertools import islice
@@ -22,16 +26,22 @@ class Changes:
     """The last changes. The agent's loop owns it."""
 
     def __init__(self, kept: int = _KEPT) -> None:
-        self._last: deque[str] = deque(maxlen=kept)
+        self._last: deque[tuple[str, bool]] = deque(maxlen=kept)
         self._number = 0
 
-    def note(self, key: str) -> None:
-        """Take note that something about a collector has changed."""
-        self._last.append(key)
+    @property
+    def number(self) -> int:
+        """How many changes there were."""
+        return self._number
+
+    def note(self, key: str, *, news: bool = False) -> None:
+        """Take note that something about a collector has changed, and whether that is news."""
+        self._last.append((key, news))
         self._number += 1
 
-    def since(self, number: int) -> News:
+    def since(self, number: int, *, only_news: bool = False) -> News:
         """Return the changes from this number on, where a reader begins with 0."""
         new = self._number - number
-        keys = list(islice(reversed(self._last), new))[::-1]
-        return News(keys, self._number, new - len(keys))
+        last = list(islice(reversed(self._last), max(0, new)))[::-1]
+        keys = [key for key, is_news in last if is_news or not only_news]
+        return News(keys, self._number, new - len(last))

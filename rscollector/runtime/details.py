@@ -10,6 +10,7 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from math import isnan
 from typing import Any
 
 from rscollector.config.types import DEFAULT_FILE
@@ -17,7 +18,7 @@ from rscollector.model.metrics import Distribution, Metric, Value
 from rscollector.runtime.history import History
 from rscollector.runtime.instance import Instance
 from rscollector.runtime.lines import Line
-from rscollector.runtime.status import collector
+from rscollector.runtime.status import collector, place
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
 
@@ -32,8 +33,9 @@ def details(supervisor: Supervisor, vitals: Vitals, instance: Instance, now: flo
     own, shared = supervisor.bodies.lines(key)
     explained = instance.explained
     return collector(instance, supervisor, now) | {
+        "changes": place(supervisor, vitals),
         "is_sink": bool(instance.spec.sink),
-        "minutes": instance.history.minutes(now),
+        "minutes": [None if isnan(each) else round(each, 6) for each in instance.history.minutes(now)],
         "settings": settings(config.settings.get(key, [])),
         "metrics": _metrics(supervisor.store.metrics(key)),
         "history": history(instance.history),
@@ -92,12 +94,10 @@ def metadata(metric: Metric) -> dict[str, Any]:
 
 
 def _plain(metric: Metric, value: Value) -> Any:
-    """Return a value for JSON, which has no infinity and no NaN: these are their names."""
     if isinstance(value, Distribution):
         bounds = [*map(str, metric.buckets), "+Inf"]
         return {"buckets": dict(zip(bounds, value.counts, strict=True)), "sum": value.sum}
-    finite = isinstance(value, str | int) or value - value == 0
-    return value if finite else str(value)
+    return value
 
 
 def _lines(lines: Iterable[Line]) -> list[dict[str, Any]]:

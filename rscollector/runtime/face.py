@@ -9,10 +9,11 @@ from rscollector.exposition.render import EOF, Format
 from rscollector.model.metrics import Metric
 from rscollector.runtime.details import details, history, metadata, settings
 from rscollector.runtime.heartbeat import Heartbeat
-from rscollector.runtime.status import status
+from rscollector.runtime.status import collector, configuration, place, status
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.telemetry import METRICS, Telemetry
 from rscollector.runtime.vitals import Vitals
+from rscollector.web.events import Changed
 
 
 class AgentFace:
@@ -25,6 +26,7 @@ class AgentFace:
         self._telemetry = telemetry
         self._vitals = vitals
         self._heartbeat = heartbeat
+        self.epoch = vitals.epoch
 
     def page(self, wanted: Format) -> Iterable[bytes]:
         """Return the page of all metrics, in chunks."""
@@ -39,6 +41,30 @@ class AgentFace:
         """Return what `rscollector status` shows."""
         now = asyncio.get_running_loop().time()
         return status(self._supervisor, self._vitals, now, with_minutes=with_minutes)
+
+    def place(self) -> str:
+        """Return where the stream of events is now."""
+        return place(self._supervisor, self._vitals)
+
+    def changed(self, since: int | None) -> Changed:
+        """Return what is news since a number, or everything where that is not known."""
+        supervisor = self._supervisor
+        news = supervisor.changes.since(since or 0, only_news=True)
+        everything = since is None or news.missed != 0
+        keys = sorted(supervisor.instances) if everything else list(dict.fromkeys(news.keys))
+        reloaded = everything or "" in keys
+        return Changed(
+            number=news.number,
+            everything=everything,
+            keys=[key for key in keys if key in supervisor.instances],
+            gone=[key for key in keys if key and key not in supervisor.instances],
+            configuration=configuration(self._vitals) if reloaded else None,
+        )
+
+    def objects(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """Return the objects of the status of these collectors and sinks, as far as they are still there."""
+        now, there = asyncio.get_running_loop().time(), self._supervisor.instances
+        return [collector(there[key], self._supervisor, now) for key in keys if key in there]
 
     def collector(self, key: str) -> dict[str, Any] | None:
         """Return all that is known of a collector or sink, None where there is none of this key."""

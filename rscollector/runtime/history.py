@@ -11,8 +11,8 @@ from rscollector.model.lifecycle import Condition
 from rscollector.model.texts import cut
 
 _MINUTES = 60
-_KEPT = 12
-_LONGEST = 140  # of a reason: with the minutes, a history takes at most 4 kB
+_KEPT = 10
+_LONGEST = 96  # of a reason: with the minutes, a history takes at most 4 kB
 
 
 class Past(NamedTuple):
@@ -64,11 +64,11 @@ class History:
         slot = self._minute % _MINUTES
         self._took[slot] = duration if math.isnan(self._took[slot]) else max(duration, self._took[slot])
 
-    def minutes(self, now: float) -> list[float | None]:
-        """Return the longest run of each minute, the oldest first; None for a minute without one."""
+    def minutes(self, now: float) -> list[float]:
+        """Return the longest run of each minute, the oldest first; NaN for a minute without one."""
         self._turn(now)
-        slots = (self._took[(self._minute + 1 + each) % _MINUTES] for each in range(_MINUTES))
-        return [None if math.isnan(each) else round(each, 6) for each in slots]
+        oldest = (self._minute + 1) % _MINUTES
+        return (self._took[oldest:] + self._took[:oldest]).tolist()
 
     def _turn(self, now: float) -> None:
         minute = int(now // 60)

@@ -33,7 +33,8 @@ class Instance:
 
     Times are the loop's, `last_success` is Unix time; `duration` is of the last successful run. `rows` are
     those of the run that is being committed, `prepared` what is made of them where they are many; `is_due`
-    from a tick to the commit after it. Until `explain_until` somebody wants its runs to be `explained`.
+    from a tick to the commit after it. Until `explain_until` somebody wants its runs `explained`; `told` is
+    what was news last.
     """
 
     spec: Spec
@@ -60,6 +61,7 @@ class Instance:
     explained: Explained | None = None
     notes: tuple[str, ...] = ()
     withheld: list[str] = field(default_factory=list)
+    told: tuple[object, ...] = ()
     _logged: tuple[State, str] | None = None
     _logged_at_length: set[str] = field(default_factory=set)
 

@@ -69,6 +69,7 @@ def _tell(vitals: Vitals, error: str) -> None:
 
 def apply(read: Read, supervisor: Supervisor, vitals: Vitals, listening: Listening) -> None:
     """Apply what was read; with a mistake in it, nothing changes."""
+    supervisor.changes.note("", news=True)
     troubles: list[str] = []
     if read.config is not None:
         try:

@@ -32,19 +32,30 @@ def status(
         "listen": [each.address for each in config.listeners],
         "web": _web(vitals),
         "uptime_seconds": round(now - vitals.started, 3),
+        "changes": place(supervisor, vitals),
         "loop_lag_seconds": round(vitals.loop_lag, 6),
         "series": supervisor.store.series(),
-        "config": {
-            "files": list(config.files),
-            "read_at": vitals.reloaded_at,
-            "last_reload_successful": vitals.reload_ok,
-            "last_reload_error": vitals.reload_error,
-        },
+        "config": configuration(vitals),
         "collectors": [
             collector(instances[key], supervisor, now)
             | ({"minutes": instances[key].history.minutes(now)} if with_minutes else {})
             for key in sorted(instances)
         ],
+    }
+
+
+def place(supervisor: Supervisor, vitals: Vitals) -> str:
+    """Return where the stream of events is now: what changes later can be read on from there."""
+    return f"{vitals.epoch}-{supervisor.changes.number}"
+
+
+def configuration(vitals: Vitals) -> dict[str, Any]:
+    """Return which files are in use since when, and how the last reload went."""
+    return {
+        "files": list(vitals.config.files),
+        "read_at": vitals.reloaded_at,
+        "last_reload_successful": vitals.reload_ok,
+        "last_reload_error": vitals.reload_error,
     }
 
 

@@ -129,10 +129,12 @@ class Supervisor:
 
     def _note(self, instance: Instance) -> None:
         """Take note that something about a collector has changed."""
-        self.changes.note(instance.key)
         machine, ever = instance.machine, instance.succeeded_at is not None
         condition = lifecycle.condition(machine, shown=instance.key in self.store, ever=ever)
         instance.history.became(self._loop.time(), time.time(), condition, machine.trouble, machine.reason)
+        told = condition, machine.reason, instance.notes, *instance.withheld
+        self.changes.note(instance.key, news=told != instance.told)
+        instance.told = told
 
     # --- when: ticks, and deliveries.Owner ---
 
@@ -240,6 +242,7 @@ class Supervisor:
         self.bodies.forget(key)
         self.deliveries.forget(key, instance.successor)
         del self.instances[key]
+        self.changes.note(key, news=True)
         if instance.successor:
             self.add(instance.successor)
         self._tell_if_all_are_gone()

@@ -155,7 +155,7 @@ class Telemetry:
     def _read_changes(self) -> None:
         news = self._supervisor.changes.since(self._read)
         self._read = news.number
-        self._to_render.update(dict.fromkeys(news.keys))
+        self._to_render.update(dict.fromkeys(filter(None, news.keys)))
         if news.missed:
             self._to_render.update(dict.fromkeys((*self._rendered, *self._supervisor.instances)))
 

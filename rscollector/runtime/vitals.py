@@ -1,5 +1,6 @@
 """What the agent knows of itself beside its collectors, for its metrics and its status."""
 
+import time
 from dataclasses import dataclass, field
 
 from rscollector.config.types import Config
@@ -9,11 +10,13 @@ from rscollector.config.types import Config
 class Vitals:
     """`config` is the one in use; `busy` says what the agent does instead of watching, "" when it watches.
 
-    `started` is the loop's time, `reloaded_at` Unix time; `loop_lag` is in seconds. `certificates` says when
-    that of each listener expires, as Unix time; `web_error`, why what is locked with could not be renewed.
+    Changes are numbered anew in each `epoch`. `started` is the loop's time, `reloaded_at` Unix time;
+    `loop_lag` is in seconds. `certificates` says when that of each listener expires, as Unix time;
+    `web_error`, why what is locked with could not be renewed.
     """
 
     started: float
+    epoch: int = field(default_factory=lambda: int(time.time()))
     config: Config = field(default_factory=Config)
     busy: str = "is starting"
     loop_lag: float = 0

@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from rscollector.model.errors import fence
 from rscollector.model.texts import one_line
+from rscollector.web.events import Changing, Events
 from rscollector.web.pages import Page, PageResponse, Pages, Parts
 from rscollector.web.problems import problem
 from rscollector.web.rows import rows
@@ -48,7 +49,7 @@ Aside = Callable[..., Awaitable[Any]]
 Shape = Callable[[Any], Any]
 
 
-class Told(Protocol):
+class Told(Changing, Protocol):
     """What the API tells; plain values for JSON, and nothing here blocks."""
 
     def status(self, *, with_minutes: bool = False) -> dict[str, Any]:
@@ -87,6 +88,7 @@ class Api:
             _Route("/api/v1/metrics", self.metrics),
             _Route("/api/v1/config", self.config),
             _Route("/api/v1/openapi.yaml", self.description),
+            _Route("/api/v1/events", Events(told, aside).stream, free=("since",)),
         ]
 
     async def status(self, _: Request) -> Response:
@@ -178,9 +180,11 @@ class _Route(Route):
         path: str,
         endpoint: Callable[[Request], Awaitable[Response]],
         takes: Collection[tuple[str, str]] = (),
+        free: Collection[str] = (),
     ) -> None:
         self._asked = endpoint
         self._takes = takes
+        self._free = free
         super().__init__(path, self._answered)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -201,7 +205,7 @@ class _Route(Route):
 
     def _unfit(self, parameters: QueryParams) -> str:
         """Say what is wrong with the parameters, "" when nothing is."""
-        given = parameters.multi_items()
+        given = [(name, value) for name, value in parameters.multi_items() if name not in self._free]
         there_is = " and ".join(f"{name}={value}" for name, value in self._takes) or "no parameter"
         if unknown := [f"{name}={value}" for name, value in given if (name, value) not in self._takes]:
             return f"{one_line(', '.join(unknown), _ECHOED)} is not known here: this takes {there_is}"

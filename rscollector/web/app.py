@@ -22,7 +22,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rscollector.exposition.render import Format
 from rscollector.web.api import PREFIX, Api, Told
 from rscollector.web.compressed import Compressor, pieces
-from rscollector.web.html import Html
 from rscollector.web.negotiate import gzip_wanted, negotiate
 from rscollector.web.pages import PageResponse, Pages, Parts
 
@@ -104,7 +103,7 @@ class _Handlers:
         self._collector = Pages(_MOST_PAGES)
         self._thread = ThreadPoolExecutor(1, "pages", _leave_signals_to_the_main_thread)
         self._compressor = Compressor()
-        self._html = Html()
+        self._people = _People()
         self.api = Api(face, self._aside)
 
     async def metrics(self, request: Request) -> Response:
@@ -127,14 +126,15 @@ class _Handlers:
         only_wrong = request.query_params.get("show") == "wrong"
 
         async def make() -> Parts:
-            show = partial(
-                self._html.index,
+            return await self._people.page(
+                "index",
+                self._face.status(with_minutes=True),
+                time.time(),
+                since=self._face.place(),
                 only_wrong=only_wrong,
                 unhealthy=self._face.unhealthy(),
                 unready=self._face.unready(),
             )
-            status = self._face.status(with_minutes=True)
-            return [(await self._aside(show, status, time.time())).encode("utf-8")]
 
         return PageResponse(await self._index.get(only_wrong, _FRESH, make), _HTML)
 
@@ -143,15 +143,16 @@ class _Handlers:
         key = "{type}/{name}".format_map(request.path_params)
 
         async def make() -> Parts:
-            told = self._face.collector(key)
+            since, told = self._face.place(), self._face.collector(key)
             if told is None:
                 return []
-            return [(await self._aside(self._html.collector, told, time.time())).encode("utf-8")]
+            return await self._people.page("collector", told, time.time(), since)
 
         there = self._face.history(key) is not None  # what a stranger asks for is no kind of a page
         page = await self._collector.get(key, _FRESH, make) if there else None
         if page is None or not page.parts:
-            return Response(self._html.missing(key), 404, _HTML)
+            (missing,) = await self._people.page("missing", key, self._face.place())
+            return Response(missing, 404, _HTML)
         return PageResponse(page, _HTML)
 
     async def healthy(self, _: Request) -> Response:
@@ -163,6 +164,31 @@ class _Handlers:
     async def _aside(self, function: Callable[..., Any], *given: Any) -> Any:
         """Call a function in the thread; the loop goes on meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *given)
+
+
+class _People:
+    """Makes the pages for people, in a thread of its own.
+
+    What makes them is imported when the first one is asked for: most agents are only scraped, and it costs a
+    tenth of their memory. Where a file system hangs then, only these pages do.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "people", _leave_signals_to_the_main_thread)
+        self._html: Any = None
+
+    async def page(self, name: str, *given: Any, **more: Any) -> Parts:
+        """Return the page that `html.Html` has by this name."""
+        make = partial(self._made, name, *given, **more)
+        return [await asyncio.get_running_loop().run_in_executor(self._thread, make)]
+
+    def _made(self, name: str, *given: Any, **more: Any) -> bytes:
+        if self._html is None:
+            from rscollector.web.html import Html
+
+            self._html = Html()
+        text: str = getattr(self._html, name)(*given, **more)
+        return text.encode("utf-8")
 
 
 def _leave_signals_to_the_main_thread() -> None:

@@ -4,7 +4,7 @@
 does not tell all of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rscollector.model.settings import humanized
@@ -22,7 +22,7 @@ _MISSING = "missing: "
 
 
 class Row(NamedTuple):
-    """A collector or sink in words. `minutes` has the longest run of each, in seconds, None without one."""
+    """A collector or sink in words. `minutes` are as `sparkline` takes them."""
 
     key: str
     condition: str
@@ -39,7 +39,7 @@ class Row(NamedTuple):
     worker: str
     stack: str
     waiting: str
-    minutes: tuple[float | None, ...]
+    minutes: Sequence[float | None]
 
     @property
     def is_wrong(self) -> bool:
@@ -91,11 +91,8 @@ def _condition(each: Mapping[str, Any]) -> str:
 
 def row(each: Mapping[str, Any]) -> Row:
     """Return the row of one collector or sink."""
-    key, condition, memory = (
-        f"{each['type']}/{each['name']}",
-        _condition(each),
-        each.get("worker_memory_bytes"),
-    )
+    key, condition = f"{each['type']}/{each['name']}", _condition(each)
+    memory = each.get("worker_memory_bytes")
     waits = condition in ("removed", "stopping") or each["state"] in ("backoff", "killing")
     return Row(
         key=key,
@@ -113,7 +110,7 @@ def row(each: Mapping[str, Any]) -> Row:
         worker=("own" if each["worker"] == key else each["worker"]) + (f", {size(memory)}" if memory else ""),
         stack="" if each["up"] else each["last_stack"].rstrip(),
         waiting=_waiting(each.get("waiting")),
-        minutes=tuple(each.get("minutes", ())),
+        minutes=each.get("minutes", ()),
     )
 
 

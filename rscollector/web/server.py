@@ -42,7 +42,7 @@ LIFETIME = 15.0
 _LINGER = 1.0  # for what the client still sends: if we closed at once, it might lose the answer
 _LONGEST_HEAD = 16 * 1024
 _LONGEST_HEADER = 1024
-_WANTED = (b"accept", b"accept-encoding", b"host")
+_WANTED = (b"accept", b"accept-encoding", b"host", b"last-event-id")
 """The headers that are kept while a request is answered; of all it would be 16 KiB for each client."""
 _READ = 4 * 1024
 _PART = 64 * 1024
@@ -53,6 +53,7 @@ _AT_ONCE = 16  # connections that are accepted in one turn of the loop
 _WAIT = 0.1
 _TLS_HANDSHAKE = 0x16
 _PEER = struct.Struct("3i")  # process, user and group: unix(7)
+_STREAM = (b"content-type", b"text/event-stream")
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -317,7 +318,7 @@ class _Connection(asyncio.BufferedProtocol):
         if request.http_version not in (b"1.0", b"1.1"):
             return self._refuse(400, "this server speaks HTTP/1.1")
         self._has_no_body = request.method == b"HEAD"
-        scope = _scope(request)
+        scope = _scope(request, self._client)
         if lock := self.peer.server.lock:
             self._add_what_is_wanted(lock, scope, request)
         return self._application(scope, _no_body, self._send)
@@ -336,6 +337,8 @@ class _Connection(asyncio.BufferedProtocol):
         """Send what the application says: a part goes out when the client has taken the one before."""
         if message["type"] == "http.response.start":
             self._is_answered = True
+            if self._client.family == socket.AF_UNIX and _STREAM in message["headers"]:
+                self._end.cancel()  # it ends with its reader
             self._transport.write(_head(message["status"], message["headers"]))
             return
         body = memoryview(b"" if self._has_no_body else message.get("body", b""))
@@ -385,7 +388,7 @@ def _header(request: h11.Request, wanted: bytes) -> bytes:
     return value[-_LONGEST_HEADER:] if wanted == b"x-forwarded-for" else value[:_LONGEST_HEADER]
 
 
-def _scope(request: h11.Request) -> Scope:
+def _scope(request: h11.Request, client: socket.socket) -> Scope:
     """Return a request as ASGI has it. A target may be a whole address, as proxies write it."""
     target = request.target
     if absolute := _ABSOLUTE.match(target):
@@ -404,5 +407,5 @@ def _scope(request: h11.Request) -> Scope:
         "root_path": "",
         "headers": [(name, value) for name in _WANTED if (value := _header(request, name))],
         "client": None,
-        "server": None,
+        "server": ("unix", None) if client.family == socket.AF_UNIX else None,
     }

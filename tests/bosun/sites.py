@@ -19,6 +19,7 @@ from collectors.network.tests import kernel
 from collectors.postfix.collector import READABLE
 from collectors.postfix.flow import Flow
 from collectors.postfix.queues import QUEUES, Tally
+from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
 from collectors.vip.collector import BOUND, EXPECTED, INTERFACE, LINK_UP
 from rscollector.model.metrics import Kind
 from rscollector.runtime import telemetry
@@ -234,13 +235,25 @@ def filesystems(root, mounts, answers):
 
 
 @cache
-def bond(state, wants=None):
-    """Return what the collector says of a recorded bond, which may want another number of links."""
-    samples = collect(kernel.saying(kernel.recorded(state)), context=FakeContext(root="/nowhere"))
+def bond(state, wants=None, *, alone=False):
+    """Return what the collector says of a recorded bond, which may want other links, or have no interface."""
+    links = [each for each in kernel.recorded(state) if not alone or b"bond0\0" in each.payload]
+    samples = collect(kernel.saying(links), context=FakeContext(root="/nowhere"))
     return [
         each._replace(value=wants) if wants is not None and each.metric is MIN_LINKS else each
         for each in samples
     ]
+
+
+def unmonitored(*, carrier):
+    """Return what the collector says of a bond that takes its link for up, whether it is or not."""
+    slave = kernel.info("veth", slave_kind="bond", slave_data=[kernel.attribute(2, b"\0")])
+    flags = ("UP", "SLAVE", *(["LOWER_UP"] if carrier else []))
+    links = [
+        kernel.link(2, "h1", slave, kernel.attribute(10, 3), flags=flags),
+        kernel.link(3, "bond0", kernel.info("bond", [kernel.attribute(1, b"\1")]), flags=("UP", "MASTER")),
+    ]
+    return collect(kernel.saying(links), context=FakeContext(root="/nowhere"))
 
 
 def interface(**each_second):
@@ -256,6 +269,24 @@ def interface(**each_second):
         return collect(told, context=FakeContext(root="/nowhere"))
 
     return samples
+
+
+class Units:
+    """A recorded host that is well, and whose systemd goes on: `change(systemctl, passed)` is called before each tick."""
+
+    def __init__(self, state, change):
+        self._change = change
+        systemctl = Systemctl(state="well")
+        systemctl.monotonic += 10**6
+        self._watched = Watched(systemctl, state / "systemd", units=["systemd-journald"])
+
+    def __call__(self, passed):
+        """Return what it says after so many seconds; its own timers are never due."""
+        systemctl = self._watched.systemctl
+        for row in systemctl.timers.values():
+            row["next"] = row["next"] and int((systemctl.wall + HOUR) * 1e6)
+        self._change(systemctl, passed)
+        return self._watched.samples(MINUTE)
 
 
 def up(kind, *, well=True):

@@ -139,6 +139,14 @@ def test_what_is_wrong_is_named_with_its_line(toml, sentence, web):
     assert sentence in mistake
 
 
+def test_what_would_hold_for_no_address_is_refused(web):
+    """Whoever writes a lock above his listeners means them: it would be open."""
+    loaded = web('[web]\nconfig_file = "w.yml"\n[[web.listener]]\naddress = ":1"\n')
+    (mistake,) = mistakes(loaded, web.directory)
+    why = "holds for the addresses of `listen`, and there are none; write it into the listener"
+    assert mistake == f"rscollector.toml:1: web: config_file: {why}"
+
+
 HOLE = "answers everybody who reaches this host; lock it with web.config_file, or by a firewall"
 
 

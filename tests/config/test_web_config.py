@@ -4,6 +4,7 @@ What a file in `right` is a hint for stands in the line before, `# hint: …`; w
 its last line.
 """
 
+import json
 import re
 import textwrap
 from pathlib import Path
@@ -16,10 +17,12 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from rscollector.config import web_config
 from rscollector.config.pem import LockFiles
-from rscollector.config.types import ClientAuth, Listener
+from rscollector.config.types import ClientAuth, Config, Listener
 
 CORPUS = Path(__file__).parent / "web_config"
 HASH = "$2b$10$6zGv0tXvRrJfM7fKcSEvAuVbK0aYJ5lZ1gX5v9o3mFz5h5e9gYw1S"
@@ -163,6 +166,54 @@ def test_a_file_that_cannot_be_read_is_a_mistake(content, why, tmp_path):
     (mistake,) = web_config.read(path, LockFiles()).mistakes
     assert why in mistake
     assert str(path) in mistake
+
+
+words = st.sampled_from(
+    [
+        "tls_server_config",
+        "cert_file",
+        "client_auth_type",
+        "client_allowed_sans",
+        "cipher_suites",
+        "basic_auth_users",
+        "rate_limit",
+        "interval",
+        "burst",
+        "http_server_config",
+        "headers",
+        "X-Frame-Options",
+        "http2",
+        "~",
+        "yes",
+        "1s",
+        "5",
+        "server.crt",
+        "RequestClientCert",
+        "<<",
+        "\\0",
+        "�",
+    ]
+)
+trees = st.recursive(
+    words | st.text(max_size=9) | st.none() | st.integers(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(words | st.text(max_size=5), inner, max_size=3)
+    ),
+)
+
+
+@given(st.text() | st.text("{}[]:- \n\t&*a!%?|\"'\\Ux0") | trees.map(json.dumps))
+@example('a: "\\U0011FFFF"')
+@example('a: "\\UFFFFFFFF"')
+@example(f"%YAML {'9' * 5000}.1\n---\na: b")
+@example("rate_limit: &a {interval: *a}")
+@example('tls_server_config: {cert_file: "a\\0b", key_file: "\\ud800"}')
+@example(f"rate_limit: {{interval: {'9' * 400}h, burst: {'9' * 5000}}}")
+def test_whatever_it_says_there_are_sentences(text):
+    """Nothing that somebody writes ends the process that reads it; what is right, a listener can be made of."""
+    found = web_config.parse(text, Path("/nowhere/web-config.yml"), LockFiles())
+    assert all(each.startswith("/nowhere/web-config.yml") for each in (*found.mistakes, *found.hints))
+    assert Config.from_json(Config(listeners=(found.lock,)).to_json()).listeners == (found.lock,)
 
 
 def test_without_the_library_passwords_are_refused(place, monkeypatch):

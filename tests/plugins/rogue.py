@@ -127,6 +127,9 @@ class Rogue(Collector[RogueSettings]):
     def _note(self, context):
         context.note(f"something is odd with {self.settings.password.reveal()}")
 
+    def _say(self, context):
+        context.say(f"It was asked {self.runs} times.", f"Its password is {self.settings.password.reveal()}.")
+
     def _slow(self, _context):
         time.sleep(self.settings.count)
 

@@ -1,5 +1,8 @@
 """What is kept of a collector's condition and of its runs."""
 
+import math
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,13 +28,13 @@ def test_each_minute_of_the_last_hour_has_its_longest_run(runs):
     for pause, duration in runs:
         now += pause / 100
         history.took(now, duration)
-    expected = [None] * 60
+    expected = [math.nan] * 60
     then = 0.0
     for pause, duration in runs:
         then += pause / 100
         age = int(now // 60) - int(then // 60)
         if age < 60:
-            expected[59 - age] = max(expected[59 - age] or 0.0, duration)
+            before = expected[59 - age]
+            expected[59 - age] = duration if math.isnan(before) else max(before, duration)
     found = history.minutes(now)
-    assert [each is None for each in found] == [each is None for each in expected]
-    assert all(a is None or abs(a - b) < 1e-4 for a, b in zip(found, expected, strict=True))
+    assert found == pytest.approx(expected, rel=1e-6, nan_ok=True)

@@ -30,9 +30,11 @@ max_series_total = 30000
 listen = ["127.0.0.1:{port}"]
 """ + "".join(f"[collector.wide.i{number:02}]\n" for number in range(60))
 PAGE = 1_200_000  # bytes that it has at least
-_OF_ONE = "/api/v1/collectors/wide/i00"
+_OF_ONE = "/collectors/wide/i00"
 _LISTS = ("status", "collectors", "collectors?show=wrong", "sinks", "metrics", "config", "openapi.yaml")
-API = (*(f"/api/v1/{name}" for name in _LISTS), _OF_ONE, f"{_OF_ONE}/history")
+_API = (*(f"/{name}" for name in _LISTS), _OF_ONE, f"{_OF_ONE}/history")
+FACE = ("/", _OF_ONE, *(f"/api/v1{path}" for path in _API))
+"""What there is beside the page of metrics and health."""
 
 MIB = 1 << 20
 MOST = 32 * MIB  # more than this above what it was before is harm
@@ -78,7 +80,7 @@ def warm_up(door):
         for accept in FORMATS:
             for coding in ("identity", "gzip"):
                 assert scrape(door, accept=accept, accept_encoding=coding)[0] == 200
-        for path in ("/", *API):
+        for path in FACE:
             assert scrape(door, path)[0] == 200
         time.sleep(INTERVAL / 10)
 

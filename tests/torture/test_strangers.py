@@ -15,6 +15,7 @@ import struct
 import threading
 import time
 from collections import deque
+from itertools import cycle
 
 import pytest
 from doors import (
@@ -36,7 +37,7 @@ from harness import free_port, until
 
 pytest.register_assert_rewrite("house")
 
-from house import API, TOML, House, all_up, doors, many_descriptors, scrape, unharmed  # noqa: E402
+from house import FACE, TOML, House, all_up, doors, many_descriptors, scrape, unharmed  # noqa: E402
 
 DOORS = ("tcp", "unix")
 CUT = (
@@ -222,7 +223,7 @@ def test_a_websocket_is_not_opened(house, door):
     """There is none, whatever the path and however right the handshake."""
     lines = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
     key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-    asked = {path: request(path, *lines, key) for path in ("/", "/metrics", *API, "/none")}
+    asked = {path: request(path, *lines, key) for path in ("/metrics", *FACE, "/none")}
     asked["no key"] = request("/metrics", *lines)
     with unharmed(house):
         answers = exchange_all(door, asked)
@@ -264,16 +265,30 @@ def test_a_thousand_open_connections_keep_nobody_out(house, door):
 
 
 def test_whoever_hammers_is_answered(house, door):
-    """Twenty at a time who ask for the page for people, and for all that the API has, without a pause."""
+    """Two at a time who ask for each page for people, and for each answer of the API, without a pause."""
+    hammer(house, door, [[path] for path in FACE * 2])
+
+
+@pytest.mark.parametrize("page", ["/collectors/wide/i{:02}", "/api/v1/collectors/wide/i{:02}"])
+def test_whoever_asks_for_one_collector_after_the_other_is_answered(house, door, page):
+    """Eight at a time, without a pause: no answer is one that was made for somebody else."""
+    paths = [page.format(number) for number in range(60)]
+    hammer(house, door, [paths[number * 7 :] + paths[: number * 7] for number in range(8)])
+
+
+def hammer(house, door, hands):
+    """Have each hand ask for its paths, one after the other and again, for four seconds; all are answered."""
     end = time.monotonic() + 4
     got = set()
 
-    def hammer(path):
-        while time.monotonic() < end:
+    def ask(paths):
+        for path in cycle(paths):
+            if time.monotonic() > end:
+                return
             got.update(statuses(exchange(door, request(path))))
 
     with unharmed(house):
-        hands = [threading.Thread(target=hammer, args=[path]) for path in ("/", *API) * 2]
+        hands = [threading.Thread(target=ask, args=[paths]) for paths in hands]
         for each in hands:
             each.start()
         for each in hands:
@@ -483,6 +498,7 @@ ODD = {
     "dots for a name": request("/api/v1/collectors/../config"),
     "bytes in a name": request("/api/v1/collectors/%ff%fe/%c3%28"),
     "a terminal's sequence in a name": request("/api/v1/collectors/%1b[2J/%e2%80%ae"),
+    "a terminal's sequence in a page's name": request("/collectors/%1b[2J/%3Cscript%3E"),
     "a parameter without a name": request("/api/v1/collectors?=&=;&%00=%ff"),
     "a range": request("/metrics", "Range: bytes=5-2"),
     "HTTP/1.0": b"GET /metrics HTTP/1.0\r\n\r\n",
@@ -524,8 +540,7 @@ def test_head_has_the_headers_of_get_and_no_body(house, door):
             "/metrics",
             "/-/healthy",
             "/-/ready",
-            *API,
-            "/",
+            *FACE,
             "/none",
             "/api/none",
             "/api/v1/status?none",

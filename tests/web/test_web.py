@@ -63,6 +63,10 @@ class Face:
             "collectors": self.collectors,
         }
 
+    def place(self):
+        """Return where its changes are."""
+        return "1790000000-0"
+
     def unhealthy(self):
         """Return the trouble."""
         return self.trouble

@@ -182,6 +182,12 @@ def main():
         collector,
         lambda series: 'network_bond_active_info{bond="bond1",interface="h2"}' in series,
     )
+    ip("link set bond1 type bond miimon 0")
+    ip("link set s2 down", switch=True)
+    tell("unmonitored", collector, lambda series: not series['network_carrier{interface="h2"}'])
+    for number in (1, 2):
+        ip(f"link set h{number} nomaster")
+    tell("the last one gone", collector, lambda series: not series['network_bond_slaves{bond="bond1"}'])
     exporter.kill()
     exporter.wait()
 

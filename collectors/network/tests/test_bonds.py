@@ -82,7 +82,7 @@ def test_active_backup_tells_who_is_active(recording, active, ports):
     assert not [name for name in series if "partner" in name or "state" in name or "min_links" in name]
 
 
-LACP = Bond("802.3ad", 0, 1, 1, 2, SWITCH)
+LACP = Bond("802.3ad", 0, 1, 1, 2, SWITCH, monitored=True)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_state_follows_from_all_that_decides_it(slave, partner, expected):
 
 def test_without_an_active_aggregator_nobody_is_in_the_wrong_one():
     """A bond that has just been made has none yet."""
-    bond = Bond("802.3ad", 0, 0, 0, 0, NOBODY)
+    bond = Bond("802.3ad", 0, 0, 0, 0, NOBODY, monitored=True)
     assert state(bond, Slave(True, 0, 1, 7, 3), has_carrier=True) is State.NEGOTIATING
 
 
@@ -138,6 +138,45 @@ def test_sentences_say_what_is_so(recording, sentence):
     """The most important first."""
     _, context = told(recorded(recording))
     assert sentence in context.sentences
+
+
+MII_UP, MII_DOWN = b"\0", b"\2"
+UNUSED = "h1 of bond1 has a carrier, and the bond does not count it as up{} (network_bond_slave_up)."
+WAITS = ": it has not looked yet, or waits for updelay, an answer to ARP, or the link's speed"
+STILL_USED = "h1 of bond1 has no link, and the bond takes it for up (network_carrier, network_bond_slave_up)."
+UNWATCHED = "bond1 does not look whether its links are up: miimon and arp_interval are 0."
+
+
+@pytest.mark.parametrize(
+    ("has_carrier", "mii", "miimon", "arp_interval", "sentences"),
+    [
+        (True, MII_UP, 100, 0, []),
+        (True, MII_UP, 0, 0, [UNWATCHED]),
+        (False, MII_UP, 0, 0, [STILL_USED, UNWATCHED]),
+        (False, MII_UP, 100, 0, [STILL_USED]),  # its monitoring has not come to it yet
+        (True, MII_DOWN, 0, 200, [UNUSED.format(WAITS)]),  # nobody answers ARP there
+        (True, MII_DOWN, 0, 0, [UNUSED.format(""), UNWATCHED]),  # it was down when the bond ceased to look
+    ],
+)
+def test_a_bond_may_take_a_link_for_what_it_is_not(has_carrier, mii, miimon, arp_interval, sentences):
+    """The kernel's default is to monitor nothing, and then a bond uses a link that is lost (node_exporter #3319)."""
+    flags = ("UP", "SLAVE", *(["LOWER_UP"] if has_carrier else []))
+    slave = info("veth", slave_kind="bond", slave_data=[attribute(2, mii)])
+    bond = info("bond", [attribute(1, b"\1"), attribute(3, miimon), attribute(7, arp_interval)])
+    links = [
+        link(2, "h1", slave, attribute(10, 3), flags=flags),
+        link(3, "bond1", bond, flags=("UP", "LOWER_UP", "MASTER")),
+    ]
+    series, context = told(links)
+    assert context.sentences[1:-1] == sentences
+    assert series['network_bond_slave_up{bond="bond1",interface="h1"}'] == (mii == MII_UP)
+    assert series['network_bond_ports{bond="bond1"}'] == (mii == MII_UP and has_carrier)
+
+
+def test_a_bond_that_has_lost_its_last_interface_has_none():
+    """It is up, and there is nothing that it could be waiting for."""
+    _, context = told([link(2, "bond1", info("bond", [attribute(1, b"\1")]), flags=("UP", "MASTER"))])
+    assert context.sentences[0] == "The bond bond1 is up and has no interface (network_bond_slaves)."
 
 
 @pytest.mark.parametrize("bonding", [b"", b"\xff\0\n" * 100, b"Slave Interface: h1\nActor Churned Count: 99999999999999999999999\n", b"Actor Churned Count: 1\n" * 1000])  # fmt: skip
@@ -208,7 +247,9 @@ def test_each_bond_has_its_own():
 def test_of_a_bond_that_is_switched_off_only_what_it_is_is_told():
     """The driver tells what was so before: nothing of that is passed on, in numbers or in sentences."""
     flags = ("MASTER",)
-    series, context = told([bond(9, "bond0", 1, attribute(2, 1), flags=flags), slave(1, "eth0", 9, mii=2)])
+    unwatched = [attribute(number, 0) for number in (3, 7)]
+    off = bond(9, "bond0", 1, attribute(2, 1), *unwatched, flags=flags)
+    series, context = told([off, slave(1, "eth0", 9, mii=2)])
     assert {name for name in series if "bond_" in name} == {
         'network_bond_mode_info{bond="bond0",mode="active-backup"}',
         'network_bond_slaves{bond="bond0"}',
@@ -219,13 +260,31 @@ def test_of_a_bond_that_is_switched_off_only_what_it_is_is_told():
 
 
 @pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("UP", "MASTER"), ["eth0 of bond0 has no link (network_carrier)."]),
+        (("MASTER",), []),
+    ],
+)
+def test_a_device_of_a_bond_is_told_by_its_bond(tmp_path, flags, said):
+    """That it has no link is told once, and is nobody's trouble while the bond is switched off."""
+    root = Root(tmp_path)
+    root.write("sys/class/net/eth0/device/vendor", "")
+    links = [bond(9, "bond0", 1, flags=flags), slave(1, "eth0", 9, mii=2, flags=("UP", "SLAVE"))]
+    series, context = told(links, root=root)
+    assert [name for name in series if 'interface="eth0",kind="physical"' in name]
+    assert context.sentences[1:-1] == said
+
+
+@pytest.mark.parametrize(
     ("mode", "links", "wanted"), [(4, 2, ", and wants 2"), (4, 1, ""), (4, 0, ""), (1, 2, "")]
 )
 def test_a_bond_that_wants_more_links_says_so(mode, links, wanted):
     """Only LACP knows a minimum of links, and one is what every bond wants."""
-    _, context = told([bond(9, "bond0", mode, attribute(18, links), flags=("UP", "MASTER"))])
+    said = [bond(9, "bond0", mode, attribute(18, links), flags=("UP", "MASTER")), slave(1, "eth0", 9, mii=2)]
+    _, context = told(said)
     assert context.sentences[0] == (
-        f"The bond bond0 has no carrier: it can use 0 of its 0 interfaces (network_bond_ports){wanted}."
+        f"The bond bond0 has no carrier: it can use 0 of its 1 interfaces (network_bond_ports){wanted}."
     )
 
 

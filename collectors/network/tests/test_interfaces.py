@@ -210,6 +210,50 @@ def test_shares_are_of_what_came_since_the_last_tick():
     assert losses(said) == []
 
 
+@pytest.mark.parametrize(("frames", "share"), [(100, "100 %"), (400, "25 %"), (20, "100 %"), (0, "100 %")])
+def test_what_the_kernel_drops_it_has_received(frames, share):
+    """It counts among the received frames what nobody wants; a driver may not have (linux/if_link.h)."""
+    ticks = Ticks([link(2, "eth0", counted={0: 9})], [link(2, "eth0", counted={0: 9 + frames, 6: 100})])
+    _, said = ticks.next()
+    assert losses(said) == [
+        f"eth0 drops {share} of received frames in the kernel or driver since the last tick (rx_dropped + 100)."
+    ]
+
+
+def test_a_counter_that_is_set_back_hides_no_other():
+    """What is lost is told, whatever another counter does; and bytes may wrap at 64 bits."""
+    ticks = Ticks(
+        [link(2, "eth0", counted={0: 10, 2: 2**64 - 1, 4: 1000})],
+        [link(2, "eth0", counted={0: 20, 2: 5, 15: 10})],
+    )
+    series, said = ticks.next()
+    assert losses(said) == [
+        "eth0 drops 50 % of received frames in the ring since the last tick (rx_missed_errors + 10)."
+    ]
+    assert said[1:] == ["1 of 1 interfaces have a carrier (network_carrier)."]
+    assert series['network_bytes_total{interface="eth0",direction="receive"}'] == 5
+
+
+def test_what_is_beyond_the_limit_is_what_guests_have(tmp_path):
+    """Samples beyond `max_series` are left out from the end: bonds and devices come before 700 taps."""
+    root = Root(tmp_path)
+    root.write("sys/class/net/eth0/device/vendor", "")
+    root.write("sys/class/net/eth0/speed", "1000\n")
+    taps = [link(number, f"tap{number}", info("tun")) for number in range(100, 800)]
+    slave = info("veth", slave_kind="bond", slave_data=[attribute(2, b"\0")])
+    own = [
+        link(900, "eth0"),
+        link(901, "h1", slave, attribute(10, 902), flags=("UP", "LOWER_UP", "SLAVE")),
+        link(902, "bond1", info("bond", [attribute(1, b"\1")]), flags=("UP", "LOWER_UP", "MASTER")),
+    ]
+    samples = collect(saying([*taps, *own]), context=FakeContext(root=root))
+    of_taps = [any(text.startswith("tap") for text in each.values) for each in samples]
+    assert of_taps == sorted(of_taps)
+    assert {each.metric.name for each in samples[: of_taps.index(True)]} >= {
+        "network_speed_bytes", "network_bond_ports", "network_bond_slave_up", "network_bytes_total"
+    }  # fmt: skip
+
+
 def test_of_many_that_lose_frames_the_worst_are_named():
     """Ten of them, and how many there are beside."""
     links = [
@@ -218,6 +262,16 @@ def test_of_many_that_lose_frames_the_worst_are_named():
     said = losses(Ticks(*links).next()[1])
     assert [each.split()[0] for each in said[:10]] == [f"eth{n}" for n in range(30, 20, -1)]
     assert said[10:] == ["20 more interfaces have lost frames since the last tick."]
+
+
+def test_of_many_ports_without_a_cable_ten_are_named(tmp_path):
+    """A host may have 128 virtual functions of a card, all of them switched on."""
+    root = Root(tmp_path)
+    for number in range(1, 129):
+        root.write(f"sys/class/net/eth{number}/device/vendor", "")
+    _, context = told([link(number, f"eth{number}", flags=("UP",)) for number in range(1, 129)], root=root)
+    assert len(context.sentences) == 12
+    assert context.sentences[10] == "118 more devices have no carrier or are half duplex (network_carrier)."
 
 
 def test_rates_are_of_the_last_tick(tmp_path):

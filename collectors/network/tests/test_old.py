@@ -30,6 +30,24 @@ def test_traffic_is_in_and_out_of_physical_interfaces_and_of_bonds():
             assert found[f"{system}.net.bond.{name}"] == {("bond0", "in"): received, ("bond0", "out"): sent}
 
 
+def test_kinds_of_errors_are_the_sums_of_proc():
+    """Each of 24 counters is another number; what was not counted is 0, and of a VLAN nothing is said."""
+    counted = {place: 2**place for place in range(25)}
+    links = [kernel.link(n, name, counted=counted) for n, name in enumerate(("eth0", "bond0", "eth0.7"), 2)]
+    found, nothing = old(*links), old(kernel.link(2, "eth0"))
+    for name, received, sent in (
+        ("fifo_errs", 2**14, 2**18),
+        ("frame_errs", 2**10 + 2**11 + 2**12 + 2**13, None),
+        ("carrier_errs", None, 2**16 + 2**17 + 2**19 + 2**20),
+        ("multicast", 2**8, None),
+        ("collisions", None, 2**9),
+    ):
+        numbers = {way: number for way, number in (("in", received), ("out", sent)) if number is not None}
+        assert found[f"linux.net.{name}"] == {("eth0", way): number for way, number in numbers.items()}
+        assert found[f"linux.net.bond.{name}"] == {("bond0", way): number for way, number in numbers.items()}
+        assert nothing[f"linux.net.{name}"] == {("eth0", way): 0 for way in numbers}
+
+
 def test_the_slaves_of_a_bond_are_counted():
     """And whether each has a link."""
     found = translated(

@@ -79,6 +79,29 @@ def test_active_backup_fails_over(told):
     assert after["series"]['network_bond_slave_failures_total{bond="bond1",interface="h1"}'] == 1
 
 
+def test_a_bond_that_monitors_nothing_goes_on_using_a_lost_link(told):
+    """Its own word, which /proc and node_exporter have, is that the link is up; that it cannot be used is told."""
+    here = told["unmonitored"]
+    assert (here["ip"], here["notes"]) == ({}, [])
+    assert here["series"]['network_bond_slave_up{bond="bond1",interface="h2"}'] == 1
+    assert 'network_bond_active_info{bond="bond1",interface="h2"}' in here["series"]
+    assert here["series"]['network_bond_ports{bond="bond1"}'] == 0
+    assert here["sentences"][1:4] == [
+        "h1 of bond1 has no link (network_carrier).",
+        "h2 of bond1 has no link, and the bond takes it for up (network_carrier, network_bond_slave_up).",
+        "bond1 does not look whether its links are up: miimon and arp_interval are 0.",
+    ]
+
+
+def test_a_bond_without_any_interface_can_use_none(told):
+    """It is up, and nothing else tells that it reaches nobody."""
+    here = told["the last one gone"]
+    assert (here["ip"], here["notes"]) == ({}, [])
+    assert here["series"]['network_bond_slaves{bond="bond1"}'] == 0
+    assert here["series"]['network_bond_ports{bond="bond1"}'] == 0
+    assert here["sentences"][0] == "The bond bond1 is up and has no interface (network_bond_slaves)."
+
+
 def test_vlans_and_dummies_are_told(told):
     """Of a VLAN its number and its parent; stacked ones too."""
     infos = [name for name in told["healthy"]["series"] if name.startswith("network_interface_info")]

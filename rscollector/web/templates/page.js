@@ -1,15 +1,49 @@
 // The pages are whole without this. With it what has changed in them is exchanged, and nothing else is touched.
 "use strict";
 const PAUSE = 5000;
+const EVENTS = new URL("api/v1/events", document.currentScript.src);
 let heard = Date.now();
+let asking = false, again = false;
 
-// The source of news: calls `look` whenever there may be some.
+// The source of news: calls `look` when something has changed, and now and then, for ages change all the time.
+// A page that nobody sees has no stream: there are few places, and a browser has six connections to a host.
 function listen(look) {
-  setInterval(() => { if (!document.hidden) look(); }, PAUSE);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+  let events = null, { since } = main(document).dataset;
+  function now() {
+    if (document.hidden) {
+      events?.close();
+      events = null;
+      return;
+    }
+    if (!events || events.readyState === EventSource.CLOSED) {
+      events = new EventSource(`${EVENTS}?since=${since}`);
+      events.onmessage = each => {
+        since = each.lastEventId;
+        look();
+      };
+    }
+  }
+  now();
+  setInterval(() => { now(); if (!document.hidden) look(); }, PAUSE);
+  document.addEventListener("visibilitychange", () => { now(); if (!document.hidden) look(); });
 }
 
+// One question at a time: what has changed meanwhile is asked for afterwards.
 async function look() {
+  again = true;
+  if (asking) return;
+  asking = true;
+  try {
+    do {
+      again = false;
+      await ask();
+    } while (again);
+  } finally {
+    asking = false;
+  }
+}
+
+async function ask() {
   let fresh;
   try {
     fresh = await read();

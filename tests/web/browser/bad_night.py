@@ -2,6 +2,8 @@
 
 import time
 
+from rscollector.web.events import Changed
+
 STACK = """Thread 0x00007f (most recent call first):
   File "/usr/lib/python3/dist-packages/pymongo/network.py", line 249 in _receive_data_on_socket
   File "/usr/lib/python3/dist-packages/pymongo/pool.py", line 617 in command
@@ -23,7 +25,7 @@ def told(key, condition="up", since=90_000.0, **more):
         "interval_seconds": 15.0, "timeout_seconds": 10.0, "duration_seconds": 0.0213, "last_success_seconds_ago": 4.1,
         "next_run_seconds": 10.9, "failures": 0, "hangs": 0, "worker": "local", "worker_pid": 4711,
         "worker_memory_bytes": 23 << 20, "last_stack": "", "notes": [], "waiting": None,
-        "minutes": [0.02 + 0.01 * (each * 7 % 5) for each in range(60)],
+        "minutes": [0.02 + 0.0007 * (each * each * len(key) % 17) + 0.03 * (each // 3 == len(key)) for each in range(60)],
     } | more  # fmt: skip
 
 
@@ -32,13 +34,12 @@ def busy():
     own = {"worker_memory_bytes": 31 << 20}
     return [
         told("galera/main", "down", 185, reason=AWAY, failures=3, **own, worker="galera/main", worker_pid=4713,
-             last_success_seconds_ago=191.0, minutes=[0.05] * 57 + [None] * 3),
+             last_success_seconds_ago=191.0, minutes=[0.05 + 0.002 * (each % 7) for each in range(57)] + [None] * 3),
         told("mongodb/shard-1", "removed", 7300, reason="no answer within 10 s, killed; removed, next attempt in 22 min",
              failures=1, hangs=5, last_stack=STACK, last_success_seconds_ago=None, duration_seconds=None, minutes=[None] * 60,
              worker="mongodb/shard-1", worker_pid=None, worker_memory_bytes=None, series=0),
         told("postfix/main", notes=["missing: journal: this user may not read it; add it to the group systemd-journal"]),
-        told("bosun/main", waiting={"points": 12_406, "bytes": 1_310_720, "age_seconds": 240.0, "lost_points": 17},
-             notes=["12406 points wait for it in the agent"], **own, worker="bosun/main", worker_pid=4714),
+        told("bosun/main", waiting={"points": 12_406, "bytes": 1_310_720, "age_seconds": 240.0, "lost_points": 17}, **own, worker="bosun/main", worker_pid=4714),
         told("vip/main", "starting", 2, last_success_seconds_ago=None, duration_seconds=None, minutes=[None] * 60),
         told("host/main"), told("filesystem/main"), told("network/main"), told("agent/main"),
     ]  # fmt: skip
@@ -96,6 +97,10 @@ def known(each):
 class Face:
     """An agent that shows what the test wants."""
 
+    epoch = 1790000000
+    number = 0
+    """How often the test has said that something has changed."""
+
     def __init__(self):
         self.collectors = busy()
         self.more = {}
@@ -122,6 +127,23 @@ class Face:
         """Return all that is known of one of them."""
         found = [each for each in self.collectors if f"{each['type']}/{each['name']}" == key]
         return known(found[0]) | self.more if found else None
+
+    def place(self):
+        """Return where its changes are."""
+        return f"{self.epoch}-{self.number}"
+
+    def changed(self, since):
+        """Return that something has changed, if the test has said so."""
+        return Changed(self.number, False, [], ["a/b"] if since != self.number else [], None)
+
+    def objects(self, keys):
+        """Return nothing: a page asks for all of itself."""
+        return []
+
+    def history(self, key):
+        """Return what one of them has been."""
+        told = self.collector(key)
+        return told and told["history"]
 
     def unhealthy(self):
         """Return the trouble."""

@@ -107,6 +107,9 @@ class Served:
 
     def _run(self):
         self._loop.run_until_complete(self._serve())
+        for task in asyncio.all_tasks(self._loop):  # the second that streams wait for
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
     async def _serve(self):

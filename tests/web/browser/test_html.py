@@ -126,6 +126,7 @@ def test_whatever_a_collector_says_stays_text():
             "command": evil,
         },
         NOW,
+        "1-2",
     )  # fmt: skip
     assert "<script>" not in page
     assert page.count("&lt;script&gt;") > 20
@@ -137,7 +138,7 @@ def test_what_there_is_not_is_left_out_or_has_a_word():
         "settings": [], "metrics": [], "history": [], "logged": [], "logged_in_shared_worker": [], "alerts": [],
         "explained": {"at": NOW, "lines": []}, "command": "",
     }  # fmt: skip
-    page = Html().collector(bare, NOW)
+    page = Html().collector(bare, NOW, "1-2")
     assert re.findall(r"<h2>(.*)</h2>\n", page) == [
         "Its runs",
         "What it logged",

@@ -8,7 +8,7 @@ from rogues import AGENT, rogue
 pytestmark = pytest.mark.needs("node", "npm", "chromium")
 TEXT = "return await page.innerText(where)"
 LATER = "await page.clock.runFor(5000); return await page.innerText(where)"
-SAID = "await page.clock.runFor(5000); return await page.locator('#said').allInnerTexts()"
+SAID = "await page.clock.runFor(5000); return (await page.locator('#said').allInnerTexts()).join()"
 STATES = """return await page.locator("tbody tr").evaluateAll(
     rows => rows.map(row => [row.id, row.querySelector("strong").innerText]))"""
 
@@ -49,6 +49,37 @@ def test_a_row_that_changes_is_exchanged_and_no_other(browser, pair):
     assert browser.run("return seen.messages") == []
 
 
+def test_news_come_by_themselves(browser, pair):
+    """A stream of events says that there are some: nobody waits for the next look, and a second time either."""
+    for reason in ("first", "second"):
+        pair.face.collectors = [told("b/well", "down", reason=reason)]
+        pair.face.number += 1
+        until(lambda reason=reason: reason in browser.run(TEXT, where="tbody"))
+    streams = browser.run("return seen.requests.filter(each => each.includes('events'))")
+    assert streams == [f"{pair.url}api/v1/events?since=1790000000-0"]
+    assert browser.run("return seen.messages") == []
+
+
+def test_a_page_that_nobody_sees_asks_for_nothing(browser, pair):
+    """It holds no place among the streams; when it is seen again it is as new as any, and reads on where it was."""
+    seen = """Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"))"""
+    show = f"await page.evaluate(hidden => {{ {seen} }}, hidden)"
+    count = "await page.clock.runFor(20000); return seen.requests.length"
+    pair.face.number += 1
+    until(lambda: "b/well" in browser.run(TEXT, where="tbody"))
+    browser.run(show, hidden=True)
+    before = until(lambda: browser.run(count))
+    pair.face.collectors = [told("b/well", "down", reason="unseen")]
+    pair.face.number += 1
+    assert browser.run(count) == before
+    browser.run(show, hidden=False)
+    until(lambda: "unseen" in browser.run(LATER, where="tbody"))
+    streams = browser.run("return seen.requests.filter(each => each.includes('events'))")
+    assert streams[0] == f"{pair.url}api/v1/events?since=1790000000-0"
+    assert len(streams) == 2
+
+
 def test_who_reads_a_stack_goes_on_reading(browser, pair):
     """What somebody has opened stays open and has the focus still, wherever its row is now; what was closed stays closed."""
     browser.run("await page.focus('summary'); await page.keyboard.press('Enter')")
@@ -74,17 +105,17 @@ def test_who_reads_a_stack_goes_on_reading(browser, pair):
 def test_the_page_says_how_old_it_is_while_the_agent_does_not_answer(browser, pair, shown):
     """In minutes, with the time of what it shows; and no more when the agent is back."""
     pair.stop()
-    (said,) = until(lambda: browser.run(SAID))
+    said = until(lambda: browser.run(SAID))
     assert said.startswith("The agent does not answer. This is what it said at ")
     assert said.endswith(", less than a minute ago.")
     browser.run("await page.clock.runFor(120000)")
-    until(lambda: browser.run(SAID)[0].endswith(", 2 min ago."))
+    until(lambda: browser.run(SAID).endswith(", 2 min ago."))
     assert browser.run("return await axe()") == []
     shown("away")
     assert "a/hung" in browser.run(TEXT, where="tbody")
     pair.face.collectors = [told("b/well")]
     pair.start()
-    until(lambda: browser.run(SAID) == [""])
+    until(lambda: browser.run(SAID) == "")
     assert browser.run(STATES) == [["b/well", "up"]]
 
 
@@ -93,10 +124,10 @@ def test_the_page_of_somebody_else_is_not_the_agents(browser, pair):
     for status in (200, 404, 502):
         answer = "await page.route('**/*', each => each.fulfill({ status, contentType: 'text/html', body: '<h1>Log in</h1>' }))"
         browser.run(answer, status=status)
-        until(lambda: browser.run(SAID)[0].startswith("The agent does not answer."))
+        until(lambda: browser.run(SAID).startswith("The agent does not answer."))
         assert "a/hung" in browser.run(TEXT, where="tbody")
         browser.run("await page.unroute('**/*')")
-        until(lambda: browser.run(SAID) == [""])
+        until(lambda: browser.run(SAID) == "")
 
 
 def test_a_text_that_is_selected_stays_and_the_page_says_that_it_stands_still(browser, pair):
@@ -105,7 +136,7 @@ def test_a_text_that_is_selected_stays_and_the_page_says_that_it_stands_still(br
         "await page.evaluate(() => getSelection().selectAllChildren(document.querySelector('tbody')))"
     )
     pair.face.collectors = [told("b/well", "down", reason="news")]
-    until(lambda: browser.run(SAID) == ["This page stands still while text in it is selected."])
+    until(lambda: browser.run(SAID) == "This page stands still while text in it is selected.")
     assert "a/hung" in browser.run(TEXT, where="tbody")
     browser.run("await page.evaluate(() => getSelection().removeAllRanges())")
     until(lambda: "news" in browser.run(LATER, where="tbody"))

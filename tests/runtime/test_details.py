@@ -1,0 +1,172 @@
+"""All that a real agent tells of one collector: what it says, what it logged, what it was, and its settings."""
+
+import asyncio
+import json
+import sys
+from math import inf
+
+import accelerated
+import pytest
+from harness import until
+
+from rscollector.model.lifecycle import Condition
+from rscollector.model.metrics import Distribution
+from rscollector.model.namespace import Namespace
+from rscollector.runtime import details
+from rscollector.runtime.history import History
+from rscollector.runtime.lines import LastLines
+from rscollector.runtime.vitals import Vitals
+
+AGENT = '[agent]\ninterval = "200ms"\nbackoff_max = "200ms"\n[web]\nlisten = []\n'
+SHARED = AGENT.replace("[web]", 'isolation = "shared"\n[web]')
+
+
+def rogue(name, **settings):
+    """Return the section of a collector that misbehaves."""
+    return f"[collector.rogue.{name}]\n" + "".join(
+        f"{key} = {json.dumps(each)}\n" for key, each in settings.items()
+    )
+
+
+def told(agent, key):
+    """Return all that is told of a collector."""
+    return json.loads(agent.get(f"/api/v1/collectors/{key}")[2])
+
+
+def test_whoever_looks_is_told_in_plain_language_after_the_next_run(agent, tmp_path):
+    """With the time of that run, and without the secret that its collector gives away."""
+    secret = tmp_path / "secret"
+    secret.write_text("hunter22")
+    started = agent(AGENT + rogue("a", do="say") + f'password = {{ file = "{secret}" }}\n')
+    until(lambda: started.collector("rogue/a")["up"])
+    assert told(started, "rogue/a")["explained"] is None
+    explained = until(lambda: told(started, "rogue/a")["explained"])
+    assert explained["lines"][0].startswith("It was asked ")
+    assert explained["lines"][1] == "Its password is ***."
+    assert until(lambda: told(started, "rogue/a")["explained"]["at"] > explained["at"])
+
+
+def test_nobody_explains_what_nobody_reads():
+    """Some minutes after the last look runs are as they were before the first."""
+
+    async def main():
+        supervisor, world, instance = accelerated.watched()
+        asked = []
+        collect = world.collect
+        world.collect = lambda *given, explain: asked.append(explain) or collect(*given, explain=explain)
+        world.lines = lambda _key: ((), ())
+        await asyncio.sleep(60)
+        assert not any(asked)
+        details.details(supervisor, Vitals(0.0), instance, asyncio.get_running_loop().time())
+        asked.clear()
+        await asyncio.sleep(60)
+        assert all(asked)
+        await asyncio.sleep(600)
+        asked.clear()
+        await asyncio.sleep(60)
+        assert asked
+        assert not any(asked)
+
+    accelerated.accelerated(main)
+
+
+def test_a_line_that_is_logged_is_told_of_who_has_logged_it(agent, tmp_path):
+    """Also in a worker that it shares; what somebody in there has printed is told of the worker."""
+    secret = tmp_path / "secret"
+    secret.write_text("hunter22")
+    password = f'password = {{ file = "{secret}" }}\n'
+    logs = rogue("logs", do="log") + password
+    started = agent(SHARED + logs + rogue("prints", do="print") + rogue("quiet", do="fine"))
+    found = until(lambda: told(started, "rogue/logs")["logged"])
+    assert {each["level"] for each in found} == {"error"}
+    assert any(each["text"] == "driver: cannot connect" for each in found)
+    assert "hunter22" not in str(found)
+    printed = until(lambda: told(started, "rogue/quiet")["logged_in_shared_worker"])
+    assert printed == told(started, "rogue/logs")["logged_in_shared_worker"][: len(printed)]
+    assert told(started, "rogue/quiet")["logged"] == []
+    assert "rogue/logs: driver" in started.log
+    assert "shared: rogue/logs" not in started.log
+
+
+def test_what_is_printed_by_one_that_is_alone_is_its_own(agent):
+    """There is nobody else whom it could be from."""
+    started = agent(AGENT + rogue("prints", do="print"))
+    assert until(lambda: told(started, "rogue/prints")["logged"])
+    assert told(started, "rogue/prints")["logged_in_shared_worker"] == []
+
+
+def test_what_it_was_and_why_is_told_the_newest_first(agent, tmp_path):
+    """Each with how long it lasted, but for the one that holds."""
+    broken = tmp_path / "broken"
+    started = agent(AGENT + rogue("a", do="unavailable", once=str(broken)))
+    until(lambda: started.collector("rogue/a")["condition"] == "up")
+    broken.touch()
+    until(lambda: started.collector("rogue/a")["condition"] == "down")
+    broken.unlink()
+    until(lambda: started.collector("rogue/a")["condition"] == "up")
+    found = told(started, "rogue/a")["history"]
+    assert [(each["condition"], each["reason"]) for each in found] == [
+        ("up", ""), ("down", "the server does not like us"), ("up", ""), ("starting", "not started yet"),
+    ]  # fmt: skip
+    assert found[0]["lasted_seconds"] is None
+    assert all(each["lasted_seconds"] >= 0 for each in found[1:])
+    times = [each["at"] for each in found]
+    assert times == sorted(times, reverse=True)
+    assert json.loads(started.get("/api/v1/collectors/rogue/a/history")[2])["history"] == found
+
+
+def test_how_to_try_it_by_hand_is_said_with_the_configuration_that_is_in_use(agent):
+    """And a setting stands where it is written."""
+    started = agent(AGENT + rogue("a", text="x"))
+    found = told(started, "rogue/a")
+    assert found["command"].endswith(f"rscollector collect rogue/a --explain --config {started.config}")
+    settings = {each["name"]: each for each in found["settings"]}
+    line = started.config.read_text().splitlines().index('text = "x"') + 1
+    assert settings["text"] == {"name": "text", "value": "x", "file": str(started.config), "line": line}
+    assert settings["do"]["file"] is None
+    assert settings["interval"]["line"] == 2
+
+
+def test_a_history_is_bounded_in_bytes():
+    """With the longest reasons, and the minutes, four kilobytes."""
+    history = History()
+    for number in range(100):
+        condition = (Condition.UP, Condition.DOWN)[number % 2]
+        history.became(number, number, condition, number, "x" * 10_000)
+    kept = list(history.past())
+    size = sum(map(sys.getsizeof, (part for each in kept for part in (each, each.at, each.reason))))
+    assert len(kept) >= 10
+    assert size + 60 * 4 <= 4096
+
+
+def test_a_reason_whose_figures_change_is_one_entry():
+    """Another kind of trouble is another one."""
+    history = History()
+    for number in range(5):
+        history.became(number, number, Condition.DOWN, "unavailable", f"{number} wait")
+    history.became(5, 5, Condition.DOWN, "hang", "no answer")
+    assert [each.reason for each in history.past()] == ["no answer", "4 wait", ""]
+
+
+@pytest.mark.parametrize("number", [0, 5, 50])
+def test_the_last_lines_are_kept(number):
+    """Twenty, each cut."""
+    lines = LastLines()
+    for each in range(number):
+        lines.add(each, 20, f"{each} {'x' * 1000}")
+    assert [line.text.split()[0] for line in lines] == [str(each) for each in range(number)][-20:]
+    assert all(len(line.text) == 300 for line in lines)
+
+
+def test_of_thousands_of_samples_so_many_are_told_and_the_others_counted():
+    """Whatever kind they are of."""
+    names = Namespace("it")
+    gauge, sizes = names.gauge("level", "A level.", "of"), names.histogram("sizes", "Sizes.", (1.0,))
+    rows = {(str(each),): inf for each in range(3000)}
+    found = details._metrics([(sizes, {(): Distribution((1, 2), 3.0)}), (gauge, rows)])
+    assert [each["name"] for each in found] == ["it_level", "it_sizes"]
+    assert (len(found[0]["samples"]), found[0]["samples_left_out"]) == (2000, 1000)
+    assert found[0]["samples"][0] == {"labels": {"of": "0"}, "value": inf}
+    assert (found[1]["samples"], found[1]["samples_left_out"]) == ([], 1)
+    (sample,) = details._metrics([(sizes, {(): Distribution((1, 2), 3.0)})])[0]["samples"]
+    assert sample["value"] == {"buckets": {"1.0": 1, "+Inf": 2}, "sum": 3.0}
