@@ -167,6 +167,7 @@ class Locked:
             client.connect(self.address)
         else:
             client = socket.create_connection((host, self.port), 20, source and (source, 0))
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as all that scrape have it
         client.settimeout(20)
         client.sendall(data)
         return client

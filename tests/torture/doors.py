@@ -66,6 +66,7 @@ class TlsDoor(Door):
         if buffer is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         client.settimeout(timeout)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as all that scrape have it
         client.bind((source or f"127.{randrange(1, 255)}.{randrange(256)}.{randrange(1, 255)}", 0))
         client.connect(self.address)
         return client
