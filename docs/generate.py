@@ -18,7 +18,8 @@ from role import defaults, role
 
 from rscollector.api import Metric
 from rscollector.cli.collectors import metric_rows, setting_rows, summary
-from rscollector.config.types import AgentSection, Common, ListenerSection, TlsSection, WebSection
+from rscollector.config.types import AgentSection, Common
+from rscollector.config.web_section import ListenerSection, TlsSection, WebSection
 from rscollector.runtime.telemetry import METRICS
 
 _PLACE = re.compile(

@@ -3,7 +3,8 @@
 from declared import everything
 
 from rscollector.cli.collectors import setting_rows, summary
-from rscollector.config.types import AgentSection, Common, ListenerSection, TlsSection, WebSection
+from rscollector.config.types import AgentSection, Common
+from rscollector.config.web_section import ListenerSection, TlsSection, WebSection
 
 _INTRODUCTION = r"""
 .\" Written by `make docs`, from the declarations in the code.

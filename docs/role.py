@@ -12,7 +12,8 @@ from declared import ROOT, everything, plugins
 
 from rscollector.api import Secret
 from rscollector.config import registry
-from rscollector.config.types import AgentSection, Common, WebSection
+from rscollector.config.types import AgentSection, Common
+from rscollector.config.web_section import WebSection
 
 
 class _Indented(yaml.SafeDumper):

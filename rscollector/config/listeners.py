@@ -10,16 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rscollector.config.build import Builder, Fault, KeyPath
-from rscollector.config.types import (
-    UNIX,
-    ClientAuth,
-    Listener,
-    ListenerSection,
-    Lock,
-    Tls,
-    TlsSection,
-    WebSection,
-)
+from rscollector.config.types import UNIX, ClientAuth, Listener, Tls
+from rscollector.config.web_section import ListenerSection, Lock, TlsSection, WebSection
 from rscollector.model.settings import Listen
 
 if TYPE_CHECKING:
