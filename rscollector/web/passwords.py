@@ -36,6 +36,7 @@ _FAILURES, _FAILURE = 1000, 60.0
 _LONGEST = 72  # bytes of a password that bcrypt looks at; its versions differ in what they do with more
 _NOBODY = "$2b${cost:02}$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 _CHEAPEST = 10
+_LENGTH = 60  # of a hash
 
 
 class Credentials(NamedTuple):
@@ -184,6 +185,8 @@ class Passwords:
 def _matches(password: bytes, hashed: str) -> bool:
     import bcrypt  # noqa: PLC0415  up to 5 MB, for those only who have users
 
+    if len(hashed) != _LENGTH:  # at which bcrypt 4.2 panics, and that is no Exception
+        return False
     try:
         return bool(bcrypt.checkpw(password, hashed.encode("ascii")))
     except ValueError:  # it is no hash
