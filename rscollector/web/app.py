@@ -188,7 +188,7 @@ class _People:
 
             self._html = Html()
         text: str = getattr(self._html, name)(*given, **more)
-        return text.encode("utf-8")
+        return text.encode("utf-8", "replace")
 
 
 def _leave_signals_to_the_main_thread() -> None:

@@ -13,6 +13,8 @@ from rscollector.web.rows import Row, row, rows, size, style
 
 _SHOWN_FIRST = 8
 """How many lines or states are shown before the rest, which is behind a word that opens it."""
+_AHEAD = 5.0
+"""Seconds by which something may be ahead of the clock: it was slewed, or is another host's."""
 _SEVERITIES = {"critical": "bad", "warning": "warn"}
 _LEVELS = {"critical": "bad", "error": "bad", "warning": "warn"}
 
@@ -109,13 +111,23 @@ def instance(told: Mapping[str, Any], now: float, zone: tzinfo | None = None) ->
     }
 
 
-def moment(at: float | None, now: float, zone: tzinfo | None = None) -> Moment | None:
-    """Return a Unix time for people, in the zone of this host when no other is given."""
+def moment(
+    at: float | None, now: float, zone: tzinfo | None = None, *, later: str = "before the clock was set back"
+) -> Moment | None:
+    """Return a Unix time for people, in the zone of this host when no other is given; None where it is none.
+
+    What has happened and is still to come by the clock of `now` was `later`: its "{}" is how long until then.
+    """
     if not at:
         return None
-    then, today = (datetime.fromtimestamp(each, UTC).astimezone(zone) for each in (at, now))
+    try:
+        then, today = (datetime.fromtimestamp(each, UTC).astimezone(zone) for each in (at, now))
+    except (ValueError, OverflowError, OSError):  # no number, or beyond the year 9999
+        return None
     day = "" if then.date() == today.date() else f"{then:%Y-%m-%d} "
     ago = f"{humanized(now - at)} ago" if now - at >= 1 else "just now"
+    if at - now >= _AHEAD:
+        ago = later.format(humanized(at - now))
     return Moment(then.isoformat(timespec="seconds"), f"{day}{then:%H:%M:%S %Z}", ago)
 
 
@@ -180,7 +192,7 @@ def _value(value: Any, unit: str, is_time: bool, now: float) -> str:
         return _distribution(value, unit)
     if not isinstance(value, int | float):
         return str(value)
-    if is_time and (at := moment(value, now)):
+    if is_time and (at := moment(value, now, later="in {}")):
         return f"{number(round(value))} ({at.clock}, {at.ago})"
     exact = number(value)
     said = {"bytes": size, "seconds": humanized}.get(unit)

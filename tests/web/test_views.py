@@ -65,6 +65,22 @@ def test_a_time_is_shown_as_a_clock_shows_it():
     assert sample(0.0, "a_timestamp_seconds", "seconds") == "0"
 
 
+def test_a_time_that_is_to_come_says_in_how_long():
+    """As the end of a certificate does."""
+    assert (
+        sample(NOW + 60 * 86400, "a_timestamp_seconds", "seconds") == "1769623988 (2026-01-28 18:13:08 UTC, in 60 d)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(float("nan"), "nan"), (float("inf"), "inf"), (1e18, "1e+18"), (253402300800.0, "253402300800"), (-1e300, "-1e+300")],
+)
+def test_what_is_no_time_is_shown_as_it_is(value, shown):
+    """A server says "never" by the largest number that it has, or tells milliseconds: the page is there all the same."""
+    assert sample(value, "a_timestamp_seconds", "seconds") == shown
+
+
 def test_a_moment_says_the_day_when_it_was_another_one():
     """By the calendar of the host's zone."""
     assert moment(NOW - 60, NOW, UTC) == ("2025-11-29T18:12:08+00:00", "18:12:08 UTC", "1 min ago")
@@ -72,6 +88,7 @@ def test_a_moment_says_the_day_when_it_was_another_one():
     east = timezone(timedelta(hours=9), "JST")
     assert moment(NOW - 4 * 3600, NOW, east)[1] == "2025-11-29 23:13:08 JST"
     assert moment(NOW + 3, NOW, UTC)[2] == "just now"
+    assert moment(NOW + 3600, NOW, UTC)[1:] == ("19:13:08 UTC", "before the clock was set back")
     assert moment(0, NOW, UTC) is None
 
 

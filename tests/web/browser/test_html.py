@@ -89,7 +89,7 @@ def test_each_page_is_whole_by_itself_and_under_a_prefix(serve, page):
         assert get(urljoin(served.url + page, place))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["galera/other", "x/y", "%3Cb%3E/%22", "a/" + "b" * 3000])
+@pytest.mark.parametrize("path", ["galera/other", "x/y", "%3Cb%3E/%22", "..%2f..", "%00%E2%80%AE/%0d%1b", "a/" + "b" * 3000])
 def test_a_collector_that_there_is_not_is_404_in_words_with_a_way_back(serve, path):
     """However strange its name is: it stays text."""
     status, headers, text = get(f"{serve(Face()).url}collectors/{path}")
@@ -97,6 +97,7 @@ def test_a_collector_that_there_is_not_is_404_in_words_with_a_way_back(serve, pa
     assert re.search(r"There is no .+ here", text)
     assert '<a href="../../">All collectors</a>' in text
     assert "<b>" not in text
+    assert not re.search("[\0\r\x1b\u202e]", text)
     assert len(text) < 2000
 
 
