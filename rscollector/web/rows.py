@@ -4,7 +4,7 @@
 does not tell all of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import Any, NamedTuple
 
@@ -20,10 +20,14 @@ _STYLES = {
 }
 """What each condition is painted in, the worst first."""
 _MISSING = "missing: "
+_ENDED = {"hang": "hung", "crash": "crashed"}
 
 
 class Row(NamedTuple):
-    """A collector or sink in words. `minutes` has the longest run of each, in seconds, None without one."""
+    """A collector or sink in words. `minutes` has the longest run of each, in seconds, None without one.
+
+    `stack` is where its code was when it `ended` so, where that is what is wrong with it now.
+    """
 
     key: str
     condition: str
@@ -38,6 +42,7 @@ class Row(NamedTuple):
     series: int
     failures: int
     worker: str
+    ended: str
     stack: str
     waiting: str
     minutes: tuple[float | None, ...]
@@ -56,6 +61,15 @@ class Row(NamedTuple):
 def rows(status: Mapping[str, Any]) -> list[Row]:
     """Return the rows of a status by trouble, the newest trouble first."""
     return [row(each) for each in sorted(status["collectors"], key=_place)]
+
+
+def calm(found: Sequence[Row], *, agent_is_well: bool = True) -> str:
+    """Say that nothing is wrong with these, which are all; "" where something is, or none is there."""
+    if not found or any(each.is_wrong for each in found):
+        return ""
+    begin = sum(each.condition == "starting" for each in found)
+    begun = f" so far: {begin} of {len(found)} {'is' if begin == 1 else 'are'} starting" if begin else ""
+    return f"Nothing is wrong{'' if agent_is_well else ' with the collectors'}{begun}."
 
 
 def style(condition: str) -> str:
@@ -93,6 +107,7 @@ def _condition(each: Mapping[str, Any]) -> str:
 def row(each: Mapping[str, Any]) -> Row:
     """Return the row of one collector or sink."""
     key, condition = f"{each['type']}/{each['name']}", _condition(each)
+    ended = "" if each["up"] else _ENDED.get(each.get("trouble") or "", "")
     memory = each.get("worker_memory_bytes")
     waits = condition in ("removed", "stopping") or each["state"] in ("backoff", "killing")
     return Row(
@@ -109,7 +124,8 @@ def row(each: Mapping[str, Any]) -> Row:
         series=each["series"],
         failures=each["failures"],
         worker=("own" if each["worker"] == key else each["worker"]) + (f", {size(memory)}" if memory else ""),
-        stack="" if each["up"] else each["last_stack"].rstrip(),
+        ended=ended,
+        stack=each["last_stack"].rstrip() if ended else "",
         waiting=_waiting(each.get("waiting")),
         minutes=tuple(None if took is None or isnan(took) else took for took in each.get("minutes", ())),
     )

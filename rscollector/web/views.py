@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from rscollector.model.settings import humanized
-from rscollector.web.rows import Row, row, rows, size, style
+from rscollector.web.rows import Row, calm, row, rows, size, style
 
 _SHOWN_FIRST = 8
 """How many lines or states are shown before the rest, which is behind a word that opens it."""
@@ -52,10 +52,12 @@ def index(
     """Return what the page of all shows at the Unix time `now`."""
     found = rows(status)
     wrong = [each for each in found if each.is_wrong]
+    is_well = not (unhealthy or unready) and status["config"].get("last_reload_successful", True)
     return {
         "status": status,
         "rows": wrong if only_wrong else found,
         "wrong": len(wrong),
+        "calm": calm(found, agent_is_well=is_well),
         "only_wrong": only_wrong,
         "unhealthy": unhealthy,
         "unready": unready,
@@ -138,7 +140,9 @@ def _memory(told: Mapping[str, Any]) -> str:
 
 def _soon(shown: Row) -> str:
     """Say when a collector that has been asked how it is in words will have answered."""
-    if shown.condition != "up":
+    if shown.condition == "stopping":
+        return "It is ending, and will say nothing more."
+    if shown.condition != "up" or shown.next == "-":
         return "Its next run that succeeds will say how it is."
     return f"Its next run will say how it is: {shown.next}."
 

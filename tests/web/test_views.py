@@ -68,13 +68,20 @@ def test_a_time_is_shown_as_a_clock_shows_it():
 def test_a_time_that_is_to_come_says_in_how_long():
     """As the end of a certificate does."""
     assert (
-        sample(NOW + 60 * 86400, "a_timestamp_seconds", "seconds") == "1769623988 (2026-01-28 18:13:08 UTC, in 60 d)"
+        sample(NOW + 60 * 86400, "a_timestamp_seconds", "seconds")
+        == "1769623988 (2026-01-28 18:13:08 UTC, in 60 d)"
     )
 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(float("nan"), "nan"), (float("inf"), "inf"), (1e18, "1e+18"), (253402300800.0, "253402300800"), (-1e300, "-1e+300")],
+    [
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        (1e18, "1e+18"),
+        (253402300800.0, "253402300800"),
+        (-1e300, "-1e+300"),
+    ],
 )
 def test_what_is_no_time_is_shown_as_it_is(value, shown):
     """A server says "never" by the largest number that it has, or tells milliseconds: the page is there all the same."""
@@ -96,6 +103,7 @@ def test_a_moment_says_the_day_when_it_was_another_one():
     ("condition", "says"),
     [
         ("up", "Its next run will say how it is: in 9 s."),
+        ("stopping", "It is ending, and will say nothing more."),
         ("starting", "Its next run that succeeds will say how it is."),
         ("down", "Its next run that succeeds will say how it is."),
         ("removed", "Its next run that succeeds will say how it is."),
@@ -104,6 +112,12 @@ def test_a_moment_says_the_day_when_it_was_another_one():
 def test_who_has_just_asked_is_told_when_it_will_be_said(condition, says):
     """A collector that is down says nothing until it is up."""
     assert instance(told(condition=condition), NOW)["soon"] == says
+
+
+def test_one_whose_worker_is_renewed_has_no_next_run_to_wait_for():
+    """It is up, and is opened again first."""
+    shown = instance(told(state="killing", reason="its worker is renewed"), NOW)
+    assert shown["soon"] == "Its next run that succeeds will say how it is."
 
 
 def test_a_setting_says_where_it_is_from():

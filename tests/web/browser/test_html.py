@@ -89,7 +89,9 @@ def test_each_page_is_whole_by_itself_and_under_a_prefix(serve, page):
         assert get(urljoin(served.url + page, place))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["galera/other", "x/y", "%3Cb%3E/%22", "..%2f..", "%00%E2%80%AE/%0d%1b", "a/" + "b" * 3000])
+@pytest.mark.parametrize(
+    "path", ["galera/other", "x/y", "%3Cb%3E/%22", "..%2f..", "%00%E2%80%AE/%0d%1b", "a/" + "b" * 3000]
+)
 def test_a_collector_that_there_is_not_is_404_in_words_with_a_way_back(serve, path):
     """However strange its name is: it stays text."""
     status, headers, text = get(f"{serve(Face()).url}collectors/{path}")
@@ -99,6 +101,15 @@ def test_a_collector_that_there_is_not_is_404_in_words_with_a_way_back(serve, pa
     assert "<b>" not in text
     assert not re.search("[\0\r\x1b\u202e]", text)
     assert len(text) < 2000
+
+
+def test_while_the_agent_ends_a_collector_that_there_is_not_may_have_ended(serve):
+    """Neither the page of all nor its own says that it is not configured."""
+    face = Face()
+    face.collectors, face.unfinished = [], "the agent is stopping"
+    url = serve(face).url
+    assert "It may have ended already: the agent is stopping." in get(f"{url}collectors/a/b")[2]
+    assert "No collector runs: the agent is stopping." in get(url)[2]
 
 
 def test_head_sends_what_get_sends_but_the_page(serve):
@@ -113,7 +124,7 @@ def test_head_sends_what_get_sends_but_the_page(serve):
 def test_whatever_a_collector_says_stays_text():
     """Reasons, notes, lines, labels, settings come from other programs."""
     evil = "<script>alert(1)</script>"
-    each = told("a/b", "down", reason=evil, notes=[evil], last_stack=evil, worker=evil)
+    each = told("a/b", "down", reason=evil, notes=[evil], trouble="hang", last_stack=evil, worker=evil)
     page = Html().collector(
         known(each)
         | {
