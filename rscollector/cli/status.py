@@ -71,7 +71,8 @@ def status(given: argparse.Namespace) -> int:
 
 def _once(given: argparse.Namespace, before: str = "") -> int:
     answer = _first_answer([given.socket] if given.socket else list(candidates()))
-    print(before, end="")  # what was said before stays until there is something to say
+    if before:
+        print(before, end="")  # what was said before stays until there is something to say
     if answer is None:
         return 1
     try:
