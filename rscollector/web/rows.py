@@ -20,6 +20,8 @@ _STYLES = {
 }
 """What each condition is painted in, the worst first."""
 _MISSING = "missing: "
+_WAITS = {"connecting", "backoff", "killing"}
+"""The states in which a tick is passed over; `reason` says what happens next."""
 _ENDED = {"hang": "hung", "crash": "crashed"}
 
 
@@ -95,6 +97,12 @@ def _place(each: Mapping[str, Any]) -> tuple[float, float, str]:
     return rank, since, f"{each['type']}/{each['name']}"
 
 
+def _is_asked(each: Mapping[str, Any]) -> bool:
+    """Tell whether one in backoff answers and cannot do what it is for: that is asked at each tick."""
+    trouble = each.get("trouble") or "neighbour"
+    return each["state"] == "backoff" and not each["failures"] and trouble != "neighbour"
+
+
 def _is_missing(note: str) -> bool:
     return note.startswith(_MISSING)
 
@@ -109,7 +117,7 @@ def row(each: Mapping[str, Any]) -> Row:
     key, condition = f"{each['type']}/{each['name']}", _condition(each)
     ended = "" if each["up"] else _ENDED.get(each.get("trouble") or "", "")
     memory = each.get("worker_memory_bytes")
-    waits = condition in ("removed", "stopping") or each["state"] in ("backoff", "killing")
+    waits = condition in ("removed", "stopping") or each["state"] in _WAITS
     return Row(
         key=key,
         condition=condition,
@@ -118,7 +126,7 @@ def row(each: Mapping[str, Any]) -> Row:
         reason=each["reason"],
         notes=tuple(each["notes"]),
         last=_humanized(each["last_success_seconds_ago"], "{} ago", "never"),
-        next="-" if waits else _humanized(each.get("next_run_seconds"), "in {}"),
+        next="-" if waits and not _is_asked(each) else _humanized(each.get("next_run_seconds"), "in {}"),
         interval=_humanized(each["interval_seconds"]),
         took=_humanized(each["duration_seconds"]),
         series=each["series"],

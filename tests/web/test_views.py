@@ -185,7 +185,14 @@ def test_a_sink_says_what_waits_how_old_it_is_and_how_much_was_lost(waiting, say
 def test_who_waits_to_be_tried_again_has_no_next_run():
     """Its reason says when that is; a tick before then passes it over."""
     assert row(told(condition="down", state="backoff")).next == "-"
-    assert row(told(condition="down", state="connecting")).next == "in 9 s"
+    assert row(told(condition="down", state="connecting")).next == "-"
+    assert row(told(condition="down", state="backoff", failures=2, trouble="unavailable")).next == "-"
+    assert row(told(condition="down", state="backoff", trouble="neighbour")).next == "-"
+
+
+def test_what_answers_and_cannot_do_its_work_is_asked_again_at_its_next_tick():
+    """As a sink whose server is away: it waits for nothing else."""
+    assert row(told(condition="down", state="backoff", trouble="unavailable")).next == "in 9 s"
 
 
 def test_one_that_tells_less_than_it_could_comes_before_those_that_begin():
