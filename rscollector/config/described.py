@@ -16,7 +16,7 @@ from rscollector.config.build import KeyPath
 from rscollector.config.types import Common
 from rscollector.model.masks import MASK
 from rscollector.model.settings import humanized
-from rscollector.model.texts import LONGEST_NOTE, LONGEST_REASON, one_line
+from rscollector.model.texts import LONGEST_NOTE, LONGEST_REASON, cut, one_line
 
 _IN_ADDRESS = re.compile(r"(?<=//)(?:[^/@\s:]*:(?!\d+/)\S*|[^/@\s]*)@")  # a password may have / and @ in it
 _NAMES = r"pass|pwd|secret|token|credential|private|authoriz|cookie|(?:api|auth|access|encryption)[_-]?key"
@@ -26,6 +26,9 @@ _IN_TEXT = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_NAME = 100
+_LOOKED_AT = (
+    4000  # characters, of which 500 are shown: whoever looks for a mask goes over them more than once
+)
 _PLACES = {"file", "env", "credential"}
 
 
@@ -74,7 +77,7 @@ def _masked(name: str, value: Any) -> Any:
     if isinstance(value, str):
         if _SECRET.search(name):
             return MASK
-        return _IN_TEXT.sub(rf"\1{MASK}", _IN_ADDRESS.sub(f"{MASK}@", value))
+        return _IN_TEXT.sub(rf"\1{MASK}", _IN_ADDRESS.sub(f"{MASK}@", cut(value, _LOOKED_AT)))
     return value
 
 

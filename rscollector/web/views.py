@@ -52,12 +52,13 @@ def index(
     """Return what the page of all shows at the Unix time `now`."""
     found = rows(status)
     wrong = [each for each in found if each.is_wrong]
-    is_well = not (unhealthy or unready) and status["config"].get("last_reload_successful", True)
+    is_well = not unhealthy and status["config"].get("last_reload_successful", True)
     return {
         "status": status,
         "rows": wrong if only_wrong else found,
         "wrong": len(wrong),
-        "calm": calm(found, agent_is_well=is_well),
+        "is_well": is_well,
+        "calm": calm(found, agent_is_well=is_well and not unready),
         "only_wrong": only_wrong,
         "unhealthy": unhealthy,
         "unready": unready,

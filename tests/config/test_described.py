@@ -56,6 +56,8 @@ def test_what_an_instance_may_have_by_its_type_is_told():
         ("headers", {"Cookie": "sid=hunter22", "Host": "h"}, '{"Cookie": "***", "Host": "h"}'),
         ("args", ["--password=hunter22", "--host", "h"], '["--password=***", "--host", "h"]'),
         ("args", ["mysql", "--password", "hunter22", "-v"], '["mysql", "--password", "***", "-v"]'),
+        ("huge", "//a:" * (1 << 18), "//a:" * 124 + "//a…"),
+        ("huge", "pass" * (1 << 18), "pass" * 124 + "pas…"),
         ("token\n\u202e", "hunter22", "***"),
         ("outer", {"token": "hunter22", "other": 1}, '{"token": "***", "other": 1}'),
         ("lines", "a\nb\x1b[31m", "a b"),

@@ -112,6 +112,19 @@ def test_while_the_agent_ends_a_collector_that_there_is_not_may_have_ended(serve
     assert "No collector runs: the agent is stopping." in get(url)[2]
 
 
+@pytest.mark.parametrize("more", [{"mistakes": "line 3: no"}, {"unwell": "the agent's timers are 9 s late"}])
+def test_an_agent_that_is_wrong_says_so_in_the_title_and_nowhere_the_opposite(serve, more):
+    """A failed reload was once seen in the log only: prometheus/prometheus#814."""
+    face = Face()
+    face.collectors = [told("a/b")]
+    vars(face).update(more)
+    for page in ("", "?show=wrong"):
+        text = get(serve(face).url + page)[2]
+        assert "<title>Wrong: the agent · rscollector on db1.example</title>" in text
+        assert "Nothing is wrong." not in text
+        assert "Nothing is wrong with the collectors." in text
+
+
 def test_head_sends_what_get_sends_but_the_page(serve):
     """Also of a collector that there is not."""
     url = serve(Face()).url
