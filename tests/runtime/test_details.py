@@ -62,7 +62,9 @@ def test_nobody_explains_what_nobody_reads():
         assert not any(asked)
         details.details(supervisor, Vitals(0.0), instance, asyncio.get_running_loop().time())
         left = instance.explain_until - asyncio.get_running_loop().time()
-        assert left == 300 + instance.spec.interval, "one that runs each hour would never be among those that are"
+        assert left == 300 + instance.spec.interval, (
+            "one that runs each hour would never be among those that are"
+        )
         asked.clear()
         await asyncio.sleep(60)
         assert all(asked)
