@@ -29,7 +29,7 @@ _MOST_SAMPLES = 2000
 def details(supervisor: Supervisor, vitals: Vitals, instance: Instance, now: float) -> dict[str, Any]:
     """Return what is known at the loop's time `now`; from now on its runs are explained for a while."""
     key, config = instance.key, vitals.config
-    instance.explain_until = now + _LOOKING
+    instance.explain_until = now + _LOOKING + instance.spec.interval  # the next run is among them
     own, shared = supervisor.bodies.lines(key)
     explained = instance.explained
     return collector(instance, supervisor, now) | {

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import rscollector
 from rscollector.model.lifecycle import Condition
+from rscollector.model.settings import humanized
 from rscollector.runtime.instance import Instance
 from rscollector.runtime.outbox import Outbox
 from rscollector.runtime.supervisor import Supervisor
@@ -64,6 +65,9 @@ def collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[st
     machine, spec = instance.machine, instance.spec
     outbox = supervisor.deliveries.outbox(instance.key)
     notes = [*instance.withheld, *instance.notes] if instance.key in supervisor.store else []
+    if not spec.sink and instance.duration is not None and instance.duration > spec.interval:
+        took, every = humanized(instance.duration), humanized(spec.interval)
+        notes.append(f"its last good run took {took}, longer than its interval of {every}: ticks are skipped")
     if outbox and (sentence := outbox.sentence()):
         notes.append(sentence)
     ago = None if instance.succeeded_at is None else round(now - instance.succeeded_at, 3)

@@ -151,7 +151,7 @@ class _Handlers:
         there = self._face.history(key) is not None  # what a stranger asks for is no kind of a page
         page = await self._collector.get(key, _FRESH, make) if there else None
         if page is None or not page.parts:
-            (missing,) = await self._people.page("missing", key, self._face.place())
+            (missing,) = await self._people.page("missing", key, self._face.place(), self._face.unready())
             return Response(missing, 404, _HTML)
         return PageResponse(page, _HTML)
 
@@ -188,7 +188,7 @@ class _People:
 
             self._html = Html()
         text: str = getattr(self._html, name)(*given, **more)
-        return text.encode("utf-8")
+        return text.encode("utf-8", "replace")
 
 
 def _leave_signals_to_the_main_thread() -> None:

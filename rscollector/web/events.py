@@ -86,7 +86,9 @@ class Events:
         """Give a stream a place."""
         self._streams[stream] = None
         if len(self._streams) > _MOST:
-            next(iter(self._streams)).end()
+            oldest = next(iter(self._streams))
+            self.end(oldest)  # at once: of many that come in the same second each takes another one's place
+            oldest.end()
 
     def end(self, stream: "_Stream") -> None:
         """Have its place back."""
@@ -94,18 +96,26 @@ class Events:
 
     async def pause(self) -> None:
         """Wait for the next second: all streams go on in the same turn."""
+        await asyncio.shield(self._this_second())
+
+    def _this_second(self) -> asyncio.Future[None]:
+        """Return the end of this second; with it is forgotten what was told in it."""
         if self._second is None or self._second.done():
             loop = asyncio.get_running_loop()
             self._second = loop.create_future()
+            self._second.add_done_callback(lambda _: self._written.clear())
             loop.call_later(_PACE, self._second.set_result, None)
-            self._written.clear()
-        await asyncio.shield(self._second)
+        return self._second
 
     async def event(self, since: int | None) -> tuple[int, bytes]:
         """Return where to read on, and the event of what has changed since, b"" for nothing.
 
-        Whoever asks for the same in the same second is given the same.
+        Whoever asks for the same in the same second is given the same, and whoever comes with one more number
+        when many have come with as many, is given everything: that is made once.
         """
+        self._this_second()
+        if since not in self._written and len(self._written) >= _MOST:
+            since = None
         writing = self._written.get(since)
         if writing is None:
             writing = self._written[since] = asyncio.create_task(self._event(since))
@@ -129,13 +139,14 @@ class _Stream(Response):
         self._events = events
         self._since = since
         self._head = head
-        self._is_over = False
+        self._task: asyncio.Task[None] | None = None
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
 
     def end(self) -> None:
-        """End it within a second, or when the server cuts a reader that does not read."""
-        self._is_over = True
+        """Cut it, also where its reader does not read."""
+        if self._task:
+            self._task.cancel()
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it."""
@@ -143,6 +154,7 @@ class _Stream(Response):
         if self._head:
             await send({"type": "http.response.body", "body": b""})
             return
+        self._task = asyncio.current_task()
         self._events.begin(self)
         try:
             await self._send(send, None if scope["server"] else _LIFE)
@@ -160,8 +172,6 @@ class _Stream(Response):
                 await send({"type": "http.response.body", "body": part, "more_body": True})
             part = b""
             await self._events.pause()
-            if self._is_over:
-                break
         await send({"type": "http.response.body", "body": b""})
 
 

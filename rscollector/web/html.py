@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from rscollector.model.settings import humanized
+from rscollector.model.texts import one_line
 from rscollector.web import sparkline, views
 
 _LONGEST_NAME = 200
@@ -39,6 +40,6 @@ class Html:
         """Return the page of a collector or sink."""
         return self._collector.render(views.instance(told, now), place=since)
 
-    def missing(self, key: str, since: str) -> str:
-        """Return the page that says that there is no such collector."""
-        return self._missing.render(key=key[:_LONGEST_NAME], place=since)
+    def missing(self, key: str, since: str, unready: str) -> str:
+        """Return the page that says that there is no such collector, now that the agent is ready or not."""
+        return self._missing.render(key=one_line(key, _LONGEST_NAME), place=since, unready=unready)

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import re
+import signal
 import sys
 from math import inf
 
@@ -58,6 +61,10 @@ def test_nobody_explains_what_nobody_reads():
         await asyncio.sleep(60)
         assert not any(asked)
         details.details(supervisor, Vitals(0.0), instance, asyncio.get_running_loop().time())
+        left = instance.explain_until - asyncio.get_running_loop().time()
+        assert left == 300 + instance.spec.interval, (
+            "one that runs each hour would never be among those that are"
+        )
         asked.clear()
         await asyncio.sleep(60)
         assert all(asked)
@@ -113,6 +120,40 @@ def test_what_it_was_and_why_is_told_the_newest_first(agent, tmp_path):
     times = [each["at"] for each in found]
     assert times == sorted(times, reverse=True)
     assert json.loads(started.get("/api/v1/collectors/rogue/a/history")[2])["history"] == found
+
+
+def test_what_it_was_before_its_settings_changed_is_told_too(agent):
+    """Whoever mends a collector and reloads wants to see what is better now."""
+    started = agent(AGENT + rogue("a", do="unavailable"))
+    until(lambda: started.collector("rogue/a")["condition"] == "down")
+    started.reload(AGENT + rogue("a", do="fine"))
+    until(lambda: started.collector("rogue/a")["condition"] == "up")
+    found = [each["condition"] for each in told(started, "rogue/a")["history"]]
+    assert [each for each in found if each != "stopping"] == ["up", "starting", "down", "starting"]
+
+
+def test_one_that_takes_longer_than_its_interval_says_so(agent):
+    """Its numbers are older than somebody wanted, and it is up all the same: grafana/agent#4789."""
+    slow = rogue("a", do="slow", interval="300ms", timeout="5s")
+    started = agent(AGENT + slow + rogue("b", do="fine"))
+    (note,) = until(lambda: started.collector("rogue/a")["notes"])
+    assert re.fullmatch(
+        "its last good run took 1.* s, longer than its interval of 300 ms: ticks are skipped", note
+    )
+    assert started.collector("rogue/b")["notes"] == []
+
+
+def test_a_crash_that_leaves_no_stack_does_not_show_the_one_of_a_hang(agent, tmp_path):
+    """That was another time, and somewhere else."""
+    file = tmp_path / "there"
+    file.touch()
+    started = agent(AGENT + rogue("a", do="hang", once=str(file), at_close="fine") + rogue("b", do="fine"))
+    until(lambda: started.collector("rogue/a")["last_stack"])
+    file.unlink()
+    until(lambda: started.collector("rogue/a")["up"])
+    assert started.collector("rogue/a")["last_stack"]
+    os.kill(started.collector("rogue/a")["worker_pid"], signal.SIGKILL)
+    until(lambda: not started.collector("rogue/a")["last_stack"])
 
 
 def test_how_to_try_it_by_hand_is_said_with_the_configuration_that_is_in_use(agent):

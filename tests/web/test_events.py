@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 import time
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 from faces import KEYS, Face, serving
@@ -140,6 +140,58 @@ def test_the_ninth_stream_takes_the_place_of_the_first(served, lasting):
     served.face.news += ["galera/main"]
     for each in (*streams[1:], ninth):
         assert keys(each.next()) == {"galera/main"}
+        each.close()
+
+
+def test_of_many_that_come_in_the_same_second_eight_stay(served, lasting, monkeypatch):
+    """Each takes the place of another one, however soon the next one comes, also where the oldest does not read."""
+    monkeypatch.setattr(events, "_PACE", 1.0)
+    streams = [reader(served) for _ in range(20)]
+    served.face.news += ["galera/main"]
+    told = [[each.next(), each.next()] for each in streams]
+    assert [bool(second) for _, second in told] == [False] * 12 + [True] * 8
+    for each in streams:
+        each.close()
+
+
+def test_one_that_does_not_read_gives_up_its_place(tmp_path, lasting):
+    """On the control socket too, where nothing else ends it: else nobody after it would ever have to go."""
+    path = tmp_path / "control.sock"
+    face = Face()
+    face.collectors[0]["reason"] = "x" * (1 << 20)
+    with serving(face, beside=[listen_unix(path)]):
+        deaf = _Unix(path)
+        deaf.request("GET", "/api/v1/events")
+        streams = [Reader(_Unix(path)) for _ in range(8)]
+        for each in streams:
+            assert each.next()["everything"]
+            each.close()
+        assert len(deaf.getresponse().read()) < 1 << 20
+        deaf.close()
+
+
+def test_what_was_told_to_somebody_who_has_gone_is_not_told_again(served):
+    """Who comes later is told how things are now, and nothing is kept until then."""
+    stream = reader(served)
+    assert stream.next()["collectors"]
+    stream.close()
+    served.face.collectors.clear()
+    time.sleep(1.1)  # a second is over, and nobody waited for that
+    stream = reader(served)
+    assert stream.next()["collectors"] == []
+    stream.close()
+
+
+def test_of_many_who_were_elsewhere_most_are_told_everything(served, lasting):
+    """What each of them has missed is not worked out: strangers may send any number, and each costs the loop."""
+    served.face.news += ["galera/main"] * 50
+    served.face.changed = Mock(side_effect=served.face.changed)
+    with patch.object(events, "_PACE", 30):
+        streams = [reader(served, since=f"{served.face.epoch}-{number}") for number in range(30)]
+        told = [each.next() for each in streams]
+    assert [each["everything"] for each in told] == [False] * 8 + [True] * 22
+    assert served.face.changed.call_count == 9
+    for each in streams:
         each.close()
 
 

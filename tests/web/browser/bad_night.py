@@ -36,7 +36,7 @@ def busy():
         told("galera/main", "down", 185, reason=AWAY, failures=3, **own, worker="galera/main", worker_pid=4713,
              last_success_seconds_ago=191.0, minutes=[0.05 + 0.002 * (each % 7) for each in range(57)] + [None] * 3),
         told("mongodb/shard-1", "removed", 7300, reason="no answer within 10 s, killed; removed, next attempt in 22 min",
-             failures=1, hangs=5, last_stack=STACK, last_success_seconds_ago=None, duration_seconds=None, minutes=[None] * 60,
+             failures=1, hangs=5, trouble="hang", last_stack=STACK, last_success_seconds_ago=None, duration_seconds=None, minutes=[None] * 60,
              worker="mongodb/shard-1", worker_pid=None, worker_memory_bytes=None, series=0),
         told("postfix/main", notes=["missing: journal: this user may not read it; add it to the group systemd-journal"]),
         told("bosun/main", waiting={"points": 12_406, "bytes": 1_310_720, "age_seconds": 240.0, "lost_points": 17}, **own, worker="bosun/main", worker_pid=4714),
