@@ -13,12 +13,19 @@ import pytest
 from faces import DOWN, KEYS, SINKS, Face, serving, told
 from harness import until
 
+from rscollector.web import events
 from rscollector.web.app import Right, application
 from rscollector.web.problems import MOST_NAMED
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 ROUTES = {route.path for route in application(Face()).routes if route.path.startswith("/api/")}
 PATHS = sorted(path.format(type="agent", name="main") for path in ROUTES)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Have a stream of events end at once: what it tells is tested elsewhere."""
+    monkeypatch.setattr(events, "_PACE", 0.001)
 
 
 @pytest.fixture

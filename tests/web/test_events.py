@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 from faces import KEYS, Face, serving
-from harness import _Unix, until
+from harness import Unix, until
 
 from rscollector.web import events, server
 from rscollector.web.listeners import listen_unix
@@ -172,7 +172,7 @@ def test_on_the_control_socket_a_stream_goes_on(tmp_path, quick, monkeypatch):
     path = tmp_path / "control.sock"
     face = Face()
     with serving(face, beside=[listen_unix(path)]) as served:
-        stream = Reader(_Unix(path))
+        stream = Reader(Unix(path))
         stream.next()
         time.sleep(1)
         face.news += ["galera/main"]
