@@ -83,12 +83,12 @@ class Face:
             raise RuntimeError("broken")
         return {
             "version": "1", "pid": 1, "host": self.host, "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
-            "uptime_seconds": 5.0, "changes": self.place(), "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
+            "uptime_seconds": 5.0, "changes": self.event_id(), "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
             "collectors": self.collectors,
         }  # fmt: skip
 
-    def place(self):
-        """Return where its changes are."""
+    def event_id(self):
+        """Return the id of an event that would come now."""
         return f"{self.epoch}-{len(self.news)}"
 
     def changed(self, since):
@@ -109,7 +109,7 @@ class Face:
         self.asked.append(key)
         found = self._find(key)
         return found and found | {
-            "changes": self.place(), "is_sink": key in SINKS, "minutes": [None] * 58 + [0.25, 0.5], "settings": SETTINGS,
+            "changes": self.event_id(), "is_sink": key in SINKS, "minutes": [None] * 58 + [0.25, 0.5], "settings": SETTINGS,
             "metrics": [
                 {"name": f"{found['type']}_{kind}", "type": kind, "unit": "", "help": "What it is.", "labels": ["node"],
                  "samples": [{"labels": {"node": "a"}, "value": value}], "samples_left_out": 7}

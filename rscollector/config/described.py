@@ -1,7 +1,8 @@
 """What people are shown of an instance's settings: each with its value and where it is written. Pure.
 
 A secret is a place here already, never its text. What may be one all the same is masked: the password in an
-address, and, in the table of a plugin that could make nothing of it, whatever is called like one.
+address, and, in the table of a plugin that could make nothing of it, whatever is called like one or stands in
+a table that is.
 """
 
 import json
@@ -16,7 +17,7 @@ from rscollector.model.masks import MASK
 from rscollector.model.settings import humanized
 from rscollector.model.texts import LONGEST_REASON, one_line
 
-_IN_ADDRESS = re.compile(r"(?<=//)[^/@\s]*@")
+_IN_ADDRESS = re.compile(r"(?<=//)\S*@")
 _SECRET = re.compile(r"pass|secret|token|credential|api_?key|private", re.IGNORECASE)
 _PLACES = {"file", "env", "credential"}
 
@@ -58,7 +59,9 @@ def _shown(name: str, value: Any) -> str:
 
 def _masked(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: each if key in _PLACES else _masked(key, each) for key, each in value.items()}
+        return {
+            key: each if key in _PLACES else _masked(f"{name} {key}", each) for key, each in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_masked(name, each) for each in value]
     if isinstance(value, str):

@@ -53,9 +53,6 @@ class Changing(Protocol):
 
     epoch: int
 
-    def place(self) -> str:
-        """Return the id of an event that would come now."""
-
     def changed(self, since: int | None) -> Changed:
         """Return what has changed since a number; None for all there is."""
 
@@ -71,7 +68,7 @@ class Events:
         self._aside = aside
         self._streams: dict[_Stream, None] = {}
         self._second: asyncio.Future[None] | None = None
-        self._written: dict[int | None, asyncio.Task[tuple[int, bytes]]] = {}
+        self._writing: dict[int | None, asyncio.Task[tuple[int, bytes]]] = {}
 
     async def stream(self, request: Request) -> Response:
         """Begin a stream: with what is new since the id that the reader has, or with all."""
@@ -98,7 +95,7 @@ class Events:
             loop = asyncio.get_running_loop()
             self._second = loop.create_future()
             loop.call_later(_PACE, self._second.set_result, None)
-            self._written.clear()
+            self._writing.clear()
         await asyncio.shield(self._second)
 
     async def event(self, since: int | None) -> tuple[int, bytes]:
@@ -106,9 +103,9 @@ class Events:
 
         Whoever asks for the same in the same second is given the same.
         """
-        writing = self._written.get(since)
+        writing = self._writing.get(since)
         if writing is None:
-            writing = self._written[since] = asyncio.create_task(self._event(since))
+            writing = self._writing[since] = asyncio.create_task(self._event(since))
         return await asyncio.shield(writing)
 
     async def _event(self, since: int | None) -> tuple[int, bytes]:

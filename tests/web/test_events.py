@@ -158,8 +158,8 @@ def test_whoever_comes_back_is_told_what_has_changed_since(served, lasting, how)
     event = stream.next()
     assert (event["everything"], keys(event)) == (False, {"zone/v1.2..x"})
     stream.close()
-    assert stream.id == served.face.place()
-    for here, header in ((served.face.place(), "12-1"), ("12-1", None)):
+    assert stream.id == served.face.event_id()
+    for here, header in ((served.face.event_id(), "12-1"), ("12-1", None)):
         stream = reader(served, since=here, **({HEADER: header} if header else {}))
         assert stream.next()["everything"], "the header is newer than the address"
         stream.close()

@@ -46,6 +46,9 @@ def sample(value, name="a_b", unit=""):
         (0.004, "seconds", "0.004"),
         (90.0, "seconds", "90 (1 min 30 s)"),
         (-90.0, "seconds", "-90"),
+        (float("inf"), "seconds", "inf"),
+        (float("nan"), "bytes", "nan"),
+        (1e16, "", "1e+16"),
         (
             {"buckets": {"0.1": 4, "1": 9, "+Inf": 10}, "sum": 2.5},
             "seconds",
@@ -71,6 +74,7 @@ def test_a_moment_says_the_day_when_it_was_another_one():
     assert moment(NOW - 86400, NOW, UTC)[1] == "2025-11-28 18:13:08 UTC"
     east = timezone(timedelta(hours=9), "JST")
     assert moment(NOW - 4 * 3600, NOW, east)[1] == "2025-11-29 23:13:08 JST"
+    assert moment(NOW - 31 * 86400, NOW, UTC)[1] == "2025-10-29 18:13:08 UTC", "the same day of another month"
     assert moment(NOW + 3, NOW, UTC)[2] == "just now"
     assert moment(0, NOW, UTC) is None
 
@@ -87,6 +91,16 @@ def test_a_moment_says_the_day_when_it_was_another_one():
 def test_who_has_just_asked_is_told_when_it_will_be_said(condition, says):
     """A collector that is down says nothing until it is up."""
     assert instance(told(condition=condition), NOW)["soon"] == says
+
+
+def test_what_was_said_and_what_was_logged_say_when_and_how_bad():
+    """By a word, a colour and a time."""
+    lines = [{"at": NOW, "level": level, "text": "x"} for level in ("critical", "error", "warning", "info")]
+    alerts = [{"severity": severity} for severity in ("critical", "warning", "page")]
+    shown = instance(told(logged=lines, alerts=alerts, explained={"at": NOW - 60, "lines": ["x"]}), NOW, UTC)
+    assert [each["style"] for each in shown["logged"]] == ["bad", "bad", "warn", ""]
+    assert [each["style"] for each in shown["alerts"]] == ["bad", "warn", ""]
+    assert shown["said"].ago == "1 min ago"
 
 
 def test_a_setting_says_where_it_is_from():
