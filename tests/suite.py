@@ -20,7 +20,12 @@ pytest_plugins = ["rscollector.pytest_plugin", "arrivals"]
 
 IN_CI = os.environ.get("CI") == "true"
 PLUGINS = Path(__file__).parent / "plugins"
-SERVERS = ("galera", "mongodb", "postfix")  # each has servers that its tests share: one process runs them all
+SERVERS = (
+    "dns",
+    "galera",
+    "mongodb",
+    "postfix",
+)  # each has servers that its tests share: one process runs them all
 SHARED = ("tests/torture/test_strangers.py", "tests/web/browser/")  # they share an agent, or a browser
 WORKERS = 2
 QUARTERS = "1234"

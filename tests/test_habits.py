@@ -71,4 +71,4 @@ def test_the_agent_imports_no_driver():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     )
     imported = set(done.stdout.split())
-    assert imported & {"pymysql", "pymongo", "requests", "psutil", "netifaces", "collectors"} == set()
+    assert imported & {"pymysql", "pymongo", "requests", "psutil", "netifaces", "dns", "collectors"} == set()

@@ -26,6 +26,9 @@ class Collector(ABC, Generic[S]):
     local: ClassVar[bool] = False
     """Whether it asks nothing but this kernel, and so may share a worker process with others like it."""
 
+    interval: ClassVar[float] = 15.0
+    """Seconds between two ticks where nobody has set another time."""
+
     max_series: ClassVar[int] = 2000
     """Series that an instance may have where nobody has set another bound: as many as a large host needs."""
 

@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any, NamedTuple
 
 from rscollector.config.build import KeyPath
-from rscollector.config.types import Common
+from rscollector.config.types import Common, Spec
 from rscollector.model.masks import MASK
 from rscollector.model.settings import humanized
 from rscollector.model.texts import LONGEST_REASON, one_line
@@ -31,18 +31,18 @@ class Setting(NamedTuple):
 
 
 def described(
-    path: KeyPath,
-    common: Common,
-    max_series: int,
-    own: Mapping[str, Any],
-    places: Mapping[KeyPath, tuple[str, int]],
+    path: KeyPath, common: Common, spec: Spec, places: Mapping[KeyPath, tuple[str, int]]
 ) -> Iterator[Setting]:
     """Yield the settings of the instance at a path: its plugin's, then those that all instances have."""
-    for name, value in own.items():
+    for name, value in spec.settings.items():
         yield Setting(name, _shown(name, value), _place(places, (*path, name)))
-    holding = {"timeout": humanized(common.seconds), "max_series": max_series}
+    holds = {
+        "interval": humanized(spec.interval),
+        "timeout": humanized(spec.timeout),
+        "max_series": spec.max_series,
+    }
     for field in fields(common):
-        value = holding.get(field.name, getattr(common, field.name))
+        value = holds.get(field.name, getattr(common, field.name))
         place = _place(places, (*path, field.name)) or _place(places, ("agent", field.name))
         yield Setting(field.name, str(value), place)
 

@@ -55,14 +55,15 @@ class Built:
 class Plugin:
     """What a plugin declares, and what it made of the tables of its instances, by their paths.
 
-    `missed` are the groups that it needs and this user is not in, `max_series` how many series an instance
-    may have where nothing else is configured, `alerts` those that come with it.
+    `missed` are the groups that it needs and this user is not in, `interval` and `max_series` are what holds
+    for an instance where nothing else is configured, `alerts` those that come with it.
     Of one that could not be imported nothing is known: its instances have workers of their own, and it is
     taken for a sink of runs, whose runs are kept until it can be opened and tells what it wants.
     """
 
     feed: Feed
     missed: tuple[str, ...]
+    interval: float
     max_series: int
     built: dict[KeyPath, Built]
     alerts: list[dict[str, str]]
@@ -90,7 +91,8 @@ class _Task:
             return
         missed = list(_missed(plugin.needs.groups))
         feed = registry.feed_of(plugin).value
-        tell({"feed": feed, "missed": missed, "max_series": plugin.max_series})
+        usual = {"interval": plugin.interval, "max_series": plugin.max_series}
+        tell({"feed": feed, "missed": missed, **usual})
         for path, table in asked.tables.items():
             tell(_built(plugin, path, table))
         with fence():  # they are for people: without them all goes on
@@ -123,7 +125,7 @@ def _built(plugin: type[Any], path: KeyPath, table: Mapping[str, Any]) -> dict[s
 def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
     """Read what a child has told; for the tables of which it has told nothing there is a reason."""
     problem, doing = "", "when it was imported"
-    feed, missed, max_series = Feed.RUNS, (), Collector.max_series
+    feed, missed, interval, max_series = Feed.RUNS, (), Collector.interval, Collector.max_series
     built: dict[KeyPath, Built] = {}
     found: list[dict[str, str]] = []
     for each in told:
@@ -134,7 +136,7 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
             built[path] = Built(each["settings"], secrets, faults, each["problem"], each["local"])
         elif "feed" in each:
             feed, missed = Feed(each["feed"]), tuple(each["missed"])
-            max_series = each["max_series"]
+            interval, max_series = each["interval"], each["max_series"]
             doing = "when its settings were built"
         elif "alerts" in each:
             found = each["alerts"]
@@ -146,7 +148,7 @@ def _plugin(asked: Asked, told: list[dict[str, Any]], ended: str) -> Plugin:
         if why:
             settings = json.loads(json.dumps(table, default=str))
             built[path] = Built(settings, dict(_variables(settings, path)), problem=why)
-    return Plugin(feed, missed, max_series, built, found)
+    return Plugin(feed, missed, interval, max_series, built, found)
 
 
 def _variables(table: object, path: KeyPath) -> Iterator[tuple[KeyPath, Place]]:

@@ -77,10 +77,6 @@ class Specs:
         looks = look({where for each, plugin in made for where in plugin.built[each.path].secrets.values()})
         for each, plugin in made:
             built = plugin.built[each.path]
-            key = "/".join(each.path[1:])
-            most = each.common.max_series or plugin.max_series
-            rows = described(each.path, each.common, most, built.settings, places)
-            self.settings[key] = [list(row) for row in rows]
             self.alerts[each.path[1]] = plugin.alerts
             self._builder.faults.extend(built.faults)
             if built.problem:
@@ -90,7 +86,10 @@ class Specs:
                 self.problems.extend(Fault(path, problem) for path, problem in found if problem)
             missed = (f"this user is not in the group {group}" for group in plugin.missed)
             self.hints.extend(Fault(each.path, why) for why in missed)
-        return tuple(self._spec(each, plugin, looks) for each, plugin in made)
+        specs = tuple(self._spec(each, plugin, looks) for each, plugin in made)
+        for (each, _), spec in zip(made, specs, strict=True):
+            self.settings[spec.key] = [list(row) for row in described(each.path, each.common, spec, places)]
+        return specs
 
     def _tables(self, table: object, path: KeyPath) -> list[tuple[str, Any]]:
         return list(table.items()) if self._is_table(table, path) else []
@@ -107,9 +106,6 @@ class Specs:
             self._builder.fault(path, "a name has letters, digits and _ . - after a letter or digit")
             return
         common, own = self._builder.part(self._defaults, table, path)
-        if common.seconds > common.interval:
-            longer = f"timeout = {humanized(common.seconds)} is longer than interval = {common.interval}"
-            self.hints.append(Fault(path, f"{longer}: ticks are skipped while a collect takes that long"))
         self._instances.append(_Instance(path, common, own, place))
 
     def _asked(self) -> dict[str, Asked]:
@@ -124,11 +120,17 @@ class Specs:
         section, type_, name = instance.path
         common, built = instance.common, plugin.built[instance.path]
         secrets = {where: looks[where] for where in built.secrets.values()}
+        interval = float(common.interval or plugin.interval)
+        timeout = float(common.seconds(interval))
+        if timeout > interval:
+            longer = f"timeout = {humanized(timeout)} is longer than interval = {humanized(interval)}"
+            hint = f"{longer}: ticks are skipped while a collect takes that long"
+            self.hints.append(Fault(instance.path, hint))
         spec = Spec(
             type=type_,
             name=name,
-            interval=float(common.interval),
-            timeout=float(common.seconds),
+            interval=interval,
+            timeout=timeout,
             max_series=common.max_series or plugin.max_series,
             max_memory=int(common.max_memory),
             policy=common.policy,

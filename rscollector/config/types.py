@@ -22,7 +22,9 @@ _LONGEST_HOST = 255
 class Common:
     """Settings of every collector; in `[agent]` they are the defaults for all of them."""
 
-    interval: Duration = setting("Time between two ticks.", default=Duration("15s"))
+    interval: Duration | None = setting(
+        "Time between two ticks. By default as its type declares, mostly 15s.", default=None
+    )
     timeout: Duration | None = setting(
         "Time for one collect, then the worker is killed; by default 0.8 of the interval, at most 10s.",
         default=None,
@@ -53,7 +55,7 @@ class Common:
     probation_max: Duration = setting("Ceiling of both probations.", default=Duration("10m"))
 
     def __post_init__(self) -> None:
-        if self.interval < SHORTEST_INTERVAL:
+        if self.interval is not None and self.interval < SHORTEST_INTERVAL:
             raise ValueError("interval is at least 100ms")
         if self.timeout is not None and self.timeout <= 0:
             raise ValueError("timeout is more than 0s")
@@ -64,10 +66,9 @@ class Common:
             if isinstance(value, int | float) and not isinstance(value, ByteSize) and value > _MOST:
                 raise ValueError(f"{each.name} is at most {_MOST:.0f}")
 
-    @property
-    def seconds(self) -> float:
-        """The timeout that holds."""
-        return min(10.0, 0.8 * self.interval) if self.timeout is None else self.timeout
+    def seconds(self, interval: float) -> float:
+        """Return the timeout that holds with an interval."""
+        return min(10.0, 0.8 * interval) if self.timeout is None else self.timeout
 
     @property
     def policy(self) -> Policy:

@@ -4,8 +4,7 @@
 does not tell all of it.
 """
 
-from collections.abc import Mapping
-from math import isnan
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rscollector.model.settings import humanized
@@ -23,7 +22,7 @@ _MISSING = "missing: "
 
 
 class Row(NamedTuple):
-    """A collector or sink in words. `minutes` has the longest run of each, in seconds, None without one."""
+    """A collector or sink in words. `minutes` are as `sparkline` takes them."""
 
     key: str
     condition: str
@@ -40,7 +39,7 @@ class Row(NamedTuple):
     worker: str
     stack: str
     waiting: str
-    minutes: tuple[float | None, ...]
+    minutes: Sequence[float | None]
 
     @property
     def is_wrong(self) -> bool:
@@ -111,7 +110,7 @@ def row(each: Mapping[str, Any]) -> Row:
         worker=("own" if each["worker"] == key else each["worker"]) + (f", {size(memory)}" if memory else ""),
         stack="" if each["up"] else each["last_stack"].rstrip(),
         waiting=_waiting(each.get("waiting")),
-        minutes=tuple(None if took is None or isnan(took) else took for took in each.get("minutes", ())),
+        minutes=each.get("minutes", ()),
     )
 
 

@@ -1,4 +1,7 @@
-"""The last hour of a collector's runs as a line, and in words for those who do not see it. Pure."""
+"""The last hour of a collector's runs as a line, and in words for those who do not see it. Pure.
+
+Of each minute it is given the longest run in seconds; NaN, or in JSON None, for a minute without one.
+"""
 
 from collections.abc import Sequence
 
@@ -13,23 +16,25 @@ def path(minutes: Sequence[float | None]) -> str:
 
     It is "" when there is none at all.
     """
-    longest = max((each for each in minutes if each is not None), default=0.0) or 1.0
+    longest = max(_runs(minutes), default=0.0) or 1.0
     bottom = _TOP + _HEIGHT
-    parts, pen = [], "M"
+    parts, before = [], -2
     for x, seconds in enumerate(minutes):
-        if seconds is None:
-            pen = "M"
-            continue
-        y = round(bottom - _HEIGHT * (seconds / longest))
-        parts.append(f"M{x} {y}h1" if pen == "M" else f"L{x} {y}")
-        pen = "L"
+        if seconds is not None and seconds == seconds:  # noqa: PLR0124  no NaN
+            y = round(bottom - _HEIGHT * (seconds / longest))
+            parts.append(f"L{x} {y}" if before == x - 1 else f"M{x} {y}h1")
+            before = x
     return "".join(parts)
 
 
 def label(minutes: Sequence[float | None]) -> str:
     """Say what the line shows."""
-    found = [each for each in minutes if each is not None]
+    found = _runs(minutes)
     if not found:
         return "no run in the last hour"
     gaps = f", none in {len(minutes) - len(found)} of its minutes" if len(found) < len(minutes) else ""
     return f"runs of the last hour: up to {humanized(max(found))}{gaps}"
+
+
+def _runs(minutes: Sequence[float | None]) -> list[float]:
+    return [each for each in minutes if each is not None and each == each]  # noqa: PLR0124  no NaN

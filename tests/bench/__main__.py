@@ -26,7 +26,10 @@ PARTS = (
     "galera",
     "postfix",
     "network",
+    "units",
+    "zones",
     "push",
+    "face",
 )
 HEADS = ("what", "measured", "beside", "ratio", "aim", "reached")
 PAGE = HERE.parent.parent / "docs" / "benchmarks.md"

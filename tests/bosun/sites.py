@@ -19,6 +19,7 @@ from collectors.network.tests import kernel
 from collectors.postfix.collector import READABLE
 from collectors.postfix.flow import Flow
 from collectors.postfix.queues import QUEUES, Tally
+from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
 from collectors.vip.collector import BOUND, EXPECTED, INTERFACE, LINK_UP
 from rscollector.model.metrics import Kind
 from rscollector.runtime import telemetry
@@ -268,6 +269,24 @@ def interface(**each_second):
         return collect(told, context=FakeContext(root="/nowhere"))
 
     return samples
+
+
+class Units:
+    """A recorded host that is well, and whose systemd goes on: `change(systemctl, passed)` is called before each tick."""
+
+    def __init__(self, state, change):
+        self._change = change
+        systemctl = Systemctl(state="well")
+        systemctl.monotonic += 10**6
+        self._watched = Watched(systemctl, state / "systemd", units=["systemd-journald"])
+
+    def __call__(self, passed):
+        """Return what it says after so many seconds; its own timers are never due."""
+        systemctl = self._watched.systemctl
+        for row in systemctl.timers.values():
+            row["next"] = row["next"] and int((systemctl.wall + HOUR) * 1e6)
+        self._change(systemctl, passed)
+        return self._watched.samples(MINUTE)
 
 
 def up(kind, *, well=True):

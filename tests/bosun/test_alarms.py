@@ -23,6 +23,7 @@ from sites import (
     Machine,
     Mail,
     Site,
+    Units,
     bond,
     filesystems,
     galera,
@@ -39,6 +40,8 @@ from sites import (
     OTHERS as MOUNTED,
 )
 
+from collectors.dns.asking import Failure
+from collectors.dns.tests import told as dns
 from collectors.filesystem.asking import Waiting
 from collectors.filesystem.findings import Answer
 from collectors.host.tests import recorded_host
@@ -788,6 +791,241 @@ NETWORK = {
 }  # fmt: skip
 
 
+# --- dns: a zone of two servers and a hidden primary, and another agent that sees it well ---
+
+
+def zone(says, *, ago=20 * MINUTE, since=3 * HOUR, **found):
+    """Return a scene: a zone that was well until some time ago, and what its servers answer since; by address.
+
+    The others answer as ever. `says` may be called with the seconds since the first.
+    """
+
+    def answers(passed):
+        now = says(passed) if callable(says) else says
+        return {dns.NS1: (7, 10 * dns.DAY)} | (now if passed > since - ago else {})
+
+    def play(site):
+        for host, told in (("b", dns.Told({dns.NS1: (7, 10 * dns.DAY)})), ("a", dns.Told(answers, **found))):
+            site.tell(host, told, since=since, step=MINUTE)
+
+    return play
+
+
+def _no_longer_delegated(site):
+    zone({})(site)
+    site.tell("a", dns.Told({}, delegated=False), since=20 * MINUTE, until=0, step=MINUTE, name="other")
+
+
+def _dns_fresh(site):
+    zone({}, ago=9 * HOUR)(site)
+    for answer in ("REFUSED", Failure.SILENT):
+        told = dns.Told({**dict.fromkeys(EVERYWHERE, answer), dns.NS1: (7, -9)}, delegated=False)
+        site.tell("c", told, since=FRESH, name=str(answer))
+
+
+EVERYWHERE = (dns.NS1, dns.NS1_6, dns.NS2, dns.HIDDEN)
+AT_NS2 = "192.0.2.2/a/main/ns2.example.test/example.test"
+AT_NS1 = "192.0.2.1/a/main/ns1.example.test/example.test"
+PRIMARY = "192.0.2.3/a/main/192.0.2.3/example.test"
+DNS = {
+    "health": (zone({}), {}),
+    "nobody answers": (
+        zone(dict.fromkeys(EVERYWHERE, Failure.SILENT)),
+        {
+            "dns.zone.down": {"a/main/example.test": "critical"},
+            "dns.server.silent": {
+                f"a/main/{each}/example.test": "warning" for each in ("ns1.example.test", "ns2.example.test", dns.HIDDEN)
+            },
+        },
+    ),
+    "nobody answers for a minute": (zone(dict.fromkeys(EVERYWHERE, Failure.SILENT), ago=MINUTE), {}),
+    "not delegated": (_no_longer_delegated, {"dns.zone.not.delegated": {"a/other/example.test": "critical"}}),
+    "refuses": (
+        zone({dns.NS2: "REFUSED"}),
+        {"dns.server.lame": {AT_NS2.replace("ns2.example.test/", "ns2.example.test/refused/"): "warning"}},
+    ),
+    "has expired": (
+        zone({dns.NS2: "SERVFAIL"}),
+        {"dns.server.lame": {AT_NS2.replace("ns2.example.test/", "ns2.example.test/servfail/"): "warning"}},
+    ),
+    "refuses for two minutes": (zone({dns.NS2: "REFUSED"}, ago=2 * MINUTE), {}),
+    "silent": (
+        zone({dns.NS2: Failure.CLOSED}), {"dns.server.silent": {"a/main/ns2.example.test/example.test": "warning"}}
+    ),
+    "silent over IPv6": (
+        zone({dns.NS1_6: Failure.SILENT}), {"dns.server.ipv6": {"a/main/ns1.example.test/example.test": "warning"}}
+    ),
+    "silent over IPv6 for ten minutes": (zone({dns.NS1_6: Failure.SILENT}, ago=10 * MINUTE), {}),
+    "behind": (
+        zone({dns.NS1: (9, 10 * dns.DAY), dns.NS1_6: 9, dns.HIDDEN: 9}, ago=2 * HOUR),
+        {"dns.server.behind": {AT_NS2: "warning"}},
+    ),
+    "behind for an hour": (zone({dns.NS1: (9, 10 * dns.DAY), dns.NS1_6: 9, dns.HIDDEN: 9}, ago=HOUR), {}),
+    "the serial goes back": (zone({dns.HIDDEN: 5}), {"dns.serial.went.back": {PRIMARY: "warning"}}),
+    "the serial has gone back long ago": (zone({dns.HIDDEN: 5}, ago=65 * MINUTE), {}),
+    "a signature ends": (
+        zone(lambda passed: {dns.NS1: (7, 2 * dns.DAY - passed)}, ago=8 * HOUR, since=8 * HOUR),
+        {"dns.signature.ends": {AT_NS1: "warning"}},
+    ),
+    "a signature has ended": (
+        zone(lambda passed: {dns.NS1: (7, 6 * HOUR - passed)}, ago=8 * HOUR, since=8 * HOUR),
+        {"dns.signature.ends": {AT_NS1: "critical"}},
+    ),
+    "signatures of a day, made when they are asked for": (zone({dns.NS1: (7, dns.DAY - 9)}, ago=8 * HOUR, since=8 * HOUR), {}),
+    "the primary is away": (zone({dns.HIDDEN: "SERVFAIL"}, ago=4 * MINUTE), {}),
+    "the primary is away for long": (
+        zone({dns.HIDDEN: Failure.SILENT}, ago=21 * HOUR, since=22 * HOUR),
+        {
+            "dns.zone.expires": {"a/main/example.test": "critical"},
+            "dns.server.silent": {f"a/main/{dns.HIDDEN}/example.test": "warning"},
+        },
+    ),
+    "fresh": (_dns_fresh, {}),
+}  # fmt: skip
+
+
+# --- systemd: a host that is well, and another one in which something happens ---
+
+
+def systemd_scene(change=lambda _systemctl, _passed: None, *, since=2 * HOUR, until=0):
+    """Return a scene: `change(systemctl, passed)` changes a host that was well."""
+
+    def play(site):
+        site.tell("b", Units(site.state, lambda _systemctl, _passed: None), since=2 * HOUR, step=MINUTE)
+        site.tell("a", Units(site.state, change), since=since, until=until, step=MINUTE)
+
+    return play
+
+
+def unit_since(ago, before="active", *, until=0, **unit):
+    """Return a change: a unit is in a state from some time ago until another time."""
+
+    def change(systemctl, passed):
+        is_so = 2 * HOUR - ago <= passed < 2 * HOUR - until
+        systemctl.unit("a.service", **(unit if is_so else {"active": before}), Restart="always")
+
+    return change
+
+
+def restarted(seconds, *, since=0, until=2 * HOUR):
+    """Return a change: a service is restarted each so many seconds, within a time."""
+
+    def change(systemctl, passed):
+        times = max(0, int((min(passed, until) - since) / seconds))
+        systemctl.unit("a.service", Restart="always", NRestarts=str(times))
+
+    return change
+
+
+def starting(ago, *, until=0):
+    """Return a change: a unit has been starting since some time ago."""
+
+    def change(systemctl, passed):
+        here = passed - (2 * HOUR - ago)
+        is_so = 0 <= here < ago - until
+        state = ("activating", "start") if is_so else ("active", "running")
+        systemctl.unit("a.service", *state, InactiveExitTimestampMonotonic=systemctl.now(max(0, here)))
+
+    return change
+
+
+def timer(**row):
+    """Return a change: a timer is like that; each value may be a function of the seconds."""
+
+    def change(systemctl, passed):
+        now = {key: value(passed) if callable(value) else value for key, value in row.items()}
+        systemctl.timer("a.timer", **now)
+        if now.get("sub") == "running":
+            systemctl.unit(
+                "a.service", "activating", "start", InactiveExitTimestampMonotonic=systemctl.now(-now["last"])
+            )
+
+    return change
+
+
+def system(state, ago):
+    """Return a change: what systemd says of the host since some time ago."""
+
+    def change(systemctl, passed):
+        word = "running" if passed < 2 * HOUR - ago else state
+        systemctl.manager["SystemState"] = word if isinstance(word, str) else word(passed)
+
+    return change
+
+
+def _systemd_host_restarted(site):
+    """The counts begin anew, a service is restarted while it waits for another, and the boot takes five minutes."""
+    systemd_scene(restarted(40), until=20 * MINUTE)(site)
+
+    def boots(systemctl, passed):
+        restarted(15, until=2 * MINUTE)(systemctl, passed)
+        systemctl.manager["SystemState"] = "starting" if passed < 5 * MINUTE else "running"
+
+    site.tell("a", Units(site.state, boots), since=12 * MINUTE, step=MINUTE)
+
+
+FAILED = {"active": "failed", "sub": "failed", "Result": "exit-code"}
+A, A_TIMER = "a/main/a.service", "a/main/a.timer"
+SYSTEMD = {
+    "health": (systemd_scene(), {}),
+    "failed": (
+        systemd_scene(unit_since(30 * MINUTE, **FAILED)),
+        {"systemd.unit.failed": {"a/main/failed/a.service": "warning"}},
+    ),
+    "failed for eight minutes": (systemd_scene(unit_since(8 * MINUTE, **FAILED)), {}),
+    "mended two minutes ago": (systemd_scene(unit_since(HOUR, until=2 * MINUTE, **FAILED)), {}),
+    "restarted for ever": (systemd_scene(restarted(20)), {"systemd.restart.loop": {A: "warning"}}),
+    "restarted each ten minutes": (systemd_scene(restarted(600)), {}),
+    "restarted for five minutes": (
+        systemd_scene(restarted(10, since=2 * HOUR - 5 * MINUTE, until=2 * HOUR)),
+        {},
+    ),
+    "restarted until ten minutes ago": (systemd_scene(restarted(10, until=2 * HOUR - 10 * MINUTE)), {}),
+    "does not come up": (systemd_scene(starting(20 * MINUTE)), {"systemd.unit.starts": {A: "warning"}}),
+    "starts for ten minutes": (systemd_scene(starting(10 * MINUTE)), {}),
+    "has come up": (systemd_scene(starting(HOUR, until=2 * MINUTE)), {}),
+    "a timer is late": (
+        systemd_scene(timer(next_=lambda passed: 80 * MINUTE - passed, last=-HOUR)),
+        {"systemd.timer.late": {A_TIMER: "warning"}},
+    ),
+    "a timer is late by minutes": (
+        systemd_scene(timer(next_=lambda passed: 111 * MINUTE - passed, last=-HOUR)),
+        {},
+    ),
+    "a timer may be late": (
+        systemd_scene(timer(next_=lambda passed: 80 * MINUTE - passed, last=-HOUR, accuracy="12h")),
+        {},
+    ),
+    "a job hangs": (
+        systemd_scene(timer(sub="running", last=lambda passed: -23 * HOUR - passed)),
+        {"systemd.timer.job": {A_TIMER: "warning"}},
+    ),
+    "a job of a night": (systemd_scene(timer(sub="running", last=lambda passed: -10 * HOUR - passed)), {}),
+    "a timer that never elapses": (
+        systemd_scene(timer(sub="elapsed")),
+        {"systemd.timer.never": {A_TIMER: "warning"}},
+    ),
+    "a timer that has elapsed once": (systemd_scene(timer(sub="elapsed", last=-HOUR)), {}),
+    "degraded": (systemd_scene(system("degraded", HOUR)), {}),
+    "in the emergency mode": (
+        systemd_scene(system("maintenance", HOUR)),
+        {"systemd.boot": {"a/main": "critical"}},
+    ),
+    "a boot that hangs": (
+        systemd_scene(system(lambda passed: "initializing" if passed < 6600 else "starting", HOUR)),
+        {"systemd.boot": {"a/main": "critical"}},
+    ),
+    "boots for ten minutes": (systemd_scene(system("starting", 10 * MINUTE)), {}),
+    "restarted": (_systemd_host_restarted, {}),
+    "fresh": (
+        lambda site: site.tell(
+            "a", Units(site.state, unit_since(3 * HOUR, **FAILED)), since=2 * MINUTE, step=MINUTE
+        ),
+        {},
+    ),
+}
+
+
 # --- vip, agent, sinks ---
 
 
@@ -937,6 +1175,8 @@ SCENES = {
     "filesystem": FILESYSTEM,
     "postfix": POSTFIX,
     "network": NETWORK,
+    "dns": DNS,
+    "systemd": SYSTEMD,
     "vip": VIP,
     "agent": AGENT,
     "sinks": SINKS,

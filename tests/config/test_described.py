@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import accelerated
 import pytest
 from rogues import install
 from yaml import safe_load
@@ -32,7 +33,9 @@ def test_each_setting_says_in_which_line_it_is_written(tmp_path):
 
 def test_what_an_instance_may_have_by_its_type_is_told():
     """Of no setting the word is "None"."""
-    rows = {row.name: row.value for row in described(PATH, Common(), 3000, {}, {})}
+    spec = accelerated.spec("it/main", interval=60.0, timeout=10.0, max_series=3000)
+    rows = {row.name: row.value for row in described(PATH, Common(), spec, {})}
+    assert rows["interval"] == "1 min"
     assert rows["max_series"] == "3000"
     assert rows["timeout"] == "10 s"
     assert "None" not in rows.values()
@@ -66,7 +69,9 @@ def test_what_an_instance_may_have_by_its_type_is_told():
 )
 def test_no_secret_is_shown(name, value, shown):
     """A place is, and a name that is like a secret's hides its text."""
-    assert next(iter(described(PATH, Common(), 1, {name: value}, {}))) == Setting(name, shown, "")
+    assert next(
+        described(PATH, Common(), accelerated.spec("it/main", settings={name: value}), {})
+    ) == Setting(name, shown, "")
 
 
 def test_a_comment_that_moves_lines_is_no_change_of_a_collector(tmp_path):

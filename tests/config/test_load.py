@@ -86,6 +86,19 @@ def test_with_isolation_shared_all_collectors_share_one_worker(files):
     assert {spec.worker for spec in loaded.config.specs} == {"shared"}
 
 
+def test_a_type_declares_how_often_it_is_asked_and_a_configuration_may_say_another_time(files):
+    """The timeout follows from what holds, and so does the hint about one that is longer."""
+    instances = '[collector.vip.a]\n[collector.wide.b]\n[collector.wide.c]\ninterval = "5s"\n'
+    for agent, expected in (
+        ("", [(15, 10), (60, 10), (5, 4)]),
+        ("[agent]\ninterval = '10s'\n", [(10, 8), (10, 8), (5, 4)]),
+    ):
+        loaded, said = files(agent + instances)
+        assert (said, [(each.interval, each.timeout) for each in loaded.config.specs]) == ([], expected)
+    loaded, said = files("[agent]\ntimeout = '30s'\n[collector.wide.b]\n")
+    assert (said, loaded.config.specs[0].timeout) == ([], 30)
+
+
 def test_a_type_declares_how_many_series_it_may_have_and_a_configuration_may_say_another_number(files):
     """What is set for an instance goes before what is set for all, and that before what the type declares."""
     instances = "[collector.vip.a]\n[collector.wide.b]\n[collector.wide.c]\nmax_series = 7\n"

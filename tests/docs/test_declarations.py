@@ -105,7 +105,7 @@ def test_a_new_collector_is_found_everywhere(checkout):
         role / "defaults/main.yml": "rscollector_collector_echo: []",
         role / "meta/argument_specs.yml": "rscollector_collector_echo:",
         role / "vars/main/kinds.yml": "  echo:\n    - python3-echo",
-        prometheus / "vars/main.yml": "__rscollector_prometheus_with_alerts: [agent, echo, ",
+        prometheus / "vars/main.yml": "__rscollector_prometheus_with_alerts: [agent, dns, echo, ",
     }.items():
         assert wanted in (checkout / file).read_text(), file
     for name in ("alerts.yml", "dashboard.json"):

@@ -10,6 +10,7 @@ class Wide(Collector):
 
     local = True
     max_series = 5000
+    interval = 60.0
     metrics = tuple(
         Metric(f"wide_number_{number:02}_of_what_is_counted_here", Kind.GAUGE, "A number.", labels=("zone",))
         for number in range(100)

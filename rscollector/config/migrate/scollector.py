@@ -26,7 +26,7 @@ SETTINGS = {
     "TagOverride": "tags of single collectors cannot be changed; those of [agent] are added to all points",
     "KeepalivedCommunity": "there is no SNMP here: [collector.vip.main] tells whether the addresses are here",
     "Process": "processes are not watched here",
-    "SystemdService": "services are not watched here",
+    "SystemdService": "[collector.systemd.main] watches services: name them in its units, or by patterns",
     "HTTPUnit": "URLs are not checked here",
     "ICMP": "hosts are not pinged here",
     "RedisCounters": "counters in Redis are not read here",

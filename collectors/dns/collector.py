@@ -1,0 +1,256 @@
+"""The collector `dns`: each zone's servers, all asked at once for its SOA, at each of their addresses.
+
+Who they are is looked up now and then, by asking: what the tick tells never waits for a resolver, but the
+first time. What one server, one name or one zone does is told of that, and is no failure of the collector.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import dns.rcode
+from dns.message import Message
+
+from collectors.dns import asking
+from collectors.dns.asking import Query
+from collectors.dns.explain import explain
+from collectors.dns.kept import keep, restore
+from collectors.dns.looking import Wanted, is_address, look
+from collectors.dns.wire import parsed, shown
+from collectors.dns.zone import METRICS, Report, Target, Zone
+from rscollector.api import Collector, Context, IpAddress, Needs, Package, Sample, Unavailable, setting
+
+WAIT = 2.0
+"""Seconds for all answers of a tick: no resolver waits longer for one server before it asks the next."""
+_SHARE = 0.6
+_EVERY, _SOON = 300.0, 60.0
+"""Seconds between two looks for servers, and where not all was found, or nobody answers for a zone."""
+_AT_ONCE = 200
+_MOST_TARGETS = 400
+_RESOLVERS = 3
+_SHOWN = 5
+_RESOLV_CONF = "/etc/resolv.conf"
+
+
+@dataclass(frozen=True)
+class DnsSettings:
+    """Which zones, and who has them beside those that the DNS itself names."""
+
+    zones: tuple[str, ...] = setting('The zones, such as "example.com".')
+    primaries: tuple[str, ...] = setting(
+        "Names or IP addresses of primaries that no NS record names (hidden ones). Where none is set, the "
+        "server that the SOA names is the primary, if it is one of the zone's.",
+        default=(),
+    )
+    servers: tuple[str, ...] = setting(
+        "Names or IP addresses of other servers that no NS record names, such as each one behind an anycast "
+        "address.",
+        default=(),
+    )
+    delegation: bool = setting(
+        "Whether servers are found by the zones' delegations and NS records, too; without it `primaries` and "
+        "`servers` are all there are, as for zones that no parent delegates.",
+        default=True,
+    )
+    resolvers: tuple[IpAddress, ...] = setting(
+        "IP addresses of resolvers to find servers and their addresses by; by default those of "
+        f"{_RESOLV_CONF}.",
+        default=(),
+    )
+
+    def __post_init__(self) -> None:
+        """Write all names alike. Raises ValueError."""
+        if not self.zones:
+            raise ValueError("zones: expected at least one")
+        for key, read in (("zones", _zone), ("primaries", _host), ("servers", _host)):
+            try:
+                object.__setattr__(self, key, tuple(dict.fromkeys(map(read, getattr(self, key)))))
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
+        if not self.delegation and not self.primaries and not self.servers:
+            raise ValueError("delegation: without it, primaries or servers have to say who is asked")
+
+
+def _zone(text: str) -> str:
+    return shown(parsed(text))
+
+
+def _host(text: str) -> str:
+    return IpAddress(text).text if is_address(text) else shown(parsed(text))
+
+
+class Dns(Collector[DnsSettings]):
+    """Zones of the DNS: who answers for them, who is behind or lame, and when signatures end."""
+
+    metrics = METRICS
+    interval = 60.0  # each tick is a datagram and a TCP connection for each address, mostly of strangers
+    max_series = 12_000  # 400 servers of 26 series, and what is told of their names and zones
+    Settings = DnsSettings
+    needs = Needs(packages=(Package("python3-dnspython", "dnspython>=2.3"),))
+    port = asking.PORT
+
+    def open(self, context: Context) -> None:
+        """Take up what the worker before has known."""
+        listed = [*self.settings.primaries, *self.settings.servers]
+        self._listed = list(dict.fromkeys(listed))
+        self._zones = [Zone(parsed(each), self.settings.primaries) for each in self.settings.zones]
+        self._next_look = context.clock()
+        self._told: list[str] = []
+        self._away: set[str] = set()
+        restore(self._zones, context, time.time())
+
+    def collect(self, context: Context) -> Iterator[Sample]:
+        """Ask all servers of all zones, and look for servers when it is time."""
+        is_due = context.clock() >= self._next_look
+        is_first = is_due and not all(zone.targets for zone in self._zones)
+        if is_first:
+            self._look(context, _SHARE)
+        reports = self._reports(context)
+        for each in reports:
+            yield from each.samples()
+        if is_due and not is_first:
+            self._look(context, 1)
+        away = {each.zone for each in reports if each.primary_up is False}
+        if is_due or away != self._away:
+            keep(self._zones, context, time.time())
+            self._away = away
+        if not all(each.is_up for each in reports):
+            self._next_look = min(self._next_look, context.clock() + _SOON)
+        self._tell(context, reports)
+
+    def _reports(self, context: Context) -> list[Report]:
+        """Ask everybody for the SOA at once, over UDP and over TCP."""
+        asked: list[tuple[Zone, Target]] = []
+        queries: list[Query] = []
+        for zone in self._zones:
+            for target in zone.targets:
+                asked.append((zone, target))
+                queries.append(Query(zone.question, target.address, self.port, tcp=True))
+        if len(queries) > _MOST_TARGETS:
+            context.note(
+                f"{_MOST_TARGETS} of {len(queries)} servers are asked; another collector can take some zones"
+            )
+            del queries[_MOST_TARGETS:]
+        answers = asking.ask(queries, min(WAIT, _SHARE * context.budget()))
+        of_zone: dict[Zone, dict[Target, asking.Answer]] = {zone: {} for zone in self._zones}
+        for (zone, target), answer in zip(asked, answers, strict=False):
+            of_zone[zone][target] = answer
+        now, wall = context.clock(), time.time()
+        return [zone.report(answers, now, wall) for zone, answers in of_zone.items()]
+
+    def _tell(self, context: Context, reports: Sequence[Report]) -> None:
+        for each in self._told:
+            context.note(each)
+        unasked = {target: why for report in reports for target, why in report.unasked.items()}
+        if unasked:
+            shown_ = "; ".join(f"{each.address} ({why})" for each, why in islice(unasked.items(), _SHOWN))
+            more = f" and {len(unasked) - _SHOWN} more" if len(unasked) > _SHOWN else ""
+            context.note(f"missing: what this host cannot ask: {shown_}{more}")
+        for report in reports:
+            if not report.servers:
+                context.note(f"{report.zone}: no server of it is known, or can be asked from here")
+            elif not report.is_up:
+                context.note(f"{report.zone}: none of its {len(report.servers)} addresses answers for it")
+        if not any(zone.targets for zone in self._zones):
+            why = "; ".join(self._told) or "neither the parent nor a resolver names any"
+            context.degraded(Unavailable(f"no server of any zone is known: {why}"))
+        context.say(*explain(reports))
+
+    # --- looking for servers ---
+
+    def _look(self, context: Context, share: float) -> None:
+        """Look for the servers of all zones at once, question by question, and keep what is found."""
+        end = context.clock() + share * context.budget()
+        looks = {
+            zone: look(zone.name, zone.found, self._listed, by_delegation=self.settings.delegation)
+            for zone in self._zones
+        }
+        resolvers = _Resolvers(self._resolvers(context), self.port, lambda: end - context.clock())
+        wanted = {zone: next(each) for zone, each in looks.items()}
+        while wanted:
+            every = dict.fromkeys(each for asked in wanted.values() for each in asked)
+            answers = resolvers.answers(list(every))
+            for zone, asked in list(wanted.items()):
+                try:
+                    wanted[zone] = looks[zone].send([answers.get(each) for each in asked])
+                except StopIteration as done:
+                    zone.found = done.value
+                    del wanted[zone]
+        self._told = [told for zone in self._zones for told in zone.found.told[:_SHOWN]] + resolvers.told()
+        is_whole = all(zone.found.is_whole for zone in self._zones)
+        self._next_look = context.clock() + (_EVERY if is_whole else _SOON)
+
+    def _resolvers(self, context: Context) -> list[str]:
+        if self.settings.resolvers:
+            return [each.text for each in self.settings.resolvers]
+        try:
+            text = context.path(_RESOLV_CONF).read_text(errors="replace")
+        except OSError as error:
+            context.note(f"{_RESOLV_CONF}: {error.strerror}")
+            return []
+        return nameservers(text)
+
+
+def nameservers(text: str) -> list[str]:
+    """Return the addresses of the resolvers that a resolv.conf names."""
+    words = [line.split() for line in text.splitlines()]
+    found = [each[1] for each in words if len(each) > 1 and each[0] == "nameserver" and is_address(each[1])]
+    return found[:_RESOLVERS]
+
+
+class _Resolvers:
+    """Resolvers, which are asked in turn: the next one what the one before has not answered."""
+
+    def __init__(self, addresses: Sequence[str], port: int, left: Callable[[], float]) -> None:
+        self._addresses = addresses
+        self._port = port
+        self._left = left
+        self._has_been_asked = self._has_answered = False
+        self._failed: dict[str, str] = {}
+
+    def answers(self, wanted: Sequence[Wanted]) -> dict[Wanted, Message]:
+        """Return what was answered, of resolvers only what is an answer.
+
+        Each wait takes a third of the time that is left at most: nobody who is silent takes the time of all.
+        """
+        found: dict[Wanted, Message] = {}
+        direct = [each for each in wanted if each.address]
+        for address in self._addresses or [""]:
+            todo = [each for each in wanted if not each.address and each not in found]
+            asked = [(each, each.address or address) for each in (*todo, *direct)]
+            direct = []
+            self._has_been_asked |= bool(todo)
+            if not address:
+                asked = [each for each in asked if each[1]]
+            for start in range(0, len(asked), _AT_ONCE):
+                self._ask(asked[start : start + _AT_ONCE], found)
+        return found
+
+    def _ask(self, asked: Sequence[tuple[Wanted, str]], found: dict[Wanted, Message]) -> None:
+        seconds = min(WAIT, self._left() / 3)
+        if seconds <= 0:
+            return
+        queries = [Query(each.question, address, self._port) for each, address in asked]
+        for (each, address), answer in zip(asked, asking.ask(queries, seconds), strict=True):
+            heard = answer.best
+            if each.address:
+                if heard.message:
+                    found[each] = heard.message
+            elif heard.message and heard.message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+                found[each] = heard.message
+                self._has_answered = True
+            else:
+                rcode = heard.message and dns.rcode.to_text(heard.message.rcode())
+                self._failed[address] = str(rcode or heard.why or heard.failure)
+
+    def told(self) -> list[str]:
+        """Say who has not answered."""
+        if not self._has_been_asked:
+            return []
+        if not self._addresses:
+            return [f"no resolver is known: {_RESOLV_CONF} names none, and `resolvers` is not set"]
+        if self._failed and not self._has_answered:
+            failed = ", ".join(f"{address}: {why}" for address, why in self._failed.items())
+            return [f"no resolver answers ({failed}): servers that were known before are asked"]
+        return []

@@ -1,0 +1,138 @@
+"""The numbers in plain language: sentences, trouble first, each with the metric that has it. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from collectors.dns.judge import State
+from collectors.dns.zone import Report, Seen
+
+_MOST = 10
+_SOON = 7 * 86_400
+_SAYS = {
+    State.REFUSED: "it refuses to answer ({why})",
+    State.SERVFAIL: "it has it and cannot answer ({why}): it has expired there, or was not loaded",
+    State.NXDOMAIN: "it says that there is no such zone ({why})",
+    State.REFERRAL: "it knows nothing of it and refers {why}",
+    State.NOT_AUTHORITATIVE: "it answers without authority, as a resolver does",
+    State.NO_SOA: "it has no SOA of it{, why}",
+    State.ERROR: "it answers {why}",
+    State.TRUNCATED: "its answer over UDP is truncated, and none comes over TCP",
+    State.MALFORMED: "what comes from it is no answer{ (why)}",
+    State.SILENT: "it is silent",
+    State.CLOSED: "nobody listens there, or a firewall rejects it",
+    State.UNREACHABLE: "it cannot be reached{ (why)}",
+}
+
+
+def explain(reports: Iterable[Report]) -> Iterator[str]:
+    """Yield what there is to say, first what is wrong with any of the zones."""
+    reports = list(reports)
+    for report in reports:
+        yield from _zone(report)
+        servers = _servers(report)
+        yield from islice(servers, _MOST)
+        if more := sum(1 for _ in servers):
+            yield f"{report.zone}: there is more to say of its servers, in {more} sentences."
+        yield from _names(report)
+    yield from map(_summary, reports)
+
+
+def _zone(report: Report) -> Iterator[str]:
+    zone = report.zone
+    if not report.servers:
+        yield f"{zone}: no server of it is known or can be asked from here (dns_zone_servers)."
+    elif not report.is_up:
+        yield f"{zone}: none of its {len(report.servers)} addresses answers for it (dns_zone_up)."
+    if report.found.delegated is False:
+        yield f"{zone} is not delegated: to the parent there is no such zone (dns_zone_delegated)."
+    if not report.has_order:
+        yield f"{zone}: its servers have serials of which none is the newest (RFC 1982, dns_server_serial)."
+    if report.primary_up is False:
+        left = (
+            "" if report.expiry is None else f"; the first of the others gives up in {_span(report.expiry)}"
+        )
+        yield f"{zone}: its primary does not answer for it{left} (dns_zone_primary_up)."
+
+
+def _servers(report: Report) -> Iterator[str]:
+    for each in report.servers:
+        on = f"{_named(each)}, asked for {report.zone}"
+        if each.verdict.state is not State.AUTHORITATIVE:
+            lame = ", is lame" if each.is_lame else ""
+            yield f"{on}{lame}: {_why(each)} (dns_server_state)."
+            continue
+        if each.behind:
+            yield (
+                f"{on}, has the serial {each.serial}, which is {each.behind} behind {report.newest}, for "
+                f"{_span(each.behind_seconds or 0)} at least (dns_server_serial_behind)."
+            )
+        if each.went_back:
+            yield (
+                f"{on}, has gone back to an older serial; changes to an older one: {each.went_back} "
+                "(dns_server_serial_went_back_total)."
+            )
+        yield from _signature(on, each)
+        for protocol, is_up in each.protocols.items():
+            if not is_up:
+                yield f"{on}, does not answer over {protocol.upper()} (dns_server_protocol_up)."
+
+
+def _signature(on: str, each: Seen) -> Iterator[str]:
+    if each.signature is not None and each.signature < _SOON:
+        left = each.signature
+        when = f"ends in {_span(left)}" if left > 0 else f"ended {_span(-left)} ago"
+        yield f"{on}, has a signature that {when} (dns_server_signature_expiry_seconds)."
+
+
+def _why(each: Seen) -> str:
+    text, why = _SAYS[each.verdict.state], each.verdict.why
+    text = text.replace("{, why}", f", {why}" if why else "").replace("{ (why)}", f" ({why})" if why else "")
+    return text.replace("{why}", why)
+
+
+def _named(each: Seen) -> str:
+    server, address = each.target
+    return address if server == address else f"{server} ({address})"
+
+
+def _names(report: Report) -> Iterator[str]:
+    found = report.found
+    for name in (name for name, addresses in found.servers.items() if not addresses):
+        if name not in found.unresolved:
+            yield (
+                f"{report.zone}: its server {name} has no address: the name points to nothing "
+                "(dns_zone_server_addresses)."
+            )
+    if found.parent is not None and found.own is not None:
+        for names, where, not_where in (
+            (found.parent - found.own, "the parent", "the zone itself"),
+            (found.own - found.parent, "the zone itself", "the parent"),
+        ):
+            if names:
+                yield (
+                    f"{report.zone}: {where} names {_listed(sorted(names))} as its server, and {not_where} "
+                    "does not (dns_zone_server_listed)."
+                )
+
+
+def _summary(report: Report) -> str:
+    ends = [each.signature for each in report.servers if each.signature is not None]
+    signed = f"; the first signature ends in {_span(min(ends))}" if ends and min(ends) > 0 else ""
+    at = f" at the serial {report.newest}" if report.newest is not None else ""
+    return (
+        f"{report.zone}: {report.in_sync} of {len(report.servers)} addresses are in sync{at}{signed} "
+        "(dns_zone_servers_in_sync)."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
+
+
+def _span(seconds: float) -> str:
+    """Return a time as people say it."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"

@@ -1,0 +1,303 @@
+"""Who is to be asked for a zone: by its delegation in the parent, its own NS records, and a list. Pure.
+
+A look is a generator: it yields what it wants to know, all that can be asked at once, and is sent the answers
+in that order, None for what nobody has answered. What is not known this time stays as it was: a resolver that
+is down takes away no server.
+"""
+
+import ipaddress
+from collections import Counter
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import dns.flags
+import dns.rcode
+from dns.message import Message
+from dns.name import Name, root
+from dns.rdatatype import RdataType
+from dns.rrset import RRset
+
+from collectors.dns.judge import rrsets, signatures
+from collectors.dns.wire import Question, parsed, shown
+
+_A, _AAAA, _NS, _SOA, _CNAME = RdataType.A, RdataType.AAAA, RdataType.NS, RdataType.SOA, RdataType.CNAME
+_MOST_NAMES, _MOST_ADDRESSES = 100, 16
+_PARENTS = 6
+"""How many addresses of the parent are asked, and of how many of its servers."""
+_LONGEST_CHAIN = 8
+
+Names = frozenset[str]
+Addresses = tuple[str, ...]
+Answers = list[Message | None]
+
+
+class Wanted(NamedTuple):
+    """A question, and the address of whom to ask; "" is a resolver."""
+
+    question: Question
+    address: str = ""
+
+
+Asking = Generator[list[Wanted], Answers, "Found"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The servers of a zone: their addresses by name, and who names them.
+
+    `parent` and `own` are the names that the parent and the zone have, None if that was never told;
+    `delegated` is whether the parent knows the zone. `ends` are the ends of signatures by address, `told`
+    what is odd, and `unresolved` the names of which nobody could say whether they have addresses.
+    """
+
+    servers: Mapping[str, Addresses] = field(default_factory=dict)
+    parent: Names | None = None
+    own: Names | None = None
+    delegated: bool | None = None
+    ends: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    unresolved: Names = frozenset()
+    is_whole: bool = False
+
+
+def look(zone: Name, before: Found, listed: Sequence[str], *, by_delegation: bool) -> Asking:
+    """Look for the servers of a zone; `listed` are those that are known without looking."""
+    return _Look(zone, before, listed, by_delegation=by_delegation).run()
+
+
+class _Look:
+    """One look, and what it has found by now."""
+
+    def __init__(self, zone: Name, before: Found, listed: Sequence[str], *, by_delegation: bool) -> None:
+        self._zone = zone
+        self._before = before
+        self._by_delegation = by_delegation
+        self._literal = [each for each in listed if is_address(each)]
+        self._named = [each for each in listed if not is_address(each)]
+        self._told: list[str] = []
+        self._unresolved: set[str] = set()
+        self._aliases: set[str] = set()
+        self._glue: dict[str, Addresses] = {}
+        self._guessed: Names = frozenset()
+        self._delegated: bool | None = None
+        self._is_denied = False
+
+    def run(self) -> Asking:
+        parent = self._before.parent
+        names = [*self._named]
+        if self._by_delegation:
+            parent = (yield from self._delegation()) or parent
+            by_dns = (parent or frozenset()) | (self._before.own or self._guessed)
+            names += sorted(by_dns) or [each for each in self._before.servers if not is_address(each)]
+        servers = yield from self._addresses(names)
+        heard = yield from self._from_servers({*self._literal, *_flat(servers)})
+        own = self._own(heard) or self._before.own if self._by_delegation else None
+        servers |= yield from self._addresses(sorted((own or frozenset()) - servers.keys()))
+        if own:
+            wanted = own | (parent or frozenset()) | {*self._named}
+            servers = {name: found for name, found in servers.items() if name in wanted}
+        servers |= {each: (each,) for each in self._literal if each not in _flat(servers)}
+        return Found(
+            servers,
+            parent,
+            own,
+            self._delegated,
+            {address: ends for address, told in heard.items() if (ends := self._ends(told))},
+            (*self._told, *self._of_aliases()),
+            frozenset(self._unresolved),
+            not self._by_delegation or (self._delegated is not None and own is not None),
+        )
+
+    def _delegation(self) -> Generator[list[Wanted], Answers, Names | None]:
+        """Ask the servers of the parent for the names that it has, None where they do not tell."""
+        wanted = [Wanted(Question(self._zone, _NS, recursive=True))]
+        if self._zone != root:
+            wanted.append(Wanted(Question(self._zone.parent(), _SOA, recursive=True)))
+        of_zone, *of_parent = yield wanted
+        if of_zone:
+            self._guessed = ns_names(self._zone, of_zone.answer) or frozenset()
+            if of_zone.rcode() == dns.rcode.NXDOMAIN:  # which some resolvers say of what they are to hide
+                self._tell("the resolver says that there is no such name")
+                self._is_denied = True
+        above = _apex(self._zone, of_parent[0]) if of_parent and of_parent[0] else None
+        if above is None:
+            return None
+        (of_above,) = yield [Wanted(Question(above, _NS, recursive=True))]
+        hosts = sorted(ns_names(above, of_above.answer) or ())[:_PARENTS] if of_above else []
+        found = yield from self._resolved(hosts, {})
+        addresses = _spread([each or () for each in found.values()])[:_PARENTS]
+        answers = yield [Wanted(Question(self._zone, _NS), address) for address in addresses]
+        return self._said([told for told in answers if told])
+
+    def _said(self, answers: Sequence[Message]) -> Names | None:
+        """Return what the servers of the parent name, all of them together."""
+        said = [says_delegated(self._zone, told) for told in answers]
+        if True not in said:
+            self._delegated = False if False in said else None
+            return None
+        self._delegated = True
+        names: Names = frozenset()
+        for told, says in zip(answers, said, strict=True):
+            names |= (ns_names(self._zone, told.authority) or frozenset()) if says else frozenset()
+        for name in names:
+            glue = (each for told in answers for each in _glue(parsed(name), told))
+            self._glue[name] = tuple(dict.fromkeys(glue))
+        return names
+
+    def _resolved(
+        self, names: Collection[str], known: Mapping[str, Addresses]
+    ) -> Generator[list[Wanted], Answers, dict[str, Addresses | None]]:
+        """Ask for the addresses of names; those of a family that nobody tells stay as they were known.
+
+        None: nobody could say whether there are any.
+        """
+        asked = [(name, rdtype) for name in names for rdtype in (_A, _AAAA)]
+        answers = yield [Wanted(Question(parsed(name), rdtype, recursive=True)) for name, rdtype in asked]
+        found: dict[str, Addresses | None] = {}
+        for (name, rdtype), told in zip(asked, answers, strict=True):
+            had = found.get(name)
+            if told is None or not self._is_final(told):
+                kept = tuple(each for each in known.get(name, ()) if (":" in each) is (rdtype is _AAAA))
+                found[name] = (*(had or ()), *kept) or had
+                continue
+            if any(rrsets(parsed(name), told.answer, _CNAME)):
+                self._aliases.add(name)
+            found[name] = (*(had or ()), *addresses_of(parsed(name), told, rdtype))
+        return found
+
+    def _is_final(self, told: Message) -> bool:
+        """Tell whether it is now known which addresses there are: those of a zone that is denied stay."""
+        return told.rcode() == dns.rcode.NOERROR or (
+            told.rcode() == dns.rcode.NXDOMAIN and not self._is_denied
+        )
+
+    def _addresses(self, names: Collection[str]) -> Generator[list[Wanted], Answers, dict[str, Addresses]]:
+        """Find the addresses of servers, with those that the parent's glue has for them."""
+        asked = list(dict.fromkeys(names))
+        if len(asked) > _MOST_NAMES:
+            self._tell(f"{len(asked)} servers are named; {_MOST_NAMES} of them are asked")
+        found = yield from self._resolved(asked[:_MOST_NAMES], self._before.servers)
+        servers: dict[str, Addresses] = {}
+        for name, addresses in found.items():
+            glue = [each for each in self._glue.get(name, ()) if each not in (addresses or ())]
+            if glue and addresses:
+                self._tell(f"the parent has {', '.join(glue[:3])} for {name}, which is no address of it")
+            every = (*(addresses or ()), *glue)
+            if addresses is None:
+                self._unresolved.add(name)
+                self._tell(f"no resolver can say which addresses {name} has")
+            if len(every) > _MOST_ADDRESSES:
+                self._tell(f"{name} has {len(every)} addresses; {_MOST_ADDRESSES} of them are asked")
+            servers[name] = every[:_MOST_ADDRESSES]
+        return servers
+
+    def _from_servers(
+        self, addresses: Collection[str]
+    ) -> Generator[list[Wanted], Answers, dict[str, list[Message]]]:
+        """Ask the servers themselves who they are, and for the signatures of their names and keys."""
+        asked = [(address, rdtype) for address in sorted(addresses) for rdtype in (_NS, RdataType.DNSKEY)]
+        answers = yield [Wanted(Question(self._zone, rdtype), address) for address, rdtype in asked]
+        heard: dict[str, list[Message]] = {}
+        for (address, _), told in zip(asked, answers, strict=True):
+            if told and told.flags & dns.flags.AA:
+                heard.setdefault(address, []).append(told)
+        return heard
+
+    def _own(self, heard: Mapping[str, Sequence[Message]]) -> Names | None:
+        """Return the names that most servers of the zone have for it."""
+        said = [ns_names(self._zone, told.answer) for each in heard.values() for told in each]
+        names = Counter(each for each in said if each)
+        if len(names) > 1:
+            self._tell("its servers do not agree on who they are (NS)")
+        return max(names, key=lambda each: (names[each], sorted(each)), default=None)
+
+    def _ends(self, heard: Sequence[Message]) -> tuple[int, ...]:
+        return tuple(sorted({end for told in heard for end in signatures(self._zone, told)}))
+
+    def _of_aliases(self) -> list[str]:
+        where = shown(self._zone)
+        return [
+            f"{where}: its server {name} is an alias (CNAME), which no server may be (RFC 2181)"
+            for name in sorted(self._aliases)
+        ]
+
+    def _tell(self, what: str) -> None:
+        self._told.append(f"{shown(self._zone)}: {what}")
+
+
+def _flat(servers: Mapping[str, Addresses]) -> set[str]:
+    return {address for found in servers.values() for address in found}
+
+
+def _apex(zone: Name, told: Message) -> Name | None:
+    """Return the zone above, by the SOA that was found when one was asked for."""
+    for each in (*told.answer, *told.authority):
+        if each.rdtype == _SOA and zone != each.name and zone.is_subdomain(each.name):
+            return each.name
+    return None
+
+
+def says_delegated(zone: Name, told: Message) -> bool | None:
+    """Tell whether the parent's server says that the zone is delegated; None if it says nothing of that.
+
+    A server that has both zones answers for the lower one, and the delegation is not seen.
+    """
+    if told.rcode() == dns.rcode.NXDOMAIN:
+        return False if told.flags & dns.flags.AA else None
+    if told.rcode() != dns.rcode.NOERROR or ns_names(zone, told.answer) is not None:
+        return None
+    if ns_names(zone, told.authority) is not None:
+        return True
+    above = [each for each in told.authority if each.rdtype == _SOA and each.name != zone]
+    return False if told.flags & dns.flags.AA and above and not told.answer else None
+
+
+def ns_names(zone: Name, section: Iterable[RRset]) -> Names | None:
+    """Return the names that the NS records of a zone have in a section, None if there is none."""
+    found = [shown(record.target) for each in rrsets(zone, section, _NS) for record in each]
+    return frozenset(found) if found else None
+
+
+def _glue(name: Name, told: Message) -> Addresses:
+    return tuple(
+        record.address
+        for rdtype in (_A, _AAAA)
+        for each in rrsets(name, told.additional, rdtype)
+        for record in each
+        if is_usable(record.address)
+    )
+
+
+def _spread(addresses: Sequence[Sequence[str]]) -> list[str]:
+    """Return the first address of each, then the second of each, and so on, without repetition."""
+    longest = max(map(len, addresses), default=0)
+    ordered = [each[place] for place in range(longest) for each in addresses if place < len(each)]
+    return list(dict.fromkeys(ordered))
+
+
+def addresses_of(name: Name, told: Message, rdtype: RdataType) -> Addresses:
+    """Return the addresses of a name, along its aliases."""
+    for _ in range(_LONGEST_CHAIN):
+        if found := [record.address for each in rrsets(name, told.answer, rdtype) for record in each]:
+            return tuple(sorted(filter(is_usable, found)))
+        aliases = [record.target for each in rrsets(name, told.answer, _CNAME) for record in each]
+        if not aliases:
+            break
+        name = aliases[0]
+    return ()
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_usable(address: str) -> bool:
+    """Tell whether one host can be asked at an address that somebody else has written down."""
+    found = ipaddress.ip_address(address)
+    return not (found.is_multicast or found.is_unspecified or address == "255.255.255.255")

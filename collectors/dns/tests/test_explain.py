@@ -1,0 +1,167 @@
+"""What a zone's numbers come to, and the sentences about them: true in each state, trouble first."""
+
+import pytest
+
+from collectors.dns import collector
+from collectors.dns.asking import Failure
+from collectors.dns.explain import explain
+from collectors.dns.looking import Found
+from collectors.dns.serials import HALF
+from collectors.dns.tests.answering import Answering, asked, serving
+from collectors.dns.tests.told import DAY, HIDDEN, NAMES, NS1, NS1_6, NS2, SERVERS, Told
+from rscollector.testing import values
+
+WELL = "example.test: 4 of 4 addresses are in sync at the serial 7 (dns_zone_servers_in_sync)."
+NS2_ = "ns2.example.test (192.0.2.2), asked for example.test"
+
+
+def said(says, passed=0.0, before=None, **found):
+    """Return the sentences about answers, after a tick with those before."""
+    told = Told(lambda second: says if second == passed or before is None else before, **found)
+    if before is not None:
+        told.report()
+    return list(explain([told.report(passed)]))
+
+
+@pytest.mark.parametrize(
+    ("says", "first"),
+    [
+        ({NS2: "REFUSED"}, f"{NS2_}, is lame: it refuses to answer (REFUSED) (dns_server_state)."),
+        ({NS2: "NXDOMAIN"}, f"{NS2_}, is lame: it says that there is no such zone (NXDOMAIN) (dns_server_state)."),
+        ({NS2: "NOTAUTH"}, f"{NS2_}, is lame: it answers NOTAUTH (dns_server_state)."),
+        ({NS2: Failure.SILENT}, f"{NS2_}: it is silent (dns_server_state)."),
+        ({NS2: Failure.MALFORMED}, f"{NS2_}: what comes from it is no answer (dns_server_state)."),
+        ({NS2: Failure.UNREACHABLE}, f"{NS2_}: it cannot be reached (dns_server_state)."),
+        ({NS2: 5}, f"{NS2_}, has the serial 5, which is 2 behind 7, for 0 s at least (dns_server_serial_behind)."),
+        ({NS2: (7, 2 * DAY)}, f"{NS2_}, has a signature that ends in 2 d (dns_server_signature_expiry_seconds)."),
+        ({NS2: (7, -7200)}, f"{NS2_}, has a signature that ended 2 h ago (dns_server_signature_expiry_seconds)."),
+        ({NS2: 7 + HALF}, "example.test: its servers have serials of which none is the newest (RFC 1982, dns_server_serial)."),
+        (dict.fromkeys((NS1, NS1_6, NS2, HIDDEN), "REFUSED"), "example.test: none of its 4 addresses answers for it (dns_zone_up)."),
+    ],
+)  # fmt: skip
+def test_trouble_comes_first(says, first):
+    """One sentence for what is wrong, with the metric that has it, before what is well."""
+    sentences = said(says)
+    assert sentences[0] == first
+    assert sentences[-1].startswith("example.test: ")
+
+
+def test_where_all_is_well_there_is_one_sentence():
+    """How many are in sync, and where there are signatures, when the first ends."""
+    assert said({}) == [WELL]
+    assert said({NS1: (7, 10 * DAY)}) == [WELL.replace(" (", "; the first signature ends in 10 d (")]
+
+
+def test_the_primary_that_is_away_and_how_long_others_go_on():
+    """Counted from when it was seen, less the refresh that others may have missed."""
+    sentences = said({HIDDEN: Failure.SILENT}, passed=3600.0, before={})
+    left = (86_400 - 3600 - 3600) / 3600
+    assert sentences[0] == (
+        f"example.test: its primary does not answer for it; the first of the others gives up in {left:.3g} h "
+        "(dns_zone_primary_up)."
+    )
+
+
+def test_a_primary_that_was_never_seen_leaves_the_time_open():
+    """Nobody knows since when it is away."""
+    assert said({HIDDEN: Failure.SILENT})[0] == (
+        "example.test: its primary does not answer for it (dns_zone_primary_up)."
+    )
+
+
+def test_who_names_whom_is_told():
+    """Names of one side only, those without an address, and a zone that is delegated no more."""
+    sentences = said(
+        {}, own=frozenset({"ns1.example.test", "ns3.example.test"}), delegated=False,
+        servers=SERVERS | {"ns3.example.test": (), "ns4.example.test": ()}, unresolved=frozenset({"ns4.example.test"}),
+    )  # fmt: skip
+    assert sentences == [
+        "example.test is not delegated: to the parent there is no such zone (dns_zone_delegated).",
+        "example.test: its server ns3.example.test has no address: the name points to nothing (dns_zone_server_addresses).",
+        "example.test: the parent names ns2.example.test as its server, and the zone itself does not (dns_zone_server_listed).",
+        "example.test: the zone itself names ns3.example.test as its server, and the parent does not (dns_zone_server_listed).",
+        WELL,
+    ]
+
+
+def test_a_serial_that_went_back_is_told_and_is_behind_since_then():
+    """Not since the serial that it had before was seen for the first time."""
+    told = Told(lambda second: {HIDDEN: 5 if second > 1000 else 7})
+    told.report(0.0)
+    told.report(1000.0)
+    found = values(told(1060.0))
+    on = '{zone="example.test",server="192.0.2.3",address="192.0.2.3"}'
+    assert found[f"dns_server_serial_went_back_total{on}"] == 1
+    assert found[f"dns_server_behind_seconds{on}"] == 60
+    assert "has gone back to an older serial; changes to an older one: 1" in " ".join(
+        explain([told.report(1061.0)])
+    )
+
+
+def test_a_family_is_up_where_any_address_of_it_is():
+    """In whatever order they are told; the times of the zone are those of the newest serial."""
+    servers = {"ns1.example.test": (NS1, NS2, HIDDEN)}
+    for silent in (NS1, HIDDEN):
+        found = values(Told({silent: Failure.SILENT}, servers=servers)())
+        assert (
+            found['dns_zone_server_family_up{zone="example.test",server="ns1.example.test",family="ipv4"}']
+            == 1
+        )
+    told = Told(lambda second: {NS1: 8 if second else 7})
+    first, second = told.report(0.0), told.report(1.0)
+    assert [each.soa.serial for each in (first, second)] == [7, 8]
+
+
+def test_many_servers_have_ten_sentences():
+    """And one that says how many more there are."""
+    servers = {f"ns{number}.example.test": (f"192.0.2.{number}",) for number in range(1, 51)}
+    sentences = said(
+        {f"192.0.2.{number}": Failure.SILENT for number in range(1, 50)},
+        servers=servers,
+        parent=None,
+        own=None,
+    )
+    assert len(sentences) == 1 + 10 + 1 + 1
+    assert "example.test: there is more to say of its servers, in 39 sentences." in sentences
+
+
+def test_the_primary_is_whom_the_soa_names_where_nobody_is_set():
+    """If it is one of the zone's servers; else it is not known who that is."""
+    told = Told({})
+    told.zone._primaries = frozenset()
+    told.report()
+    assert told.zone.primaries() == {NS1, NS1_6}
+    told.zone.found = Found({"ns2.example.test": (NS2,)})
+    assert "dns_zone_primary_up" not in " ".join(values(told()))
+
+
+def test_a_zone_of_nothing_is_told():
+    """No server is known, and nothing is said of any."""
+    assert said({}, servers={}, parent=None, own=None, delegated=None)[0] == (
+        "example.test: no server of it is known or can be asked from here (dns_zone_servers)."
+    )
+
+
+def test_more_servers_than_are_asked_have_a_note(monkeypatch):
+    """The others are asked, and the zone is told."""
+    monkeypatch.setattr(collector, "_MOST_TARGETS", 1)
+    right = serving("example.test", 7)
+    with Answering({"127.53.0.1": right, "127.53.0.2": right}) as server:
+        found, context = asked(server)
+    assert found['dns_zone_servers{zone="example.test"}'] == 1
+    assert "1 of 2 servers are asked; another collector can take some zones" in context.notes
+
+
+def test_the_declared_bound_holds_for_as_many_servers_as_are_asked():
+    """400 addresses, each with all that can be told of one."""
+    servers = {
+        f"ns{number}.example.test": (f"192.0.2.{number % 250}", f"2001:db8::{number}")
+        for number in range(200)
+    }
+    told = Told(
+        dict.fromkeys((each for both in servers.values() for each in both), (7, DAY)),
+        servers=servers,
+        parent=NAMES,
+        own=NAMES,
+    )
+    assert sum(each.metric.width for each in told()) <= collector.Dns.max_series

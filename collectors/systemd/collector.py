@@ -1,0 +1,108 @@
+"""The collector `systemd`: what this host's service manager says of its units, by systemctl.
+
+Four short questions at each tick. Only the first two, for systemd itself and for its units, fail the collect:
+without timers, results or restarts the rest is told, and a note says what is missing.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from collectors.systemd import asking, timers, units
+from collectors.systemd.asking import Facts, Manager, Timer
+from collectors.systemd.explain import Picture, explain
+from collectors.systemd.units import SYSTEMD, Choice, Patterns
+from collectors.systemd.watch import Watch
+from rscollector.api import Collector, Context, Sample, setting
+from rscollector.kit.optional import optional
+
+STATES = (
+    "initializing", "starting", "running", "degraded", "maintenance", "stopping", "offline", "unknown",
+)  # fmt: skip
+STATE = SYSTEMD.stateset(
+    "system_state", "What systemd says of the whole host; degraded: a unit is failed.", STATES
+)
+JOBS = SYSTEMD.gauge("jobs", "Jobs, such as the start of a unit, that run or wait for others.")
+MANAGER = SYSTEMD.info("manager", "The systemd that runs.", "version")
+
+
+@dataclass(frozen=True)
+class SystemdSettings:
+    """Who is shown by name."""
+
+    units: tuple[str, ...] = setting(
+        'Names or patterns of units that are always shown, such as "nginx" or "backup-*.service". Units that '
+        "are failed, were restarted by systemd, or start for long are shown anyhow, and all timers.",
+        default=(),
+    )
+    ignored_units: tuple[str, ...] = setting(
+        "Names or patterns of units that are not shown whatever they are; they are counted.", default=()
+    )
+
+
+class Systemd(Collector[SystemdSettings]):
+    """Units of systemd: by state, failed and why, restarted again and again, starting for long; timers."""
+
+    metrics = (STATE, JOBS, MANAGER, *units.METRICS, *timers.METRICS)
+    interval = 60.0
+    max_series = 5000  # 300 units of 10 or 11 series, and 200 timers of 10
+    Settings = SystemdSettings
+    wall = staticmethod(time.time)
+    """Unix time: what a timer's times are compared with."""
+
+    def open(self, context: Context) -> None:  # noqa: ARG002
+        """Know nobody: all services are asked at the first tick."""
+        self._ignored = Patterns(self.settings.ignored_units)
+        self._watch, self._choice = Watch(), Choice(Patterns(self.settings.units))
+
+    def collect(self, context: Context) -> list[Sample]:
+        """Ask for all."""
+        manager = asking.manager(context)
+        all_units = asking.units(context)
+        known = {name: unit for name, unit in all_units.items() if name not in self._ignored}
+        listed: list[Timer] = []
+        with optional(context, "timers, and who starts for long (which may be the job of one)") as of_timers:
+            listed = asking.timers(context)
+        wall = self.wall()
+        more = known.keys() & timers.overdue(listed, wall)
+        asked = self._watch.wanted(context, known, more, manager.loaded)
+        told: dict[str, Facts] = {}
+        with optional(context, "results of failures, restarts, and who starts for long") as question:
+            told = asking.facts(context, asked)
+        now = context.clock()
+        if question.refused:
+            self._watch.refused()
+        else:
+            self._watch.take(context, known, asked, told, now)
+        facts = self._watch.facts
+        starting = dict(units.starting(known, told, now))
+        clocks = timers.told(listed, known, facts, starting, wall)
+        jobs = timers.jobs(listed, all_units) if not of_timers.refused else starting.keys()
+        own = {name: seconds for name, seconds in starting.items() if name not in jobs}
+        shown = self._choice.chosen(known, facts, own, now)
+        self._bounds(context, len(clocks))
+        clocks = clocks[: timers.MOST]
+        context.say(*explain(Picture(manager, all_units, shown, clocks, self._watch.restarted, now, wall)))
+        return [
+            *_of_manager(context, manager),
+            *units.counted(all_units.values()),
+            *(sample for unit in shown for sample in unit.samples()),
+            *(sample for clock in clocks for sample in clock.samples()),
+        ]
+
+    def _bounds(self, context: Context, clocks: int) -> None:
+        """Tell what is not shown since there is too much of it."""
+        if self._choice.left_out:
+            context.note(f"missing: {self._choice.left_out} units; at most {units.MOST} are shown by name")
+        if clocks > timers.MOST:
+            context.note(f"missing: {clocks - timers.MOST} timers; at most {timers.MOST} are shown")
+
+
+def _of_manager(context: Context, manager: Manager) -> Iterator[Sample]:
+    if manager.state in STATES:
+        yield STATE(manager.state)
+    else:
+        context.note(f"unknown state of systemd: {manager.state}")
+    if manager.jobs is not None:
+        yield JOBS(manager.jobs)
+    yield MANAGER(version=manager.version)

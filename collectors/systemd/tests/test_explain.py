@@ -1,0 +1,144 @@
+"""What a host's systemd says, in plain language: sentences, trouble first, each true in its state."""
+
+import pytest
+
+from collectors.systemd.explain import _RESULTS, _STATES
+from collectors.systemd.tests.recorded_systemd import VERSIONS, Systemctl, Watched
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """Return the collector on a host that is well."""
+    return Watched(Systemctl(state="well"), tmp_path)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_host_in_trouble_says_what_is_the_matter(version, tmp_path):
+    """Each unit and timer in a sentence."""
+    watched = Watched(Systemctl(version), tmp_path)
+    facts, count = watched.systemctl.facts, len(watched.systemctl.units)
+    watched.tick(3580)
+    flaps, limited = (facts[f"{name}.service"]["NRestarts"] for name in ("flapping", "limited"))
+    ago = {
+        name: (
+            watched.systemctl.monotonic
+            - int(facts[f"{name}.service"]["InactiveExitTimestampMonotonic"]) / 1e6
+        )
+        / 60
+        for name in ("stuck", "busy")
+    }
+    late = (
+        watched.systemctl.wall - watched.systemctl.timers["systemd-tmpfiles-clean.timer"]["next"] / 1e6 - 60
+    )
+    waiting = sum(row["next"] is not None for row in watched.systemctl.timers.values())
+    assert watched.said[:-1] == [
+        f"systemd is degraded: it has finished its boot, and not every unit is well (systemd_system_state). Of {count} units 6 are failed (systemd_units). Jobs that run or wait: 3 (systemd_jobs).",
+        "broken.service is failed: a process of it ended with a status that says failure (exit-code); `journalctl -u broken.service` may tell more (systemd_unit_failure_info).",
+        "fails.service is failed: a process of it ended with a status that says failure (exit-code); `journalctl -u fails.service` may tell more (systemd_unit_failure_info).",
+        "killed.service is failed: a process of it was ended by a signal (signal); `journalctl -u killed.service` may tell more (systemd_unit_failure_info).",
+        "limited.service is failed: a process of it ended with a status that says failure (exit-code); `journalctl -u limited.service` may tell more (systemd_unit_failure_info).",
+        "lost.timer is failed: systemd could not do what starting it takes: a unit, a file or memory is missing (resources); `journalctl -u lost.timer` may tell more (systemd_unit_failure_info).",
+        "slow.service is failed: a step took longer than its timeout (timeout); `journalctl -u slow.service` may tell more (systemd_unit_failure_info).",
+        f"flapping.service has been restarted by systemd {flaps} times since it was loaded or started by somebody else; it is activating (auto-restart) now (systemd_unit_restarts_total).",
+        f"limited.service has been restarted by systemd {limited} times since it was loaded or started by somebody else; it is failed (failed) now (systemd_unit_restarts_total).",
+        f"stuck.service has been starting for {ago['stuck']:.0f} min (start), and who is to start after it waits (systemd_unit_starting_seconds).",
+        f"busy.timer has started busy.service, which has been at work for {ago['busy']:.0f} min; the timer does not elapse again before that ends (systemd_timer_running_seconds).",
+        "never.timer is active, has never elapsed and never will (systemd_timer_never_elapses).",
+        "remains.timer does not elapse as long as remains.service is active (systemd_timer_state).",
+        f"systemd-tmpfiles-clean.timer should have elapsed {late / 60:.0f} min ago, or earlier (systemd_timer_late_seconds).",
+    ]
+    assert watched.said[-1].startswith(
+        f"{waiting} of {len(watched.systemctl.timers)} timers wait for their time; "
+    )
+
+
+def test_a_host_that_is_well_says_so(watched):
+    """In two sentences."""
+    watched.tick()
+    count = len(watched.systemctl.units)
+    assert watched.said[0] == (
+        "systemd is running: it has finished its boot, and no unit is failed (systemd_system_state). Of "
+        f"{count} units none is failed (systemd_units)."
+    )
+    assert len(watched.said) == 2
+    assert " timers wait for their time; the next is systemd-tmpfiles-clean.timer, in " in watched.said[1]
+
+
+def test_the_newest_restarts_are_first(watched):
+    """With how many of them are new, and in what time."""
+    for name in ("a", "b", "c"):
+        watched.systemctl.unit(f"{name}.service", Restart="always", NRestarts="11")
+    watched.tick()
+    watched.systemctl.unit("b.service", "activating", "auto-restart", Restart="always", NRestarts="14")
+    watched.systemctl.unit("c.service", Restart="always", NRestarts="12")
+    watched.tick(60)
+    told = [sentence for sentence in watched.said if "restarted by systemd" in sentence]
+    assert told == [
+        "b.service has been restarted by systemd 14 times since it was loaded or started by somebody else, 3 of them in the last 60 s; it is activating (auto-restart) now (systemd_unit_restarts_total).",
+        "c.service has been restarted by systemd 12 times since it was loaded or started by somebody else, 1 of them in the last 60 s; it is active (running) now (systemd_unit_restarts_total).",
+        "a.service has been restarted by systemd 11 times since it was loaded or started by somebody else; it is active (running) now (systemd_unit_restarts_total).",
+    ]
+    watched.tick(60)
+    assert "in the last" not in " ".join(watched.said)
+    watched.systemctl.unit("a.service", Restart="always", NRestarts="1")
+    watched.tick(120)
+    assert any(
+        "a.service has been restarted by systemd 1 time since" in sentence for sentence in watched.said
+    )
+
+
+def test_of_many_the_worst_are_told(watched):
+    """And how many there are besides."""
+    for number in range(12):
+        watched.systemctl.unit(f"a{number:02}.service", "failed", "failed", Result="core-dump")
+        watched.systemctl.timer(f"n{number:02}.timer", sub="elapsed")
+    watched.tick()
+    assert "2 more units are failed." in watched.said
+    assert "2 more timers are in trouble." in watched.said
+    assert "Of " in watched.said[0]
+    assert " 12 are failed " in watched.said[0]
+
+
+def test_one_failed_unit_is_one(watched):
+    """In good English; and a result that is not known is told in systemd's word."""
+    watched.systemctl.unit("a.mount", "failed", "failed", Result="strange")
+    watched.systemctl.unit("b.service", Result="success")
+    watched.tick()
+    assert "1 is failed (systemd_units)." in watched.said[0]
+    assert (
+        watched.said[1]
+        == "a.mount is failed: strange; `journalctl -u a.mount` may tell more (systemd_unit_failure_info)."
+    )
+    watched.systemctl.unit("a.mount", "failed", "failed", Result="success")
+    watched.tick()
+    watched.systemctl.unit("c.mount", "failed", "failed", Result="success")
+    watched.tick()
+    assert "c.mount is failed (systemd_unit_state)." in watched.said
+
+
+@pytest.mark.parametrize("state", [*_STATES, "dreaming"])
+def test_each_state_of_the_host_has_a_sentence(watched, state):
+    """One that is not known says its own word."""
+    watched.systemctl.manager["SystemState"] = state
+    watched.tick()
+    assert watched.said[0].startswith(
+        f"systemd is {state}: it {_STATES.get(state, 'has a state that is not known')}"
+    )
+
+
+@pytest.mark.parametrize("result", _RESULTS)
+def test_each_reason_is_told_with_systemds_word(watched, result):
+    """Which is what its manual has."""
+    watched.systemctl.unit("a.service", "failed", "failed", Result=result)
+    watched.tick()
+    assert watched.said[1].startswith(f"a.service is failed: {_RESULTS[result]} ({result});")
+
+
+def test_days_are_told_as_days(watched):
+    """A job of yesterday is not one of 86400 s."""
+    systemctl = watched.systemctl
+    systemctl.timer("a.timer", last=-200_000, sub="running")
+    systemctl.unit("a.service", "activating", "start", InactiveExitTimestampMonotonic="1")
+    systemctl.monotonic = 200_000.0
+    watched.tick()
+    assert any("at work for 2 days; " in sentence for sentence in watched.said)

@@ -1,0 +1,117 @@
+"""Timers over time: late by how much, by whose clock, and which of them elapse no more."""
+
+import pytest
+
+from collectors.systemd.asking import span
+from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
+from collectors.systemd.timers import MOST
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """Return the collector on a host that is well."""
+    return Watched(Systemctl(state="well"), tmp_path)
+
+
+def late(name):
+    """Return the series that tells by how much a timer is late."""
+    return f'systemd_timer_late_seconds{{timer="{name}"}}'
+
+
+def test_a_timer_is_late_when_its_time_and_its_accuracy_are_over(watched):
+    """Before, it is on time: systemd chooses when, within the accuracy."""
+    watched.systemctl.timer("a.timer", next_=30, last=-3600, accuracy="1min 30s")
+    watched.systemctl.timer("wide.timer", next_=30, last=-3600, accuracy="12h")
+    assert [watched.tick(40)[late("a.timer")] for _ in range(4)] == pytest.approx([0, 0, 0, 40], abs=1e-3)
+    assert watched.tick(3600)[late("wide.timer")] == 0
+    assert watched.tick(43200)[late("wide.timer")] == pytest.approx(3730, abs=1)
+
+
+def test_only_of_late_timers_the_accuracy_is_asked(watched):
+    """That costs nothing where all are on time."""
+    watched.tick()
+    watched.systemctl.asked.clear()
+    watched.systemctl.timer("a.timer", next_=100)
+    watched.tick()
+    assert not [name for names in watched.systemctl.asked for name in names if name.endswith(".timer")]
+    watched.tick()
+    assert "a.timer" in watched.systemctl.asked[-1]
+
+
+def test_a_timer_whose_accuracy_is_not_told_is_not_called_late(watched):
+    """What is not known is no accusation: a note says what is missing."""
+    watched.systemctl.timer("a.timer", next_=-3600)
+    del watched.systemctl.facts["a.timer"]["Id"]
+    assert watched.tick()[late("a.timer")] == 0
+    assert "missing: systemctl show tells nothing of 1 units, such as a.timer" in watched.context.notes
+
+
+def test_a_wall_clock_that_goes_back_makes_nobody_late(watched):
+    """Nor does it change for how long something has been running."""
+    systemctl = watched.systemctl
+    systemctl.timer("a.timer", next_=100, last=-50)
+    systemctl.timer("b.timer", last=-500, sub="running")
+    systemctl.unit("b.service", "activating", "start", InactiveExitTimestampMonotonic=systemctl.now(500))
+    watched.tick(0)
+    systemctl.wall -= 7200
+    found = watched.tick(60)
+    assert found[late("a.timer")] == 0
+    assert found['systemd_timer_running_seconds{timer="b.timer"}'] == pytest.approx(560, abs=0.01)
+
+
+def test_a_timer_that_waits_for_a_change_of_the_clock_has_no_next_time(watched):
+    """It waits (OnClockChange=), so it is not one that never elapses."""
+    watched.systemctl.timer("clock.timer")
+    found = watched.tick()
+    assert found['systemd_timer_never_elapses{timer="clock.timer"}'] == 0
+    assert found[late("clock.timer")] == 0
+
+
+@pytest.mark.parametrize("load", ["not-found", "masked", "bad-setting"])
+def test_a_timer_that_is_not_loaded_is_none(watched, load):
+    """Its name is known since something else names it, or somebody has masked it."""
+    watched.systemctl.timer("a.timer")
+    watched.systemctl.units["a.timer"]["load"] = load
+    assert not [series for series in watched.tick() if "a.timer" in series]
+
+
+def test_a_timer_that_came_after_units_were_listed_is_told_at_the_next_tick(watched):
+    """Nothing is known of its state yet."""
+    watched.systemctl.timer("a.timer", next_=100)
+    row = watched.systemctl.units.pop("a.timer")
+    assert not [series for series in watched.tick() if "a.timer" in series]
+    watched.systemctl.units["a.timer"] = row
+    assert watched.tick()[late("a.timer")] == 0
+
+
+def test_of_too_many_timers_those_in_trouble_are_shown(watched):
+    """A note says how many are not."""
+    for number in range(300):
+        watched.systemctl.timer(f"a{number:03}.timer", next_=1000)
+    watched.systemctl.timer("zzz.timer", sub="elapsed")
+    found = watched.tick()
+    assert found['systemd_timer_never_elapses{timer="zzz.timer"}'] == 1
+    assert len([series for series in found if series.startswith("systemd_timer_late")]) <= MOST
+    assert any(note.endswith(f"timers; at most {MOST} are shown") for note in watched.context.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("", 0),
+        ("infinity", 0),
+        ("1min", 60),
+        ("1min 30s", 90),
+        ("12h", 43200),
+        ("250ms", 0.25),
+        ("5us", 5e-6),
+        ("1d 2h 3min 4.500000s", 93784.5),
+        ("2w", 1209600),
+        ("1month", 2629800),
+        ("1y 1month 1w", 31557600 + 2629800 + 604800),
+    ],
+)
+def test_time_spans_are_read_as_systemd_writes_them(text, seconds):
+    """In its units, which may be combined."""
+    assert span(text) == pytest.approx(seconds)

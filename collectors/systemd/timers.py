@@ -1,0 +1,115 @@
+"""Timers: when they have elapsed last and will next, who is late, and whose job does not end.
+
+systemctl has made Unix times of what systemd knows by one clock or the other. While a timer's unit runs there
+is no next time: it does not elapse before that has ended.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from collectors.systemd.asking import Facts, Timer, Unit
+from collectors.systemd.units import SYSTEMD, named
+from rscollector.api import Sample
+
+STATES = ("waiting", "running", "elapsed", "dead", "failed")
+STATE = SYSTEMD.stateset(
+    "timer_state",
+    "What a timer does: waits, has its unit running, elapses no more, was not started, or is failed.",
+    STATES,
+    "timer",
+)
+LAST = SYSTEMD.gauge(
+    "timer_last_time_seconds", "When the timer has elapsed last, as Unix time; absent where it never has.",
+    "timer",
+)  # fmt: skip
+NEXT = SYSTEMD.gauge(
+    "timer_next_time_seconds", "When it will elapse next, as Unix time; absent while its unit runs.", "timer"
+)
+LATE = SYSTEMD.gauge(
+    "timer_late_seconds",
+    "For how long an active timer should have elapsed, after all that its AccuracySec= allows; 0 if it is on "
+    "time.",
+    "timer",
+)
+RUNNING = SYSTEMD.gauge(
+    "timer_running_seconds",
+    "For how long what an active timer has started has not ended (its unit is still activating); 0 where "
+    "nothing runs.",
+    "timer",
+)
+NEVER = SYSTEMD.gauge(
+    "timer_never_elapses",
+    "Whether an active timer has never elapsed and never will (1): what it waits for cannot come.",
+    "timer",
+)
+METRICS = (STATE, LAST, NEXT, LATE, RUNNING, NEVER)
+MOST = 200
+
+
+class Told(NamedTuple):
+    """A timer with its state, and by how much it is late or has been running, in seconds."""
+
+    timer: Timer
+    state: str
+    late: float
+    running: float
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether it was started, and is not failed."""
+        return self.state in ("waiting", "running", "elapsed")
+
+    @property
+    def never(self) -> bool:
+        """Tell whether it has never elapsed and never will."""
+        return self.state == "elapsed" and self.timer.next is None and self.timer.last is None
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield what is told of it."""
+        label = named(self.timer.name)
+        if self.state in STATES:
+            yield STATE(self.state, timer=label)
+        if self.timer.last is not None:
+            yield LAST(self.timer.last, timer=label)
+        if self.timer.next is not None:
+            yield NEXT(self.timer.next, timer=label)
+        if self.is_active:
+            yield LATE(self.late, timer=label)
+            yield RUNNING(self.running, timer=label)
+            yield NEVER(int(self.never), timer=label)
+
+
+def overdue(timers: list[Timer], wall: float) -> set[str]:
+    """Return the timers that should have elapsed: by how much they may be late has to be asked."""
+    return {each.name for each in timers if each.next is not None and each.next < wall}
+
+
+def jobs(timers: list[Timer], units: Mapping[str, Unit]) -> set[str]:
+    """Return the units that timers have started: how long those work is told with the timer."""
+    return {each.activates for each in timers if each.name in units and units[each.name].sub == "running"}
+
+
+def told(
+    timers: list[Timer],
+    units: Mapping[str, Unit],
+    facts: Mapping[str, Facts],
+    starting: Mapping[str, float],
+    wall: float,
+) -> list[Told]:
+    """Return what there is to tell of each timer that is loaded, those that only wait last.
+
+    `wall` is when they were listed, `starting` for how many seconds units have been.
+    """
+    found = []
+    for timer in timers:
+        unit = units.get(timer.name)
+        if unit and unit.load == "loaded":
+            running = starting.get(timer.activates, 0.0) if unit.sub == "running" else 0.0
+            found.append(Told(timer, unit.sub, _late(timer, unit, facts.get(timer.name), wall), running))
+    return sorted(found, key=lambda each: (each.state == "waiting" and not each.late, each.timer.name))
+
+
+def _late(timer: Timer, unit: Unit, facts: Facts | None, wall: float) -> float:
+    if unit.sub != "waiting" or timer.next is None or facts is None:
+        return 0.0
+    return max(0.0, wall - timer.next - facts.accuracy)
