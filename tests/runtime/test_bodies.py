@@ -102,7 +102,7 @@ def test_a_line_is_told_of_whom_it_names_and_else_of_the_worker(lived, caplog):
 
     async def act(bodies, keeper):
         worker = bodies._bodies[A].worker
-        for line in (f"<3>{A}: driver: cannot", "driver: cannot", A, f"{A}:x", "tame/c: what"):
+        for line in (f"<3>{A}: driver: cannot", "driver: cannot", A, f"{A}:x", "<4>tame/c: what"):
             bodies.said(worker, line)
         own, printed = ([(each.level, each.text) for each in lines] for lines in bodies.lines(A))
         bodies.kill(A)
