@@ -110,7 +110,7 @@ class Events:
 
     async def _event(self, since: int | None) -> tuple[int, bytes]:
         changed = self._told.changed(since)
-        if not (changed.everything or changed.keys or changed.gone or changed.configuration):
+        if not (changed.keys or changed.gone or changed.configuration):
             return changed.number, b""
         collectors = []
         for first in range(0, len(changed.keys), _AT_ONCE):
