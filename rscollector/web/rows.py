@@ -18,6 +18,7 @@ _STYLES = {
     "up": "good",
 }
 """What each condition is painted in, the worst first."""
+_RANKS = {condition: rank for rank, condition in enumerate(_STYLES)}
 _MISSING = "missing: "
 
 
@@ -72,10 +73,10 @@ def size(count: float) -> str:
 
 
 def _place(each: Mapping[str, Any]) -> tuple[float, float, str]:
-    condition, known = _condition(each), list(_STYLES)
-    rank: float = known.index(condition if condition in known else "down")
+    condition = _condition(each)
+    rank: float = _RANKS.get(condition, _RANKS["down"])
     if condition == "up" and any(map(_is_missing, each["notes"])):
-        rank = known.index("starting") - 0.5  # it tells less than it could
+        rank = _RANKS["starting"] - 0.5  # it tells less than it could
     since = 0.0 if condition == "up" else each.get("condition_seconds", 0.0)
     return rank, since, f"{each['type']}/{each['name']}"
 
