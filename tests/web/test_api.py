@@ -185,6 +185,7 @@ def test_a_collector_that_goes_while_it_is_asked_for_is_not_there(served, monkey
     """A reload may come between two looks."""
     monkeypatch.setattr(served.face, "collector", lambda key: None)
     assert problem(served, "/api/v1/collectors/agent/main")["status"] == 404
+    assert served.get("/collectors/agent/main")[0] == 404
 
 
 def test_answers_of_one_moment_are_not_taken_for_each_other(served):

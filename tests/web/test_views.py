@@ -62,6 +62,22 @@ def test_a_value_is_shown_as_it_is_and_in_units_that_people_read(value, unit, sh
     assert sample(value, unit=unit) == shown
 
 
+def test_a_metric_says_its_kind_its_unit_and_how_many_samples_it_has():
+    """Those that are left out are counted, too."""
+    metric = {
+        "name": "a_b",
+        "type": "gauge",
+        "help": "",
+        "samples_left_out": 7,
+        "samples": [{"labels": {}, "value": 1}],
+    }
+    shown = instance(
+        told(metrics=[metric | {"unit": ""}, metric | {"unit": "bytes"}], last_stack="x\n"), NOW, UTC
+    )
+    assert [each.kind for each in shown["metrics"]] == ["gauge", "gauge, bytes"]
+    assert (shown["samples"], shown["stack"]) == (16, "x")
+
+
 def test_a_time_is_shown_as_a_clock_shows_it():
     """A metric that is a time says when that was; 0 is none."""
     assert sample(NOW - 7200.25, "a_timestamp_seconds", "seconds") == "1764432788 (16:13:07 UTC, 2 h ago)"
@@ -168,6 +184,7 @@ def test_a_sink_says_what_waits_how_old_it_is_and_how_much_was_lost(waiting, say
 def test_who_waits_to_be_tried_again_has_no_next_run():
     """Its reason says when that is; a tick before then passes it over."""
     assert row(told(condition="down", state="backoff")).next == "-"
+    assert row(told(condition="down", state="killing")).next == "-"
     assert row(told(condition="down", state="connecting")).next == "in 9 s"
 
 
