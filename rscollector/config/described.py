@@ -69,7 +69,9 @@ def _shown(name: str, value: Any) -> str:
 
 def _masked(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: each if key in _PLACES else _masked(key, each) for key, each in value.items()}
+        return {
+            key: each if key in _PLACES else _masked(f"{name} {key}", each) for key, each in value.items()
+        }
     if isinstance(value, list | tuple):
         return [
             _masked(_option(before) or name, each) for before, each in zip(("", *value), value, strict=False)

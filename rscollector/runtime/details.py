@@ -18,7 +18,7 @@ from rscollector.model.metrics import Distribution, Metric, Value
 from rscollector.runtime.history import History
 from rscollector.runtime.instance import Instance
 from rscollector.runtime.lines import Line
-from rscollector.runtime.status import collector, place
+from rscollector.runtime.status import collector, event_id
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
 
@@ -33,7 +33,7 @@ def details(supervisor: Supervisor, vitals: Vitals, instance: Instance, now: flo
     own, shared = supervisor.bodies.lines(key)
     explained = instance.explained
     return collector(instance, supervisor, now) | {
-        "changes": place(supervisor, vitals),
+        "changes": event_id(supervisor, vitals),
         "is_sink": bool(instance.spec.sink),
         "minutes": [None if isnan(each) else round(each, 6) for each in instance.history.minutes(now)],
         "settings": settings(config.settings.get(key, [])),

@@ -33,10 +33,10 @@ def status(
         "listen": [each.address for each in config.listeners],
         "web": _web(vitals),
         "uptime_seconds": round(now - vitals.started, 3),
-        "changes": place(supervisor, vitals),
+        "changes": event_id(supervisor, vitals),
         "loop_lag_seconds": round(vitals.loop_lag, 6),
         "series": supervisor.store.series(),
-        "config": configuration(vitals),
+        "config": reading(vitals),
         "collectors": [
             collector(instances[key], supervisor, now)
             | ({"minutes": instances[key].history.minutes(now)} if with_minutes else {})
@@ -45,12 +45,12 @@ def status(
     }
 
 
-def place(supervisor: Supervisor, vitals: Vitals) -> str:
-    """Return where the stream of events is now: what changes later can be read on from there."""
+def event_id(supervisor: Supervisor, vitals: Vitals) -> str:
+    """Return the id of an event that would come now: what changes later can be read on from there."""
     return f"{vitals.epoch}-{supervisor.changes.number}"
 
 
-def configuration(vitals: Vitals) -> dict[str, Any]:
+def reading(vitals: Vitals) -> dict[str, Any]:
     """Return which files are in use since when, and how the last reload went."""
     return {
         "files": list(vitals.config.files),

@@ -264,7 +264,7 @@ class Supervisor:
         """Take a run, a large one in several turns of the loop."""
         instance = self.instances[key]
         self.deliveries.answered(key, run.taken)  # also by one that is to end meanwhile
-        if instance.awaits(run.seq) and len(run.rows) > _AT_ONCE:
+        if len(run.rows) > _AT_ONCE:
             spec = instance.spec
             steps = self.store.preparing(key, run.rows, instance.declared, limit=spec.max_series)
             self._prepare(instance, run, steps)

@@ -46,6 +46,9 @@ class Face(Told, Protocol):
     def page(self, wanted: Format) -> Iterable[bytes]:
         """Return a page, in chunks."""
 
+    def event_id(self) -> str:
+        """Return the id of an event that would come now."""
+
     def unhealthy(self) -> str:
         """Return why the agent's loop is not doing its work, "" when it is."""
 
@@ -130,7 +133,7 @@ class _Handlers:
                 "index",
                 self._face.status(with_minutes=True),
                 time.time(),
-                since=self._face.place(),
+                event_id=self._face.event_id(),
                 only_wrong=only_wrong,
                 unhealthy=self._face.unhealthy(),
                 unready=self._face.unready(),
@@ -143,15 +146,15 @@ class _Handlers:
         key = "{type}/{name}".format_map(request.path_params)
 
         async def make() -> Parts:
-            since, told = self._face.place(), self._face.collector(key)
+            event_id, told = self._face.event_id(), self._face.collector(key)
             if told is None:
                 return []
-            return await self._people.page("collector", told, time.time(), since)
+            return await self._people.page("collector", told, time.time(), event_id)
 
         there = self._face.history(key) is not None  # what a stranger asks for is no kind of a page
         page = await self._collector.get(key, _FRESH, make) if there else None
         if page is None or not page.parts:
-            (missing,) = await self._people.page("missing", key, self._face.place(), self._face.unready())
+            (missing,) = await self._people.page("missing", key, self._face.event_id(), self._face.unready())
             return Response(missing, 404, _HTML)
         return PageResponse(page, _HTML)
 
@@ -200,12 +203,8 @@ def _verdict(trouble: str, good: str) -> Response:
     return PlainTextResponse(f"{trouble or good}\n", 503 if trouble else 200)
 
 
-def _read(name: str) -> str:
-    return files("rscollector.web").joinpath("templates", name).read_text("utf-8")
-
-
 def _file(name: str, media_type: str) -> _Endpoint:
-    text = _read(name)
+    text = files("rscollector.web").joinpath("templates", name).read_text("utf-8")
 
     async def send(_: Request) -> Response:
         return Response(text, media_type=media_type, headers={"cache-control": "max-age=60", **_POLICY})

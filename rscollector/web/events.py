@@ -53,9 +53,6 @@ class Changing(Protocol):
 
     epoch: int
 
-    def place(self) -> str:
-        """Return the id of an event that would come now."""
-
     def changed(self, since: int | None) -> Changed:
         """Return what has changed since a number; None for all there is."""
 
@@ -71,7 +68,7 @@ class Events:
         self._aside = aside
         self._streams: dict[_Stream, None] = {}
         self._second: asyncio.Future[None] | None = None
-        self._written: dict[int | None, asyncio.Task[tuple[int, bytes]]] = {}
+        self._writing: dict[int | None, asyncio.Task[tuple[int, bytes]]] = {}
 
     async def stream(self, request: Request) -> Response:
         """Begin a stream: with what is new since the id that the reader has, or with all."""
@@ -103,7 +100,7 @@ class Events:
         if self._second is None or self._second.done():
             loop = asyncio.get_running_loop()
             self._second = loop.create_future()
-            self._second.add_done_callback(lambda _: self._written.clear())
+            self._second.add_done_callback(lambda _: self._writing.clear())
             loop.call_later(_PACE, self._second.set_result, None)
         return self._second
 
@@ -114,16 +111,16 @@ class Events:
         when many have come with as many, is given everything: that is made once.
         """
         self._this_second()
-        if since not in self._written and len(self._written) >= _MOST:
+        if since not in self._writing and len(self._writing) >= _MOST:
             since = None
-        writing = self._written.get(since)
+        writing = self._writing.get(since)
         if writing is None:
-            writing = self._written[since] = asyncio.create_task(self._event(since))
+            writing = self._writing[since] = asyncio.create_task(self._event(since))
         return await asyncio.shield(writing)
 
     async def _event(self, since: int | None) -> tuple[int, bytes]:
         changed = self._told.changed(since)
-        if not (changed.everything or changed.keys or changed.gone or changed.configuration):
+        if not (changed.keys or changed.gone or changed.configuration):
             return changed.number, b""
         collectors = []
         for first in range(0, len(changed.keys), _AT_ONCE):

@@ -210,7 +210,7 @@ def _needs_words(value: float, unit: str) -> bool:
 
 def _distribution(value: Mapping[str, Any], unit: str) -> str:
     buckets: Sequence[tuple[str, float]] = list(value["buckets"].items())
-    count = number(buckets[-1][1]) if buckets else "0"
+    count = number(buckets[-1][1])
     below = ", ".join(f"{number(each)} ≤ {edge}" for edge, each in buckets[:-1])
     parts = (f"{count} in all", f"sum {number(value['sum'])}{' ' + unit if unit else ''}", below)
     return "; ".join(filter(None, parts))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import accelerated
 import pytest
+from rogues import install
 from yaml import safe_load
 
 from collectors import vip
@@ -47,8 +48,20 @@ def test_what_an_instance_may_have_by_its_type_is_told():
     [
         ("password", "hunter22", "***"),
         ("password", {"file": "/etc/secret"}, '{"file": "/etc/secret"}'),
+        ("password", {"env": "PASSWORD"}, '{"env": "PASSWORD"}'),
+        ("password", {"credential": "db"}, '{"credential": "db"}'),
         ("api_key", ["hunter22"], '["***"]'),
+        ("ApiKey", "hunter22", "***"),
+        ("client_secret", "hunter22", "***"),
+        ("credentials", "hunter22", "***"),
+        ("private", "hunter22", "***"),
+        ("tokens", {"db1": "hunter22", "db2": ["hunter23"]}, '{"db1": "***", "db2": ["***"]}'),
         ("url", "https://me:hunter22@db1/x", "https://***@db1/x"),
+        ("url", "https://me:p@ss/word@db1/x", "https://***@db1/x"),
+        ("url", "https://db1/x", "https://db1/x"),
+        ("user", "me@db1", "me@db1"),
+        ("city", "Köln", "Köln"),
+        ("cities", ["Köln"], '["Köln"]'),
         ("uris", ["mongodb://hunter22@db1"], '["mongodb://***@db1"]'),
         ("url", "http://u:hunter/22@h/x", "http://***@h/x"),
         ("url", "http://u:hunter@22@h/x", "http://***@h/x"),
@@ -111,7 +124,7 @@ def test_the_alerts_of_a_type_are_those_of_its_file(tmp_path):
 
 def test_a_plugin_without_such_a_file_has_no_alerts():
     """A single module, or a package that has none."""
-    assert alerts("json") == alerts("json.decoder") == []
+    assert alerts("json") == alerts("json.decoder") == alerts("this") == []
 
 
 _RULE = "groups: [{rules: [{alert: A, annotations: {summary: %s}}]}]"
@@ -159,3 +172,46 @@ def test_there_are_no_more_than_the_agent_can_hold(package, count, text, shown):
     )
     told = alerts("strange_alerts.collector")
     assert (len(told), told[-1]["alert"]) == (shown, "A" if count == shown else "and more")
+
+
+def test_of_alerts_so_many_are_told_each_cut(tmp_path, monkeypatch):
+    """What a stranger's plugin brings is bounded, and what records is no alert."""
+    rules = [{"record": "x", "expr": "y"}]
+    rules += [
+        {"alert": f"A{number}", "expr": "x", "annotations": {"summary": "s" * 5000}} for number in range(30)
+    ]
+    folder = tmp_path / "odd_alerts"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "alerts.yml").write_text(json.dumps({"groups": [{"name": "x", "rules": rules}]}))
+    monkeypatch.syspath_prepend(tmp_path)
+    found = alerts("odd_alerts.plugin")
+    assert [each["alert"] for each in found] == [f"A{number}" for number in range(30)]
+    assert {len(each["summary"]) for each in found} == {1000}
+    assert found[0] | {"summary": ""} == {
+        "alert": "A0",
+        "severity": "",
+        "for": "",
+        "summary": "",
+        "description": "",
+    }
+
+
+def test_alerts_that_cannot_be_read_cost_nothing_else(tmp_path, monkeypatch):
+    """They are for people: the plugin works without them."""
+    text = (
+        "from rscollector.api import Collector\n\nclass Plugin(Collector):\n"
+        "    metrics = ()\n    def collect(self, context):\n        return ()\n"
+    )
+    package = tmp_path / "odd_alerts_too"
+    package.mkdir()
+    (package / "alerts.yml").write_text("groups: [")
+    install(
+        tmp_path, package.name, {package.name: f"{package.name}:Plugin"}, {f"{package.name}/__init__": text}
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "rscollector.toml"
+    file.write_text("[collector.odd_alerts_too.main]\n")
+    read = load(file)
+    assert read.config.alerts == {"odd_alerts_too": []}
+    assert not read.problems

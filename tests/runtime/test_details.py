@@ -6,12 +6,15 @@ import os
 import re
 import signal
 import sys
+from dataclasses import replace
 from math import inf
 
 import accelerated
 import pytest
 from harness import until
 
+from rscollector.config.types import Config
+from rscollector.model.feed import Feed
 from rscollector.model.lifecycle import Condition
 from rscollector.model.metrics import Distribution
 from rscollector.model.namespace import Namespace
@@ -166,6 +169,44 @@ def test_how_to_try_it_by_hand_is_said_with_the_configuration_that_is_in_use(age
     assert settings["text"] == {"name": "text", "value": "x", "file": str(started.config), "line": line}
     assert settings["do"]["file"] is None
     assert settings["interval"]["line"] == 2
+
+
+def test_a_file_may_have_a_colon_in_its_name():
+    """The line is what stands behind the last one."""
+    assert details.settings([["a", "1", "/x:y.toml:3"]]) == [
+        {"name": "a", "value": "1", "file": "/x:y.toml", "line": 3}
+    ]
+
+
+def test_the_command_is_one_of_the_services_user(monkeypatch):
+    """By its name as far as that is known; the usual configuration need not be named."""
+    usual = ("/etc/rscollector/rscollector.toml",)
+    for uid, name, files, user, more in (
+        (0, "me", usual, "root", ""),
+        (7, "me", (), "me", ""),
+        (7, "", ("/a b.toml", "/c.toml"), "'#7'", " --config '/a b.toml'"),
+    ):
+        monkeypatch.setattr(details.os, "geteuid", lambda uid=uid: uid)
+        monkeypatch.setenv("USER", name)
+        told = details._command("a/b", files)
+        assert told == f"sudo -u {user} rscollector collect a/b --explain{more}"
+
+
+def test_a_sink_has_no_command_and_both_have_the_alerts_of_their_type():
+    """A sink that is tried by hand would send."""
+
+    async def main():
+        supervisor, world, instance = accelerated.watched()
+        world.lines = lambda _key: ((), ())
+        vitals = Vitals(0.0, config=Config(alerts={"it": [{"alert": "Down"}], "other": []}))
+        found = []
+        for sink in (None, Feed.RUNS):
+            instance.spec = replace(instance.spec, sink=sink)
+            found.append(details.details(supervisor, vitals, instance, 0.0))
+        assert [bool(each["command"]) for each in found] == [True, False]
+        assert [each["alerts"] for each in found] == [[{"alert": "Down"}]] * 2
+
+    accelerated.accelerated(main)
 
 
 def test_a_history_is_bounded_in_bytes():

@@ -46,6 +46,9 @@ def sample(value, name="a_b", unit=""):
         (0.004, "seconds", "0.004"),
         (90.0, "seconds", "90 (1 min 30 s)"),
         (-90.0, "seconds", "-90"),
+        (float("inf"), "seconds", "inf"),
+        (float("nan"), "bytes", "nan"),
+        (1e16, "", "1e+16"),
         (
             {"buckets": {"0.1": 4, "1": 9, "+Inf": 10}, "sum": 2.5},
             "seconds",
@@ -57,6 +60,22 @@ def sample(value, name="a_b", unit=""):
 def test_a_value_is_shown_as_it_is_and_in_units_that_people_read(value, unit, shown):
     """Exactly, for who compares it with a graph, and then in words where it is large."""
     assert sample(value, unit=unit) == shown
+
+
+def test_a_metric_says_its_kind_its_unit_and_how_many_samples_it_has():
+    """Those that are left out are counted, too."""
+    metric = {
+        "name": "a_b",
+        "type": "gauge",
+        "help": "",
+        "samples_left_out": 7,
+        "samples": [{"labels": {}, "value": 1}],
+    }
+    shown = instance(
+        told(metrics=[metric | {"unit": ""}, metric | {"unit": "bytes"}], last_stack="x\n"), NOW, UTC
+    )
+    assert [each.kind for each in shown["metrics"]] == ["gauge", "gauge, bytes"]
+    assert (shown["samples"], shown["stack"]) == (16, "x")
 
 
 def test_a_time_is_shown_as_a_clock_shows_it():
@@ -94,6 +113,7 @@ def test_a_moment_says_the_day_when_it_was_another_one():
     assert moment(NOW - 86400, NOW, UTC)[1] == "2025-11-28 18:13:08 UTC"
     east = timezone(timedelta(hours=9), "JST")
     assert moment(NOW - 4 * 3600, NOW, east)[1] == "2025-11-29 23:13:08 JST"
+    assert moment(NOW - 31 * 86400, NOW, UTC)[1] == "2025-10-29 18:13:08 UTC", "the same day of another month"
     assert moment(NOW + 3, NOW, UTC)[2] == "just now"
     assert moment(NOW + 3600, NOW, UTC)[1:] == ("19:13:08 UTC", "before the clock was set back")
     assert moment(0, NOW, UTC) is None
@@ -118,6 +138,16 @@ def test_one_whose_worker_is_renewed_has_no_next_run_to_wait_for():
     """It is up, and is opened again first."""
     shown = instance(told(state="killing", reason="its worker is renewed"), NOW)
     assert shown["soon"] == "Its next run that succeeds will say how it is."
+
+
+def test_what_was_said_and_what_was_logged_say_when_and_how_bad():
+    """By a word, a colour and a time."""
+    lines = [{"at": NOW, "level": level, "text": "x"} for level in ("critical", "error", "warning", "info")]
+    alerts = [{"severity": severity} for severity in ("critical", "warning", "page")]
+    shown = instance(told(logged=lines, alerts=alerts, explained={"at": NOW - 60, "lines": ["x"]}), NOW, UTC)
+    assert [each["style"] for each in shown["logged"]] == ["bad", "bad", "warn", ""]
+    assert [each["style"] for each in shown["alerts"]] == ["bad", "warn", ""]
+    assert shown["said"].ago == "1 min ago"
 
 
 def test_a_setting_says_where_it_is_from():
@@ -185,6 +215,7 @@ def test_a_sink_says_what_waits_how_old_it_is_and_how_much_was_lost(waiting, say
 def test_who_waits_to_be_tried_again_has_no_next_run():
     """Its reason says when that is; a tick before then passes it over."""
     assert row(told(condition="down", state="backoff")).next == "-"
+    assert row(told(condition="down", state="killing")).next == "-"
     assert row(told(condition="down", state="connecting")).next == "-"
     assert row(told(condition="down", state="backoff", failures=2, trouble="unavailable")).next == "-"
     assert row(told(condition="down", state="backoff", trouble="neighbour")).next == "-"

@@ -83,6 +83,7 @@ def test_each_page_is_whole_by_itself_and_under_a_prefix(serve, page):
     )
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["cache-control"] == "no-store"
+    assert f'data-since="{served.face.event_id()}"' in text
     assert not re.search(r'style=| on[a-z]+="|<script>', text)
     for place in set(re.findall(r'(?:src|href)="([^"]*)"', text)) - {"data:,"}:
         assert not re.match(r"/|\w+:", place)

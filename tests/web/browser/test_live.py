@@ -53,7 +53,7 @@ def test_news_come_by_themselves(browser, pair):
     """A stream of events says that there are some: nobody waits for the next look, and a second time either."""
     for reason in ("first", "second"):
         pair.face.collectors = [told("b/well", "down", reason=reason)]
-        pair.face.number += 1
+        pair.face.news.append("b/well")
         until(lambda reason=reason: reason in browser.run(TEXT, where="tbody"))
     streams = browser.run("return seen.requests.filter(each => each.includes('events'))")
     assert streams == [f"{pair.url}api/v1/events?since=1790000000-0"]
@@ -66,12 +66,12 @@ def test_a_page_that_nobody_sees_asks_for_nothing(browser, pair):
         document.dispatchEvent(new Event("visibilitychange"))"""
     show = f"await page.evaluate(hidden => {{ {seen} }}, hidden)"
     count = "await page.clock.runFor(20000); return seen.requests.length"
-    pair.face.number += 1
+    pair.face.news.append("b/well")
     until(lambda: "b/well" in browser.run(TEXT, where="tbody"))
     browser.run(show, hidden=True)
     before = until(lambda: browser.run(count))
     pair.face.collectors = [told("b/well", "down", reason="unseen")]
-    pair.face.number += 1
+    pair.face.news.append("b/well")
     assert browser.run(count) == before
     browser.run(show, hidden=False)
     until(lambda: "unseen" in browser.run(LATER, where="tbody"))
