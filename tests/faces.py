@@ -76,15 +76,18 @@ class Face:
         """Return what is not finished."""
         return self.unfinished
 
-    def status(self, *, with_minutes=False):
+    def status(self):
         """Return a status as the agent makes it."""
+        return self.overview() | {"collectors": self.collectors}
+
+    def overview(self):
+        """Return it without its collectors."""
         self.asked.append("status")
         if self.is_broken:
             raise RuntimeError("broken")
         return {
             "version": "1", "pid": 1, "host": self.host, "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
             "uptime_seconds": 5.0, "changes": self.event_id(), "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
-            "collectors": self.collectors,
         }  # fmt: skip
 
     def event_id(self):
@@ -100,7 +103,7 @@ class Face:
         reloaded = since is None or "" in news
         return Changed(len(self.news), since is None, keys, gone, self._reading() if reloaded else None)
 
-    def objects(self, keys):
+    def objects(self, keys, *, with_minutes=False):
         """Return the objects of some."""
         return [each for each in map(self._find, keys) if each]
 

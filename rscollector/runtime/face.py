@@ -10,7 +10,7 @@ from rscollector.exposition.render import EOF, Format
 from rscollector.model.metrics import Metric
 from rscollector.runtime.details import details, history, metadata, settings
 from rscollector.runtime.heartbeat import Heartbeat
-from rscollector.runtime.status import collector, event_id, reading, status
+from rscollector.runtime.status import collector, event_id, overview, reading, status
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.telemetry import METRICS, Telemetry
 from rscollector.runtime.vitals import Vitals
@@ -38,10 +38,13 @@ class AgentFace:
         """Return the page of all metrics in Prometheus' text format."""
         return b"".join(self.page(Format.TEXT)).decode("utf-8")
 
-    def status(self, *, with_minutes: bool = False) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """Return what `rscollector status` shows."""
-        now = asyncio.get_running_loop().time()
-        return status(self._supervisor, self._vitals, now, with_minutes=with_minutes)
+        return status(self._supervisor, self._vitals, asyncio.get_running_loop().time())
+
+    def overview(self) -> dict[str, Any]:
+        """Return the status without what it says of the collectors."""
+        return overview(self._supervisor, self._vitals, asyncio.get_running_loop().time())
 
     def event_id(self) -> str:
         """Return the id of an event that would come now."""
@@ -62,10 +65,18 @@ class AgentFace:
             configuration=reading(self._vitals) if reloaded else None,
         )
 
-    def objects(self, keys: Iterable[str]) -> list[dict[str, Any]]:
-        """Return the objects of the status of these collectors and sinks, as far as they are still there."""
+    def objects(self, keys: Iterable[str], *, with_minutes: bool = False) -> list[dict[str, Any]]:
+        """Return the objects of the status of these collectors and sinks, as far as they are still there.
+
+        If asked, with each one's last hour.
+        """
         now, there = asyncio.get_running_loop().time(), self._supervisor.instances
-        return [collector(there[key], self._supervisor, now) for key in keys if key in there]
+        return [
+            collector(there[key], self._supervisor, now)
+            | ({"minutes": there[key].history.minutes(now)} if with_minutes else {})
+            for key in keys
+            if key in there
+        ]
 
     def collector(self, key: str) -> dict[str, Any] | None:
         """Return all that is known of a collector or sink, None where there is none of this key."""

@@ -20,11 +20,16 @@ from rscollector.runtime.vitals import Vitals
 UNSEEN: Final = "its numbers are from before a suspend, or too old, and are not shown"
 
 
-def status(
-    supervisor: Supervisor, vitals: Vitals, now: float, *, with_minutes: bool = False
-) -> dict[str, Any]:
-    """Return the agent's status at the loop's time `now`, if asked with each collector's last hour."""
-    instances, config = supervisor.instances, vitals.config
+def status(supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]:
+    """Return the agent's status at the loop's time `now`."""
+    instances = supervisor.instances
+    collectors = [collector(instances[key], supervisor, now) for key in sorted(instances)]
+    return overview(supervisor, vitals, now) | {"collectors": collectors}
+
+
+def overview(supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]:
+    """Return the status without what it says of the collectors."""
+    config = vitals.config
     return {
         "version": rscollector.__version__,
         "pid": os.getpid(),
@@ -37,11 +42,6 @@ def status(
         "loop_lag_seconds": round(vitals.loop_lag, 6),
         "series": supervisor.store.series(),
         "config": reading(vitals),
-        "collectors": [
-            collector(instances[key], supervisor, now)
-            | ({"minutes": instances[key].history.minutes(now)} if with_minutes else {})
-            for key in sorted(instances)
-        ],
     }
 
 

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rscollector.exposition.render import Format
 from rscollector.web.api import PREFIX, Api, Told
 from rscollector.web.compressed import Compressor, pieces
+from rscollector.web.events import in_steps
 from rscollector.web.negotiate import gzip_wanted, negotiate
 from rscollector.web.pages import PageResponse, Pages, Parts
 
@@ -48,6 +49,9 @@ class Face(Told, Protocol):
 
     def event_id(self) -> str:
         """Return the id of an event that would come now."""
+
+    def overview(self) -> dict[str, Any]:
+        """Return the status without what it says of the collectors."""
 
     def unhealthy(self) -> str:
         """Return why the agent's loop is not doing its work, "" when it is."""
@@ -129,11 +133,14 @@ class _Handlers:
         only_wrong = request.query_params.get("show") == "wrong"
 
         async def make() -> Parts:
+            event_id, status = self._face.event_id(), self._face.overview()
+            keys = self._face.changed(None).keys
+            status["collectors"] = await in_steps(self._face, keys, with_minutes=True)
             return await self._people.page(
                 "index",
-                self._face.status(with_minutes=True),
+                status,
                 time.time(),
-                event_id=self._face.event_id(),
+                event_id=event_id,
                 only_wrong=only_wrong,
                 unhealthy=self._face.unhealthy(),
                 unready=self._face.unready(),

@@ -9,7 +9,7 @@ would be cut as every other is, so its reader has to come back; on the control s
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
@@ -56,8 +56,17 @@ class Changing(Protocol):
     def changed(self, since: int | None) -> Changed:
         """Return what has changed since a number; None for all there is."""
 
-    def objects(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+    def objects(self, keys: Iterable[str], *, with_minutes: bool = False) -> list[dict[str, Any]]:
         """Return the objects of the status of these, as far as they are still there."""
+
+
+async def in_steps(told: Changing, keys: Sequence[str], **more: bool) -> list[dict[str, Any]]:
+    """Return the objects of all of these; the loop has a turn now and then."""
+    found = []
+    for first in range(0, len(keys), _AT_ONCE):
+        found += told.objects(keys[first : first + _AT_ONCE], **more)
+        await asyncio.sleep(0)
+    return found
 
 
 class Events:
@@ -122,10 +131,7 @@ class Events:
         changed = self._told.changed(since)
         if not (changed.keys or changed.gone or changed.configuration):
             return changed.number, b""
-        collectors = []
-        for first in range(0, len(changed.keys), _AT_ONCE):
-            collectors += self._told.objects(changed.keys[first : first + _AT_ONCE])
-            await asyncio.sleep(0)
+        collectors = await in_steps(self._told, changed.keys)
         return changed.number, await self._aside(_written, self._told.epoch, changed, collectors)
 
 

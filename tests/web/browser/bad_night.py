@@ -100,9 +100,9 @@ class Face(faces.Face):
         self.more = {}
         self.mistakes = ""
 
-    def status(self, *, with_minutes=False):
-        """Return a status as the agent makes it."""
-        told = super().status()
+    def overview(self):
+        """Return a status as the agent makes it, without its collectors."""
+        told = super().overview()
         files = [*told["config"]["files"], "/etc/rscollector/conf.d/galera.toml"]
         return told | {
             "host": "db1.example", "version": "0.1.0", "pid": 4700, "uptime_seconds": 93_000.0, "series": 1204,
