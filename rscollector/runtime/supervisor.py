@@ -16,7 +16,7 @@ from typing import Any
 from rscollector.config.types import Spec
 from rscollector.exposition.store import Prepared, Store
 from rscollector.model import lifecycle
-from rscollector.model.errors import FailureKind
+from rscollector.model.errors import FailureKind, fence
 from rscollector.model.events import (
     Action,
     Collect,
@@ -274,15 +274,16 @@ class Supervisor:
     def _prepare(self, instance: Instance, run: Run, steps: Iterator[Prepared]) -> None:
         """Do some steps, and the others in the next turn; meanwhile it is still collecting."""
         until = self._loop.time() + _STEP
-        try:
+        with fence() as caught:
             for prepared in steps if instance.awaits(run.seq) else ():
                 instance.prepared = prepared
                 if self._loop.time() >= until:
                     self._loop.call_soon(self._prepare, instance, run, steps)
                     return
-        except Exception:  # a fault of ours: nobody's deadline would end this run
+        if caught:  # no deadline would end this run
+            log.error("%s: its run fails by a fault of ours", instance.key, exc_info=caught[0])
             self.bodies.kill(instance.key)
-            raise
+            return
         self._done(instance, run)
 
     def _done(self, instance: Instance, run: Run) -> None:
