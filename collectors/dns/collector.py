@@ -129,7 +129,8 @@ class Dns(Collector[DnsSettings]):
                 queries.append(Query(zone.question, target.address, self.port, tcp=True))
         if len(queries) > _MOST_TARGETS:
             context.note(
-                f"{_MOST_TARGETS} of {len(queries)} servers are asked; another collector can take some zones"
+                f"missing: {len(queries) - _MOST_TARGETS} of {len(queries)} addresses, which are not asked: "
+                "another collector can take some zones"
             )
             del queries[_MOST_TARGETS:]
         answers = asking.ask(queries, min(WAIT, _SHARE * context.budget()))
@@ -137,7 +138,11 @@ class Dns(Collector[DnsSettings]):
         for (zone, target), answer in zip(asked, answers, strict=False):
             of_zone[zone][target] = answer
         now, wall = context.clock(), time.time()
-        return [zone.report(answers, now, wall) for zone, answers in of_zone.items()]
+        return [
+            zone.report(answers, now, wall)
+            for zone, answers in of_zone.items()
+            if answers or not zone.targets  # of one for which there was no room nothing is known
+        ]
 
     def _tell(self, context: Context, reports: Sequence[Report]) -> None:
         for each in self._told:

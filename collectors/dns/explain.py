@@ -10,13 +10,13 @@ _MOST = 10
 _SOON = 7 * 86_400
 _SAYS = {
     State.REFUSED: "it refuses to answer ({why})",
-    State.SERVFAIL: "it has it and cannot answer ({why}): it has expired there, or was not loaded",
+    State.SERVFAIL: "it cannot answer ({why}): mostly it has expired there, or was not loaded",
     State.NXDOMAIN: "it says that there is no such zone ({why})",
-    State.REFERRAL: "it knows nothing of it and refers {why}",
+    State.REFERRAL: "it has not the zone, and refers {why}",
     State.NOT_AUTHORITATIVE: "it answers without authority, as a resolver does",
-    State.NO_SOA: "it has no SOA of it{, why}",
+    State.NO_SOA: "its answer has no SOA of it{, why}",
     State.ERROR: "it answers {why}",
-    State.TRUNCATED: "its answer over UDP is truncated, and none comes over TCP",
+    State.TRUNCATED: "its answer over UDP is truncated, and no whole one comes over TCP",
     State.MALFORMED: "what comes from it is no answer{ (why)}",
     State.SILENT: "it is silent",
     State.CLOSED: "nobody listens there, or a firewall rejects it",
@@ -48,9 +48,9 @@ def _zone(report: Report) -> Iterator[str]:
     if not report.has_order:
         yield f"{zone}: its servers have serials of which none is the newest (RFC 1982, dns_server_serial)."
     if report.primary_up is False:
-        left = (
-            "" if report.expiry is None else f"; the first of the others gives up in {_span(report.expiry)}"
-        )
+        left = ""
+        if report.expiry is not None:
+            left = f"; of the others that do the first gives up in {_span(report.expiry)} at the earliest"
         yield f"{zone}: its primary does not answer for it{left} (dns_zone_primary_up)."
 
 

@@ -150,21 +150,22 @@ class _Look:
     ) -> Generator[list[Wanted], Answers, dict[str, Addresses | None]]:
         """Ask for the addresses of names; those of a family that nobody tells stay as they were known.
 
-        None: nobody could say whether there are any.
+        None: of one family at least nobody could say whether there are any, and none is known.
         """
         asked = [(name, rdtype) for name in names for rdtype in (_A, _AAAA)]
         answers = yield [Wanted(Question(parsed(name), rdtype, recursive=True)) for name, rdtype in asked]
-        found: dict[str, Addresses | None] = {}
+        found: dict[str, Addresses] = dict.fromkeys(names, ())
+        open_: set[str] = set()
         for (name, rdtype), told in zip(asked, answers, strict=True):
-            had = found.get(name)
             if told is None or not self._is_final(told):
-                kept = tuple(each for each in known.get(name, ()) if (":" in each) is (rdtype is _AAAA))
-                found[name] = (*(had or ()), *kept) or had
+                open_.add(name)
+                of_family = (each for each in known.get(name, ()) if (":" in each) is (rdtype is _AAAA))
+                found[name] += tuple(of_family)
                 continue
             if any(rrsets(parsed(name), told.answer, _CNAME)):
                 self._aliases.add(name)
-            found[name] = (*(had or ()), *addresses_of(parsed(name), told, rdtype))
-        return found
+            found[name] += addresses_of(parsed(name), told, rdtype)
+        return {name: None if name in open_ and not has else has for name, has in found.items()}
 
     def _is_final(self, told: Message) -> bool:
         """Tell whether it is now known which addresses there are: those of a zone that is denied stay."""

@@ -59,7 +59,7 @@ STATE = _SERVER.stateset(
     tuple(State),
 )  # fmt: skip
 AUTHORITATIVE = _SERVER.gauge(
-    "authoritative", "Whether it answers for the zone with authority (1) or is lame (0)."
+    "authoritative", "Whether it answers for the zone with authority (1) or says something else (0)."
 )
 PROTOCOL_UP = _SERVER.gauge("protocol_up", "Whether it answers over UDP, and over TCP.", "protocol")
 QUERY = _SERVER.gauge("query_seconds", "Time to the answer, over UDP if there is one.")
@@ -98,7 +98,7 @@ class Seen:
     target: Target
     verdict: Verdict
     protocols: Mapping[str, bool]
-    seconds: float
+    seconds: float | None
     behind: int | None = None
     behind_seconds: float | None = None
     went_back: int = 0
@@ -130,9 +130,8 @@ class Seen:
         yield WENT_BACK(self.went_back, **on)
         if self.is_up:
             yield AUTHORITATIVE(int(self.verdict.state is State.AUTHORITATIVE), **on)
-            yield QUERY(self.seconds, **on)
         for metric, value in (
-            (SERIAL, self.serial), (BEHIND, self.behind), (BEHIND_SECONDS, self.behind_seconds),
+            (QUERY, self.seconds), (SERIAL, self.serial), (BEHIND, self.behind), (BEHIND_SECONDS, self.behind_seconds),
             (SIGNATURE, self.signature), (EXPIRY, self.verdict.expiry),
         ):  # fmt: skip
             if value is not None:
@@ -306,7 +305,7 @@ class Zone:
             target,
             verdict,
             protocols,
-            answer.best.seconds,
+            answer.best.seconds if answer.best.answers else None,
             behind,
             behind_seconds,
             self._went_back[target],

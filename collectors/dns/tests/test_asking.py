@@ -125,7 +125,7 @@ def test_truncated_and_no_tcp_is_told_as_that():
         found, context = asked(server)
     assert state(found, A) == "truncated"
     assert of(found, "dns_server_protocol_up", A, protocol="udp") == 1
-    assert any("truncated, and none comes over TCP" in each for each in context.sentences)
+    assert any("truncated, and no whole one comes over TCP" in each for each in context.sentences)
 
 
 def test_who_says_over_tcp_that_there_is_more_over_tcp_is_asked_once():

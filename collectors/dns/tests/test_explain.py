@@ -57,7 +57,7 @@ def test_the_primary_that_is_away_and_how_long_others_go_on():
     sentences = said({HIDDEN: Failure.SILENT}, passed=3600.0, before={})
     left = (86_400 - 3600 - 3600) / 3600
     assert sentences[0] == (
-        f"example.test: its primary does not answer for it; the first of the others gives up in {left:.3g} h "
+        f"example.test: its primary does not answer for it; of the others that do the first gives up in {left:.3g} h at the earliest "
         "(dns_zone_primary_up)."
     )
 
@@ -149,7 +149,7 @@ def test_more_servers_than_are_asked_have_a_note(monkeypatch):
     with Answering({"127.53.0.1": right, "127.53.0.2": right}) as server:
         found, context = asked(server)
     assert found['dns_zone_servers{zone="example.test"}'] == 1
-    assert "1 of 2 servers are asked; another collector can take some zones" in context.notes
+    assert "missing: 1 of 2 addresses, which are not asked: another collector can take some zones" in context.notes
 
 
 def test_the_declared_bound_holds_for_as_many_servers_as_are_asked():
@@ -165,3 +165,25 @@ def test_the_declared_bound_holds_for_as_many_servers_as_are_asked():
         own=NAMES,
     )
     assert sum(each.metric.width for each in told()) <= collector.Dns.max_series
+
+
+def test_a_zone_for_which_there_was_no_room_is_not_told_to_be_down(monkeypatch):
+    """Nobody was asked for it: the note says so, and there is no number of it."""
+    monkeypatch.setattr(collector, "_MOST_TARGETS", 1)
+    with Answering({"127.53.0.1": serving("example.test", 7)}) as server:
+        found, context = asked(server, zones=["example.test", "z.test"])
+    assert found['dns_zone_up{zone="example.test"}'] == 1
+    assert not any('zone="z.test"' in each for each in found)
+    assert "z.test" not in " ".join(context.sentences)
+    assert context.notes == [
+        "missing: 1 of 2 addresses, which are not asked: another collector can take some zones"
+    ]
+
+
+def test_what_is_no_answer_has_no_time():
+    """What is not told is absent, and never 0."""
+    on = '{zone="example.test",server="ns2.example.test",address="192.0.2.2"}'
+    for failure, is_told in ((Failure.MALFORMED, False), (Failure.TRUNCATED, True)):
+        found = values(Told({NS2: failure})())
+        assert found[f"dns_server_up{on}"] == 1
+        assert (f"dns_server_query_seconds{on}" in found) is is_told

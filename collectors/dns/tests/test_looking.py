@@ -445,3 +445,22 @@ def test_other_zones_soa_from_a_resolver_leads_nowhere(world):
     assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
     assert not any("delegated" in each for each in found)
     assert PARENT not in {address for address, *_ in world.server_.asked}
+
+
+@pytest.mark.parametrize("silent_about", ["A", "AAAA"])
+def test_a_name_of_which_one_family_is_not_told_may_have_addresses(world, silent_about):
+    """It has none of the other one: that is not yet a name that points to nothing."""
+    before = world.server_.says[RESOLVER]
+    world.names[NS2], world.parent[NS2] = [], []
+
+    def says(question, protocol):
+        asked = question.question[0]
+        if (asked.name.to_text(), dns.rdatatype.to_text(asked.rdtype)) == (f"{NS2}.", silent_about):
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return before(question, protocol)
+
+    world.server_.says[RESOLVER] = says
+    found = world.opened().tick()
+    assert f'dns_zone_server_addresses{{zone="{ZONE}",server="{NS2}"}}' not in found
+    assert f"no resolver can say which addresses {NS2} has" in world.said
+    assert "points to nothing" not in world.said
