@@ -131,8 +131,8 @@ class Seen:
         if self.is_up:
             yield AUTHORITATIVE(int(self.verdict.state is State.AUTHORITATIVE), **on)
         for metric, value in (
-            (QUERY, self.seconds), (SERIAL, self.serial), (BEHIND, self.behind), (BEHIND_SECONDS, self.behind_seconds),
-            (SIGNATURE, self.signature), (EXPIRY, self.verdict.expiry),
+            (QUERY, self.seconds), (SERIAL, self.serial), (BEHIND, self.behind),
+            (BEHIND_SECONDS, self.behind_seconds), (SIGNATURE, self.signature), (EXPIRY, self.verdict.expiry),
         ):  # fmt: skip
             if value is not None:
                 yield metric(value, **on)

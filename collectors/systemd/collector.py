@@ -77,8 +77,7 @@ class Systemd(Collector[SystemdSettings]):
         facts = self._watch.facts
         starting = dict(units.starting(known, told, now))
         clocks = timers.told(listed, known, facts, starting, wall)
-        jobs = timers.jobs(listed, all_units) if not of_timers.refused else starting.keys()
-        own = {name: seconds for name, seconds in starting.items() if name not in jobs}
+        own = {} if of_timers.refused else starting | dict.fromkeys(timers.jobs(listed, all_units), 0.0)
         shown = self._choice.chosen(known, facts, own, now)
         self._bounds(context, len(clocks))
         clocks = clocks[: timers.MOST]

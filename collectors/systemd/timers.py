@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from collectors.systemd.asking import Facts, Timer, Unit
-from collectors.systemd.units import SYSTEMD, named
+from collectors.systemd.units import SYSTEMD, named, since
 from rscollector.api import Sample
 
 STATES = ("waiting", "running", "elapsed", "dead", "failed")
@@ -47,12 +47,12 @@ MOST = 200
 
 
 class Told(NamedTuple):
-    """A timer with its state, and by how much it is late or has been running, in seconds."""
+    """A timer with its state, and by how much it is late or has been running, in seconds: None is unknown."""
 
     timer: Timer
     state: str
-    late: float
-    running: float
+    late: float | None
+    running: float | None
 
     @property
     def is_active(self) -> bool:
@@ -74,8 +74,10 @@ class Told(NamedTuple):
         if self.timer.next is not None:
             yield NEXT(self.timer.next, timer=label)
         if self.is_active:
-            yield LATE(self.late, timer=label)
-            yield RUNNING(self.running, timer=label)
+            if self.late is not None:
+                yield LATE(self.late, timer=label)
+            if self.running is not None:
+                yield RUNNING(self.running, timer=label)
             yield NEVER(int(self.never), timer=label)
 
 
@@ -104,12 +106,21 @@ def told(
     for timer in timers:
         unit = units.get(timer.name)
         if unit and unit.load == "loaded":
-            running = starting.get(timer.activates, 0.0) if unit.sub == "running" else 0.0
-            found.append(Told(timer, unit.sub, _late(timer, unit, facts.get(timer.name), wall), running))
+            late = _late(timer, unit, facts.get(timer.name), wall)
+            found.append(Told(timer, unit.sub, late, _running(timer, unit, units, starting)))
     return sorted(found, key=lambda each: (each.state == "waiting" and not each.late, each.timer.name))
 
 
-def _late(timer: Timer, unit: Unit, facts: Facts | None, wall: float) -> float:
-    if unit.sub != "waiting" or timer.next is None or facts is None:
+def _running(
+    timer: Timer, unit: Unit, units: Mapping[str, Unit], starting: Mapping[str, float]
+) -> float | None:
+    if unit.sub != "running":
         return 0.0
-    return max(0.0, wall - timer.next - facts.accuracy)
+    job = units.get(timer.activates)
+    return since(job, starting) if job else None
+
+
+def _late(timer: Timer, unit: Unit, facts: Facts | None, wall: float) -> float | None:
+    if unit.sub != "waiting" or timer.next is None or timer.next >= wall:
+        return 0.0
+    return max(0.0, wall - timer.next - facts.accuracy) if facts else None

@@ -65,18 +65,19 @@ class Patterns:
 
 
 class Shown(NamedTuple):
-    """A unit that is shown; `starting` is for how many seconds it has been."""
+    """A unit that is shown; `starting` is for how many seconds it has been, None if nobody has told."""
 
     unit: Unit
     facts: Facts | None
-    starting: float
+    starting: float | None
 
     def samples(self) -> Iterator[Sample]:
         """Yield what is told of it."""
         unit, facts, label = self.unit, self.facts, named(self.unit.name)
         if unit.active in STATES:
             yield STATE(unit.active, unit=label)
-        yield STARTING(self.starting, unit=label)
+        if self.starting is not None:
+            yield STARTING(self.starting, unit=label)
         if facts and facts.restarts is not None:
             yield RESTARTS(facts.restarts, unit=label)
         if result := self.result:
@@ -105,7 +106,10 @@ class Choice:
     def chosen(
         self, units: Mapping[str, Unit], facts: Mapping[str, Facts], starting: Mapping[str, float], now: float
     ) -> list[Shown]:
-        """Return who is shown now, by name; `starting` tells for how many seconds units have been."""
+        """Return who is shown now, by name; `starting` tells for how many seconds units have been.
+
+        It has 0 for those that a timer runs, and not those of which it is not known.
+        """
         trouble = [
             name
             for name, unit in units.items()
@@ -119,8 +123,9 @@ class Choice:
         until = self._until | dict.fromkeys((*trouble, *wanted), now + _STAYS)
         self._until = {name: until[name] for name in names[:MOST] if name in until}
         return [
-            Shown(units.get(name) or _gone(name), facts.get(name), starting.get(name, 0.0))
+            Shown(unit, facts.get(name), since(unit, starting))
             for name in sorted(names[:MOST])
+            for unit in [units.get(name) or _gone(name)]
         ]
 
 
@@ -139,6 +144,11 @@ def starting(units: Mapping[str, Unit], told: Mapping[str, Facts], now: float) -
         unit = units.get(name)
         if unit and unit.is_starting and facts.since is not None:
             yield name, max(0.0, now - facts.since)
+
+
+def since(unit: Unit, starting: Mapping[str, float]) -> float | None:
+    """Return for how many seconds a unit has been starting: 0 if it is not, None if that is not known."""
+    return starting.get(unit.name) if unit.is_starting else 0.0
 
 
 def counted(units: Iterable[Unit]) -> Iterator[Sample]:

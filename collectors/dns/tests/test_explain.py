@@ -149,7 +149,10 @@ def test_more_servers_than_are_asked_have_a_note(monkeypatch):
     with Answering({"127.53.0.1": right, "127.53.0.2": right}) as server:
         found, context = asked(server)
     assert found['dns_zone_servers{zone="example.test"}'] == 1
-    assert "missing: 1 of 2 addresses, which are not asked: another collector can take some zones" in context.notes
+    assert (
+        "missing: 1 of 2 addresses, which are not asked: another collector can take some zones"
+        in context.notes
+    )
 
 
 def test_the_declared_bound_holds_for_as_many_servers_as_are_asked():

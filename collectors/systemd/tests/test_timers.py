@@ -2,9 +2,10 @@
 
 import pytest
 
-from collectors.systemd.asking import span
+from collectors.systemd.asking import PROPERTIES, Facts, Timer, Unit, span
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
-from collectors.systemd.timers import MOST
+from collectors.systemd.timers import MOST, told
+from rscollector.api import Unavailable
 
 
 @pytest.fixture
@@ -39,10 +40,10 @@ def test_only_of_late_timers_the_accuracy_is_asked(watched):
 
 
 def test_a_timer_whose_accuracy_is_not_told_is_not_called_late(watched):
-    """What is not known is no accusation: a note says what is missing."""
+    """What is not known is no accusation, and no acquittal: a note says what is missing."""
     watched.systemctl.timer("a.timer", next_=-3600)
     del watched.systemctl.facts["a.timer"]["Id"]
-    assert watched.tick()[late("a.timer")] == 0
+    assert late("a.timer") not in watched.tick()
     assert "missing: systemctl show tells nothing of 1 units, such as a.timer" in watched.context.notes
 
 
@@ -115,3 +116,48 @@ def test_of_too_many_timers_those_in_trouble_are_shown(watched):
 def test_time_spans_are_read_as_systemd_writes_them(text, seconds):
     """In its units, which may be combined."""
     assert span(text) == pytest.approx(seconds)
+
+
+def test_for_how_long_something_starts_is_absent_while_nobody_tells(watched):
+    """Where properties are refused 0 would say that nothing starts, and end an alert."""
+    systemctl = watched.systemctl
+    for name in ("a.service", "b.service"):
+        systemctl.unit(name, "activating", "start", InactiveExitTimestampMonotonic=systemctl.now(500))
+    systemctl.timer("b.timer", last=-500, sub="running")
+    found = watched.tick()
+    assert found['systemd_unit_starting_seconds{unit="a.service"}'] == pytest.approx(560, abs=1)
+    assert found['systemd_timer_running_seconds{timer="b.timer"}'] == pytest.approx(560, abs=1)
+    systemctl.instead[PROPERTIES] = Unavailable("systemctl did not end in time, killed")
+    found = watched.tick()
+    assert found['systemd_unit_state{unit="a.service",systemd_unit_state="activating"}'] == 1
+    assert not [series for series in found if "starting_seconds" in series and "a.service" in series]
+    assert 'systemd_timer_running_seconds{timer="b.timer"}' not in found
+    assert found[late("b.timer")] == 0
+
+
+def test_for_how_long_an_ignored_job_runs_is_not_known(tmp_path):
+    """Nobody has asked for it."""
+    watched = Watched(Systemctl(state="well"), tmp_path, ignored_units=["b.service"])
+    systemctl = watched.systemctl
+    systemctl.unit("b.service", "activating", "start", InactiveExitTimestampMonotonic=systemctl.now(500))
+    systemctl.timer("b.timer", last=-500, sub="running")
+    found = watched.tick()
+    assert found['systemd_timer_state{timer="b.timer",systemd_timer_state="running"}'] == 1
+    assert 'systemd_timer_running_seconds{timer="b.timer"}' not in found
+
+
+def test_of_too_many_timers_one_that_is_late_is_shown(watched):
+    """It waits, as the others do, and is before them."""
+    for number in range(300):
+        watched.systemctl.timer(f"a{number:03}.timer", next_=100_000)
+    watched.systemctl.timer("zzz.timer", next_=-3600)
+    assert watched.tick()[late("zzz.timer")] > 3000
+
+
+def test_only_a_timer_that_waits_is_late_and_only_one_without_a_next_time_elapses_no_more():
+    """Whatever else its row has."""
+    timer, facts = Timer("a.timer", "a.service", 100.0, None), Facts("", "", None, None, 60.0, "")
+    for sub, expected in (("waiting", 840.0), ("running", 0.0), ("elapsed", 0.0)):
+        units = {"a.timer": Unit("a.timer", "loaded", "active", sub)}
+        (found,) = told([timer], units, {"a.timer": facts}, {}, 1000.0)
+        assert (found.late, found.never) == (expected, False)

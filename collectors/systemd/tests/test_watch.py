@@ -2,9 +2,9 @@
 
 import pytest
 
-from collectors.systemd.asking import PROPERTIES, TIMERS
+from collectors.systemd.asking import PROPERTIES, TIMERS, Facts, Unit
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
-from collectors.systemd.units import MOST
+from collectors.systemd.units import LONG, MOST, Choice, Patterns, starting
 from collectors.systemd.watch import _IN_TURN, _MOST
 from rscollector.api import Unavailable
 
@@ -313,3 +313,64 @@ def test_ten_thousand_units_come_and_go(watched):
     watch = watched.collector._watch
     for known in (watch.facts, watch.restarted, watch._asked, watch._cannot, watch._told_why):
         assert not [name for name in known if name.startswith("run-")]
+
+
+def test_a_service_that_starts_for_less_than_a_minute_is_no_trouble():
+    """At a minute it is."""
+    units = {"a.service": Unit("a.service", "loaded", "activating", "start")}
+    for seconds, expected in ((59.9, []), (LONG, ["a.service"])):
+        found = Choice(Patterns(())).chosen(units, {}, {"a.service": seconds}, 0.0)
+        assert [each.unit.name for each in found] == expected
+    assert LONG == 60
+    facts = Facts("", "", None, 100.0, 0.0, "")
+    assert dict(starting(units, {"a.service": facts}, 99.0)) == {"a.service": 0}
+
+
+def test_a_service_that_waits_for_its_restart_is_shown_before_it_was_asked():
+    """That is trouble, whatever its count."""
+    units = {"a.service": Unit("a.service", "loaded", "activating", "auto-restart")}
+    (found,) = Choice(Patterns(())).chosen(units, {}, {}, 0.0)
+    assert (found.unit.name, found.starting) == ("a.service", 0)
+
+
+def test_who_was_in_trouble_goes_before_what_is_wanted_and_who_was_not_shown_does_not_stay():
+    """An alert that was told has to end; one that never was has not."""
+    choice = Choice(Patterns(["good@*"]))
+    units = {f"good@{number}.service": Unit("", "loaded", "active", "running") for number in range(MOST)}
+    choice.chosen(units | {"zzz.service": Unit("", "loaded", "failed", "failed")}, {}, {}, 0.0)
+    found = choice.chosen(units | {"zzz.service": Unit("zzz", "loaded", "active", "running")}, {}, {}, 60.0)
+    assert "zzz" in [each.unit.name for each in found]
+    choice = Choice(Patterns(()))
+    units = {f"{number}.service": Unit("", "loaded", "failed", "failed") for number in range(1000)}
+    choice.chosen(units, {}, {}, 0.0)
+    assert choice.left_out == 700
+    assert len(choice.chosen(dict.fromkeys(units, Unit("", "loaded", "active", "")), {}, {}, 60.0)) == MOST
+    assert choice.left_out == 0
+
+
+def test_a_pattern_is_no_name():
+    """Nothing that it matches is no unit that is gone."""
+    patterns = Patterns(["a*", "b[cd]", "e?.timer", "x.slice-2"])
+    assert patterns.names == ("x.slice-2.service",)
+    assert [each.unit.name for each in Choice(patterns).chosen({}, {}, {}, 0.0)] == ["x.slice-2.service"]
+
+
+def test_who_is_failed_is_asked_before_those_that_are_new(watched):
+    """And those before others whose turn it is."""
+    for number in range(150):
+        watched.systemctl.unit(f"a{number:03}.service", Restart="always")
+    watched.systemctl.unit("zzz.service", "failed", "failed", Result="timeout")
+    assert watched.tick()['systemd_unit_failure_info{unit="zzz.service",result="timeout"}'] == 1
+    watched.tick()
+    new = {f"b{number:03}.service" for number in range(_MOST)}
+    for name in new:
+        watched.systemctl.unit(name, Restart="always")
+    assert set(asked(watched)) == new
+
+
+def test_a_service_that_was_restarted_and_is_no_more_is_asked_on(watched):
+    """Somebody has set `Restart=no`, and starts it: the count begins anew, and that is seen."""
+    watched.systemctl.unit("a.service", Restart="no", NRestarts="3")
+    assert watched.tick()[restarts("a.service")] == 3
+    watched.systemctl.unit("a.service", Restart="no", NRestarts="0")
+    assert [watched.tick()[restarts("a.service")] for _ in range(20)][-1] == 0
