@@ -1,14 +1,17 @@
 """What a zone's numbers come to, and the sentences about them: true in each state, trouble first."""
 
+import dns.edns
+import dns.message
 import pytest
 
 from collectors.dns import collector
-from collectors.dns.asking import Failure
+from collectors.dns.asking import Failure, Heard
 from collectors.dns.explain import explain
 from collectors.dns.looking import Found
 from collectors.dns.serials import HALF
-from collectors.dns.tests.answering import Answering, asked, serving
-from collectors.dns.tests.told import DAY, HIDDEN, NAMES, NS1, NS1_6, NS2, SERVERS, Told
+from collectors.dns.tests.answering import SOA, Answering, asked, reply, serving
+from collectors.dns.tests.told import DAY, HIDDEN, NAMES, NS1, NS1_6, NS2, SERVERS, WALL, Told
+from collectors.dns.wire import message
 from rscollector.testing import values
 
 WELL = "example.test: 4 of 4 addresses are in sync at the serial 7 (dns_zone_servers_in_sync)."
@@ -190,3 +193,54 @@ def test_what_is_no_answer_has_no_time():
         found = values(Told({NS2: failure})())
         assert found[f"dns_server_up{on}"] == 1
         assert (f"dns_server_query_seconds{on}" in found) is is_told
+
+
+def test_a_serial_that_wraps_has_not_gone_back():
+    """After 4294967290 comes 3, and the largest number is not the newest."""
+    told = Told(lambda second: dict.fromkeys((NS1, NS1_6, NS2, HIDDEN), 3 if second else 4_294_967_290))
+    told.report()
+    found = told.report(60.0)
+    assert {each.went_back for each in found.servers} == {0}
+    assert (found.newest, found.in_sync) == (3, 4)
+
+
+def test_the_time_that_others_have_without_the_primary_does_not_go_below_nothing():
+    """And begins when the primary was seen for the last time."""
+    told = Told(lambda second: {HIDDEN: Failure.SILENT} if second else {})
+    told.report()
+    assert [told.report(float(after)).expiry for after in (3600, 86_400 - 3600, 10 * DAY)] == [79_200, 0, 0]
+
+
+def test_where_all_tell_their_own_expiry_nothing_is_estimated():
+    """Theirs counts, though the primary has been away from here for longer."""
+    told = Told(lambda second: {HIDDEN: Failure.SILENT} if second else {})
+    told.report()
+    made = reply(
+        dns.message.make_query("example.test", "SOA"), f"example.test. SOA {SOA.format('example.test', 7)}"
+    )
+    made.use_edns(options=[dns.edns.GenericOption(9, (86_000).to_bytes(4, "big"))])
+    for address in (NS1, NS1_6, NS2):
+        told._heard[address] = Heard(message(made.to_wire()))
+    told._says = lambda _: {HIDDEN: Failure.SILENT} | {each: each for each in (NS1, NS1_6, NS2)}
+    assert told.report(7200.0).expiry == 86_000
+    told._says = lambda _: {HIDDEN: Failure.SILENT} | {each: each for each in (NS1, NS1_6)}
+    assert told.report(7200.0).expiry == 86_400 - 3600 - 7200
+    told._says = lambda _: {HIDDEN: Failure.SILENT, NS2: "REFUSED"} | {each: each for each in (NS1, NS1_6)}
+    assert told.report(7200.0).expiry == 86_000
+    told._says = lambda _: {each: each for each in (NS1, NS1_6, NS2)}
+    assert (told.report(7200.0).primary_up, told.report(7200.0).expiry) == (True, 86_000)
+
+
+def test_without_an_order_of_serials_nobody_is_told_to_be_behind_or_not():
+    """Nobody knows."""
+    found = values(Told({NS2: 7 + HALF})())
+    assert not [each for each in found if "behind" in each]
+    assert found['dns_zone_servers_in_sync{zone="example.test"}'] == 0
+
+
+def test_signatures_of_names_and_keys_count_with_that_of_the_soa():
+    """The first to end is told; of a server that has not the zone any more none is."""
+    for says, expected in ((7, 3600), ((7, 1800), 1800), ("REFUSED", None)):
+        told = Told({NS2: says}, ends={NS2: (WALL + 3600, WALL + 7200)})
+        (found,) = (each.signature for each in told.report().servers if each.target.address == NS2)
+        assert found == expected

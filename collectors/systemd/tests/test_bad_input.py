@@ -262,3 +262,13 @@ def test_settings_that_name_nobody_are_no_pattern_for_all():
     collector = Systemd(SystemdSettings())
     collector.open(FakeContext())
     assert "a.service" not in collector._ignored
+
+
+def test_a_number_too_long_and_a_time_that_never_was_are_none(watched):
+    """A count of 5000 digits is no number of restarts; who has never left inactive is not starting since the boot."""
+    watched.systemctl.unit("a.service", "failed", "failed", NRestarts="9" * 5000)
+    watched.systemctl.unit("b.service", "activating", "start", InactiveExitTimestampMonotonic="0")
+    found = watched.tick()
+    assert found['systemd_unit_state{unit="a.service",systemd_unit_state="failed"}'] == 1
+    assert not [series for series in found if "restarts" in series and '"a.' in series]
+    assert not [series for series in found if '"b.service"' in series]

@@ -374,3 +374,46 @@ def test_a_service_that_was_restarted_and_is_no_more_is_asked_on(watched):
     assert watched.tick()[restarts("a.service")] == 3
     watched.systemctl.unit("a.service", Restart="no", NRestarts="0")
     assert [watched.tick()[restarts("a.service")] for _ in range(20)][-1] == 0
+
+
+def test_a_failed_service_whose_control_group_is_gone_is_not_asked_at_each_tick(watched):
+    """Once, and in turn; when it runs again it has another group, and is asked at once."""
+    group = watched.root.path / "sys/fs/cgroup/system.slice/a.service"
+    group.mkdir(parents=True)
+    for number in range(20):
+        watched.systemctl.unit(f"z{number:02}.service", Restart="always")
+    runs = {"Restart": "on-failure", "ControlGroup": "/system.slice/a.service"}
+    watched.systemctl.unit("a.service", **runs)
+    watched.tick()
+    group.rename(group.with_name("gone"))
+    watched.systemctl.unit("a.service", "failed", "failed", Restart="on-failure", ControlGroup="")
+    watched.tick()
+    assert [("a.service" in asked(watched)) for _ in range(12)].count(True) in (2, 3)
+    group.mkdir()
+    watched.systemctl.unit("a.service", **runs)
+    assert "a.service" in asked(watched)
+
+
+def test_a_service_with_a_control_group_may_go_and_come_again(watched):
+    """Nothing is kept of its group."""
+    group = watched.root.path / "sys/fs/cgroup/system.slice/a.service"
+    group.mkdir(parents=True)
+    for _ in range(2):
+        watched.systemctl.unit("a.service", Restart="always", ControlGroup="/system.slice/a.service")
+        watched.tick()
+        del watched.systemctl.units["a.service"]
+        group.rename(group.with_name("gone"))
+        watched.tick()
+        assert not {"a.service"} & {*watched.collector._watch._groups, *watched.collector._watch._told}
+        group.with_name("gone").rmdir()
+        group.mkdir()
+
+
+def test_of_very_many_in_trouble_some_are_asked_at_a_tick(watched):
+    """Those that were asked longest ago; the others next."""
+    names = {f"a{number:02}.service" for number in range(90)}
+    for name in names:
+        watched.systemctl.unit(name, "activating", "auto-restart", Restart="always")
+    watched.tick()
+    first, second = (set(asked(watched)) & names for _ in range(2))
+    assert (len(first | second), max(map(len, (first, second))) < 60) == (90, True)
