@@ -13,8 +13,8 @@ import dns.rcode
 from dns.message import Message
 
 from collectors.dns import asking
-from collectors.dns.asking import Query
 from collectors.dns.explain import explain
+from collectors.dns.heard import PORT, Answer, Query
 from collectors.dns.kept import keep, restore
 from collectors.dns.looking import Wanted, is_address, look
 from collectors.dns.wire import parsed, shown
@@ -88,7 +88,7 @@ class Dns(Collector[DnsSettings]):
     max_series = 12_000  # 400 servers of 26 series, and what is told of their names and zones
     Settings = DnsSettings
     needs = Needs(packages=(Package("python3-dnspython", "dnspython>=2.3"),))
-    port = asking.PORT
+    port = PORT
 
     def open(self, context: Context) -> None:
         """Take up what the worker before has known."""
@@ -134,7 +134,7 @@ class Dns(Collector[DnsSettings]):
             )
             del queries[_MOST_TARGETS:]
         answers = asking.ask(queries, min(WAIT, _SHARE * context.budget()))
-        of_zone: dict[Zone, dict[Target, asking.Answer]] = {zone: {} for zone in self._zones}
+        of_zone: dict[Zone, dict[Target, Answer]] = {zone: {} for zone in self._zones}
         for (zone, target), answer in zip(asked, answers, strict=False):
             of_zone[zone][target] = answer
         now, wall = context.clock(), time.time()

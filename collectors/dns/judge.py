@@ -15,7 +15,7 @@ from dns.rdataclass import RdataClass
 from dns.rdatatype import RdataType
 from dns.rrset import RRset
 
-from collectors.dns.asking import Failure, Heard
+from collectors.dns.heard import Failure, Heard
 from collectors.dns.wire import shown
 
 _EXPIRE = 9
@@ -100,9 +100,9 @@ def judge(zone: Name, heard: Heard) -> Verdict | None:
 def _without_soa(zone: Name, told: Message) -> Verdict:
     owners = [each.name for each in told.authority if each.rdtype == RdataType.NS]
     if not told.flags & dns.flags.AA and any(zone.is_subdomain(each) for each in owners):
-        return Verdict(State.REFERRAL, f"to the servers of {shown(owners[0]) or '.'}")
+        return Verdict(State.REFERRAL, f"to the servers of {shown(owners[0])}")
     others = [each.name for each in (*told.answer, *told.authority) if each.rdtype == RdataType.SOA]
-    return Verdict(State.NO_SOA, f"but that of {shown(others[0]) or '.'}" if others else "")
+    return Verdict(State.NO_SOA, f"but that of {shown(others[0])}" if others else "")
 
 
 def rrsets(zone: Name, section: Iterable[RRset], rdtype: RdataType) -> Iterator[RRset]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dns.name import Name
 from dns.rdatatype import RdataType
 
-from collectors.dns.asking import Answer
+from collectors.dns.heard import Answer
 from collectors.dns.judge import DOWN, LAME, Soa, State, Verdict, judge
 from collectors.dns.looking import Found, is_address
 from collectors.dns.serials import Serials, newer, seconds_left

@@ -40,7 +40,7 @@ from sites import (
     OTHERS as MOUNTED,
 )
 
-from collectors.dns.asking import Failure
+from collectors.dns.heard import Failure
 from collectors.dns.tests import told as dns
 from collectors.filesystem.asking import Waiting
 from collectors.filesystem.findings import Answer

@@ -10,9 +10,10 @@ import pytest
 from dns.rdatatype import RdataType
 from harness import until
 
-from collectors.dns import asking
-from collectors.dns.asking import Failure, Heard, Query, ask
+from collectors.dns import asking, talk
+from collectors.dns.asking import ask
 from collectors.dns.collector import WAIT
+from collectors.dns.heard import Answer, Failure, Heard, Query
 from collectors.dns.tests.answering import SOA, Answering, asked, of, reply, serving, silent, state
 from collectors.dns.wire import Question, parsed
 
@@ -242,7 +243,7 @@ def test_the_time_is_that_of_the_network_and_not_of_our_reading(monkeypatch):
     real = asking._Round._hear
     monkeypatch.setattr(asking._Round, "_hear", lambda self, seconds: time.sleep(0.5) or real(self, seconds))
     with Answering({A: RIGHT}) as server, socket.socket(type=socket.SOCK_DGRAM) as stamping:
-        stamping.setsockopt(socket.SOL_SOCKET, asking._SO_TIMESTAMPNS, 1)
+        stamping.setsockopt(socket.SOL_SOCKET, talk._SO_TIMESTAMPNS, 1)
         until(lambda: 0 < ask([Query(QUESTION, A, server.port)], 10)[0].udp.seconds < 0.4)
 
 
@@ -250,9 +251,9 @@ def test_where_the_datagram_with_edns_is_lost_tcp_tells_what_it_would_have():
     """The second datagram has no EDNS, and so no signatures: those are in the answer over TCP."""
     with_edns, without = (dns.message.make_query("example.test", "SOA", use_edns=edns) for edns in (0, False))
     udp, tcp = (Heard(dns.message.make_response(each)) for each in (without, with_edns))
-    assert asking.Answer(udp, tcp).best is tcp
-    assert asking.Answer(tcp, udp).best is tcp
-    assert asking.Answer(udp, Heard(None, Failure.SILENT)).best is udp
+    assert Answer(udp, tcp).best is tcp
+    assert Answer(tcp, udp).best is tcp
+    assert Answer(udp, Heard(None, Failure.SILENT)).best is udp
 
 
 @pytest.mark.parametrize(
@@ -267,4 +268,4 @@ def test_where_the_datagram_with_edns_is_lost_tcp_tells_what_it_would_have():
 )
 def test_of_two_failures_the_one_that_tells_most_is_told(udp, tcp, expected):
     """What was said in any way is more than silence; else UDP's counts."""
-    assert asking.Answer(Heard(None, udp), Heard(None, tcp)).best.failure is expected
+    assert Answer(Heard(None, udp), Heard(None, tcp)).best.failure is expected

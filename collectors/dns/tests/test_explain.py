@@ -5,8 +5,8 @@ import dns.message
 import pytest
 
 from collectors.dns import collector
-from collectors.dns.asking import Failure, Heard
 from collectors.dns.explain import explain
+from collectors.dns.heard import Failure, Heard
 from collectors.dns.looking import Found
 from collectors.dns.serials import HALF
 from collectors.dns.tests.answering import SOA, Answering, asked, reply, serving

@@ -11,7 +11,7 @@ from dns.rdatatype import RdataType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.dns.asking import Failure, Heard
+from collectors.dns.heard import Failure, Heard
 from collectors.dns.judge import State, judge
 from collectors.dns.tests.answering import SOA, reply
 from collectors.dns.wire import Malformed, Question, is_truncated, message, parsed, refuses_edns, shown
