@@ -464,3 +464,18 @@ def test_a_name_of_which_one_family_is_not_told_may_have_addresses(world, silent
     assert f'dns_zone_server_addresses{{zone="{ZONE}",server="{NS2}"}}' not in found
     assert f"no resolver can say which addresses {NS2} has" in world.said
     assert "points to nothing" not in world.said
+
+
+def test_times_in_the_file_that_are_to_come_are_now(world, tmp_path):
+    """The wall clock was set back over the restart: nobody is behind since tomorrow."""
+    world.context.state = tmp_path / "state"
+    world.serials[HIDDEN] = 9
+    world.opened(primaries=[HIDDEN]).tick()
+    kept = json.loads(world.context.state.read_text())
+    kept[ZONE]["seen"] = [[serial, at + 1e6] for serial, at in kept[ZONE]["seen"]]
+    kept[ZONE]["primary_seen"] += 1e6
+    world.context.state.write_text(json.dumps(kept))
+    del world.serials[HIDDEN]
+    found = world.opened(primaries=[HIDDEN]).tick(0)
+    assert 0 <= of(found, "dns_server_behind_seconds", ONE) < 60
+    assert found[f'dns_zone_expiry_seconds{{zone="{ZONE}"}}'] <= 86_400 - 3600
