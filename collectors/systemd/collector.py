@@ -64,8 +64,7 @@ class Systemd(Collector[SystemdSettings]):
         with optional(context, "timers, and who starts for long (which may be the job of one)") as of_timers:
             listed = asking.timers(context)
         wall = self.wall()
-        more = known.keys() & timers.overdue(listed, wall)
-        asked = self._watch.wanted(context, known, more, manager.loaded)
+        asked = self._watch.wanted(context, known, timers.overdue(listed, wall), manager.loaded)
         told: dict[str, Facts] = {}
         with optional(context, "results of failures, restarts, and who starts for long") as question:
             told = asking.facts(context, asked)

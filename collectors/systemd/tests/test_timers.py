@@ -161,3 +161,29 @@ def test_only_a_timer_that_waits_is_late_and_only_one_without_a_next_time_elapse
         units = {"a.timer": Unit("a.timer", "loaded", "active", sub)}
         (found,) = told([timer], units, {"a.timer": facts}, {}, 1000.0)
         assert (found.late, found.never) == (expected, False)
+
+
+def test_what_was_known_of_an_accuracy_still_counts_while_properties_are_refused(watched):
+    """A timer that is late stays so."""
+    watched.systemctl.timer("a.timer", next_=-3600)
+    watched.tick()
+    watched.systemctl.instead[PROPERTIES] = Unavailable("systemctl did not end in time, killed")
+    assert watched.tick()[late("a.timer")] > 3600
+
+
+def test_since_when_a_unit_starts_is_not_since_when_it_started_before(tmp_path):
+    """It ran for hours; nobody tells since when it starts anew."""
+    watched = Watched(Systemctl(state="well"), tmp_path, units=["a"])
+    systemctl = watched.systemctl
+    systemctl.unit("a.service", InactiveExitTimestampMonotonic=systemctl.now(5000))
+    assert watched.tick()['systemd_unit_starting_seconds{unit="a.service"}'] == 0
+    systemctl.unit("a.service", "activating", "start")
+    systemctl.instead[PROPERTIES] = Unavailable("systemctl did not end in time, killed")
+    assert 'systemd_unit_starting_seconds{unit="a.service"}' not in watched.tick()
+
+
+def test_a_timer_of_which_is_not_told_what_it_starts_is_told(watched):
+    """Without it all but its job is known."""
+    watched.systemctl.timer("a.timer", next_=-3600)
+    del watched.systemctl.timers["a.timer"]["activates"]
+    assert watched.tick()[late("a.timer")] > 3000
