@@ -479,3 +479,35 @@ def test_times_in_the_file_that_are_to_come_are_now(world, tmp_path):
     found = world.opened(primaries=[HIDDEN]).tick(0)
     assert 0 <= of(found, "dns_server_behind_seconds", ONE) < 60
     assert found[f'dns_zone_expiry_seconds{{zone="{ZONE}"}}'] <= 86_400 - 3600
+
+
+def test_what_parent_and_zone_have_told_stays_while_they_tell_nothing(world):
+    """Who names whom, and whom only the parent names, is as it was when they did."""
+    world.parent[NS3] = []
+    world.names[NS3], world.serials[THREE] = [THREE], 7
+    before = world.opened().tick()
+    world.server_.says[PARENT] = silent
+    world.serials.clear()
+    world.tick(301)
+    found = world.tick(61)
+    assert addresses(found) == addresses(before) == [(NS1, ONE), (NS2, TWO), (NS3, THREE)]
+    assert listed(found) == listed(before) == {f'"{NS3}",by="zone"}}'}
+    assert {each for each in found if "listed" in each} == {each for each in before if "listed" in each}
+    assert not any("delegated" in each for each in found)
+
+
+def test_servers_that_only_a_resolver_has_named_stay_when_it_is_silent(world):
+    """Neither the parent nor a server has ever told: their names are those that were found."""
+    world.server_.says[PARENT] = silent
+    world.serials.clear()
+    assert addresses(world.opened().tick()) == [(NS1, ONE), (NS2, TWO)]
+    world.resolver_is_up = False
+    world.tick(301)
+    assert addresses(world.tick(15)) == [(NS1, ONE), (NS2, TWO)]
+
+
+def test_a_file_of_brackets_without_end_was_none(world, tmp_path):
+    """Whatever reads it gives up."""
+    world.context.state = tmp_path / "state"
+    world.context.state.write_text("[" * 100_000)
+    assert addresses(world.opened().tick()) == [(NS1, ONE), (NS2, TWO)]
