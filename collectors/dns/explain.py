@@ -50,7 +50,7 @@ def _zone(report: Report) -> Iterator[str]:
     if report.primary_up is False:
         left = ""
         if report.expiry is not None:
-            left = f"; of the others that do the first gives up in {_span(report.expiry)} at the earliest"
+            left = f"; of those that do, the first gives up in {_span(report.expiry)} at the earliest"
         yield f"{zone}: its primary does not answer for it{left} (dns_zone_primary_up)."
 
 

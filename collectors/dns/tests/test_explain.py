@@ -60,7 +60,7 @@ def test_the_primary_that_is_away_and_how_long_others_go_on():
     sentences = said({HIDDEN: Failure.SILENT}, passed=3600.0, before={})
     left = (86_400 - 3600 - 3600) / 3600
     assert sentences[0] == (
-        f"example.test: its primary does not answer for it; of the others that do the first gives up in {left:.3g} h at the earliest "
+        f"example.test: its primary does not answer for it; of those that do, the first gives up in {left:.3g} h at the earliest "
         "(dns_zone_primary_up)."
     )
 

@@ -2,11 +2,15 @@
 
 import json
 
+import dns.flags
+import dns.message
 import dns.rdatatype
 import pytest
 
 from collectors.dns.collector import DnsSettings, nameservers
+from collectors.dns.looking import Found, look, says_delegated
 from collectors.dns.tests.answering import SOA, Answering, asking, of, reply, serving, silent, state
+from collectors.dns.wire import parsed
 from rscollector.api import Context
 from rscollector.config.secrets import read
 from rscollector.runtime.foreground import settings_of
@@ -511,3 +515,109 @@ def test_a_file_of_brackets_without_end_was_none(world, tmp_path):
     world.context.state = tmp_path / "state"
     world.context.state.write_text("[" * 100_000)
     assert addresses(world.opened().tick()) == [(NS1, ONE), (NS2, TWO)]
+
+
+SOA_ABOVE = "test. SOA ns.test. a.test. 1 1 1 1 1"
+NS_OF_ZONE = f"{ZONE}. NS {NS1}."
+
+
+@pytest.mark.parametrize(
+    ("records", "more", "expected"),
+    [
+        ((), {"authority": [NS_OF_ZONE], "aa": False}, True),
+        ((), {"rcode": "NXDOMAIN", "authority": [SOA_ABOVE]}, False),
+        ((), {"rcode": "NXDOMAIN", "aa": False}, None),
+        ((), {"authority": [SOA_ABOVE]}, False),
+        ((), {"authority": [SOA_ABOVE], "aa": False}, None),
+        ((), {}, None),
+        ((f"{ZONE}. CNAME elsewhere.test.",), {"authority": [SOA_ABOVE]}, None),
+        ((), {"authority": [f"{ZONE}. SOA {SOA.format(ZONE, 1)}"]}, None),
+        ((NS_OF_ZONE,), {}, None),
+        ((), {"rcode": "SERVFAIL", "authority": [NS_OF_ZONE], "aa": False}, None),
+    ],
+)
+def test_whether_a_zone_is_delegated_its_parent_says_with_authority(records, more, expected):
+    """By a referral, or by an answer that there is no such name, or none with servers of its own; else nothing is said."""
+    told = reply(dns.message.make_query(ZONE, "NS"), *records, **more)
+    assert says_delegated(parsed(ZONE), dns.message.from_wire(told.to_wire())) is expected
+
+
+def test_nobody_is_above_the_root():
+    """Only its own servers are looked for."""
+    (wanted,) = next(look(parsed("."), Found(), (), by_delegation=True))
+    assert (wanted.question.name, wanted.question.rdtype) == (parsed("."), dns.rdatatype.NS)
+
+
+@pytest.mark.parametrize("who", ["parent", "zone"])
+def test_where_one_side_does_not_tell_it_is_asked_again_in_a_minute(world, who):
+    """Though the zone is up; where both tell, in five."""
+    if who == "parent":
+        world.server_.says[PARENT] = silent
+    else:
+        world.own = {ONE: []}
+    watched = world.opened()
+
+    def is_asked(seconds):
+        world.server_.asked.clear()
+        assert watched.tick(seconds)[f'dns_zone_up{{zone="{ZONE}"}}'] == 1
+        return PARENT in {address for address, *_ in world.server_.asked}
+
+    assert [is_asked(seconds) for seconds in (0, 30, 31)] == [True, False, True]
+    world.server_.says[PARENT], world.own = world.referral, {ONE: [NS1, NS2]}
+    assert [is_asked(seconds) for seconds in (61, 61, 200, 61)] == [True, False, False, True]
+
+
+def test_who_answers_without_authority_is_not_believed_who_the_servers_are(world):
+    """A resolver in the delegation has an old answer in its cache."""
+    before = world.server(TWO)
+    world.server_.says[TWO] = lambda question, protocol: _without_authority(before(question, protocol))
+    world.own[TWO] = [NS1, NS2, NS3]
+    found = world.opened().tick()
+    assert NS3 not in " ".join(found)
+    assert "do not agree" not in world.said
+
+
+def _without_authority(told):
+    told.flags &= ~dns.flags.AA
+    return told
+
+
+def test_of_a_family_that_is_not_told_the_known_addresses_stay_and_of_the_other_one_the_new_ones(world):
+    """None of them twice."""
+    six = f'dns_zone_server_addresses{{zone="{ZONE}",server="{NS2}"}}'
+    world.names[NS2], world.parent[NS2] = [TWO, "::1"], []
+    assert world.opened().tick()[six] == 2
+    before = world.server_.says[RESOLVER]
+
+    def says(question, protocol):
+        asked = question.question[0]
+        if (asked.name.to_text(), asked.rdtype) == (f"{NS2}.", dns.rdatatype.A):
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return before(question, protocol)
+
+    world.server_.says[RESOLVER] = says
+    world.tick(301)
+    assert world.tick(15)[six] == 2
+
+
+def test_glue_that_is_nobodys_is_not_asked_and_glue_alone_is_no_contradiction(world):
+    """Where nobody can resolve a name, what the parent has for it is all there is."""
+    world.parent[NS2], world.names[NS2] = ["224.0.0.1", TWO], "SERVFAIL"
+    assert addresses(world.opened().tick()) == [(NS1, ONE), (NS2, TWO)]
+    assert "which is no address of it" not in world.said
+
+
+def test_another_server_of_the_parent_is_asked_where_one_is_silent(world):
+    """One that answers is enough."""
+    world.server_.says[HIDDEN] = world.referral
+    world.server_.says[PARENT] = silent
+    world.names["ns.test"] = [PARENT, HIDDEN]
+    assert world.opened().tick()[f'dns_zone_delegated{{zone="{ZONE}"}}'] == 1
+
+
+def test_a_hundred_names_are_asked_at_most(world):
+    """What is left out is told."""
+    servers = [f"n{number:03}.other.test" for number in range(150)]
+    found = world.opened(servers=servers, delegation=False).tick()
+    assert len([each for each in found if each.startswith("dns_zone_server_addresses")]) == 100
+    assert f"{ZONE}: 150 servers are named; 100 of them are asked" in world.said

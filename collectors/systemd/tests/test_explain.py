@@ -177,3 +177,11 @@ def test_a_failed_unit_that_is_ignored_is_counted_all_the_same(tmp_path):
     assert watched.tick()['systemd_units{state="failed"}'] == 1
     assert " 1 is failed " in watched.said[0]
     assert "a.service" not in " ".join(watched.said)
+
+
+def test_of_ten_that_are_failed_none_is_left_out():
+    """So there are not 0 more."""
+    failed = [
+        Shown(Unit(f"a{number}.service", "loaded", "failed", "failed"), None, 0.0) for number in range(10)
+    ]
+    assert len(about(shown=failed)) == 10
