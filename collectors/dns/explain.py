@@ -80,7 +80,7 @@ def _servers(report: Report) -> Iterator[str]:
 def _signature(on: str, each: Seen) -> Iterator[str]:
     if each.signature is not None and each.signature < _SOON:
         left = each.signature
-        when = f"ends in {_span(left)}" if left > 0 else f"ended {_span(-left)} ago"
+        when = f"ends in {_span(left)}" if left > 0 else f"ended {_span(abs(left))} ago"
         yield f"{on}, has a signature that {when} (dns_server_signature_expiry_seconds)."
 
 

@@ -244,3 +244,29 @@ def test_signatures_of_names_and_keys_count_with_that_of_the_soa():
         told = Told({NS2: says}, ends={NS2: (WALL + 3600, WALL + 7200)})
         (found,) = (each.signature for each in told.report().servers if each.target.address == NS2)
         assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "sentence", "summary"),
+    [
+        (7 * DAY, "", "; the first signature ends in 7 d"),
+        (7 * DAY - 1, "that ends in 7 d", "; the first signature ends in 7 d"),
+        (DAY, "that ends in 1 d", "; the first signature ends in 1 d"),
+        (1, "that ends in 1 s", "; the first signature ends in 1 s"),
+        (0, "that ended 0 s ago", ""),
+        (-7200, "that ended 2 h ago", ""),
+    ],
+)
+def test_a_signature_is_told_in_its_last_week_and_when_it_has_ended(left, sentence, summary):
+    """Before, only the summary has it; afterwards it does not end any more."""
+    sentences = said({NS2: (7, left)})
+    told = [f"{NS2_}, has a signature {sentence} (dns_server_signature_expiry_seconds)."]
+    assert sentences == [*(told if sentence else ()), WELL.replace(" (", f"{summary} (")]
+
+
+def test_a_server_without_a_name_is_told_by_its_address_and_of_many_names_ten_are_told():
+    """And how many there are besides."""
+    own = NAMES | {f"x{number:02}.test" for number in range(12)}
+    first, second, _ = said({HIDDEN: "REFUSED"}, own=own)[-3:]
+    assert first.startswith("192.0.2.3, asked for example.test, is lame: ")
+    assert "x09.test and 2 more as its server, and the parent does not" in second
