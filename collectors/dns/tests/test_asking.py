@@ -269,3 +269,31 @@ def test_where_the_datagram_with_edns_is_lost_tcp_tells_what_it_would_have():
 def test_of_two_failures_the_one_that_tells_most_is_told(udp, tcp, expected):
     """What was said in any way is more than silence; else UDP's counts."""
     assert Answer(Heard(None, udp), Heard(None, tcp)).best.failure is expected
+
+
+class Channel:
+    """A socket that has received this, one thing after the other: datagrams, or an error."""
+
+    def __init__(self, *got):
+        self._got = iter(got)
+
+    def recvmsg(self, *_):
+        got = next(self._got, BlockingIOError())
+        if isinstance(got, Exception):
+            raise got
+        return got, [], 0, None
+
+
+def test_an_answer_counts_though_an_error_has_come_behind_it():
+    """A server may answer, and end: the port is closed for what was sent again."""
+    for got in ((), (ConnectionRefusedError(),)):
+        udp = talk.Udp(Query(QUESTION, A))
+        right = wire(dns.message.from_wire(QUESTION.wire), lambda made, udp=udp: setattr(made, "id", udp._id))
+        udp.channel = Channel(right, *got)
+        udp.receive()
+        udp.read()
+        assert (udp.over, udp.heard.failure, udp.heard.message is not None) == (True, None, True)
+    udp = talk.Udp(Query(QUESTION, A))
+    udp.channel = Channel(ConnectionRefusedError())
+    udp.receive()
+    assert udp.heard.failure is Failure.CLOSED
