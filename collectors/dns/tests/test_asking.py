@@ -297,3 +297,33 @@ def test_an_answer_counts_though_an_error_has_come_behind_it():
     udp.channel = Channel(ConnectionRefusedError())
     udp.receive()
     assert udp.heard.failure is Failure.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), Failure.CLOSED),
+        (ConnectionResetError(104, "Connection reset by peer"), Failure.CLOSED),
+        (TimeoutError(110, "Connection timed out"), Failure.SILENT),
+        (OSError(113, "No route to host"), Failure.UNREACHABLE),
+    ],
+)
+def test_what_the_network_says_of_the_other_end_is_its_state(error, failure):
+    """With its own words; a kernel that gives up is as silent as the server."""
+    udp = talk.Udp(Query(QUESTION, A))
+    udp.channel = Channel(error)
+    udp.receive()
+    assert (udp.heard.failure, udp.heard.why) == (failure, error.strerror)
+
+
+def test_a_question_for_which_the_kernel_has_no_room_is_lost_and_no_failure():
+    """As one that the network has lost: the answer to the first may still come."""
+
+    class Full(Channel):
+        def send(self, _):
+            raise BlockingIOError
+
+    udp = talk.Udp(Query(QUESTION, A))
+    udp.channel = Full()
+    udp.repeat()
+    assert (udp.over, udp.heard.failure) == (False, Failure.SILENT)
