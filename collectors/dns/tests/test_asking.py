@@ -327,3 +327,19 @@ def test_a_question_for_which_the_kernel_has_no_room_is_lost_and_no_failure():
     udp.channel = Full()
     udp.repeat()
     assert (udp.over, udp.heard.failure) == (False, Failure.SILENT)
+
+
+def test_who_does_not_know_edns_is_asked_without_it_over_tcp_too():
+    """Over the same connection."""
+    with Answering({A: without_edns}, deaf={(A, "udp")}) as server:
+        found, _ = asked(server)
+    assert (state(found, A), of(found, "dns_server_serial", A)) == ("authoritative", 7)
+
+
+def test_a_wall_clock_that_is_set_meanwhile_makes_no_time_below_nothing_or_above_our_own():
+    """What the kernel has stamped counts between those."""
+    udp = talk.Udp(Query(QUESTION, A))
+    udp._sent = 1_000_000.0
+    for stamp in (0, 2_000_000):
+        data = talk._TIMESPEC.pack(stamp, 0)
+        assert 0 <= udp._passed([(socket.SOL_SOCKET, talk._SO_TIMESTAMPNS, data)]) < 300
