@@ -18,13 +18,15 @@ from role import defaults, role
 
 from rscollector.api import Metric
 from rscollector.cli.collectors import metric_rows, setting_rows, summary
-from rscollector.config.types import AgentSection, Common, WebSection
+from rscollector.config.types import AgentSection, Common
+from rscollector.config.web_section import ListenerSection, TlsSection, WebSection
 from rscollector.runtime.telemetry import METRICS
 
 _PLACE = re.compile(
     r"^( *(?:<!--|#) generated: ([^\n]+?)(?: -->)?\n).*?^( *(?:<!--|#) end\b)", re.DOTALL | re.MULTILINE
 )
 _SECTIONS = {"agent": (AgentSection, Common), "web": (WebSection,), "collector": (Common,)}
+_SECTIONS |= {"web.listener": (ListenerSection,), "web.listener.tls": (TlsSection,)}
 _PROMETHEUS = ROOT / "ansible" / "roles" / "rscollector_prometheus"
 _TAKEN = {"alerts.yml": "{}.alerts.yml", "dashboard.json": "{}.dashboard.json"}
 """What the role for Prometheus takes from each folder, and what it is called there."""

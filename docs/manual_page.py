@@ -3,7 +3,8 @@
 from declared import everything
 
 from rscollector.cli.collectors import setting_rows, summary
-from rscollector.config.types import AgentSection, Common, WebSection
+from rscollector.config.types import AgentSection, Common
+from rscollector.config.web_section import ListenerSection, TlsSection, WebSection
 
 _INTRODUCTION = r"""
 .\" Written by `make docs`, from the declarations in the code.
@@ -50,6 +51,8 @@ def manual_page() -> str:
     sections = [
         ("[agent]", "The agent, and defaults of all collectors.", (AgentSection, Common)),
         ("[web]", "Where the agent is found.", (WebSection,)),
+        ("[[web.listener]]", "An address with rights and a lock of its own.", (ListenerSection,)),
+        ("[web.listener.tls]", "TLS of a listener.", (TlsSection,)),
     ]
     for (section, name), each in everything().items():
         sections.append((f"[{section}.{name}.NAME]", summary(each), (each.Settings,)))

@@ -14,6 +14,7 @@ _UNIT = "/etc/systemd/system/rscollector.service.d"
 def recommended() -> str:
     """Return the packages of debian/control's Recommends."""
     found = {package.debian for each in everything().values() for package in each.needs.packages}
+    found.add("python3-bcrypt")  # for the passwords of whoever asks the agent
     return "Recommends:\n" + "\n".join(f" {name}," for name in sorted(found))
 
 

@@ -12,7 +12,8 @@ from declared import ROOT, everything, plugins
 
 from rscollector.api import Secret
 from rscollector.config import registry
-from rscollector.config.types import AgentSection, Common, WebSection
+from rscollector.config.types import AgentSection, Common
+from rscollector.config.web_section import WebSection
 
 
 class _Indented(yaml.SafeDumper):
@@ -51,6 +52,7 @@ def role() -> dict[Path, str]:
     spec = {"main": {"short_description": "The agent, installed and configured", "options": options}}
     kinds = {name: {**_kinds(settings), **_kinds(Common)} for _, name, settings in listed}
     kinds |= {"agent": {**kinds["agent"], **_kinds(AgentSection)}, "web": _kinds(WebSection)}
+    del kinds["web"]["listener"]  # the role has no variable for it
     return {
         place / "meta" / "argument_specs.yml": _yaml({"argument_specs": spec}),
         place / "vars" / "main" / "kinds.yml": _yaml(
@@ -113,6 +115,10 @@ _OF_THE_ROLE = {
         "type": "list",
         "elements": "str",
         "description": "Where Prometheus and browsers find the agent, such as 0.0.0.0:10070.",
+    },
+    "rscollector_web_config": {
+        "type": "dict",
+        "description": "TLS and users, as in the web configuration file of Prometheus' exporters.",
     },
     "rscollector_extra_configuration": {"type": "str", "description": "TOML for collectors of others."},
 }

@@ -6,6 +6,7 @@ import json
 import threading
 from contextlib import contextmanager
 
+from rscollector.exposition.render import EOF
 from rscollector.web.app import application
 from rscollector.web.events import Changed
 from rscollector.web.listeners import listen
@@ -49,39 +50,48 @@ SAMPLES = {
 
 
 class Face:
-    """An agent that tells what the test wants: `collectors` are as in its status."""
+    """An agent that tells what the test wants: `collectors` are as in its status, `body` is its page of metrics."""
+
+    epoch = 1790000000
 
     def __init__(self, keys=KEYS):
         self.collectors = [told(key, **(DOWN if key.startswith("galera/") else {})) for key in keys]
+        self.host = "hôst"
+        self.body = b"x_size 1.0\n"
+        self.unwell = self.unfinished = ""
+        self.mistakes = "line 3: no"
         self.asked = []
         self.news = []
         self.is_broken = False
 
     def page(self, wanted):
-        """Return the page of metrics."""
-        return [b"x_size 1.0\n"]
+        """Return the page, and in OpenMetrics with its end."""
+        return [self.body, EOF[wanted]]
 
     def unhealthy(self):
-        """All is well."""
-        return ""
+        """Return the trouble."""
+        return self.unwell
 
-    unready = unhealthy
+    def unready(self):
+        """Return what is not finished."""
+        return self.unfinished
 
-    def status(self, *, with_minutes=False):
+    def status(self):
         """Return a status as the agent makes it."""
+        return self.overview() | {"collectors": self.collectors}
+
+    def overview(self):
+        """Return it without its collectors."""
         self.asked.append("status")
         if self.is_broken:
             raise RuntimeError("broken")
         return {
-            "version": "1", "pid": 1, "host": "hôst", "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
-            "uptime_seconds": 5.0, "changes": self.place(), "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
-            "collectors": self.collectors,
+            "version": "1", "pid": 1, "host": self.host, "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
+            "uptime_seconds": 5.0, "changes": self.event_id(), "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
         }  # fmt: skip
 
-    epoch = 1790000000
-
-    def place(self):
-        """Return where its changes are."""
+    def event_id(self):
+        """Return the id of an event that would come now."""
         return f"{self.epoch}-{len(self.news)}"
 
     def changed(self, since):
@@ -93,7 +103,7 @@ class Face:
         reloaded = since is None or "" in news
         return Changed(len(self.news), since is None, keys, gone, self._reading() if reloaded else None)
 
-    def objects(self, keys):
+    def objects(self, keys, *, with_minutes=False):
         """Return the objects of some."""
         return [each for each in map(self._find, keys) if each]
 
@@ -102,7 +112,7 @@ class Face:
         self.asked.append(key)
         found = self._find(key)
         return found and found | {
-            "changes": self.place(), "is_sink": key in SINKS, "minutes": [None] * 58 + [0.25, 0.5], "settings": SETTINGS,
+            "changes": self.event_id(), "is_sink": key in SINKS, "minutes": [None] * 58 + [0.25, 0.5], "settings": SETTINGS,
             "metrics": [
                 {"name": f"{found['type']}_{kind}", "type": kind, "unit": "", "help": "What it is.", "labels": ["node"],
                  "samples": [{"labels": {"node": "a"}, "value": value}], "samples_left_out": 7}
@@ -140,18 +150,17 @@ class Face:
         self.asked.append("configuration")
         tables = {key: dict(zip(("type", "name"), key.split("/"), strict=True)) for key in self._keys()}
         return self._reading() | {
-            "host": "hôst", "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
+            "host": self.host, "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
             "collectors": [table | {"settings": SETTINGS} for key, table in tables.items() if key not in SINKS],
             "sinks": [table | {"settings": SETTINGS} for key, table in tables.items() if key in SINKS],
         }  # fmt: skip
 
     def _reading(self):
-        files = ["/etc/rscollector/rscollector.toml"]
         return {
-            "files": files,
+            "files": ["/etc/rscollector/rscollector.toml"],
             "read_at": 1.5e9,
-            "last_reload_successful": False,
-            "last_reload_error": "line 3: no",
+            "last_reload_successful": not self.mistakes,
+            "last_reload_error": self.mistakes,
         }
 
     def _keys(self):
@@ -162,18 +171,54 @@ class Face:
 
 
 class Served:
-    """A face behind a real server at `address`."""
+    """A face behind a real server, on loopback and on the listeners that are `beside`, in a thread with its own loop.
 
-    def __init__(self, face, listener):
+    It can be away for a while: `stop`, and then `start` on the same port.
+    """
+
+    def __init__(self, face, *, beside=(), **given):
         self.face = face
-        self.port = listener.getsockname()[1]
+        self.connections = Connections()
+        self.port = 0
+        self._beside = beside
+        self._given = given
+        self.start()
         self.address = f"127.0.0.1:{self.port}"
+        self.url = f"http://{self.address}/"
 
-    def get(self, path, method="GET"):
+    def start(self):
+        """Serve."""
+        self._listeners = [*listen([f"127.0.0.1:{self.port}"]), *self._beside]
+        self.port = self._listeners[0].getsockname()[1]
+        self.loop, self._end = asyncio.new_event_loop(), asyncio.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        self.loop.run_until_complete(self._serve())
+        self.loop.close()
+
+    async def _serve(self):
+        server = Server(application(self.face, **self._given), self._listeners, self.connections)
+        await self._end.wait()
+        server.close()
+        while len(self.connections):
+            await asyncio.sleep(0)
+
+    def stop(self):
+        """Serve no more."""
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self._end.set)
+            self._thread.join(30)
+            assert not self._thread.is_alive()
+
+    def get(self, path="/metrics", method="GET", **headers):
         """Return status, headers and body of one request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path)
+            connection.request(
+                method, path, headers={key.replace("_", "-"): value for key, value in headers.items()}
+            )
             response = connection.getresponse()
             return response.status, response.headers, response.read()
         finally:
@@ -185,23 +230,10 @@ class Served:
 
 
 @contextmanager
-def serving(face, *, beside=(), **given):
-    """Serve a face in a thread with a loop of its own, on loopback and on the listeners that are `beside`."""
-    listeners, connections = [*listen(["127.0.0.1:0"]), *beside], Connections()
-    loop, end = asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve():
-        server = Server(application(face, **given), listeners, connections)
-        await end.wait()
-        server.close()
-        while len(connections):
-            await asyncio.sleep(0)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
+def serving(face, **given):
+    """Serve a face, and no more at the end."""
+    served = Served(face, **given)
     try:
-        yield Served(face, listeners[0])
+        yield served
     finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join(30)
-        loop.close()
+        served.stop()

@@ -62,7 +62,7 @@ def children(pid):
     return found
 
 
-class _Unix(http.client.HTTPConnection):
+class Unix(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=30)
         self.path = str(path)
@@ -108,7 +108,7 @@ class RunningAgent:
             if not getattr(_polling, "now", False):
                 time.sleep(max(0.0, self._asked_at + _FRESH - time.monotonic()))
             self._asked_at = time.monotonic()
-        connection = _Unix(self.socket)
+        connection = Unix(self.socket)
         try:
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()

@@ -24,9 +24,12 @@ def shortened(rules):
 
 
 class Prometheus:
-    """A Prometheus, in a network namespace if there is one, and asked from a process in it."""
+    """A Prometheus, in a network namespace if there is one, and asked from a process in it.
 
-    def __init__(self, directory, target, net=None):
+    `scrape` is what its configuration says of the scrape beside the target, such as TLS and a password.
+    """
+
+    def __init__(self, directory, target, net=None, **scrape):
         self.target = target
         self.enter = net.enter if net else []
         self.port = free_port()
@@ -36,7 +39,9 @@ class Prometheus:
             rules[-1].write_text(shortened(path.read_text()))
         config = {
             "global": {"scrape_interval": "500ms", "evaluation_interval": "500ms"},
-            "scrape_configs": [{"job_name": "rscollector", "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": [
+                {"job_name": "rscollector", "static_configs": [{"targets": [target]}], **scrape}
+            ],
             "rule_files": [str(rule) for rule in rules],
         }
         (directory / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML

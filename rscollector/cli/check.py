@@ -3,10 +3,15 @@
 import argparse
 import os
 import pwd
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rscollector.cli.common import Commands, add_command, add_config, complain, paint
+from rscollector.model.settings import humanized
+
+if TYPE_CHECKING:
+    from rscollector.config.types import Config
 
 _MORE = """\
 Every mistake is named, each with its file and line, its path, and what was expected. Without --config
@@ -15,6 +20,7 @@ Exit status 0: right, though there may be hints; 2: something is wrong.
 """
 _USER = "rscollector"
 _SECONDS = 30.0
+_SOON = 14 * 86400
 _READABLE = f"to let it read a file: chgrp {_USER} FILE && chmod 640 FILE; it needs x above"
 
 
@@ -34,19 +40,41 @@ def check(given: argparse.Namespace) -> int:
     from rscollector.config.load import load
 
     loaded = load(given.config)
-    told = [*loaded.mistakes, *loaded.problems, *loaded.hints]
+    useless, hints = _certificates(loaded.config)
+    told = [*loaded.mistakes, *useless, *loaded.problems, *loaded.hints, *hints]
     service = {} if given.config else dict(_as_the_service())
     more = {sentence: counts for sentence, counts in service.items() if sentence not in told}
     for sentence in (*told, *(f"as user {_USER}: {each}" for each in more)):
         complain(sentence)
     if any("Permission denied" in each for each in more):
         complain(_READABLE)
-    if loaded.config is None or (not given.only_mistakes and (loaded.problems or any(more.values()))):
+    wrong = not given.only_mistakes and (loaded.problems or any(more.values()))
+    if loaded.config is None or useless or wrong:
         return 2
     files = ", ".join(loaded.config.files) or "no configuration file; the built-in one"
     watched = ", ".join(spec.key for spec in loaded.config.specs) or "nothing"
     print(f"{paint('OK', 'good')} ({files}): watches {watched}")
     return 0
+
+
+def _certificates(config: "Config | None") -> tuple[list[str], list[str]]:
+    """Return which certificates cannot be used, and what is to be said of those that can."""
+    useless, hints = [], []
+    for listener in config.listeners if config else ():
+        if listener.tls:
+            from rscollector.web.tls import Context
+
+            try:
+                certificate = Context(listener.tls).newest()
+            except ValueError as error:
+                useless.append(f"{listener.address}: {error}")
+                continue
+            left = certificate.not_after - time.time()
+            if trouble := certificate.trouble(time.time()):
+                hints.append(f"{listener.address}: {trouble}")
+            elif left < _SOON:
+                hints.append(f"{listener.address}: the certificate expires in {humanized(left)}")
+    return useless, hints
 
 
 def _as_the_service() -> Iterator[tuple[str, bool]]:

@@ -14,13 +14,14 @@ from rscollector.cli.common import Commands, add_command, complain, paint, table
 from rscollector.model.settings import humanized
 from rscollector.model.texts import printable
 from rscollector.runtime.control import FOREIGN, candidates, is_foreign
-from rscollector.web.rows import rows
+from rscollector.web.rows import calm, rows
 
 _TIMEOUT = 5.0
 _LONGEST = 64 << 20
 _CLEAR = "\033[H\033[J"
 _MORE = """\
-Exit status 0: every collector is up; 1: one is not, or no agent answers.
+Exit status 0: every collector is up, and the last reload went well; 1: something is wrong, or no agent
+answers.
 """
 
 
@@ -61,22 +62,22 @@ def status(given: argparse.Namespace) -> int:
         return _once(given)
     try:
         while True:
-            if sys.stdout.isatty():
-                print(_CLEAR, end="")
-            _once(given)
+            _once(given, _CLEAR if sys.stdout.isatty() else "")
             sys.stdout.flush()
             time.sleep(given.watch)
     except KeyboardInterrupt:
         return 0
 
 
-def _once(given: argparse.Namespace) -> int:
+def _once(given: argparse.Namespace, before: str = "") -> int:
     answer = _first_answer([given.socket] if given.socket else list(candidates()))
+    if before:
+        print(before, end="")  # what was said before stays until there is something to say
     if answer is None:
         return 1
     try:
         shown = json.dumps(answer, indent=2) if given.json else _shown(answer, wrong=given.wrong)
-        is_well = all(each["up"] for each in answer["collectors"])
+        is_well = all(each["up"] for each in answer["collectors"]) and _is_configured(answer)
         is_well = is_well and not any(row.is_wrong for row in rows(answer))
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         complain(f"what answers is no agent that this version understands ({type(error).__name__}: {error})")
@@ -143,23 +144,30 @@ def _printable(value: Any) -> Any:
 
 
 def _shown(answer: dict[str, Any], *, wrong: bool) -> str:
-    found = [row for row in rows(answer) if row.is_wrong or not wrong]
+    everything = rows(answer)
+    found = [row for row in everything if row.is_wrong or not wrong]
     heads = ("STATE", "FOR", "COLLECTOR", "SERIES", "LAST SUCCESS", "TOOK", "NEXT RUN", "REASON")
     cells = [
         (row.condition, row.since, row.key, str(row.series), row.last, row.took, row.next, row.reason or "-")
         for row in found
     ]
-    nothing = "Nothing is wrong." if wrong and answer["collectors"] else "No collector is configured."
+    nothing = calm(everything, agent_is_well=_is_configured(answer)) or "No collector is configured."
     parts = [_head(answer), table(heads, cells, [row.style for row in found]) if found else nothing]
     notes = [f"{row.key}: {note}" for row in found for note in row.notes]
-    stacks = [f"{row.key} hung here:\n{row.stack}" for row in found if row.stack]
+    stacks = [f"{row.key} {row.ended} here:\n{row.stack}" for row in found if row.stack]
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else []), *stacks])
+
+
+def _is_configured(answer: dict[str, Any]) -> bool:
+    return bool(answer["config"]["last_reload_successful"])
 
 
 def _head(answer: dict[str, Any]) -> str:
     config = answer["config"]
     who, up = paint(f"rscollector {answer['version']}", "bold"), humanized(answer["uptime_seconds"])
-    where = ", ".join(f"http://{address}/metrics" for address in answer["listen"]) or "no port"
+    web = answer.get("web", {})  # an agent before 1.0 has none
+    urls = [each["url"] for each in web.get("listeners", ())]
+    where = ", ".join(urls or (f"http://{each}/metrics" for each in answer["listen"])) or "no port"
     lines = [
         f"{who} on {answer['host']}, process {answer['pid']}, up for {up}, {answer['series']} series",
         f"configuration: {', '.join(config['files']) or 'built-in'}; metrics on {where}",
@@ -167,4 +175,7 @@ def _head(answer: dict[str, Any]) -> str:
     if not config["last_reload_successful"]:
         lines += [paint("the last reload failed; the configuration before it is in use:", "bad")]
         lines += [config["last_reload_error"]]
+    if web.get("last_reload_error"):
+        lines += [paint("certificates and web configuration are those before; the newest are wrong:", "bad")]
+        lines += [web["last_reload_error"]]
     return "\n".join(lines)

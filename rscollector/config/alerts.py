@@ -1,14 +1,21 @@
 """The alerts that come with a plugin: `alerts.yml` in its package, as Prometheus reads it."""
 
+import os
+import stat
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from rscollector.model.texts import LONGEST_NOTE, one_line
 
+_NAMES = ("alert", "severity", "for", "summary", "description")
+_MORE = {"alert": "and more", "summary": "They are in its alerts.yml."}
 _MOST = 100
+_LONGEST_FILE = 1 << 20
+_LONGEST = 48 << 10  # characters of all of them: the agent holds them in memory
 
 
 def alerts(module: str) -> list[dict[str, str]]:
@@ -17,14 +24,37 @@ def alerts(module: str) -> list[dict[str, str]]:
     Each has `alert` (its name), `severity`, `for`, `summary` and `description`; templates stay as they are.
     """
     try:
-        text = files(module.rpartition(".")[0] or module).joinpath("alerts.yml").read_text("utf-8")
+        file = files(module.rpartition(".")[0] or module).joinpath("alerts.yml")
+        text = _text(file) if isinstance(file, Path) else ""  # one in a zip is read by nobody
     except (OSError, TypeError):  # a module that is in no package has no files
         return []
-    return list(_alerts(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))))[:_MOST]  # noqa: S506
+    found: list[dict[str, str]] = []
+    left = _LONGEST
+    for each in _alerts(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))) if text else ():  # noqa: S506
+        left -= sum(map(len, each.values()))
+        if left < 0 or len(found) == _MOST:
+            return [*found, dict.fromkeys(_NAMES, "") | _MORE]
+        found.append(each)
+    return found
+
+
+def _text(path: Path) -> bytes:
+    """Read a file of bounded size. What is no regular file may never end; raises OSError for it."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError("it is no regular file")
+        text = opened.read(_LONGEST_FILE + 1)
+    if len(text) > _LONGEST_FILE:
+        raise OSError("it is too long")
+    return text
 
 
 def _alerts(table: Any) -> Iterator[dict[str, str]]:
     for rule in (rule for group in table["groups"] for rule in group["rules"] if "alert" in rule):
         texts = {**rule.get("labels", {}), **rule.get("annotations", {}), **rule}
-        names = ("alert", "severity", "for", "summary", "description")
-        yield {name: one_line(str(texts.get(name, "")), LONGEST_NOTE) for name in names}
+        yield {name: _shown(texts.get(name)) for name in _NAMES}
+
+
+def _shown(value: Any) -> str:
+    """Return a text or number: lists of lists of lists take a few bytes in YAML, and gigabytes as a text."""
+    return one_line(str(value), LONGEST_NOTE) if isinstance(value, str | int | float) else ""

@@ -1,7 +1,9 @@
 """What people are shown of an instance's settings: each with its value and where it is written. Pure.
 
-A secret is a place here already, never its text. What may be one all the same is masked: the password in an
-address, and, in the table of a plugin that could make nothing of it, whatever is called like one.
+A secret is a place here already, never its text. What may be one all the same is masked: the user in an
+address, what follows a word such as "password=" or "--token", and whatever is called like a secret. A plugin
+that takes such a text without knowing that it is one, or that could make nothing of its table, is no reason
+to show it.
 """
 
 import json
@@ -14,10 +16,19 @@ from rscollector.config.build import KeyPath
 from rscollector.config.types import Common, Spec
 from rscollector.model.masks import MASK
 from rscollector.model.settings import humanized
-from rscollector.model.texts import LONGEST_REASON, one_line
+from rscollector.model.texts import LONGEST_NOTE, LONGEST_REASON, cut, one_line
 
-_IN_ADDRESS = re.compile(r"(?<=//)[^/@\s]*@")
-_SECRET = re.compile(r"pass|secret|token|credential|api_?key|private", re.IGNORECASE)
+_IN_ADDRESS = re.compile(r"(?<=//)(?:[^/@\s:]*:(?!\d+/)\S*|[^/@\s]*)@")  # a password may have / and @ in it
+_NAMES = r"pass|pwd|secret|token|credential|private|authoriz|cookie|(?:api|auth|access|encryption)[_-]?key"
+_SECRET = re.compile(_NAMES, re.IGNORECASE)
+_IN_TEXT = re.compile(
+    rf"""((?:{_NAMES})[\w-]*["']?\s*[=:]\s*)("[^"]*"|'[^']*'|(?:bearer|basic)\s+\S+|[^\s&;,]+)""",
+    re.IGNORECASE,
+)
+_LONGEST_NAME = 100
+_LOOKED_AT = (
+    4000  # characters, of which 500 are shown: whoever looks for a mask goes over them more than once
+)
 _PLACES = {"file", "env", "credential"}
 
 
@@ -34,7 +45,7 @@ def described(
 ) -> Iterator[Setting]:
     """Yield the settings of the instance at a path: its plugin's, then those that all instances have."""
     for name, value in spec.settings.items():
-        yield Setting(name, _shown(name, value), _place(places, (*path, name)))
+        yield Setting(one_line(name, _LONGEST_NAME), _shown(name, value), _place(places, (*path, name)))
     holds = {
         "interval": humanized(spec.interval),
         "timeout": humanized(spec.timeout),
@@ -47,7 +58,7 @@ def described(
 
 
 def _place(places: Mapping[KeyPath, tuple[str, int]], path: KeyPath) -> str:
-    return "{}:{}".format(*places[path]) if path in places else ""
+    return one_line("{}:{}".format(*places[path]), LONGEST_NOTE) if path in places else ""
 
 
 def _shown(name: str, value: Any) -> str:
@@ -58,9 +69,20 @@ def _shown(name: str, value: Any) -> str:
 
 def _masked(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: each if key in _PLACES else _masked(key, each) for key, each in value.items()}
+        return {
+            key: each if key in _PLACES else _masked(f"{name} {key}", each) for key, each in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_masked(name, each) for each in value]
+        return [
+            _masked(_option(before) or name, each) for before, each in zip(("", *value), value, strict=False)
+        ]
     if isinstance(value, str):
-        return MASK if _SECRET.search(name) else _IN_ADDRESS.sub(f"{MASK}@", value)
+        if _SECRET.search(name):
+            return MASK
+        return _IN_TEXT.sub(rf"\1{MASK}", _IN_ADDRESS.sub(f"{MASK}@", cut(value, _LOOKED_AT)))
     return value
+
+
+def _option(argument: Any) -> str:
+    """Return the option of a command whose value comes next, "" for whatever else there is."""
+    return argument if isinstance(argument, str) and argument.startswith("-") and "=" not in argument else ""

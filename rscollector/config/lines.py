@@ -24,15 +24,31 @@ _MARK = re.compile(
 def lines_of(text: str) -> dict[KeyPath, int]:
     """Return the first line of every table and key, for a text that tomllib accepts as a whole."""
     found: dict[KeyPath, int] = {}
+    elements: dict[KeyPath, int] = {}
     table: KeyPath = ()
     for number, piece in _pieces(text):
         values = tomllib.loads(piece)
         if piece.lstrip().startswith("["):
-            table = next(_leaves(values), ())
+            table = _header(next(_leaves(values)), elements, is_element=piece.lstrip().startswith("[["))
             _note(found, table, number)
         for path in _leaves(values) if not piece.lstrip().startswith("[") else ():
             _note(found, (*table, *path), number)
     return found
+
+
+def _header(path: KeyPath, elements: dict[KeyPath, int], *, is_element: bool) -> KeyPath:
+    """Return the path of the table that a header begins; `elements` counts those of each array of tables."""
+    *above, last = path[:-1] if is_element else path  # of [[a.b]] it is a, b, 0
+    here: KeyPath = ()
+    for key in above:
+        here = (*here, key)
+        if here in elements:
+            here = (*here, str(elements[here] - 1))
+    here = (*here, last)
+    if not is_element:
+        return here
+    elements[here] = elements.get(here, 0) + 1
+    return (*here, str(elements[here] - 1))
 
 
 def _note(found: dict[KeyPath, int], path: KeyPath, number: int) -> None:

@@ -10,15 +10,17 @@ children of that (`plugins`), and so are secrets looked at.
 """
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rscollector.config.build import Builder, unknown
 from rscollector.config.files import Files, read
+from rscollector.config.listeners import Web, listeners
 from rscollector.config.secrets import unread
 from rscollector.config.specs import Specs
-from rscollector.config.types import AgentSection, Common, Config, WebSection
+from rscollector.config.types import DEFAULT_FILE, AgentSection, Common, Config
 from rscollector.model.texts import LONGEST_NOTE, one_line
 
 SECTIONS = ("agent", "web", "collector", "sink")
@@ -38,24 +40,37 @@ def load(path: Path | None) -> Loaded:
     """Load the file at `path` and its `conf.d`; without a path the default file, if there is one."""
     files = read(path)
     builder = Builder(unread)
-    config, specs = _config(files, builder)
-    mistakes = sorted([*files.mistakes, *map(files.sentence, builder.faults)], key=_file_and_line)
-    problems, hints = (map(files.sentence, each) for each in (specs.problems, specs.hints))
-    return Loaded(None if mistakes else config, _shown(mistakes), _shown(problems), _shown(hints))
+    config, specs, web = _config(files, builder, (path or DEFAULT_FILE).absolute().parent)
+    faults = map(files.sentence, builder.faults)
+    mistakes = sorted([*files.mistakes, *faults, *web.mistakes], key=_file_and_line)
+    problems, hints = (map(files.sentence, each) for each in (specs.problems, [*web.noted, *specs.hints]))
+    told = (_shown(each) for each in (mistakes, problems, [*web.hints, *hints]))
+    return Loaded(None if mistakes else config, *told)
+
+
+def again(web: Mapping[str, Any]) -> Loaded:
+    """Read the files anew that `[web]` names, and nothing else; `web` is as `Config.web` has it.
+
+    The configuration has what they say, and is else an empty one.
+    """
+    builder = Builder(unread)
+    found = listeners(builder, web["table"], Path(web["directory"]))
+    mistakes = (*found.mistakes, *(f"{'.'.join(each.path)}: {each.reason}" for each in builder.faults))
+    return Loaded(None if mistakes else Config(listeners=found.listeners, seen=found.seen), _shown(mistakes))
 
 
 def _shown(sentences: Iterable[str]) -> tuple[str, ...]:
     return tuple(one_line(sentence, LONGEST_NOTE) for sentence in sentences)
 
 
-def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:
+def _config(files: Files, builder: Builder, directory: Path) -> tuple[Config, Specs, Web]:
     table = files.table
     for key in table.keys() - set(SECTIONS):
         builder.fault((key,), unknown(key, SECTIONS))
     common, rest = builder.part(Common(), table.get("agent", {}), ("agent",))
     agent = builder.table(AgentSection, rest, ("agent",), beside=Common) or AgentSection()
     agent = replace(agent, host=agent.host or one_line(socket.gethostname()))
-    web = builder.table(WebSection, table.get("web", {}), ("web",)) or WebSection()
+    web = listeners(builder, table.get("web", {}), directory)
     specs = Specs(builder, agent, common)
     for section in ("collector", "sink"):
         specs.add(section, table.get(section, {}))
@@ -63,13 +78,15 @@ def _config(files: Files, builder: Builder) -> tuple[Config, Specs]:
         host=agent.host,
         tags=agent.tags,
         max_series_total=agent.max_series_total,
-        listen=tuple(str(each) for each in web.listen),
+        listeners=web.listeners,
+        web={"table": table.get("web", {}), "directory": str(directory)} if web.seen else {},
+        seen=web.seen,
         specs=specs.build(files.places),
         files=_shown(files.names),
         settings=specs.settings,
         alerts=specs.alerts,
     )
-    return config, specs
+    return config, specs, web
 
 
 def _file_and_line(sentence: str) -> tuple[str, int, str]:

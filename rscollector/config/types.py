@@ -2,15 +2,15 @@
 
 import json
 import socket
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from itertools import permutations
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from rscollector.model.feed import Feed
 from rscollector.model.lifecycle import Policy, Revive
-from rscollector.model.settings import ByteSize, Duration, Listen, setting
+from rscollector.model.settings import ByteSize, Duration, setting
 
 DEFAULT_FILE = Path("/etc/rscollector/rscollector.toml")
 SHORTEST_INTERVAL = 0.1
@@ -115,20 +115,65 @@ class AgentSection:
             raise ValueError("tags: the tag host is what `host` says: set that, and take it out of tags")
 
 
+class ClientAuth(StrEnum):
+    """What a TLS listener wants of its clients' certificates: no verdict but these can be enforced."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+UNIX: Final = "unix:"
+"""How the address of a Unix socket begins."""
+LOCAL_PROXY: Final = "unix"
+"""Among trusted proxies, whoever connects to a Unix socket."""
+
+
 @dataclass(frozen=True, slots=True)
-class WebSection:
-    """The section `[web]`."""
+class Tls:
+    """TLS of a listener. PEM texts, never paths: the configuration process has read them.
 
-    listen: tuple[Listen, ...] = setting(
-        "Where Prometheus and browsers find the agent.", default=(Listen("127.0.0.1:10070"),)
-    )
+    Of `client_sans` a client's certificate has to hold one, if there are any; `ciphers` and `curve` have
+    OpenSSL's names.
+    """
 
-    def __post_init__(self) -> None:
-        for first, second in permutations(self.listen, 2):
-            if first == second and first.port:
-                raise ValueError(f"listen: {first} is there twice")
-            if first.covers(second):
-                raise ValueError(f"listen: {first} includes {second}; keep one of them")
+    certificate: str
+    key: str = field(repr=False)
+    client_ca: str = ""
+    client: ClientAuth = ClientAuth.NONE
+    client_sans: tuple[str, ...] = ()
+    minimum: str = "TLSv1.2"
+    maximum: str = "TLSv1.3"
+    ciphers: tuple[str, ...] = ()
+    curve: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where the agent listens, and for whom.
+
+    `address` is "0.0.0.0:10070", "[::]:10070" or "unix:/run/…"; `rights` are names of `web.app.Right` in
+    lower case; `users` has the bcrypt hash of each. `rate_interval` are the seconds in which an address gets
+    one more request, beyond `rate_burst` of them; 0 leaves the built-in bounds alone.
+    """
+
+    address: str
+    rights: tuple[str, ...] = ("metrics", "read")
+    tls: Tls | None = None
+    users: dict[str, str] = field(default_factory=dict, repr=False)
+    headers: dict[str, str] = field(default_factory=dict)
+    rate_interval: float = 0
+    rate_burst: int = 0
+    trusted_proxies: tuple[str, ...] = ()
+    prefix: str = ""
+    access_log: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where its metrics are, as people write it."""
+        if self.address.startswith(UNIX):
+            return self.address
+        return f"{'https' if self.tls else 'http'}://{self.address}{self.prefix}/metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +224,16 @@ class Config:
     """The whole configuration, checked.
 
     For people it has the `settings` of each instance by its key (`described.Setting`), and the `alerts` that
-    come with each type (`alerts.alerts`).
+    come with each type (`alerts.alerts`). Of the files that listeners are made of, `seen` says what each was
+    (`looker.look`), and `web` which they are, so that they can be read again (`listeners.again`).
     """
 
     host: str = field(default_factory=socket.gethostname)
     tags: dict[str, str] = field(default_factory=dict)
     max_series_total: int = 20000
-    listen: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    web: dict[str, Any] = field(default_factory=dict, repr=False)
+    seen: dict[str, str] = field(default_factory=dict)
     specs: tuple[Spec, ...] = ()
     files: tuple[str, ...] = ()
     settings: dict[str, list[list[str]]] = field(default_factory=dict)
@@ -199,13 +247,25 @@ class Config:
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
         values = json.loads(text)
-        specs = tuple(map(_spec, values.pop("specs")))
-        return cls(
-            **{**values, "listen": tuple(values["listen"]), "files": tuple(values["files"]), "specs": specs}
-        )
+        specs, listeners = (tuple(map(make, values.pop(key))) for key, make in _PARTS.items())
+        return cls(**{**values, "files": tuple(values["files"]), "specs": specs, "listeners": listeners})
 
 
 def _spec(values: dict[str, Any]) -> Spec:
     policy = values["policy"]
     policy = Policy(**{**policy, "revive": Revive(policy["revive"])})
     return Spec(**{**values, "policy": policy, "sink": Feed(values["sink"])})
+
+
+def _listener(values: dict[str, Any]) -> Listener:
+    tls = values["tls"]
+    if tls is not None:
+        tls = Tls(**{**_tupled(tls), "client": ClientAuth(tls["client"])})
+    return Listener(**{**_tupled(values), "tls": tls})
+
+
+def _tupled(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
+
+
+_PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {"specs": _spec, "listeners": _listener}

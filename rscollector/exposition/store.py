@@ -28,7 +28,8 @@ _Pick = Callable[[Sequence[Value]], Sequence[Value]]
 class Prepared(NamedTuple):
     """A commit that only has to be shown: its bodies by family.
 
-    `columns` is the layout of a run that was accepted as a whole. When it comes again, each body has a pick.
+    `columns` is the layout of the run; what is shown keeps it where the run was accepted as a whole. When it
+    comes again, each body has a pick.
     """
 
     accepted: Accepted
@@ -94,8 +95,7 @@ class Store:
                 body.with_rows(found, extra) if body and same else Body.of(metric, found, extra)
             )
             yield Prepared(accepted, bodies)
-        columns = rows.columns if isinstance(rows, Samples) and not accepted.dropped else None
-        yield Prepared(accepted, bodies, columns)
+        yield Prepared(accepted, bodies, rows.columns if isinstance(rows, Samples) else None)
 
     def has_room(self, key: str, prepared: Prepared) -> bool:
         """Tell whether what was prepared still fits beside what others have been shown since."""
@@ -111,7 +111,8 @@ class Store:
                 self._families.setdefault(name, {})[key] = body
             else:
                 del prepared.bodies[name]
-        self._shown[key] = _Shown(prepared, expires)
+        whole = prepared._replace(columns=None) if accepted.dropped else prepared
+        self._shown[key] = _Shown(whole, expires)
         return accepted
 
     def _room(self, key: str) -> int:

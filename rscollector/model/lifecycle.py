@@ -395,17 +395,20 @@ def condition(machine: Machine, *, shown: bool, ever: bool) -> Condition:
 def sentence(machine: Machine, policy: Policy, now: float) -> str:
     """Say why a collector is where it is and what happens next; "" while there is nothing to say."""
     match machine.state:
-        case State.BACKOFF if machine.failures and machine.trouble is not Trouble.NEIGHBOUR:
-            return f"{machine.reason}; retry {_in(machine.retry_at, now)}, {_patience(machine, policy)}"
         case State.BACKOFF:
-            return f"{machine.reason}; retry {_in(machine.retry_at, now)}"
+            is_counted = machine.failures and machine.trouble is not Trouble.NEIGHBOUR
+            patience = f", {_patience(machine, policy)}" if is_counted else ""
+            return f"{machine.reason}; retry {_in(machine.retry_at, now)}{patience}"
         case State.REMOVED if machine.retry_at is None:
             return f"{machine.reason}; removed until a reload"
         case State.REMOVED:
             return f"{machine.reason}; removed, next attempt {_in(machine.retry_at, now)}"
+        case State.CONNECTING if not machine.renewing:
+            before, again = (f"{machine.reason}; ", " again") if machine.trouble else ("", "")
+            return f"{before}being opened{again}, for {humanized(max(0.0, now - machine.since))} so far"
         case State.KILLING if machine.stopping:
             return "stopping"
-        case State.KILLING if machine.renewing:
+        case State.KILLING | State.CONNECTING if machine.renewing:
             return "its worker is renewed"
         case State.KILLING:
             return f"{machine.reason}; killed, waiting for the process to end"

@@ -141,6 +141,11 @@ class Listen:
             raise ValueError('an address and port such as "127.0.0.1:10070" or "[::1]:10070"') from None
         self.port = int(port)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only this host reaches it."""
+        return ipaddress.ip_address(self.host).is_loopback
+
     def covers(self, other: "Listen") -> bool:
         """Tell whether who listens here leaves no place to listen there; "all" are those of one family."""
         wide = self.host == ("::" if ":" in other.host else "0.0.0.0")  # noqa: S104

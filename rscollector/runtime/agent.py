@@ -12,9 +12,9 @@ the agent is gone within ten seconds whatever hangs.
 import asyncio
 import logging
 import signal
-import socket
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from rscollector.config.types import Config
@@ -26,22 +26,26 @@ from rscollector.runtime.configure import read_configuration
 from rscollector.runtime.control import FOREIGN, is_foreign, socket_path
 from rscollector.runtime.face import AgentFace
 from rscollector.runtime.heartbeat import Heartbeat
+from rscollector.runtime.listening import Listening
 from rscollector.runtime.logs import Log
-from rscollector.runtime.reload import reload
+from rscollector.runtime.looker import Looker
+from rscollector.runtime.reload import reload, renew_locks
 from rscollector.runtime.signals import ENDING, hold_signals
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.systemd import Notifier
 from rscollector.runtime.telemetry import Telemetry
 from rscollector.runtime.vitals import Vitals
 from rscollector.web.app import application
-from rscollector.web.listeners import CannotListen, listen, listen_unix
-from rscollector.web.server import Connections, Server
+from rscollector.web.listeners import CannotListen
+from rscollector.web.server import Connections
 
 log = logging.getLogger("rscollector")
 
 _FIRST = asyncio.FIRST_COMPLETED
 _LOOKS, _LOOK = 10, 0.02
 """How often strays are looked for at the end, and how many seconds are between two looks."""
+_FILES = 30.0
+"""Seconds after which it is looked again whether certificates have changed."""
 
 
 class CannotStart(Exception):
@@ -65,6 +69,7 @@ class Agent:
         self._vitals = Vitals(started=self._loop.time())
         self._capacity = capacity()
         self._connections = Connections(self._capacity.connections)
+        self._listening = Listening(self._connections)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises CannotStart."""
@@ -85,25 +90,25 @@ class Agent:
         if not configuring.done():
             configuring.cancel()  # the configuration's file system hangs, and we are told to stop
         else:
-            await self._watch(strays, configuring.result())
+            configuring.result()
+            await self._watch(strays)
 
-    async def _configure(self) -> list[socket.socket]:
+    async def _configure(self) -> None:
         read = await read_configuration(self._path)
         if read.config is None:
             raise CannotStart(*read.mistakes, mistakes=True)
         self._vitals.config = read.config
         self._vitals.reloaded_at = time.time()
         try:
-            listeners = listen(read.config.listen)
-            listeners.append(listen_unix(socket_path()))
-        except CannotListen as error:
-            raise CannotStart(str(error)) from error
+            self._listening.open(read.config.listeners, socket_path())
+        except (CannotListen, ValueError) as error:
+            raise CannotStart(str(error), mistakes=isinstance(error, ValueError)) from error
+        self._vitals.certificates = self._listening.certificates
         if is_foreign(socket_path()):
             raise CannotStart(f"{socket_path().parent} {FOREIGN}")
         _greet(read.config)
-        return listeners
 
-    async def _watch(self, strays: Strays, listeners: list[socket.socket]) -> None:
+    async def _watch(self, strays: Strays) -> None:
         """Put the parts together and run them until the end."""
         config, vitals = self._vitals.config, self._vitals
         self._supervisor = Supervisor(config.host, config.max_series_total, self._capacity)
@@ -112,7 +117,7 @@ class Agent:
         face = AgentFace(self._supervisor, self._telemetry, vitals, self._heartbeat)
         self._supervisor.own = self._telemetry.samples
         self._supervisor.deliveries.page = face.text
-        web = Server(application(face), listeners, self._connections)
+        self._listening.serve(partial(application, face))
         for spec in sorted(config.specs, key=lambda each: not each.sink):  # sinks are born first
             self._supervisor.add(spec)
         reloads = asyncio.create_task(self._reload_when_asked())
@@ -122,7 +127,7 @@ class Agent:
         stop = asyncio.create_task(self._stop.wait())
         done, _ = await asyncio.wait({stop, reloads}, return_when=_FIRST)
         reloads.cancel()
-        await self._end(web)
+        await self._end()
         for task in done - {stop}:  # by a fault of ours: better to be started again than to go on without it
             task.result()
 
@@ -135,21 +140,28 @@ class Agent:
             self._systemd.alive(f"{sum(up)} of {len(up)} collectors up")
 
     async def _reload_when_asked(self) -> None:
-        while await self._reload.wait():
+        looker = Looker()
+        while True:
+            try:
+                async with asyncio.timeout(_FILES):
+                    await self._reload.wait()
+            except TimeoutError:
+                await renew_locks(looker, self._vitals, self._listening)
+                continue
             self._reload.clear()  # a hundred signals during one reload make one more
             self._systemd.reloading()
-            await reload(self._path, self._supervisor, self._vitals)
+            await reload(self._path, self._supervisor, self._vitals, self._listening)
             self._telemetry.every_second(self._loop.time())
             self._systemd.ready()
 
-    async def _end(self, web: Server) -> None:
+    async def _end(self) -> None:
         self._vitals.busy = "is stopping"
         self._systemd.stopping()
         log.info("stopping")
         if not await self._supervisor.stop(AGENT_STOPS):
             log.warning("not all workers ended in %s; they are killed", humanized(AGENT_STOPS))
         self._supervisor.bodies.kill_all()
-        web.close()
+        self._listening.close()
         socket_path().unlink(missing_ok=True)
         self._systemd.close()
         log.info("stopped")
@@ -166,5 +178,5 @@ async def _end_all(strays: Strays) -> None:
 
 def _greet(config: Config) -> None:
     files = ", ".join(config.files) or "no configuration file, so the built-in one"
-    where = ", ".join(f"http://{address}/metrics" for address in config.listen)
+    where = ", ".join(each.url for each in config.listeners)
     log.info("watching %d collectors (%s); metrics on %s", len(config.specs), files, where or "no port")

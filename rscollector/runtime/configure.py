@@ -6,11 +6,11 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from rscollector.config.digests import KEY
 from rscollector.config.types import Config
@@ -35,9 +35,10 @@ class Read:
     mistakes: tuple[str, ...]
 
 
-async def read_configuration(path: Path | None) -> Read:
+async def read_configuration(path: Path | None, web: Mapping[str, Any] | None = None) -> Read:
     """Read the configuration files; whatever goes wrong with that becomes a mistake, a sentence each.
 
+    With `web`, as `Config.web` has it, only the files that it names are read.
     Whoever cancels this need not wait for a file system that hangs: the process is killed.
     """
     exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -59,8 +60,8 @@ async def read_configuration(path: Path | None) -> Read:
             undo.callback(output.close)
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
-            with theirs, output.theirs, _environment() as environment:
-                fds = (theirs.fileno(), environment.fileno())
+            with theirs, output.theirs, _told(web) as told:
+                fds = (theirs.fileno(), told.fileno())
                 command = python("rscollector.config", *map(str, fds), *([str(path)] if path else []))
                 child = Child.start(command, output.theirs, on_exit, fds=fds)
             undo.pop_all()
@@ -77,14 +78,15 @@ async def read_configuration(path: Path | None) -> Read:
     return _parsed(answer, code, printed)
 
 
-def _environment() -> IO[bytes]:
-    """Return a file in memory with what that process is to have as its environment.
+def _told(web: Mapping[str, Any] | None) -> IO[bytes]:
+    """Return a file in memory with what that process is told: its environment, and what it is to read again.
 
     Secrets may be in ours, and what is told of those in files needs a key; but what a process is started with
     stands in /proc as long as it lives.
     """
     file = os.fdopen(os.memfd_create("environment"), "w+b")
-    file.write(json.dumps({**os.environ, KEY: _OUR_KEY}).encode("ascii"))
+    environment = {**os.environ, KEY: _OUR_KEY}
+    file.write(json.dumps({"environment": environment, "web": web}).encode("ascii"))
     file.seek(0)
     return file
 

@@ -18,7 +18,7 @@ from rscollector.model.metrics import Distribution, Metric, Value
 from rscollector.runtime.history import History
 from rscollector.runtime.instance import Instance
 from rscollector.runtime.lines import Line
-from rscollector.runtime.status import collector, place
+from rscollector.runtime.status import collector, event_id
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
 
@@ -29,11 +29,11 @@ _MOST_SAMPLES = 2000
 def details(supervisor: Supervisor, vitals: Vitals, instance: Instance, now: float) -> dict[str, Any]:
     """Return what is known at the loop's time `now`; from now on its runs are explained for a while."""
     key, config = instance.key, vitals.config
-    instance.explain_until = now + _LOOKING
+    instance.explain_until = now + _LOOKING + instance.spec.interval  # the next run is among them
     own, shared = supervisor.bodies.lines(key)
     explained = instance.explained
     return collector(instance, supervisor, now) | {
-        "changes": place(supervisor, vitals),
+        "changes": event_id(supervisor, vitals),
         "is_sink": bool(instance.spec.sink),
         "minutes": [None if isnan(each) else round(each, 6) for each in instance.history.minutes(now)],
         "settings": settings(config.settings.get(key, [])),

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
+from rscollector.config.types import Spec
 from rscollector.exposition.render import EOF, Format
 from rscollector.model.metrics import Metric
 from rscollector.runtime.details import details, history, metadata, settings
 from rscollector.runtime.heartbeat import Heartbeat
-from rscollector.runtime.status import collector, configuration, place, status
+from rscollector.runtime.status import collector, event_id, overview, reading, status
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.telemetry import METRICS, Telemetry
 from rscollector.runtime.vitals import Vitals
@@ -37,14 +38,17 @@ class AgentFace:
         """Return the page of all metrics in Prometheus' text format."""
         return b"".join(self.page(Format.TEXT)).decode("utf-8")
 
-    def status(self, *, with_minutes: bool = False) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """Return what `rscollector status` shows."""
-        now = asyncio.get_running_loop().time()
-        return status(self._supervisor, self._vitals, now, with_minutes=with_minutes)
+        return status(self._supervisor, self._vitals, asyncio.get_running_loop().time())
 
-    def place(self) -> str:
-        """Return where the stream of events is now."""
-        return place(self._supervisor, self._vitals)
+    def overview(self) -> dict[str, Any]:
+        """Return the status without what it says of the collectors."""
+        return overview(self._supervisor, self._vitals, asyncio.get_running_loop().time())
+
+    def event_id(self) -> str:
+        """Return the id of an event that would come now."""
+        return event_id(self._supervisor, self._vitals)
 
     def changed(self, since: int | None) -> Changed:
         """Return what is news since a number, or everything where that is not known."""
@@ -58,13 +62,21 @@ class AgentFace:
             everything=everything,
             keys=[key for key in keys if key in supervisor.instances],
             gone=[key for key in keys if key and key not in supervisor.instances],
-            configuration=configuration(self._vitals) if reloaded else None,
+            configuration=reading(self._vitals) if reloaded else None,
         )
 
-    def objects(self, keys: Iterable[str]) -> list[dict[str, Any]]:
-        """Return the objects of the status of these collectors and sinks, as far as they are still there."""
+    def objects(self, keys: Iterable[str], *, with_minutes: bool = False) -> list[dict[str, Any]]:
+        """Return the objects of the status of these collectors and sinks, as far as they are still there.
+
+        If asked, with each one's last hour.
+        """
         now, there = asyncio.get_running_loop().time(), self._supervisor.instances
-        return [collector(there[key], self._supervisor, now) for key in keys if key in there]
+        return [
+            collector(there[key], self._supervisor, now)
+            | ({"minutes": there[key].history.minutes(now)} if with_minutes else {})
+            for key in keys
+            if key in there
+        ]
 
     def collector(self, key: str) -> dict[str, Any] | None:
         """Return all that is known of a collector or sink, None where there is none of this key."""
@@ -83,28 +95,22 @@ class AgentFace:
         for instance in self._supervisor.instances.values():
             for name, metric in instance.declared.items():
                 found.setdefault(name, (metric, set()))[1].add(instance.spec.type)
-        return [
-            metadata(metric) | {"collectors": sorted(types)} for _, (metric, types) in sorted(found.items())
-        ]
+        return [metadata(metric) | {"collectors": sorted(types)} for metric, types in found.values()]
 
     def configuration(self) -> dict[str, Any]:
         """Return the configuration in use, secrets masked."""
         config = self._vitals.config
-        instances = [
-            (bool(spec.sink), {"type": spec.type, "name": spec.name, "settings": settings(rows)})
-            for spec in sorted(config.specs, key=lambda each: each.key)
-            for rows in [config.settings.get(spec.key, [])]
-        ]
-        return {
-            "files": list(config.files),
-            "read_at": self._vitals.reloaded_at,
-            "last_reload_successful": self._vitals.reload_ok,
-            "last_reload_error": self._vitals.reload_error,
+
+        def configured(spec: Spec) -> dict[str, Any]:
+            rows = config.settings.get(spec.key, [])
+            return {"type": spec.type, "name": spec.name, "settings": settings(rows)}
+
+        return reading(self._vitals) | {
             "host": config.host,
             "tags": config.tags,
-            "listen": list(config.listen),
-            "collectors": [each for is_sink, each in instances if not is_sink],
-            "sinks": [each for is_sink, each in instances if is_sink],
+            "listen": [each.address for each in config.listeners],
+            "collectors": [configured(spec) for spec in config.specs if not spec.sink],
+            "sinks": [configured(spec) for spec in config.specs if spec.sink],
         }
 
     def unhealthy(self) -> str:

@@ -64,11 +64,11 @@ class History:
         slot = self._minute % _MINUTES
         self._took[slot] = duration if math.isnan(self._took[slot]) else max(duration, self._took[slot])
 
-    def minutes(self, now: float) -> list[float]:
+    def minutes(self, now: float) -> "array[float]":
         """Return the longest run of each minute, the oldest first; NaN for a minute without one."""
         self._turn(now)
         oldest = (self._minute + 1) % _MINUTES
-        return (self._took[oldest:] + self._took[:oldest]).tolist()
+        return self._took[oldest:] + self._took[:oldest]
 
     def _turn(self, now: float) -> None:
         minute = int(now // 60)

@@ -93,8 +93,8 @@ class Instance:
         return True
 
     def awaits(self, seq: int) -> bool:
-        """Tell whether it waits for the answer to this question."""
-        return self.machine.seq == seq and self.machine.state in (State.CONNECTING, State.COLLECTING)
+        """Tell whether it waits for the samples that this question asks for."""
+        return self.machine.seq == seq and self.machine.state is State.COLLECTING
 
     def sentence(self, now: float) -> str:
         """Say why it is where it is and what happens next; "" when all is well."""

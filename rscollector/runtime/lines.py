@@ -32,4 +32,4 @@ class LastLines:
 
     def __iter__(self) -> Iterator[Line]:
         """Yield the lines, the oldest first."""
-        return iter(tuple(self._lines))
+        return iter(self._lines)

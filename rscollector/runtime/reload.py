@@ -1,4 +1,8 @@
-"""A reload: read the configuration again and change what differs, or keep all and say what is wrong."""
+"""A reload: read the configuration again and change what differs, or keep all and say what is wrong.
+
+The files that listeners are locked with (certificates, keys, web configuration) are also read when they have
+changed, without the rest: nobody has to tell the agent that a certificate was renewed.
+"""
 
 import logging
 import time
@@ -8,20 +12,70 @@ from pathlib import Path
 from rscollector.config.plan import plan
 from rscollector.config.types import Config
 from rscollector.runtime.configure import Read, read_configuration
+from rscollector.runtime.listening import Listening
+from rscollector.runtime.looker import Looker
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
+from rscollector.web.listeners import CannotListen
 
 log = logging.getLogger("rscollector")
 
 
-async def reload(path: Path | None, supervisor: Supervisor, vitals: Vitals) -> None:
+async def reload(path: Path | None, supervisor: Supervisor, vitals: Vitals, listening: Listening) -> None:
     """Read the configuration at `path` and apply it."""
-    apply(await read_configuration(path), supervisor, vitals)
+    apply(await read_configuration(path), supervisor, vitals, listening)
 
 
-def apply(read: Read, supervisor: Supervisor, vitals: Vitals) -> None:
+async def renew_locks(looker: Looker, vitals: Vitals, listening: Listening) -> None:
+    """Read what listeners are locked with again, if it has changed, or was wrong the last time."""
+    config = vitals.config
+    if not config.seen:
+        return
+    try:
+        if not await looker.has_changed(config.seen) and not vitals.web_error:
+            return
+    except OSError as error:
+        reason = error.strerror or str(error)
+        _tell(vitals, f"cannot tell whether certificates or web configuration have changed: {reason}")
+        return
+    relock(await read_configuration(None, config.web), vitals, listening)
+
+
+def relock(read: Read, vitals: Vitals, listening: Listening) -> None:
+    """Lock with what was read; what is wrong changes nothing where it is wrong."""
+    if read.config is None:
+        _tell(vitals, "\n".join(read.mistakes))
+        return
+    try:
+        troubles = listening.change(read.config.listeners)
+    except (CannotListen, ValueError) as error:
+        _tell(vitals, str(error))
+        return
+    vitals.config = replace(vitals.config, listeners=read.config.listeners, seen=read.config.seen)
+    vitals.certificates = listening.certificates
+    if not troubles:
+        log.info("certificates and web configuration were read again and are in use")
+    _tell(vitals, "\n".join(troubles))
+
+
+def _tell(vitals: Vitals, error: str) -> None:
+    """Take note of what is wrong with the locks, and log it when it is news."""
+    if error and error != vitals.web_error:
+        for sentence in error.splitlines():
+            log.error("%s", sentence)
+        log.error("certificates and web configuration were not renewed; what was there before stays in use")
+    vitals.web_error = error
+
+
+def apply(read: Read, supervisor: Supervisor, vitals: Vitals, listening: Listening) -> None:
     """Apply what was read; with a mistake in it, nothing changes."""
     supervisor.changes.note("", news=True)
+    troubles: list[str] = []
+    if read.config is not None:
+        try:
+            troubles = listening.change(read.config.listeners)
+        except (CannotListen, ValueError) as error:
+            read = Read(None, (str(error),))
     vitals.reload_ok = read.config is not None
     vitals.reload_error = "\n".join(read.mistakes)
     if read.config is None:
@@ -31,11 +85,9 @@ def apply(read: Read, supervisor: Supervisor, vitals: Vitals) -> None:
         log.error("reload failed: %d mistakes; the configuration before it stays in use", count)
         return
     vitals.reloaded_at = time.time()
-    listen = vitals.config.listen
-    if read.config.listen != listen:
-        where = ", ".join(listen) or "no port"
-        log.warning("web.listen changes only with a restart; the agent still listens on %s", where)
-    vitals.config = replace(read.config, listen=listen)
+    vitals.config = read.config
+    vitals.certificates = listening.certificates
+    _tell(vitals, "\n".join(troubles))
     _change(read.config, supervisor)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import rscollector
 from rscollector.model.lifecycle import Condition
+from rscollector.model.settings import humanized
 from rscollector.runtime.instance import Instance
 from rscollector.runtime.outbox import Outbox
 from rscollector.runtime.supervisor import Supervisor
@@ -19,36 +20,37 @@ from rscollector.runtime.vitals import Vitals
 UNSEEN: Final = "its numbers are from before a suspend, or too old, and are not shown"
 
 
-def status(
-    supervisor: Supervisor, vitals: Vitals, now: float, *, with_minutes: bool = False
-) -> dict[str, Any]:
-    """Return the agent's status at the loop's time `now`, if asked with each collector's last hour."""
-    instances, config = supervisor.instances, vitals.config
+def status(supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]:
+    """Return the agent's status at the loop's time `now`."""
+    instances = supervisor.instances
+    collectors = [collector(instances[key], supervisor, now) for key in sorted(instances)]
+    return overview(supervisor, vitals, now) | {"collectors": collectors}
+
+
+def overview(supervisor: Supervisor, vitals: Vitals, now: float) -> dict[str, Any]:
+    """Return the status without what it says of the collectors."""
+    config = vitals.config
     return {
         "version": rscollector.__version__,
         "pid": os.getpid(),
         "host": config.host,
         "tags": config.tags,
-        "listen": list(config.listen),
+        "listen": [each.address for each in config.listeners],
+        "web": _web(vitals),
         "uptime_seconds": round(now - vitals.started, 3),
-        "changes": place(supervisor, vitals),
+        "changes": event_id(supervisor, vitals),
         "loop_lag_seconds": round(vitals.loop_lag, 6),
         "series": supervisor.store.series(),
-        "config": configuration(vitals),
-        "collectors": [
-            collector(instances[key], supervisor, now)
-            | ({"minutes": instances[key].history.minutes(now)} if with_minutes else {})
-            for key in sorted(instances)
-        ],
+        "config": reading(vitals),
     }
 
 
-def place(supervisor: Supervisor, vitals: Vitals) -> str:
-    """Return where the stream of events is now: what changes later can be read on from there."""
+def event_id(supervisor: Supervisor, vitals: Vitals) -> str:
+    """Return the id of an event that would come now: what changes later can be read on from there."""
     return f"{vitals.epoch}-{supervisor.changes.number}"
 
 
-def configuration(vitals: Vitals) -> dict[str, Any]:
+def reading(vitals: Vitals) -> dict[str, Any]:
     """Return which files are in use since when, and how the last reload went."""
     return {
         "files": list(vitals.config.files),
@@ -63,6 +65,9 @@ def collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[st
     machine, spec = instance.machine, instance.spec
     outbox = supervisor.deliveries.outbox(instance.key)
     notes = [*instance.withheld, *instance.notes] if instance.key in supervisor.store else []
+    if not spec.sink and instance.duration is not None and instance.duration > spec.interval:
+        took, every = humanized(instance.duration), humanized(spec.interval)
+        notes.append(f"its last good run took {took}, longer than its interval of {every}: ticks are skipped")
     if outbox and (sentence := outbox.sentence()):
         notes.append(sentence)
     ago = None if instance.succeeded_at is None else round(now - instance.succeeded_at, 3)
@@ -91,6 +96,24 @@ def collector(instance: Instance, supervisor: Supervisor, now: float) -> dict[st
         "last_stack": instance.stack,
         "notes": notes,
         "waiting": _waiting(outbox),
+    }
+
+
+def _web(vitals: Vitals) -> dict[str, Any]:
+    return {
+        "listeners": [
+            {
+                "address": each.address,
+                "url": each.url,
+                "rights": list(each.rights),
+                "users": len(each.users),
+                "client_certificates": each.tls.client.value if each.tls else "none",
+                "certificate_not_after": vitals.certificates.get(each.address),
+            }
+            for each in vitals.config.listeners
+        ],
+        "last_reload_successful": not vitals.web_error,
+        "last_reload_error": vitals.web_error,
     }
 
 

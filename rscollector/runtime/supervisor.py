@@ -58,6 +58,7 @@ log = logging.getLogger("rscollector")
 
 _AT_ONCE = 500  # rows that are committed in the turn in which they come, 2 ms where all series are known
 _STEP = 0.001
+_AT_WORK = (State.CONNECTING, State.IDLE, State.COLLECTING)
 
 
 class Supervisor:
@@ -80,10 +81,11 @@ class Supervisor:
 
     # --- what is run ---
 
-    def add(self, spec: Spec) -> None:
-        """Begin to run a collector or a sink, now."""
+    def add(self, spec: Spec, history: History | None = None) -> None:
+        """Begin to run a collector or a sink, now; a `history` is what it was with other settings."""
         now = self._loop.time()
-        instance = self.instances[spec.key] = Instance(spec, Machine(since=now), History(now, time.time()))
+        history = history or History(now, time.time())
+        instance = self.instances[spec.key] = Instance(spec, Machine(since=now), history)
         self.bodies.add(spec)
         self.deliveries.add(spec)
         self.ticks.add(spec.key, spec.interval)
@@ -244,7 +246,7 @@ class Supervisor:
         del self.instances[key]
         self.changes.note(key, news=True)
         if instance.successor:
-            self.add(instance.successor)
+            self.add(instance.successor, instance.history)
         self._tell_if_all_are_gone()
 
     # --- what becomes of bodies: bodies.Owner ---
@@ -262,7 +264,7 @@ class Supervisor:
         """Take a run, a large one in several turns of the loop."""
         instance = self.instances[key]
         self.deliveries.answered(key, run.taken)  # also by one that is to end meanwhile
-        if instance.awaits(run.seq) and len(run.rows) > _AT_ONCE:
+        if len(run.rows) > _AT_ONCE:
             spec = instance.spec
             steps = self.store.preparing(key, run.rows, instance.declared, limit=spec.max_series)
             self._prepare(instance, run, steps)
@@ -311,8 +313,8 @@ class Supervisor:
         """Take note that a body is gone, and where its code was."""
         instance, reason = self.instances[key], loss.reason
         self.deliveries.answered(key, 0, reason if loss.charged else "")
-        if loss.stack:
-            instance.stack = loss.stack
+        if loss.stack or (loss.charged and instance.machine.state in _AT_WORK):
+            instance.stack = loss.stack  # none where it has crashed and left none: not that of another time
         if loss.charged and loss.where and instance.machine.state is not State.KILLING:
             reason = f"{reason} ({loss.where})"
         draw = random.random()  # noqa: S311  no secret

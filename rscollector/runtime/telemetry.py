@@ -76,6 +76,16 @@ OUTPUT_DROPPED = AGENT.counter(
     "worker_output_lines_dropped", "Lines that workers printed too fast for the log."
 )
 EVICTED = AGENT.counter("web_connections_evicted", "Connections that were cut because there were too many.")
+NOT_AFTER = AGENT.gauge(
+    "web_certificate_not_after_timestamp_seconds",
+    "When the certificate that a listener uses expires, as Unix time.",
+    "listener",
+)
+LOCKS_OK = AGENT.gauge(
+    "web_last_reload_successful",
+    "Whether certificates, keys and web configuration were right when they were last read; "
+    "absent where there are none.",
+)
 BUILD = AGENT.info("build", "Version of the agent and of Python.", "version", "python")
 
 METRICS = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
@@ -196,4 +206,6 @@ class Telemetry:
             (OUTPUT_DROPPED, supervisor.bodies.lines_dropped()),
             (EVICTED, vitals.evicted),
             (BUILD, rscollector.__version__, platform.python_version(), 1),
+            *((NOT_AFTER, address, when) for address, when in vitals.certificates.items()),
+            *([(LOCKS_OK, int(not vitals.web_error))] if vitals.config.seen else []),
         )

@@ -52,7 +52,7 @@ Shape = Callable[[Any], Any]
 class Told(Changing, Protocol):
     """What the API tells; plain values for JSON, and nothing here blocks."""
 
-    def status(self, *, with_minutes: bool = False) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """Return the agent's status."""
 
     def collector(self, key: str) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rscollector.exposition.render import Format
 from rscollector.web.api import PREFIX, Api, Told
 from rscollector.web.compressed import Compressor, pieces
+from rscollector.web.events import in_steps
 from rscollector.web.negotiate import gzip_wanted, negotiate
 from rscollector.web.pages import PageResponse, Pages, Parts
 
@@ -45,6 +46,12 @@ class Face(Told, Protocol):
 
     def page(self, wanted: Format) -> Iterable[bytes]:
         """Return a page, in chunks."""
+
+    def event_id(self) -> str:
+        """Return the id of an event that would come now."""
+
+    def overview(self) -> dict[str, Any]:
+        """Return the status without what it says of the collectors."""
 
     def unhealthy(self) -> str:
         """Return why the agent's loop is not doing its work, "" when it is."""
@@ -126,11 +133,14 @@ class _Handlers:
         only_wrong = request.query_params.get("show") == "wrong"
 
         async def make() -> Parts:
+            event_id, status = self._face.event_id(), self._face.overview()
+            keys = self._face.changed(None).keys
+            status["collectors"] = await in_steps(self._face, keys, with_minutes=True)
             return await self._people.page(
                 "index",
-                self._face.status(with_minutes=True),
+                status,
                 time.time(),
-                since=self._face.place(),
+                event_id=event_id,
                 only_wrong=only_wrong,
                 unhealthy=self._face.unhealthy(),
                 unready=self._face.unready(),
@@ -143,15 +153,15 @@ class _Handlers:
         key = "{type}/{name}".format_map(request.path_params)
 
         async def make() -> Parts:
-            since, told = self._face.place(), self._face.collector(key)
+            event_id, told = self._face.event_id(), self._face.collector(key)
             if told is None:
                 return []
-            return await self._people.page("collector", told, time.time(), since)
+            return await self._people.page("collector", told, time.time(), event_id)
 
         there = self._face.history(key) is not None  # what a stranger asks for is no kind of a page
         page = await self._collector.get(key, _FRESH, make) if there else None
         if page is None or not page.parts:
-            (missing,) = await self._people.page("missing", key, self._face.place())
+            (missing,) = await self._people.page("missing", key, self._face.event_id(), self._face.unready())
             return Response(missing, 404, _HTML)
         return PageResponse(page, _HTML)
 
@@ -188,7 +198,7 @@ class _People:
 
             self._html = Html()
         text: str = getattr(self._html, name)(*given, **more)
-        return text.encode("utf-8")
+        return text.encode("utf-8", "replace")
 
 
 def _leave_signals_to_the_main_thread() -> None:
@@ -200,12 +210,8 @@ def _verdict(trouble: str, good: str) -> Response:
     return PlainTextResponse(f"{trouble or good}\n", 503 if trouble else 200)
 
 
-def _read(name: str) -> str:
-    return files("rscollector.web").joinpath("templates", name).read_text("utf-8")
-
-
 def _file(name: str, media_type: str) -> _Endpoint:
-    text = _read(name)
+    text = files("rscollector.web").joinpath("templates", name).read_text("utf-8")
 
     async def send(_: Request) -> Response:
         return Response(text, media_type=media_type, headers={"cache-control": "max-age=60", **_POLICY})

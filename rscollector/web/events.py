@@ -9,7 +9,7 @@ would be cut as every other is, so its reader has to come back; on the control s
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
@@ -53,14 +53,20 @@ class Changing(Protocol):
 
     epoch: int
 
-    def place(self) -> str:
-        """Return the id of an event that would come now."""
-
     def changed(self, since: int | None) -> Changed:
         """Return what has changed since a number; None for all there is."""
 
-    def objects(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+    def objects(self, keys: Iterable[str], *, with_minutes: bool = False) -> list[dict[str, Any]]:
         """Return the objects of the status of these, as far as they are still there."""
+
+
+async def in_steps(told: Changing, keys: Sequence[str], **more: bool) -> list[dict[str, Any]]:
+    """Return the objects of all of these; the loop has a turn now and then."""
+    found = []
+    for first in range(0, len(keys), _AT_ONCE):
+        found += told.objects(keys[first : first + _AT_ONCE], **more)
+        await asyncio.sleep(0)
+    return found
 
 
 class Events:
@@ -71,7 +77,7 @@ class Events:
         self._aside = aside
         self._streams: dict[_Stream, None] = {}
         self._second: asyncio.Future[None] | None = None
-        self._written: dict[int | None, asyncio.Task[tuple[int, bytes]]] = {}
+        self._writing: dict[int | None, asyncio.Task[tuple[int, bytes]]] = {}
 
     async def stream(self, request: Request) -> Response:
         """Begin a stream: with what is new since the id that the reader has, or with all."""
@@ -86,7 +92,9 @@ class Events:
         """Give a stream a place."""
         self._streams[stream] = None
         if len(self._streams) > _MOST:
-            next(iter(self._streams)).end()
+            oldest = next(iter(self._streams))
+            self.end(oldest)  # at once: of many that come in the same second each takes another one's place
+            oldest.end()
 
     def end(self, stream: "_Stream") -> None:
         """Have its place back."""
@@ -94,31 +102,36 @@ class Events:
 
     async def pause(self) -> None:
         """Wait for the next second: all streams go on in the same turn."""
+        await asyncio.shield(self._this_second())
+
+    def _this_second(self) -> asyncio.Future[None]:
+        """Return the end of this second; with it is forgotten what was told in it."""
         if self._second is None or self._second.done():
             loop = asyncio.get_running_loop()
             self._second = loop.create_future()
+            self._second.add_done_callback(lambda _: self._writing.clear())
             loop.call_later(_PACE, self._second.set_result, None)
-            self._written.clear()
-        await asyncio.shield(self._second)
+        return self._second
 
     async def event(self, since: int | None) -> tuple[int, bytes]:
         """Return where to read on, and the event of what has changed since, b"" for nothing.
 
-        Whoever asks for the same in the same second is given the same.
+        Whoever asks for the same in the same second is given the same, and whoever comes with one more number
+        when many have come with as many, is given everything: that is made once.
         """
-        writing = self._written.get(since)
+        self._this_second()
+        if since not in self._writing and len(self._writing) >= _MOST:
+            since = None
+        writing = self._writing.get(since)
         if writing is None:
-            writing = self._written[since] = asyncio.create_task(self._event(since))
+            writing = self._writing[since] = asyncio.create_task(self._event(since))
         return await asyncio.shield(writing)
 
     async def _event(self, since: int | None) -> tuple[int, bytes]:
         changed = self._told.changed(since)
-        if not (changed.everything or changed.keys or changed.gone or changed.configuration):
+        if not (changed.keys or changed.gone or changed.configuration):
             return changed.number, b""
-        collectors = []
-        for first in range(0, len(changed.keys), _AT_ONCE):
-            collectors += self._told.objects(changed.keys[first : first + _AT_ONCE])
-            await asyncio.sleep(0)
+        collectors = await in_steps(self._told, changed.keys)
         return changed.number, await self._aside(_written, self._told.epoch, changed, collectors)
 
 
@@ -129,13 +142,14 @@ class _Stream(Response):
         self._events = events
         self._since = since
         self._head = head
-        self._is_over = False
+        self._task: asyncio.Task[None] | None = None
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
 
     def end(self) -> None:
-        """End it within a second, or when the server cuts a reader that does not read."""
-        self._is_over = True
+        """Cut it, also where its reader does not read."""
+        if self._task:
+            self._task.cancel()
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it."""
@@ -143,6 +157,7 @@ class _Stream(Response):
         if self._head:
             await send({"type": "http.response.body", "body": b""})
             return
+        self._task = asyncio.current_task()
         self._events.begin(self)
         try:
             await self._send(send, None if scope["server"] else _LIFE)
@@ -160,8 +175,6 @@ class _Stream(Response):
                 await send({"type": "http.response.body", "body": part, "more_body": True})
             part = b""
             await self._events.pause()
-            if self._is_over:
-                break
         await send({"type": "http.response.body", "body": b""})
 
 

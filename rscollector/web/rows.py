@@ -18,11 +18,18 @@ _STYLES = {
     "up": "good",
 }
 """What each condition is painted in, the worst first."""
+_RANKS = {condition: rank for rank, condition in enumerate(_STYLES)}
 _MISSING = "missing: "
+_WAITS = {"connecting", "backoff", "killing"}
+"""The states in which a tick is passed over; `reason` says what happens next."""
+_ENDED = {"hang": "hung", "crash": "crashed"}
 
 
 class Row(NamedTuple):
-    """A collector or sink in words. `minutes` are as `sparkline` takes them."""
+    """A collector or sink in words. `minutes` are as `sparkline` takes them.
+
+    `stack` is where its code was when it `ended` so, where that is what is wrong with it now.
+    """
 
     key: str
     condition: str
@@ -37,6 +44,7 @@ class Row(NamedTuple):
     series: int
     failures: int
     worker: str
+    ended: str
     stack: str
     waiting: str
     minutes: Sequence[float | None]
@@ -57,6 +65,15 @@ def rows(status: Mapping[str, Any]) -> list[Row]:
     return [row(each) for each in sorted(status["collectors"], key=_place)]
 
 
+def calm(found: Sequence[Row], *, agent_is_well: bool = True) -> str:
+    """Say that nothing is wrong with these, which are all; "" where something is, or none is there."""
+    if not found or any(each.is_wrong for each in found):
+        return ""
+    begin = sum(each.condition == "starting" for each in found)
+    begun = f" so far: {begin} of {len(found)} {'is' if begin == 1 else 'are'} starting" if begin else ""
+    return f"Nothing is wrong{'' if agent_is_well else ' with the collectors'}{begun}."
+
+
 def style(condition: str) -> str:
     """Return what a condition is painted in; a word that is not known here is trouble."""
     return _STYLES.get(condition, "bad")
@@ -72,12 +89,18 @@ def size(count: float) -> str:
 
 
 def _place(each: Mapping[str, Any]) -> tuple[float, float, str]:
-    condition, known = _condition(each), list(_STYLES)
-    rank: float = known.index(condition if condition in known else "down")
+    condition = _condition(each)
+    rank: float = _RANKS.get(condition, _RANKS["down"])
     if condition == "up" and any(map(_is_missing, each["notes"])):
-        rank = known.index("starting") - 0.5  # it tells less than it could
+        rank = _RANKS["starting"] - 0.5  # it tells less than it could
     since = 0.0 if condition == "up" else each.get("condition_seconds", 0.0)
     return rank, since, f"{each['type']}/{each['name']}"
+
+
+def _is_asked(each: Mapping[str, Any]) -> bool:
+    """Tell whether one in backoff answers and cannot do what it is for: that is asked at each tick."""
+    trouble = each.get("trouble") or "neighbour"
+    return each["state"] == "backoff" and not each["failures"] and trouble != "neighbour"
 
 
 def _is_missing(note: str) -> bool:
@@ -92,8 +115,9 @@ def _condition(each: Mapping[str, Any]) -> str:
 def row(each: Mapping[str, Any]) -> Row:
     """Return the row of one collector or sink."""
     key, condition = f"{each['type']}/{each['name']}", _condition(each)
+    ended = "" if each["up"] else _ENDED.get(each.get("trouble") or "", "")
     memory = each.get("worker_memory_bytes")
-    waits = condition in ("removed", "stopping") or each["state"] in ("backoff", "killing")
+    waits = condition in ("removed", "stopping") or each["state"] in _WAITS
     return Row(
         key=key,
         condition=condition,
@@ -102,13 +126,14 @@ def row(each: Mapping[str, Any]) -> Row:
         reason=each["reason"],
         notes=tuple(each["notes"]),
         last=_humanized(each["last_success_seconds_ago"], "{} ago", "never"),
-        next="-" if waits else _humanized(each.get("next_run_seconds"), "in {}"),
+        next="-" if waits and not _is_asked(each) else _humanized(each.get("next_run_seconds"), "in {}"),
         interval=_humanized(each["interval_seconds"]),
         took=_humanized(each["duration_seconds"]),
         series=each["series"],
         failures=each["failures"],
         worker=("own" if each["worker"] == key else each["worker"]) + (f", {size(memory)}" if memory else ""),
-        stack="" if each["up"] else each["last_stack"].rstrip(),
+        ended=ended,
+        stack=each["last_stack"].rstrip() if ended else "",
         waiting=_waiting(each.get("waiting")),
         minutes=each.get("minutes", ()),
     )

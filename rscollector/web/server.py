@@ -15,9 +15,11 @@ import http
 import logging
 import re
 import socket
+import struct
 from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
 from email.utils import formatdate
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import h11
@@ -26,6 +28,10 @@ from starlette.types import ASGIApp, Message, Scope
 
 from rscollector.model.errors import fence
 from rscollector.model.texts import one_line
+
+if TYPE_CHECKING:  # whoever has no lock has none of this in memory
+    from rscollector.web.lock import Lock
+    from rscollector.web.secured import Secured
 
 log = logging.getLogger("rscollector.web")
 
@@ -46,6 +52,7 @@ _SEND_BUFFER = 64 * 1024  # which the kernel doubles; without it, it would take 
 _AT_ONCE = 16  # connections that are accepted in one turn of the loop
 _WAIT = 0.1
 _TLS_HANDSHAKE = 0x16
+_PEER = struct.Struct("3i")  # process, user and group: unix(7)
 _STREAM = (b"content-type", b"text/event-stream")
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
@@ -84,21 +91,27 @@ class Connections:
         self._open.pop(connection, None)
         self._ending.discard(connection)
 
-    def abort_all(self) -> None:
-        """End every connection."""
+    def abort_all(self, server: "Server") -> None:
+        """End every connection of a server."""
         for connection in list(self._open):
-            connection.abort()
+            if connection.peer.server is server:
+                connection.abort()
 
 
 class Server:
     """Serves an application on listening sockets, in the running loop, from now on until it is closed."""
 
     def __init__(
-        self, application: ASGIApp, listeners: Sequence[socket.socket], connections: Connections
+        self,
+        application: ASGIApp,
+        listeners: Sequence[socket.socket],
+        connections: Connections,
+        lock: "Lock | None" = None,
     ) -> None:
-        self._application = application
+        self._application = lock.guarded(application) if lock else application
         self._listeners = listeners
         self._connections = connections
+        self.lock = lock
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray(_READ)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,11 +119,11 @@ class Server:
             self._accept_from(listener)
 
     def close(self) -> None:
-        """Accept no more, and end every connection."""
+        """Accept no more, and end every connection of this server."""
         for listener in self._listeners:
             self._loop.remove_reader(listener)
             listener.close()
-        self._connections.abort_all()
+        self._connections.abort_all(self)
 
     def _accept_from(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
@@ -124,7 +137,7 @@ class Server:
             if self._connections.are_full():
                 return  # if somebody still waits, this is called again
             try:
-                client, _address = listener.accept()
+                client, address = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:  # no descriptor, no memory, no network
@@ -133,33 +146,60 @@ class Server:
                 self._loop.call_later(_WAIT, self._accept_from, listener)
                 self._connections.evict()
                 return
-            self._begin(client)
+            self._begin(client, address)
 
-    def _begin(self, client: socket.socket) -> None:
+    def _begin(self, client: socket.socket, address: Any) -> None:
         client.setblocking(False)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else parts wait for each other
-        connection = _Connection(self._application, self._connections, memoryview(self._buffer), client)
+        peer = Peer(self, _name(client, address))
+        connection = _Connection(self._application, self._connections, memoryview(self._buffer), client, peer)
         self._connections.add(connection)
         task = self._loop.create_task(self._connect(connection, client))
         self._tasks.add(task)  # the loop itself would not keep it
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, connection: "_Connection", client: socket.socket) -> None:
+        protocol: asyncio.BufferedProtocol = connection
+        if self.lock and (secured := self.lock.secured(connection, connection.peer.name)):
+            protocol = connection.secured = secured
         try:
-            await self._loop.connect_accepted_socket(lambda: connection, client)
+            await self._loop.connect_accepted_socket(lambda: protocol, client)
         except OSError as error:
             connection.connection_lost(error)
             client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who has connected, and to which server."""
+
+    server: Server
+    name: str
+
+
+def _name(client: socket.socket, address: Any) -> str:
+    """Return an address, or the user on the other end of a Unix socket: no name is looked up."""
+    if client.family != socket.AF_UNIX:
+        return str(address[0]).removeprefix("::ffff:")
+    _, uid, _ = _PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return f"uid {uid}"
 
 
 class _Connection(asyncio.BufferedProtocol):
     """A connection: the head of a request, then its response, then its end."""
 
     def __init__(
-        self, application: ASGIApp, connections: Connections, buffer: memoryview, client: socket.socket
+        self,
+        application: ASGIApp,
+        connections: Connections,
+        buffer: memoryview,
+        client: socket.socket,
+        peer: Peer,
     ) -> None:
+        self.peer = peer
+        self.secured: Secured | None = None
         self._application = application
         self._connections = connections
         self._client = client
@@ -239,6 +279,10 @@ class _Connection(asyncio.BufferedProtocol):
         if self._task:
             self._task.cancel()
 
+    def refuse(self, status: int, sentence: str) -> None:
+        """Answer, before there was a request, in words."""
+        self._respond(self._refuse(status, sentence))
+
     # --- the response ---
 
     def _respond(self, response: Awaitable[None]) -> None:
@@ -274,7 +318,17 @@ class _Connection(asyncio.BufferedProtocol):
         if request.http_version not in (b"1.0", b"1.1"):
             return self._refuse(400, "this server speaks HTTP/1.1")
         self._has_no_body = request.method == b"HEAD"
-        return self._application(_scope(request, self._client), _no_body, self._send)
+        scope = _scope(request, self._client)
+        if lock := self.peer.server.lock:
+            self._add_what_is_wanted(lock, scope, request)
+        return self._application(scope, _no_body, self._send)
+
+    def _add_what_is_wanted(self, lock: "Lock", scope: Scope, request: h11.Request) -> None:
+        scope["client"] = (self.peer.name, 0)
+        scope["headers"] += [(name, value) for name in lock.wanted if (value := _header(request, name))]
+        if self.secured:
+            scope["scheme"] = "https"
+            scope["extensions"] = {"tls": {"client_cert_name": self.secured.client_name}}
 
     async def _refuse(self, status: int, sentence: str) -> None:
         await PlainTextResponse(f"{sentence}\n", status)({"type": "http"}, _no_body, self._send)
@@ -291,8 +345,9 @@ class _Connection(asyncio.BufferedProtocol):
         while body and not self._transport.is_closing():
             await self._until_writable()
             body = body[self._sent_at_once(body[:_PART]) :]
-            self._transport.write(body[:_KEPT])  # which tells us when the client has read
-            body = body[_KEPT:]
+            kept = self.secured.record if self.secured else _KEPT
+            self._transport.write(body[:kept])  # which tells us when the client has read
+            body = body[kept:]
             self._parts += 1
             if self._parts % _TURN == 0:  # a client that keeps up would else keep the loop until it has all
                 await asyncio.sleep(0)
@@ -303,7 +358,9 @@ class _Connection(asyncio.BufferedProtocol):
             await self._writable
 
     def _sent_at_once(self, part: memoryview) -> int:
-        """Return how much of a part the kernel has taken."""
+        """Return how much of a part the kernel has taken; what is secured has to become records first."""
+        if self.secured:
+            return 0
         try:
             return self._client.send(part)
         except OSError:  # it takes nothing now, or the client is gone, as asyncio will notice
@@ -323,8 +380,12 @@ async def _no_body() -> Message:
 
 
 def _header(request: h11.Request, wanted: bytes) -> bytes:
-    """Return the value of a header, which may come in several lines (RFC 9110, 5.3)."""
-    return b", ".join(value for name, value in request.headers if name == wanted)[:_LONGEST_HEADER]
+    """Return the value of a header, which may come in several lines (RFC 9110, 5.3).
+
+    What proxies have seen stands at its end, and before it whatever a client would like them to have seen.
+    """
+    value = b", ".join(value for name, value in request.headers if name == wanted)
+    return value[-_LONGEST_HEADER:] if wanted == b"x-forwarded-for" else value[:_LONGEST_HEADER]
 
 
 def _scope(request: h11.Request, client: socket.socket) -> Scope:

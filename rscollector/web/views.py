@@ -9,10 +9,12 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from rscollector.model.settings import humanized
-from rscollector.web.rows import Row, row, rows, size, style
+from rscollector.web.rows import Row, calm, row, rows, size, style
 
 _SHOWN_FIRST = 8
 """How many lines or states are shown before the rest, which is behind a word that opens it."""
+_AHEAD = 5.0
+"""Seconds by which something may be ahead of the clock: it was slewed, or is another host's."""
 _SEVERITIES = {"critical": "bad", "warning": "warn"}
 _LEVELS = {"critical": "bad", "error": "bad", "warning": "warn"}
 
@@ -50,10 +52,13 @@ def index(
     """Return what the page of all shows at the Unix time `now`."""
     found = rows(status)
     wrong = [each for each in found if each.is_wrong]
+    is_well = not unhealthy and status["config"].get("last_reload_successful", True)
     return {
         "status": status,
         "rows": wrong if only_wrong else found,
         "wrong": len(wrong),
+        "is_well": is_well,
+        "calm": calm(found, agent_is_well=is_well and not unready),
         "only_wrong": only_wrong,
         "unhealthy": unhealthy,
         "unready": unready,
@@ -109,13 +114,23 @@ def instance(told: Mapping[str, Any], now: float, zone: tzinfo | None = None) ->
     }
 
 
-def moment(at: float | None, now: float, zone: tzinfo | None = None) -> Moment | None:
-    """Return a Unix time for people, in the zone of this host when no other is given."""
+def moment(
+    at: float | None, now: float, zone: tzinfo | None = None, *, later: str = "before the clock was set back"
+) -> Moment | None:
+    """Return a Unix time for people, in the zone of this host when no other is given; None where it is none.
+
+    What has happened and is still to come by the clock of `now` was `later`: its "{}" is how long until then.
+    """
     if not at:
         return None
-    then, today = (datetime.fromtimestamp(each, UTC).astimezone(zone) for each in (at, now))
+    try:
+        then, today = (datetime.fromtimestamp(each, UTC).astimezone(zone) for each in (at, now))
+    except (ValueError, OverflowError, OSError):  # no number, or beyond the year 9999
+        return None
     day = "" if then.date() == today.date() else f"{then:%Y-%m-%d} "
     ago = f"{humanized(now - at)} ago" if now - at >= 1 else "just now"
+    if at - now >= _AHEAD:
+        ago = later.format(humanized(at - now))
     return Moment(then.isoformat(timespec="seconds"), f"{day}{then:%H:%M:%S %Z}", ago)
 
 
@@ -126,7 +141,9 @@ def _memory(told: Mapping[str, Any]) -> str:
 
 def _soon(shown: Row) -> str:
     """Say when a collector that has been asked how it is in words will have answered."""
-    if shown.condition != "up":
+    if shown.condition == "stopping":
+        return "It is ending, and will say nothing more."
+    if shown.condition != "up" or shown.next == "-":
         return "Its next run that succeeds will say how it is."
     return f"Its next run will say how it is: {shown.next}."
 
@@ -180,7 +197,7 @@ def _value(value: Any, unit: str, is_time: bool, now: float) -> str:
         return _distribution(value, unit)
     if not isinstance(value, int | float):
         return str(value)
-    if is_time and (at := moment(value, now)):
+    if is_time and (at := moment(value, now, later="in {}")):
         return f"{number(round(value))} ({at.clock}, {at.ago})"
     exact = number(value)
     said = {"bytes": size, "seconds": humanized}.get(unit)
@@ -193,7 +210,7 @@ def _needs_words(value: float, unit: str) -> bool:
 
 def _distribution(value: Mapping[str, Any], unit: str) -> str:
     buckets: Sequence[tuple[str, float]] = list(value["buckets"].items())
-    count = number(buckets[-1][1]) if buckets else "0"
+    count = number(buckets[-1][1])
     below = ", ".join(f"{number(each)} ≤ {edge}" for edge, each in buckets[:-1])
     parts = (f"{count} in all", f"sum {number(value['sum'])}{' ' + unit if unit else ''}", below)
     return "; ".join(filter(None, parts))

@@ -13,6 +13,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "plugins")]
 
 PARTS = (
     "scrape",
+    "tls",
     "steps",
     "commit",
     "ticks",

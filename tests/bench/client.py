@@ -3,14 +3,31 @@
     client.py ROUNDS BURST PAUSE ENCODING PORT…
 
 In each round each port is asked BURST times in a row, after PAUSE seconds; ENCODING is "identity" or "gzip".
+With the file of a CA in `BENCH_CA` all of it is TLS, each time from another address.
 """
 
+import itertools
 import json
+import os
 import socket
+import ssl
 import sys
 import time
 
 BUFFER = bytearray(1 << 20)
+TLS = ssl.create_default_context(cafile=os.environ["BENCH_CA"]) if "BENCH_CA" in os.environ else None
+NUMBERS = itertools.count()
+
+
+def connect(port):
+    """Return a connection; real scrapers have no Nagle either."""
+    if TLS is None:
+        return socket.create_connection(("127.0.0.1", port))
+    number = next(NUMBERS)
+    source = f"127.9.{number // 200 % 250}.{number % 200 + 1}"
+    connection = socket.create_connection(("127.0.0.1", port), source_address=(source, 0))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return TLS.wrap_socket(connection, server_hostname="localhost")
 
 
 def scrape(port, encoding):
@@ -20,7 +37,7 @@ def scrape(port, encoding):
         f"Accept: text/plain;version=0.0.4\r\nAccept-Encoding: {encoding}\r\n\r\n"
     )
     began = time.perf_counter()
-    with socket.create_connection(("127.0.0.1", port)) as connection:
+    with connect(port) as connection:
         connection.sendall(request.encode())
         size = 0
         while received := connection.recv_into(BUFFER):

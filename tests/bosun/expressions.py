@@ -301,6 +301,10 @@ def _nv(_moment, numbers, instead):
     return Results(numbers.each or [Result(NOWHERE, instead)], instead if numbers.each else math.nan)
 
 
+def _epoch(moment):
+    return Results([Result(NOWHERE, float(moment.tsdb.now))])
+
+
 def _timedelta(_moment, series):
     each = []
     for group, points in series.each:
@@ -349,6 +353,7 @@ FUNCTIONS = {
     "len": _reduction(lambda points, _: len(points)),
     "last": _reduction(lambda points, _: points[max(points)]),
     "since": _reduction(lambda points, now: now - max(points)),
+    "epoch": Function((), SCALAR, lambda _: NOWHERE, _epoch),
     "nv": Function((NUMBER, SCALAR), NUMBER, _tags_of_first, _nv),
     "t": Function((NUMBER, TEXT), SERIES, _tags_of_t, _t),
     "timedelta": Function((SERIES,), SERIES, _tags_of_first, _timedelta),

@@ -298,6 +298,11 @@ ALIVE = [telemetry.UPTIME(1.0)]
 """What the agent says of itself, under no collector's name."""
 
 
+def lock(not_after, *, well=True):
+    """Return what the agent says of a listener behind TLS."""
+    return [telemetry.NOT_AFTER(not_after, listener="0.0.0.0:10070"), telemetry.LOCKS_OK(int(well))]
+
+
 def sink(state, in_agent=0, dropped_in_agent=0, **changed):
     """Return what a sink and the agent say of it, with other values of some metrics, of a counter also by its reason.
 

@@ -29,6 +29,7 @@ from sites import (
     galera,
     interface,
     lines,
+    lock,
     mongodb,
     sink,
     space,
@@ -1077,7 +1078,7 @@ def agents(*, well=True, ago=10 * MINUTE, until=0):
     """Return a scene: an agent, and how its collector has been since some time ago."""
 
     def play(site):
-        site.tell("b", ALIVE, name="")
+        site.tell("b", [*ALIVE, *lock(NOW + 60 * 24 * HOUR)], name="")
         site.tell("b", up("galera"))
         site.tell("a", ALIVE, until=until, name="")
         site.tell("a", up("galera"), until=max(ago, until))
@@ -1087,12 +1088,30 @@ def agents(*, well=True, ago=10 * MINUTE, until=0):
 
 
 def _agent_fresh(site):
-    site.tell("a", ALIVE, since=FRESH, name="")
+    site.tell("a", [*ALIVE, *lock(NOW + 60 * 24 * HOUR)], since=FRESH, name="")
     site.tell("a", up("galera", well=False), since=FRESH)
 
 
+def locked(days=60, *, well=True, ago=10 * MINUTE):
+    """Return a scene: an agent behind TLS, how long its certificate holds, and how it is with a new one since."""
+
+    def play(site):
+        agents()(site)
+        site.tell("a", lock(NOW + days * 24 * HOUR), until=ago, name="")
+        site.tell("a", lock(NOW + days * 24 * HOUR, well=well), since=ago, name="")
+
+    return play
+
+
+LOCKED = "a/0.0.0.0_10070"
 AGENT = {
     "health": (agents(), {}),
+    "behind TLS": (locked(), {}),
+    "certificate expires in 15 days": (locked(15), {}),
+    "certificate expires in 13 days": (locked(13), {"rscollector.certificate.expires": {LOCKED: "warning"}}),
+    "certificate has expired": (locked(-1), {"rscollector.certificate.expires": {LOCKED: "warning"}}),
+    "a new certificate is wrong": (locked(well=False), {"rscollector.lock.not.renewed": {"a": "warning"}}),
+    "a new certificate is wrong for a minute": (locked(well=False, ago=MINUTE), {}),
     "a collector is down": (agents(well=False), {"rscollector.collector.down": {"a/main/galera": "warning"}}),
     "down for a minute": (agents(well=False, ago=MINUTE), {}),
     "restarted": (
@@ -1102,7 +1121,7 @@ AGENT = {
     "silent": (agents(until=5 * MINUTE), {"rscollector.silent": {"a": "critical"}}),
     "silent for two hours": (
         lambda site: (
-            site.tell("b", ALIVE, name=""),
+            site.tell("b", [*ALIVE, *lock(NOW + 60 * 24 * HOUR)], name=""),
             site.tell("a", ALIVE, since=3 * HOUR, until=2 * HOUR, name=""),
             site.tell("a", up("galera"), since=3 * HOUR, until=2 * HOUR),
         ),

@@ -118,6 +118,18 @@ def test_what_ansible_takes_for_a_type_is_written_as_that_type():
     assert galera(port="3307", members="a,b") == {"port": 3307, "members": ["a", "b"]}
     config, _ = made(agent={"tags": {"rack": 12, "spare": True, "none": None}}, web={"listen": "a:1,b:2"})
     assert config == {"agent": {"tags": {"rack": "12", "spare": "true"}}, "web": {"listen": ["a:1", "b:2"]}}
+
+
+def test_a_web_configuration_is_a_file_of_its_own():
+    """It holds a key: the configuration names it, and it is what the agent reads, whatever is in its texts."""
+    web = {
+        "tls_server_config": {"cert": "a\nb: c\n", "key": 'quoted " and ü'},
+        "basic_auth_users": {"yes": "$2y$"},
+    }
+    config, secrets = made(web={"config_file": web})
+    assert config == {"web": {"config_file": "/etc/rscollector/secrets/web-config.yml"}}
+    assert yaml.load(secrets["web-config.yml"], Loader=yaml.BaseLoader) == web
+    assert made(web={"config_file": "/etc/own.yml"})[0] == {"web": {"config_file": "/etc/own.yml"}}
     config, _ = made(sink={"bosun": [{"name": "m", "proxy": "no", "drain": {"points": 5}}]})
     assert config["sink"]["bosun"]["m"] == {"proxy": False, "drain": {"points": 5}}
 

@@ -35,6 +35,10 @@ from rscollector.config.lines import lines_of
         ("a.b = 1\na.c = 2\n", ("a",), 1),
         ('a = \'# no comment\'\nb = 1 # """\nc = 1\n', ("c",), 3),
         ("[[a]]\nx = 1\n", ("a", "0", "x"), 2),
+        ("[[a]]\nx = 1\n[[a]]\nx = 1\n", ("a", "1", "x"), 4),
+        ("[[a]]\n[[a]]\n", ("a", "1"), 2),
+        ("[[w.a]]\n[w.a.t]\nx = 1\n[[w.a]]\n[w.a.t]\nx = 1\n", ("w", "a", "1", "t", "x"), 6),
+        ("[[a]]\n[[a.b]]\n[[a]]\n[[a.b]]\n[[a.b]]\nx = 1\n", ("a", "1", "b", "1", "x"), 6),
     ],
 )
 def test_a_key_is_found_on_its_line(text, path, line):

@@ -17,7 +17,7 @@ from rscollector.config.environment import listed
 from rscollector.config.load import load
 from rscollector.config.plan import plan
 from rscollector.config.secrets import content, read
-from rscollector.config.types import Config, Feed, Spec
+from rscollector.config.types import ClientAuth, Config, Feed, Listener, Spec, Tls
 from rscollector.model.lifecycle import Policy, Revive
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
@@ -46,7 +46,7 @@ def test_without_a_file_the_agent_watches_itself_and_this_host():
         pytest.skip("this host has a configuration of its own")
     config = load(None).config
     assert [spec.key for spec in config.specs] == ["agent/main", "vip/main"]
-    assert (config.listen, config.files) == (("127.0.0.1:10070",), ())
+    assert (config.listeners, config.files) == ((Listener("127.0.0.1:10070"),), ())
 
 
 def test_defaults_come_from_agent_and_are_changed_by_the_collector(files):
@@ -624,13 +624,21 @@ specs = st.builds(
     digest=st.sampled_from("xy"),
 )
 
+texts = st.lists(st.text()).map(tuple)
+listeners = st.builds(
+    Listener,
+    tls=st.none() | st.builds(Tls, client=st.sampled_from(ClientAuth), client_sans=texts, ciphers=texts),
+    users=st.dictionaries(st.text(), st.text()),
+    trusted_proxies=texts,
+)
+
 
 @given(
     st.builds(
         Config,
         host=st.text(),
         tags=st.dictionaries(st.text(), st.text()),
-        listen=st.lists(st.text()).map(tuple),
+        listeners=st.lists(listeners).map(tuple),
         specs=st.lists(specs).map(tuple),
         files=st.lists(st.text()).map(tuple),
     )

@@ -39,6 +39,10 @@ def test_links_lead_somewhere(page):
     assert missing == []
 
 
+OPEN = "answers everybody who reaches this host"
+"""What is said of an address without a lock, as the shortest example has it."""
+
+
 def test_configurations_on_the_pages_are_right(rscollector, tmp_path):
     """Every configuration on a page that names only our own collectors passes `check`."""
     found = [
@@ -52,7 +56,8 @@ def test_configurations_on_the_pages_are_right(rscollector, tmp_path):
         file = tmp_path / f"{number}.toml"
         file.write_text(text)
         checked = rscollector("check", "--config", file)
-        assert (checked.returncode, checked.stderr) == (0, ""), text
+        said = [line for line in checked.stderr.splitlines() if OPEN not in line]
+        assert (checked.returncode, said) == (0, []), text
 
 
 def _own(_directory, text):

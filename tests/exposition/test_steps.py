@@ -1,10 +1,12 @@
 """A commit in steps, and one of the same series as before, shows what any commit shows."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rscollector.exposition.render import Format
 from rscollector.exposition.store import Store, page
+from rscollector.exposition.validate import Drop
 from rscollector.model.metrics import Distribution
 from rscollector.model.namespace import Namespace
 from rscollector.wire.layouts import Columns
@@ -23,28 +25,32 @@ RIGHT = {
     SIZES: st.builds(lambda *counts: Distribution(counts, 1.0), *[st.integers(0, 5)] * 3),
 }
 WRONG = st.sampled_from([None, "x", True, -1, -0.5, float("nan"), 1 << 1024, {}, "good"])
-LABELS = st.one_of(st.tuples(st.sampled_from(["a", "b", "c\x1b", "d\\x1b"])), st.just(("a", "b")), st.none())
+LABELS = [("a",), ("b",), ("c\x1b",), ("c\\x1b",)]  # the last two become one
+ODD = st.sampled_from([*LABELS, ("a", "b"), None])
 
 
 @st.composite
 def layouts_and_runs(draw):
-    """Return a layout and the values of some runs of it, mostly right ones."""
-    metrics = draw(st.lists(st.sampled_from([*RIGHT]), min_size=1, max_size=30))
-    columns = Columns([metric.name for metric in metrics], [draw(LABELS) for _ in metrics])
-    runs = [
-        [draw(st.one_of(RIGHT[metric], RIGHT[metric], WRONG) if draw(st.booleans()) else RIGHT[metric])
-         for metric in metrics]
-        for _ in range(draw(st.integers(1, 4)))
-    ]  # fmt: skip
+    """Return a layout and the values of some runs of it; of each second one the first run is right as a whole."""
+    is_right = draw(st.booleans())
+    series = st.tuples(st.sampled_from([*RIGHT]), st.sampled_from(LABELS[:3]) if is_right else ODD)
+    layout = draw(st.lists(series, min_size=1, max_size=12, unique=is_right))
+    columns = Columns([metric.name for metric, _ in layout], [labels for _, labels in layout])
+    runs = [[draw(RIGHT[metric]) for metric, _ in layout] for _ in range(draw(st.integers(1, 4)))]
+    for run in runs[is_right:]:
+        for place in draw(st.lists(st.integers(0, len(run) - 1), max_size=2)):
+            run[place] = draw(WRONG)
     return columns, runs
 
 
-@given(layouts_and_runs(), st.integers(1, 20))
-def test_a_layout_that_comes_again_changes_nothing_but_the_cost(given_, limit):
+@given(layouts_and_runs(), st.sampled_from([5, 100]), st.sampled_from([4, 15, 100]))
+def test_a_layout_that_comes_again_changes_nothing_but_the_cost(given_, limit, total):
     """Beside a store that is told everything anew: the same page, and the same is dropped for the same reason."""
     columns, runs = given_
-    quick, plain = Store(15), Store(15)
-    for values in runs:
+    quick, plain = Store(100), Store(100)
+    for number, values in enumerate(runs):
+        if number:  # a reload has changed it
+            quick.max_series = plain.max_series = total
         samples = columns.with_values(values)
         first = quick.commit("load/main", samples, DECLARED, limit=limit, expires=1)
         other = plain.commit("load/main", list(samples), DECLARED, limit=limit, expires=1)
@@ -84,18 +90,33 @@ def test_what_has_been_shown_meanwhile_takes_the_room():
     """Whoever asks is told, and can commit again."""
     store = Store(100)
     *_, prepared = store.preparing("load/main", run_of(80), DECLARED, limit=100)
+    store.commit("load/other", run_of(20), DECLARED, limit=100, expires=1)
     assert store.has_room("load/main", prepared)
+    store.show("load/main", prepared, expires=1)
+    assert store.has_room("load/main", prepared), "its own series make room"
+    store.commit("load/third", run_of(1), DECLARED, limit=100, expires=1)
+    assert not store.series("load/third")
+    store.drop("load/main")
     store.commit("load/other", run_of(50), DECLARED, limit=100, expires=1)
     assert not store.has_room("load/main", prepared)
 
 
-def test_a_family_that_somebody_else_shows_meanwhile_is_refused_at_the_end():
-    """And nothing of it is on the page."""
-    store = Store(100)
-    *_, prepared = store.preparing("load/main", run_of(8), DECLARED, limit=100)
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_family_that_somebody_else_shows_meanwhile_is_refused_until_that_is_gone(before):
+    """At the end of what was prepared, however often it was shown before; then it is shown again."""
+    store, run = Store(100), run_of(8)
+    for _ in range(before):
+        store.commit("load/main", run, DECLARED, limit=100, expires=1)
+    *_, prepared = store.preparing("load/main", run, DECLARED, limit=100)
+    store.drop_all()  # such as after a suspend
     other = LOAD.counter("level", "Not a level.", "name_of")
     rows = [("load_level_total", ("a",), 1)]
     store.commit("odd/main", rows, {other.name: other}, limit=100, expires=1)
-    accepted = store.show("load/main", prepared, expires=1)
-    assert accepted.samples == store.series("load/main") == 0
-    assert sum(accepted.dropped.values()) == 8
+    for accepted in (
+        store.show("load/main", prepared, expires=1),
+        store.commit("load/main", run, DECLARED, limit=100, expires=1),
+    ):
+        assert accepted.samples == store.series("load/main") == 0
+        assert accepted.dropped == {Drop.CONFLICT: 8}
+    store.drop("odd/main")
+    assert store.commit("load/main", run, DECLARED, limit=100, expires=1).samples == 8

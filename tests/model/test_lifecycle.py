@@ -426,6 +426,15 @@ SENTENCES = [
         "the worker was killed by SIGSEGV; retry in 500 ms, failure 1 of 30",
     ),
     (Machine(), "not started yet; retry now"),
+    (step(Machine(), Retry(95.0), POLICY).machine, "being opened, for 5 s so far"),
+    (
+        step(failed(collecting()).machine, Retry(98.0), POLICY).machine,
+        "down; being opened again, for 2 s so far",
+    ),
+    (
+        collecting(state=State.CONNECTING, renewing=True),
+        "its worker is renewed",
+    ),
     (step(Machine(), Stop(100.0), POLICY).machine, ""),
 ]
 

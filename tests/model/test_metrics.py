@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rscollector.model.metrics import Distribution, Kind, Metric, Sample, Series, samples_of
@@ -297,6 +297,7 @@ def test_a_stateset_that_would_have_a_series_twice_is_refused(fields, problem):
         max_size=5,
     ),
 )
+@example(COUNTER, [1.0, math.nan, 2.0])
 def test_many_values_are_judged_as_each_of_them_is(metric, values):
     """NaN, infinities, numbers too large for a float: whichever stands first."""
     assert metric.takes_all(values) == (not any(map(metric.value_problem, values)))

@@ -11,7 +11,7 @@ import sys
 import termios
 import time
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -738,19 +738,35 @@ def test_a_worker_that_is_too_large_from_the_beginning_is_not_renewed_again_and_
 
 
 def test_a_reload_shows_what_is_in_use(agent):
-    """The new name of the host, which sinks tell; and where the agent listens, which a reload does not change."""
-    first, second = free_port(), free_port()
+    """The new name of the host, which sinks tell; and where the agent listens, from this address to all."""
+    port, other = free_port(), free_port()
+    toml = AGENT.replace("listen = []", "listen = [{where}]").replace("[agent]", '[agent]\nhost = "{host}"')
+    started = agent(toml.format(where=f'"127.0.0.1:{port}"', host="old") + TAME)
+    for where, host in ((f":{port}", "new"), (f"127.0.0.1:{other}", "newer")):
+        started.reload(toml.format(where=f'"{where}"', host=host) + TAME)
+        until(lambda host=host: started.status()["host"] == host)
+        assert started.status()["listen"] == [where if host == "newer" else f"0.0.0.0:{port}"]
+        with socket.create_connection(("127.0.0.1", int(where.split(":")[1]))) as client:
+            client.sendall(b"GET /-/ready HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def test_an_address_that_is_taken_changes_nothing_at_a_reload(agent):
+    """The reload has failed, as with a mistake: neither the address nor the host's name are new."""
+    port, taken = free_port(), free_port()
     toml = AGENT.replace("listen = []", 'listen = ["127.0.0.1:{port}"]').replace(
         "[agent]", '[agent]\nhost = "{host}"'
     )
-    started = agent(toml.format(port=first, host="old") + TAME)
-    for _ in range(2):
-        started.reload(toml.format(port=second, host="new") + TAME)
-        until(lambda: started.status()["host"] == "new")
-        assert started.status()["listen"] == [f"127.0.0.1:{first}"]
-    assert (
-        f"web.listen changes only with a restart; the agent still listens on 127.0.0.1:{first}" in started.log
-    )
+    started = agent(toml.format(port=port, host="old") + TAME)
+    with socket.create_server(("127.0.0.1", taken)):
+        started.reload(toml.format(port=taken, host="new") + TAME)
+        until(lambda: not started.status()["config"]["last_reload_successful"])
+    status = started.status()
+    assert (status["host"], status["listen"]) == ("old", [f"127.0.0.1:{port}"])
+    assert f"cannot listen on 127.0.0.1:{taken}: another process uses this port" in started.log
+    socket.create_connection(("127.0.0.1", port)).close()
 
 
 def test_descriptors_do_not_leak_over_many_restarts(agent):
@@ -784,14 +800,21 @@ def test_a_configuration_that_hangs_at_the_start_does_not_hold_up_the_end(agent)
     until(lambda: not alive(reader))
 
 
+def command(pid):
+    """Return the command line of a process, "" of one that is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return ""
+
+
 def test_a_reload_that_hangs_holds_nobody_up(agent):
     """While the configuration process hangs, ticks go on, pages are served, and TERM ends it all."""
     started = agent(AGENT + TAME)
     until(lambda: started.collector("tame/good")["up"])
-    before, (worker,) = started.value("tame_runs_total"), started.family()
+    before = started.value("tame_runs_total")
     started.process.send_signal(signal.SIGHUP)
-    (reader,) = until(lambda: [pid for pid in started.family() if pid != worker])
-    os.kill(reader, signal.SIGSTOP)
+    (reader,) = until(lambda: [pid for pid in started.family() if "rscollector.config" in command(pid)])
+    os.kill(reader, signal.SIGSTOP)  # not before its exec, for which whoever starts it waits
     until(lambda: started.value("tame_runs_total") >= before + 5)
     family = started.family()
     assert started.stop(timeout=5) == 0

@@ -97,6 +97,28 @@ def test_what_was_printed_too_fast_is_still_counted_when_the_worker_is_gone(live
     assert lived(act, do="print", count=1000) >= 900
 
 
+def test_a_line_is_told_of_whom_it_names_and_else_of_the_worker(lived, caplog):
+    """A name that is none in there is a part of the text, and so is one without a text; also when all are gone."""
+
+    async def act(bodies, keeper):
+        worker = bodies._bodies[A].worker
+        for line in (f"<3>{A}: driver: cannot", "driver: cannot", A, f"{A}:x", "<4>tame/c: what"):
+            bodies.said(worker, line)
+        own, printed = ([(each.level, each.text) for each in lines] for lines in bodies.lines(A))
+        bodies.kill(A)
+        while len(bodies):
+            await asyncio.sleep(0.01)
+        bodies.said(worker, "<4>late")
+        return own, printed, [[each.text for each in lines][-1] for lines in bodies.lines(A)]
+
+    own, printed, late = lived(act)
+    assert own == [(40, "driver: cannot")]
+    assert [text for _, text in printed] == ["driver: cannot", A, f"{A}:x", "tame/c: what"]
+    assert late == ["driver: cannot", "late"]
+    assert f"{A}: driver: cannot" in caplog.messages
+    assert "local: tame/c: what" in caplog.messages
+
+
 def test_a_deadline_ends_with_the_body(lived):
     """What comes too late is no hang of the one that is opened after it."""
 

@@ -2,13 +2,19 @@
 
 import asyncio
 import json
+import os
+import re
+import signal
 import sys
+from dataclasses import replace
 from math import inf
 
 import accelerated
 import pytest
 from harness import until
 
+from rscollector.config.types import Config
+from rscollector.model.feed import Feed
 from rscollector.model.lifecycle import Condition
 from rscollector.model.metrics import Distribution
 from rscollector.model.namespace import Namespace
@@ -58,6 +64,10 @@ def test_nobody_explains_what_nobody_reads():
         await asyncio.sleep(60)
         assert not any(asked)
         details.details(supervisor, Vitals(0.0), instance, asyncio.get_running_loop().time())
+        left = instance.explain_until - asyncio.get_running_loop().time()
+        assert left == 300 + instance.spec.interval, (
+            "one that runs each hour would never be among those that are"
+        )
         asked.clear()
         await asyncio.sleep(60)
         assert all(asked)
@@ -115,6 +125,40 @@ def test_what_it_was_and_why_is_told_the_newest_first(agent, tmp_path):
     assert json.loads(started.get("/api/v1/collectors/rogue/a/history")[2])["history"] == found
 
 
+def test_what_it_was_before_its_settings_changed_is_told_too(agent):
+    """Whoever mends a collector and reloads wants to see what is better now."""
+    started = agent(AGENT + rogue("a", do="unavailable"))
+    until(lambda: started.collector("rogue/a")["condition"] == "down")
+    started.reload(AGENT + rogue("a", do="fine"))
+    until(lambda: started.collector("rogue/a")["condition"] == "up")
+    found = [each["condition"] for each in told(started, "rogue/a")["history"]]
+    assert [each for each in found if each != "stopping"] == ["up", "starting", "down", "starting"]
+
+
+def test_one_that_takes_longer_than_its_interval_says_so(agent):
+    """Its numbers are older than somebody wanted, and it is up all the same: grafana/agent#4789."""
+    slow = rogue("a", do="slow", interval="300ms", timeout="5s")
+    started = agent(AGENT + slow + rogue("b", do="fine"))
+    (note,) = until(lambda: started.collector("rogue/a")["notes"])
+    assert re.fullmatch(
+        "its last good run took 1.* s, longer than its interval of 300 ms: ticks are skipped", note
+    )
+    assert started.collector("rogue/b")["notes"] == []
+
+
+def test_a_crash_that_leaves_no_stack_does_not_show_the_one_of_a_hang(agent, tmp_path):
+    """That was another time, and somewhere else."""
+    file = tmp_path / "there"
+    file.touch()
+    started = agent(AGENT + rogue("a", do="hang", once=str(file), at_close="fine") + rogue("b", do="fine"))
+    until(lambda: started.collector("rogue/a")["last_stack"])
+    file.unlink()
+    until(lambda: started.collector("rogue/a")["up"])
+    assert started.collector("rogue/a")["last_stack"]
+    os.kill(started.collector("rogue/a")["worker_pid"], signal.SIGKILL)
+    until(lambda: not started.collector("rogue/a")["last_stack"])
+
+
 def test_how_to_try_it_by_hand_is_said_with_the_configuration_that_is_in_use(agent):
     """And a setting stands where it is written."""
     started = agent(AGENT + rogue("a", text="x"))
@@ -125,6 +169,44 @@ def test_how_to_try_it_by_hand_is_said_with_the_configuration_that_is_in_use(age
     assert settings["text"] == {"name": "text", "value": "x", "file": str(started.config), "line": line}
     assert settings["do"]["file"] is None
     assert settings["interval"]["line"] == 2
+
+
+def test_a_file_may_have_a_colon_in_its_name():
+    """The line is what stands behind the last one."""
+    assert details.settings([["a", "1", "/x:y.toml:3"]]) == [
+        {"name": "a", "value": "1", "file": "/x:y.toml", "line": 3}
+    ]
+
+
+def test_the_command_is_one_of_the_services_user(monkeypatch):
+    """By its name as far as that is known; the usual configuration need not be named."""
+    usual = ("/etc/rscollector/rscollector.toml",)
+    for uid, name, files, user, more in (
+        (0, "me", usual, "root", ""),
+        (7, "me", (), "me", ""),
+        (7, "", ("/a b.toml", "/c.toml"), "'#7'", " --config '/a b.toml'"),
+    ):
+        monkeypatch.setattr(details.os, "geteuid", lambda uid=uid: uid)
+        monkeypatch.setenv("USER", name)
+        told = details._command("a/b", files)
+        assert told == f"sudo -u {user} rscollector collect a/b --explain{more}"
+
+
+def test_a_sink_has_no_command_and_both_have_the_alerts_of_their_type():
+    """A sink that is tried by hand would send."""
+
+    async def main():
+        supervisor, world, instance = accelerated.watched()
+        world.lines = lambda _key: ((), ())
+        vitals = Vitals(0.0, config=Config(alerts={"it": [{"alert": "Down"}], "other": []}))
+        found = []
+        for sink in (None, Feed.RUNS):
+            instance.spec = replace(instance.spec, sink=sink)
+            found.append(details.details(supervisor, vitals, instance, 0.0))
+        assert [bool(each["command"]) for each in found] == [True, False]
+        assert [each["alerts"] for each in found] == [[{"alert": "Down"}]] * 2
+
+    accelerated.accelerated(main)
 
 
 def test_a_history_is_bounded_in_bytes():

@@ -61,6 +61,7 @@ def test_others_have_their_turns_meanwhile_and_the_page_has_all_or_nothing(large
 
     async def act(supervisor, instance, give):
         begun(supervisor, instance)
+        supervisor.store.commit = None  # nothing is done at once
         give(1.0)
         assert instance.machine.state is State.COLLECTING
         series = []
@@ -68,6 +69,21 @@ def test_others_have_their_turns_meanwhile_and_the_page_has_all_or_nothing(large
         assert set(series) == {0, MANY}
         assert instance.machine.state is State.IDLE
         assert instance.prepared is None
+
+    large(act)
+
+
+def test_an_answer_to_another_question_changes_nothing(large):
+    """However large it is: neither what is shown nor what is noted."""
+
+    async def act(supervisor, instance, give):
+        begun(supervisor, instance)
+        before = instance.duration
+        for rows in ((), Columns(["x"] * MANY, [()] * MANY).with_values([1.0] * MANY)):
+            supervisor.collected("it/main", Run(instance.machine.seq - 1, rows, ("odd",), 77.0))
+            await asyncio.sleep(0)
+        assert (instance.machine.state, instance.notes) == (State.COLLECTING, ())
+        assert (instance.duration, instance.prepared, supervisor.store.series()) == (before, None, 0)
 
     large(act)
 

@@ -2,14 +2,15 @@
 
 import asyncio
 
-import pytest
 from accelerated import World, spec
 
 from rscollector.config.types import Config
 from rscollector.runtime.configure import Read
+from rscollector.runtime.listening import Listening
 from rscollector.runtime.reload import apply
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
+from rscollector.web.server import Connections
 
 
 def applied(*reads, config=None):
@@ -18,7 +19,7 @@ def applied(*reads, config=None):
     async def main():
         vitals = Vitals(started=0.0, config=config or Config(host="db1"))
         for read in reads:
-            apply(read, Supervisor("db1", 100), vitals)
+            apply(read, Supervisor("db1", 100), vitals, Listening(Connections()))
         return vitals
 
     return asyncio.run(main())
@@ -39,21 +40,6 @@ def test_a_reload_with_a_mistake_changes_nothing_but_says_so():
     assert vitals.reloaded_at == 0
 
 
-@pytest.mark.parametrize("listens", [("127.0.0.1:10070",), ()])
-def test_what_only_a_restart_changes_is_named_and_shown_as_it_is(listens, caplog):
-    """Whoever has changed it would wait for ever, and the page would name a port on which nobody listens."""
-    first, other = Config(host="db1", listen=listens), Config(host="db2", listen=("[::1]:1",))
-    vitals = applied(Read(other, ()), Read(other, ()), config=first)
-    assert (vitals.config.host, vitals.config.listen) == ("db2", listens)
-    where = ", ".join(listens) or "no port"
-    assert (
-        caplog.text.count(f"web.listen changes only with a restart; the agent still listens on {where}") == 2
-    )
-    caplog.clear()
-    applied(Read(Config(host="db2", listen=listens), ()), config=first)
-    assert "restart" not in caplog.text
-
-
 def test_what_is_not_known_changes_nothing_that_runs(caplog):
     """A plugin that hangs for once when it is asked, or a secret that does not answer, closes no good connection."""
 
@@ -66,7 +52,7 @@ def test_what_is_not_known_changes_nothing_that_runs(caplog):
             spec("x/a", digest="new", unknown=why),
             spec("x/a", digest="new"),
         ):
-            apply(Read(Config(specs=(wanted,)), ()), supervisor, vitals)
+            apply(Read(Config(specs=(wanted,)), ()), supervisor, vitals, Listening(Connections()))
             await asyncio.sleep(0.1)
             found.append(supervisor.instances["x/a"].spec.digest)
         return found

@@ -1,11 +1,14 @@
 """What the agent tells of itself: of every collector, of none that is gone, whatever it has missed."""
 
 import asyncio
+import json
 import time
 
 import pytest
 from accelerated import World, spec
 
+from rscollector.cli.status import _head
+from rscollector.config.types import Config, Listener, Tls
 from rscollector.exposition.render import Format
 from rscollector.model.feed import Feed
 from rscollector.model.metrics import Kind, Metric
@@ -16,6 +19,7 @@ from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.telemetry import Telemetry
 from rscollector.runtime.vitals import Vitals
 
+EXPIRES = "rscollector_web_certificate_not_after_timestamp_seconds"
 NUMBER = Metric("x_n", Kind.GAUGE, "A number.")
 
 
@@ -115,6 +119,44 @@ def test_a_status_has_no_note_of_samples_that_are_gone_and_no_tick_in_the_past()
         return shown["notes"], shown["next_run_seconds"]
 
     assert with_telemetry(act) == ([], 0.0)
+
+
+def test_what_is_locked_is_told_with_when_its_certificate_expires():
+    """And what is wrong with the newest one, also to whoever asks on the command line; without files, nothing is."""
+    vitals = Vitals(started=0.0)
+
+    async def act(supervisor, _telemetry):
+        telemetry = Telemetry(supervisor, vitals)
+        found = []
+        for locked in (False, True):
+            if locked:
+                secured = Listener("[::]:1", ("metrics",), Tls("c", "k"), {"alice": "h"}, prefix="/db1")
+                vitals.config = Config(
+                    host="h", listeners=(Listener("127.0.0.1:2"), secured), seen={"/f": "1"}
+                )
+                vitals.certificates, vitals.web_error = {"[::]:1": 7.0}, "server.key: it is damaged"
+            samples = {each.metric.name: (each.values, each.value) for each in telemetry.samples(None)}
+            found.append((samples.get("rscollector_web_last_reload_successful"), samples.get(EXPIRES)))
+        return found, status(supervisor, vitals, 0.0)
+
+    found, told = with_telemetry(act)
+    assert found == [(None, None), (((), 0), (("[::]:1",), 7.0))]
+    plain, locked = told["web"]["listeners"]
+    assert (plain["url"], plain["certificate_not_after"], plain["users"]) == (
+        "http://127.0.0.1:2/metrics",
+        None,
+        0,
+    )
+    assert locked == {
+        "address": "[::]:1", "url": "https://[::]:1/db1/metrics", "rights": ["metrics"], "users": 1,
+        "client_certificates": "none", "certificate_not_after": 7.0,
+    }  # fmt: skip
+    shown = _head(told)
+    assert "metrics on http://127.0.0.1:2/metrics, https://[::]:1/db1/metrics" in shown
+    assert shown.endswith(
+        "certificates and web configuration are those before; the newest are wrong:\nserver.key: it is damaged"
+    )
+    assert "alice" not in json.dumps(told)
 
 
 def test_a_status_says_of_a_sink_what_waits_and_what_was_lost():

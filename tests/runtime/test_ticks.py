@@ -54,3 +54,13 @@ def test_a_reader_that_is_too_slow_is_told_how_much_it_has_missed():
     assert changes.since(1) == News(["d", "e"], 5, 2)
     assert changes.since(3) == News(["d", "e"], 5, 0)
     assert changes.since(5) == News([], 5, 0)
+    assert changes.since(9).missed, "a number that was never given"
+
+
+def test_who_wants_news_is_told_of_no_mere_run():
+    """In order; the number counts all."""
+    changes = Changes()
+    for key, news in (("a", True), ("b", False), ("c", True), ("c", False)):
+        changes.note(key, news=news)
+    assert changes.since(0, only_news=True) == News(["a", "c"], 4, 0)
+    assert changes.since(3, only_news=True) == News([], 4, 0)

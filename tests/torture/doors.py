@@ -7,10 +7,12 @@ which any client sees.
 import re
 import selectors
 import socket
+import ssl
 import struct
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import randrange
 
 HOST = b"Host: localhost\r\n"
 _HEAD = 4096  # of what is sent to a crowd only the beginning is kept
@@ -24,6 +26,8 @@ class Door:
     name: str
     family: int
     address: object
+    headers: dict = field(default_factory=dict)
+    """What an honest client says there."""
 
     def connect(self, timeout=10.0, buffer=None):
         """Return a connection; `buffer` is how much the kernel may keep of what the client does not read.
@@ -48,6 +52,28 @@ class Door:
             client.close()
             raise
         return client
+
+
+@dataclass(frozen=True)
+class TlsDoor(Door):
+    """A listener with TLS. Each client comes from another address, as far as there are some."""
+
+    context: ssl.SSLContext = None
+
+    def plain(self, timeout=10.0, buffer=None, source=None):
+        """Return a connection on which no TLS is spoken yet."""
+        client = socket.socket(self.family)
+        if buffer is not None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        client.settimeout(timeout)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as all that scrape have it
+        client.bind((source or f"127.{randrange(1, 255)}.{randrange(256)}.{randrange(1, 255)}", 0))
+        client.connect(self.address)
+        return client
+
+    def connect(self, timeout=10.0, buffer=None, source=None):
+        """Return a connection after its handshake."""
+        return self.context.wrap_socket(self.plain(timeout, buffer, source), server_hostname="localhost")
 
 
 def request(path=_PAGE, *lines, method="GET"):
@@ -163,7 +189,7 @@ def is_cut(client):
     try:
         while client.recv(1 << 16):
             pass
-    except BlockingIOError:
+    except (BlockingIOError, ssl.SSLWantReadError):
         return False
     except OSError:
         return True

@@ -64,7 +64,7 @@ def scrape(door, path="/metrics", timeout=HONEST, **headers):
     with closing(http.client.HTTPConnection("localhost", timeout=timeout)) as connection:
         connection.sock = door.connect(timeout)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request("GET", path, headers=given)
+        connection.request("GET", path, headers={**door.headers, **given})
         response = connection.getresponse()
         return response.status, response.headers, response.read()
 
@@ -88,8 +88,10 @@ def warm_up(door):
 class House:
     """An agent and its doors; whoever was harmed for good is given up for another one."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, more="", more_doors=None):
         self._directory = directory
+        self._more = more  # of its configuration
+        self._more_doors = more_doors or {}
         self._made = 0
         self.agent = None
         self.is_harmed = False
@@ -102,14 +104,15 @@ class House:
         port = free_port()
         environment = {"RSCOLLECTOR_TEST_SERVER": "1"}  # it outlives a test
         directory = self._directory / f"house-{self._made}"
-        self.agent = RunningAgent(directory, TOML.format(port=port), (), PLUGINS, environment)
+        self.agent = RunningAgent(directory, TOML.format(port=port) + self._more, (), PLUGINS, environment)
         self._made += 1
         self.port = port
-        self.doors = doors(self.agent, port)
+        self.doors = {**doors(self.agent, port), **self._more_doors}
         self.is_harmed = False
         until(self.agent.ready)
         until(lambda: all_up(self.agent))
-        warm_up(self.doors["tcp"])
+        for each in ("tcp", *self._more_doors):
+            warm_up(self.doors[each])
         self.calm = resident(self.pid)
         self.calm_descriptors = descriptors(self.pid)
 
@@ -172,7 +175,8 @@ class _Witness(threading.Thread):
         self.house = house
         self.before = self.peak = self.now = resident(house.pid)
         self.back_after = None
-        self.honest = [_Honest(house.doors["tcp"], 0.2), _Honest(house.doors["unix"], 1.0)]
+        pauses = {"tcp": 0.2}
+        self.honest = [_Honest(door, pauses.get(name, 1.0)) for name, door in house.doors.items()]
         self._logged = len(house.agent.log)
         self._end = threading.Event()
 

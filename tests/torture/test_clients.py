@@ -5,9 +5,11 @@ import socket
 import time
 from contextlib import ExitStack
 
-from storm import section
+from harness import until
+from storm import descriptors, resident, section
 
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+STREAM = REQUEST.replace(b"/metrics", b"/api/v1/events")
 
 
 def connected(port, count, sends=b""):
@@ -48,4 +50,29 @@ def test_five_hundred_scrapers_at_once_are_all_answered(storm):
     weather = storm(section("fine"))
     answers = read_all(connected(weather.port, 500, REQUEST))
     assert [answer[:15] for answer in answers if not answer.startswith(b"HTTP/1.1 200")] == []
+    weather.passes()
+
+
+def test_a_hundred_streams_that_come_and_go_cost_no_tick_and_leave_nothing(storm):
+    """Some read, some do not; each goes without a word, or is cut, and the next hundred come.
+
+    cluesmith/codev#580: five of six streams were never given up, and after weeks no page came any more.
+    """
+    weather = storm(section("fine"))
+    pid = weather.pid
+
+    def come_and_go():
+        streams = connected(weather.port, 100, STREAM)
+        for each in streams[::2]:
+            each.recv(1 << 16)
+        for each in streams:
+            each.close()
+
+    come_and_go()
+    until(lambda: descriptors(pid) < 100)
+    before = resident(pid)
+    for _ in range(10):
+        come_and_go()
+    until(lambda: descriptors(pid) < 100)
+    assert resident(pid) < before + (4 << 20)
     weather.passes()

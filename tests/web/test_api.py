@@ -13,12 +13,19 @@ import pytest
 from faces import DOWN, KEYS, SINKS, Face, serving, told
 from harness import until
 
+from rscollector.web import events
 from rscollector.web.app import Right, application
 from rscollector.web.problems import MOST_NAMED
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 ROUTES = {route.path for route in application(Face()).routes if route.path.startswith("/api/")}
 PATHS = sorted(path.format(type="agent", name="main") for path in ROUTES)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Have a stream of events end at once: what it tells is tested elsewhere."""
+    monkeypatch.setattr(events, "_PACE", 0.001)
 
 
 @pytest.fixture
@@ -178,6 +185,7 @@ def test_a_collector_that_goes_while_it_is_asked_for_is_not_there(served, monkey
     """A reload may come between two looks."""
     monkeypatch.setattr(served.face, "collector", lambda key: None)
     assert problem(served, "/api/v1/collectors/agent/main")["status"] == 404
+    assert served.get("/collectors/agent/main")[0] == 404
 
 
 def test_answers_of_one_moment_are_not_taken_for_each_other(served):

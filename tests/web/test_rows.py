@@ -2,7 +2,7 @@
 
 import pytest
 
-from rscollector.web.rows import rows
+from rscollector.web.rows import calm, row, rows
 
 
 def told(key, condition="up", since=10.0, **more):
@@ -55,7 +55,7 @@ def test_wrong_is_what_is_in_trouble_or_tells_less_than_it_could(condition, note
 
 
 def test_a_row_says_when_and_how_long():
-    """In units that people read; a stack only while it is down."""
+    """In units that people read."""
     (row,) = rows({"collectors": [told("a/b")]})
     assert (row.since, row.last, row.next, row.interval, row.took) == (
         "10 s",
@@ -64,11 +64,11 @@ def test_a_row_says_when_and_how_long():
         "15 s",
         "20 ms",
     )
-    assert (row.worker, row.stack) == ("local, 21 MiB", "")
+    assert row.worker == "local, 21 MiB"
     (row,) = rows(
         {"collectors": [told("a/b", "removed", last_success_seconds_ago=None, duration_seconds=None)]}
     )
-    assert (row.last, row.next, row.took, row.stack) == ("never", "-", "-", "in _hang")
+    assert (row.last, row.next, row.took) == ("never", "-", "-")
     assert rows({"collectors": [told("a/b", "stopping")]})[0].next == "-"
 
 
@@ -89,3 +89,40 @@ def test_an_agent_of_the_version_before_is_shown_as_well():
         ("b/bad", "backoff", "bad", "-", "local"),
         ("a/up", "up", "good", "-", "local"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "trouble", "ended", "stack"),
+    [
+        ("down", "hang", "hung", "in _hang"),
+        ("removed", "crash", "crashed", "in _hang"),
+        ("down", "unavailable", "", ""),
+        ("stale", None, "", ""),
+        ("up", None, "", ""),
+    ],
+)
+def test_a_stack_is_shown_where_it_is_what_is_wrong(condition, trouble, ended, stack):
+    """One that hung last week, and whose server refuses it now, does not hang."""
+    found = row(told("a/b", condition, trouble=trouble))
+    assert (found.ended, found.stack) == (ended, stack)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "is_well", "says"),
+    [
+        ((), True, ""),
+        (("up", "down"), True, ""),
+        (("up", "up"), True, "Nothing is wrong."),
+        (("up", "up"), False, "Nothing is wrong with the collectors."),
+        (("up", "starting"), True, "Nothing is wrong so far: 1 of 2 is starting."),
+        (
+            ("starting", "starting"),
+            False,
+            "Nothing is wrong with the collectors so far: 2 of 2 are starting.",
+        ),
+    ],
+)
+def test_that_nothing_is_wrong_is_said_only_where_it_is_known(conditions, is_well, says):
+    """Not of what has not run yet, and not of an agent whose last reload failed."""
+    found = rows({"collectors": [told(f"a/{n}", each) for n, each in enumerate(conditions)]})
+    assert calm(found, agent_is_well=is_well) == says

@@ -46,6 +46,9 @@ def sample(value, name="a_b", unit=""):
         (0.004, "seconds", "0.004"),
         (90.0, "seconds", "90 (1 min 30 s)"),
         (-90.0, "seconds", "-90"),
+        (float("inf"), "seconds", "inf"),
+        (float("nan"), "bytes", "nan"),
+        (1e16, "", "1e+16"),
         (
             {"buckets": {"0.1": 4, "1": 9, "+Inf": 10}, "sum": 2.5},
             "seconds",
@@ -59,10 +62,49 @@ def test_a_value_is_shown_as_it_is_and_in_units_that_people_read(value, unit, sh
     assert sample(value, unit=unit) == shown
 
 
+def test_a_metric_says_its_kind_its_unit_and_how_many_samples_it_has():
+    """Those that are left out are counted, too."""
+    metric = {
+        "name": "a_b",
+        "type": "gauge",
+        "help": "",
+        "samples_left_out": 7,
+        "samples": [{"labels": {}, "value": 1}],
+    }
+    shown = instance(
+        told(metrics=[metric | {"unit": ""}, metric | {"unit": "bytes"}], last_stack="x\n"), NOW, UTC
+    )
+    assert [each.kind for each in shown["metrics"]] == ["gauge", "gauge, bytes"]
+    assert (shown["samples"], shown["stack"]) == (16, "x")
+
+
 def test_a_time_is_shown_as_a_clock_shows_it():
     """A metric that is a time says when that was; 0 is none."""
     assert sample(NOW - 7200.25, "a_timestamp_seconds", "seconds") == "1764432788 (16:13:07 UTC, 2 h ago)"
     assert sample(0.0, "a_timestamp_seconds", "seconds") == "0"
+
+
+def test_a_time_that_is_to_come_says_in_how_long():
+    """As the end of a certificate does."""
+    assert (
+        sample(NOW + 60 * 86400, "a_timestamp_seconds", "seconds")
+        == "1769623988 (2026-01-28 18:13:08 UTC, in 60 d)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        (1e18, "1e+18"),
+        (253402300800.0, "253402300800"),
+        (-1e300, "-1e+300"),
+    ],
+)
+def test_what_is_no_time_is_shown_as_it_is(value, shown):
+    """A server says "never" by the largest number that it has, or tells milliseconds: the page is there all the same."""
+    assert sample(value, "a_timestamp_seconds", "seconds") == shown
 
 
 def test_a_moment_says_the_day_when_it_was_another_one():
@@ -71,7 +113,9 @@ def test_a_moment_says_the_day_when_it_was_another_one():
     assert moment(NOW - 86400, NOW, UTC)[1] == "2025-11-28 18:13:08 UTC"
     east = timezone(timedelta(hours=9), "JST")
     assert moment(NOW - 4 * 3600, NOW, east)[1] == "2025-11-29 23:13:08 JST"
+    assert moment(NOW - 31 * 86400, NOW, UTC)[1] == "2025-10-29 18:13:08 UTC", "the same day of another month"
     assert moment(NOW + 3, NOW, UTC)[2] == "just now"
+    assert moment(NOW + 3600, NOW, UTC)[1:] == ("19:13:08 UTC", "before the clock was set back")
     assert moment(0, NOW, UTC) is None
 
 
@@ -79,6 +123,7 @@ def test_a_moment_says_the_day_when_it_was_another_one():
     ("condition", "says"),
     [
         ("up", "Its next run will say how it is: in 9 s."),
+        ("stopping", "It is ending, and will say nothing more."),
         ("starting", "Its next run that succeeds will say how it is."),
         ("down", "Its next run that succeeds will say how it is."),
         ("removed", "Its next run that succeeds will say how it is."),
@@ -87,6 +132,22 @@ def test_a_moment_says_the_day_when_it_was_another_one():
 def test_who_has_just_asked_is_told_when_it_will_be_said(condition, says):
     """A collector that is down says nothing until it is up."""
     assert instance(told(condition=condition), NOW)["soon"] == says
+
+
+def test_one_whose_worker_is_renewed_has_no_next_run_to_wait_for():
+    """It is up, and is opened again first."""
+    shown = instance(told(state="killing", reason="its worker is renewed"), NOW)
+    assert shown["soon"] == "Its next run that succeeds will say how it is."
+
+
+def test_what_was_said_and_what_was_logged_say_when_and_how_bad():
+    """By a word, a colour and a time."""
+    lines = [{"at": NOW, "level": level, "text": "x"} for level in ("critical", "error", "warning", "info")]
+    alerts = [{"severity": severity} for severity in ("critical", "warning", "page")]
+    shown = instance(told(logged=lines, alerts=alerts, explained={"at": NOW - 60, "lines": ["x"]}), NOW, UTC)
+    assert [each["style"] for each in shown["logged"]] == ["bad", "bad", "warn", ""]
+    assert [each["style"] for each in shown["alerts"]] == ["bad", "warn", ""]
+    assert shown["said"].ago == "1 min ago"
 
 
 def test_a_setting_says_where_it_is_from():
@@ -154,7 +215,15 @@ def test_a_sink_says_what_waits_how_old_it_is_and_how_much_was_lost(waiting, say
 def test_who_waits_to_be_tried_again_has_no_next_run():
     """Its reason says when that is; a tick before then passes it over."""
     assert row(told(condition="down", state="backoff")).next == "-"
-    assert row(told(condition="down", state="connecting")).next == "in 9 s"
+    assert row(told(condition="down", state="killing")).next == "-"
+    assert row(told(condition="down", state="connecting")).next == "-"
+    assert row(told(condition="down", state="backoff", failures=2, trouble="unavailable")).next == "-"
+    assert row(told(condition="down", state="backoff", trouble="neighbour")).next == "-"
+
+
+def test_what_answers_and_cannot_do_its_work_is_asked_again_at_its_next_tick():
+    """As a sink whose server is away: it waits for nothing else."""
+    assert row(told(condition="down", state="backoff", trouble="unavailable")).next == "in 9 s"
 
 
 def test_one_that_tells_less_than_it_could_comes_before_those_that_begin():

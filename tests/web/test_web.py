@@ -3,141 +3,45 @@
 import asyncio
 import contextlib
 import gzip
-import http.client
 import json
 import logging
 import re
 import socket
 import stat
 import struct
-import threading
 import time
 from pathlib import Path
 
 import pytest
+from faces import DOWN, Face, serving, told
 from harness import until
 
-from rscollector.exposition.render import Format
-from rscollector.web import app as web
 from rscollector.web import server
 from rscollector.web.listeners import CannotListen, listen, listen_unix
-from rscollector.web.server import Connections, Server
 
 BIG = b"x_size 1.0\n" * 800_000
 
 
-def down(key, **told):
-    """Return what a status says of a collector that is down."""
-    type_, name = key.split("/")
-    return {
-        "type": type_, "name": name, "state": "backoff", "condition": "down", "condition_seconds": 7, "up": False,
-        "reason": "", "notes": [], "last_stack": "", "series": 0, "last_success_seconds_ago": None, "failures": 3,
-        "duration_seconds": 0.25, "interval_seconds": 15, "next_run_seconds": 3, "worker": "local",
-        "worker_memory_bytes": None,
-    } | told  # fmt: skip
-
-
-class Face:
-    """An agent that shows what the test wants."""
-
-    def __init__(self):
-        self.body = b"x_size 1.0\n"
-        self.made = 0
-        self.trouble = ""
-        self.collectors = []
-
-    def page(self, wanted):
-        """Return the page, and in OpenMetrics with its end."""
-        self.made += 1
-        return [self.body, *([b"# EOF\n"] if wanted is Format.OPENMETRICS else [])]
-
-    def status(self, *, with_minutes=False):
-        """Return a status as the agent makes it."""
-        return {
-            "host": "<b>host</b>",
-            "version": "1",
-            "pid": 1,
-            "uptime_seconds": 5,
-            "series": 2,
-            "config": {"files": [], "last_reload_successful": not self.trouble, "last_reload_error": "a & b"},
-            "collectors": self.collectors,
-        }
-
-    def place(self):
-        """Return where its changes are."""
-        return "1790000000-0"
-
-    def unhealthy(self):
-        """Return the trouble."""
-        return self.trouble
-
-    def unready(self):
-        """Return the trouble."""
-        return self.trouble
-
-
-class Served:
-    """The application on a TCP port and a Unix socket, in a loop of its own thread."""
-
-    def __init__(self, path):
-        self.face = Face()
-        self.connections = Connections()
-        self.listeners = listen(["127.0.0.1:0"])
-        self.port = self.listeners[0].getsockname()[1]
-        self.path = path
-        self.listeners.append(listen_unix(path))
-        self.loop = asyncio.new_event_loop()
-        self.stop_event = asyncio.Event()
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
-
-    def _run(self):
-        self.loop.run_until_complete(self._serve())
-        self.loop.close()
-
-    async def _serve(self):
-        server = Server(web.application(self.face), self.listeners, self.connections)
-        await self.stop_event.wait()
-        server.close()
-        while len(self.connections):
-            await asyncio.sleep(0)
-
-    def get(self, path="/metrics", method="GET", **headers):
-        """Return status, headers and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request(
-                method, path, headers={key.replace("_", "-"): value for key, value in headers.items()}
-            )
-            response = connection.getresponse()
-            return response.status, response.headers, response.read()
-        finally:
-            connection.close()
-
-    def connect(self, data=b"", family=socket.AF_INET):
-        """Return a raw connection on which this was sent."""
-        client = socket.socket(family)
-        client.settimeout(60)
-        client.connect(str(self.path) if family == socket.AF_UNIX else ("127.0.0.1", self.port))
-        client.sendall(data)
-        return client
-
-    def stop(self):
-        """Stop serving and return how long that took."""
-        began = time.monotonic()
-        self.loop.call_soon_threadsafe(self.stop_event.set)
-        self.thread.join(15)
-        assert not self.thread.is_alive()
-        return time.monotonic() - began
+@pytest.fixture
+def control(tmp_path):
+    """Where the control socket is."""
+    return tmp_path / "run" / "control.sock"
 
 
 @pytest.fixture
-def served(tmp_path):
-    """A server that is stopped at the end."""
-    made = Served(tmp_path / "run" / "control.sock")
-    yield made
-    if made.thread.is_alive():
-        made.stop()
+def served(control):
+    """A server on loopback and on a control socket."""
+    with serving(Face(), beside=[listen_unix(control)]) as made:
+        yield made
+
+
+def connect(served, data=b"", control=None):
+    """Return a raw connection on which this was sent, to a control socket if one is given."""
+    client = socket.socket(socket.AF_UNIX if control else socket.AF_INET)
+    client.settimeout(60)
+    client.connect(str(control) if control else ("127.0.0.1", served.port))
+    client.sendall(data)
+    return client
 
 
 def test_the_page_comes_in_the_format_that_was_asked_for(served):
@@ -186,7 +90,7 @@ def test_health_and_readiness_say_why_not(served):
         (200, b"healthy\n"),
         (200, b"ready\n"),
     ]
-    served.face.trouble = "the timers are late"
+    served.face.unwell = served.face.unfinished = "the timers are late"
     assert [served.get(path)[::2] for path in ("/-/healthy", "/-/ready")] == [
         (503, b"the timers are late\n")
     ] * 2
@@ -194,8 +98,9 @@ def test_health_and_readiness_say_why_not(served):
 
 def test_the_page_for_people_escapes_what_it_shows(served):
     """A reason is text from other programs, and stays text."""
-    served.face.trouble = "x"
-    served.face.collectors = [down("vip/main", reason="<script>alert(1)</script>", last_stack="<i>")]
+    served.face.host, served.face.mistakes = "<b>host</b>", "a & b"
+    odd = DOWN | {"reason": "<script>alert(1)</script>", "last_stack": "<i>", "duration_seconds": 0.25}
+    served.face.collectors = [told("vip/main", **odd)]
     page = served.get("/")[2].decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>" not in page
@@ -207,22 +112,23 @@ def test_the_page_for_people_escapes_what_it_shows(served):
 
 def test_the_page_shows_only_what_is_wrong_to_whom_asks_so(served):
     """By a query, which can be sent to a colleague; what is well is not there then."""
-    well = down("a/well", condition="up", up=True, minutes=[None] * 58 + [0.1, 0.2])
-    served.face.collectors = [well, down("b/bad")]
+    well = told("a/well", minutes=[None] * 58 + [0.1, 0.2])
+    served.face.collectors = [well, told("b/bad", **DOWN)]
     page = served.get("/")[2].decode()
     assert page.index("b/bad") < page.index("a/well")
     assert "1 of 2 wrong." in page
     assert 'aria-label="runs of the last hour: up to 200 ms, none in 58 of its minutes"' in page
     page = served.get("/?show=wrong")[2].decode()
     assert "b/bad" in page
-    assert "a/well" not in page
+    assert 'id="a/well"' not in page, "its worker may be told of"
     time.sleep(1.1)  # a page is a second old before there is another one
     served.face.collectors = [well]
-    assert "Nothing is wrong." in served.get("/?show=wrong")[2].decode()
+    assert "Nothing is wrong with the collectors." in served.get("/?show=wrong")[2].decode()
 
 
 def test_the_page_loads_nothing_from_elsewhere(served):
     """Its style and its script come from here, and the browser is told to take no others."""
+    served.face.collectors = []
     _, headers, body = served.get("/")
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "unsafe" not in headers["content-security-policy"]
@@ -243,21 +149,21 @@ def test_the_page_loads_nothing_from_elsewhere(served):
         assert b"http" not in body.replace(b"https://", b"http")
 
 
-def test_the_control_socket_serves_the_same_and_is_not_for_everyone(served):
+def test_the_control_socket_serves_the_same_and_is_not_for_everyone(served, control):
     """The mode is 0660, and the status is there."""
-    assert stat.S_IMODE(served.path.stat().st_mode) == 0o660
+    assert stat.S_IMODE(control.stat().st_mode) == 0o660
     with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(served.path))
+        client.connect(str(control))
         client.sendall(b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = b"".join(iter(lambda: client.recv(65536), b""))
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["series"] == 2
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["series"] == 24
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\n"])
 def test_a_client_that_says_nothing_or_half_is_cut(served, sent):
     """Headers have five seconds to come, whatever dribbles in."""
     began = time.monotonic()
-    with served.connect(sent) as client:
+    with connect(served, sent) as client:
         dribble = iter(b"X-Slow: 1" * 100)
         client.settimeout(0.5)
         with contextlib.suppress(ConnectionError):
@@ -273,14 +179,14 @@ def test_a_client_that_says_nothing_or_half_is_cut(served, sent):
     assert served.get()[0] == 200
 
 
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
-def test_a_client_that_never_reads_is_cut_and_holds_nobody_up(served, monkeypatch, family):
+@pytest.mark.parametrize("is_by_socket", [False, True])
+def test_a_client_that_never_reads_is_cut_and_holds_nobody_up(served, control, monkeypatch, is_by_socket):
     """Each connection has an end, on the control socket too; meanwhile others are served."""
     monkeypatch.setattr(server, "LIFETIME", 2.0)
-    served.face.body = BIG
+    served.face.body, ask = BIG, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
     with contextlib.ExitStack() as silent:
         for _ in range(20):
-            silent.enter_context(served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", family))
+            silent.enter_context(connect(served, ask, control if is_by_socket else None))
         until(lambda: len(served.connections) >= 20)
         monkeypatch.setattr(server, "LIFETIME", 60.0)  # for an honest client, however slow this machine is
         began = time.monotonic()
@@ -295,7 +201,7 @@ def test_a_crowd_of_idle_clients_keeps_nobody_out(served, monkeypatch):
     served.connections.most = 25
     with contextlib.ExitStack() as crowd:
         for _ in range(200):
-            crowd.enter_context(served.connect())
+            crowd.enter_context(connect(served))
         assert served.get()[0] == 200
         until(lambda: served.connections.evicted >= 176)
         assert len(served.connections) <= 25
@@ -304,7 +210,7 @@ def test_a_crowd_of_idle_clients_keeps_nobody_out(served, monkeypatch):
 def test_the_oldest_of_too_many_connections_makes_room(served):
     """However many sit idle, an honest scrape gets through, and the evicted are counted."""
     served.connections.most = 50
-    idle = [served.connect() for _ in range(50)]
+    idle = [connect(served) for _ in range(50)]
     until(lambda: len(served.connections) == 50)
     assert served.get()[0] == 200
     assert served.connections.evicted == 1
@@ -316,11 +222,11 @@ def test_the_oldest_of_too_many_connections_makes_room(served):
 def test_stopping_does_not_wait_for_a_client_that_never_reads(served):
     """The end comes in time, whoever is still connected."""
     served.face.body = BIG
-    with served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"):
+    with connect(served, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"):
         until(lambda: len(served.connections) == 1)
         time.sleep(0.2)
         began = time.monotonic()
-        assert served.stop() < 4
+        served.stop()
         assert time.monotonic() - began < 4
 
 
@@ -397,7 +303,7 @@ def test_a_control_socket_that_cannot_be_made_is_named(tmp_path):
 )  # fmt: skip
 def test_odd_requests_get_what_http_says_and_in_words(served, sent, status, says):
     """One answer, without a byte of a stranger's in it that a terminal would follow; then the end."""
-    with served.connect(sent) as client:
+    with connect(served, sent) as client:
         answer = b"".join(iter(lambda: client.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status)
@@ -412,7 +318,7 @@ def test_of_a_client_that_is_gone_nothing_is_left(served, after):
     """Neither its task nor its page, though it has never read: whoever reads the page is known by it."""
     served.face.body = BIG
     for _ in range(5):
-        with served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") as client:
+        with connect(served, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") as client:
             until(lambda: len(served.connections) >= 1)
             while after > 0 and (got := client.recv(min(after, 65536))):
                 after -= len(got)
@@ -443,7 +349,7 @@ def test_clients_that_reset_are_gone_at_once_and_write_nothing_into_the_log(serv
     served.face.body = b"x" * 200_000
     for read in (1, 100_000, 200_000, 201_000):
         for _ in range(50):
-            with served.connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") as client:
+            with connect(served, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") as client:
                 got = 0
                 while got < read and (data := client.recv(min(65536, read - got))):
                     got += len(data)

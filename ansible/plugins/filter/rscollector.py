@@ -6,6 +6,7 @@ is in module_utils/migrate, which are the agent's own files.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from typing import Any
 _BESIDE = Path(__file__).parent.parent / "module_utils" / "migrate" / "__init__.py"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PLACES = ("file", "env", "credential")
+_WEB = "web.config_file"
 _HEAD = "# Written by Ansible: what is changed here is overwritten.\n"
 
 
@@ -83,7 +85,10 @@ def _settings(
         where, kind = ".".join((*path, key)), kinds.get(key)
         if given is None or (kind == "secret" and given == ""):
             continue
-        if kind != "secret":
+        if where == _WEB and isinstance(given, dict):
+            files["web-config.yml"] = json.dumps(given, indent=2, ensure_ascii=False) + "\n"  # JSON is YAML
+            made[str(key)] = f"{directory}/web-config.yml"
+        elif kind != "secret":
             made[str(key)] = _as(kind, given, where)
         elif isinstance(given, dict) and len(given) == 1 and next(iter(given)) in _PLACES:
             made[str(key)] = given

@@ -1,6 +1,7 @@
 """Every query of the dashboard, asked from a Prometheus that scrapes a real agent on this host."""
 
 import pytest
+import trustme
 from harness import free_port
 from scraping import Prometheus, dashboard_queries, unanswered
 
@@ -11,7 +12,10 @@ CONFIG = """
 interval = "500ms"
 backoff_max = "200ms"
 [web]
-listen = ["127.0.0.1:{}"]
+listen = ["127.0.0.1:{port}"]
+[[web.listener]]
+address = "127.0.0.1:{other}"
+tls = {{ certificate = "{place}/server.crt", key = "{place}/server.key" }}
 [collector.agent.main]
 [collector.rogue.bad]
 do = "exit"
@@ -21,9 +25,12 @@ url = "http://127.0.0.1:1"
 
 
 def test_every_query_of_the_dashboard_has_an_answer(agent, tmp_path):
-    """With a collector that fails, and a sink whose receiver is away, each panel shows something."""
+    """With a collector that fails, a sink whose receiver is away, and TLS, each panel shows something."""
     port = free_port()
-    agent(CONFIG.format(port))
+    certificate = trustme.CA().issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(tmp_path / "server.key")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "server.crt")
+    agent(CONFIG.format(port=port, other=free_port(), place=tmp_path))
     (tmp_path / "prometheus").mkdir()
     prometheus = Prometheus(tmp_path / "prometheus", f"127.0.0.1:{port}")
     try:

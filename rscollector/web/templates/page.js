@@ -44,11 +44,16 @@ async function look() {
 }
 
 async function ask() {
-  let fresh;
+  let fresh, why = "The agent does not answer.";
   try {
-    fresh = await read();
+    const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PAUSE) });
+    fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if ((!answer.ok && answer.status !== 404) || !main(fresh)) {  // a fault of ours, or a proxy's login
+      why = `Something else than this page came, with status ${answer.status}.`;
+      throw new Error(why);
+    }
   } catch {
-    say(`The agent does not answer. This is what it said at ${new Date(heard).toLocaleTimeString()}, ${age()} ago.`);
+    say(`${why} This is what it said at ${new Date(heard).toLocaleTimeString()}, ${age()} ago.`);
     return;
   }
   heard = Date.now();
@@ -58,14 +63,6 @@ async function ask() {
   }
   say("");
   renew(fresh);
-}
-
-async function read() {
-  const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PAUSE) });
-  if (!answer.ok && answer.status !== 404) throw new Error(`${answer.status}`);
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (!main(fresh)) throw new Error("somebody else's page, such as a proxy's login");
-  return fresh;
 }
 
 function main(page) {

@@ -2,7 +2,7 @@
 
 import time
 
-from rscollector.web.events import Changed
+import faces
 
 STACK = """Thread 0x00007f (most recent call first):
   File "/usr/lib/python3/dist-packages/pymongo/network.py", line 249 in _receive_data_on_socket
@@ -17,14 +17,11 @@ AWAY = (
 
 def told(key, condition="up", since=90_000.0, **more):
     """Return what a status says of a collector."""
-    type_, name = key.split("/")
     up = condition == "up"
-    return {
-        "type": type_, "name": name, "state": "idle" if up else "backoff", "up": up, "condition": condition,
-        "condition_seconds": since, "reason": "", "trouble": None, "in_state_seconds": since, "series": 40 if up else 0,
-        "interval_seconds": 15.0, "timeout_seconds": 10.0, "duration_seconds": 0.0213, "last_success_seconds_ago": 4.1,
-        "next_run_seconds": 10.9, "failures": 0, "hangs": 0, "worker": "local", "worker_pid": 4711,
-        "worker_memory_bytes": 23 << 20, "last_stack": "", "notes": [], "waiting": None,
+    return faces.told(key) | {
+        "state": "idle" if up else "backoff", "up": up, "condition": condition, "condition_seconds": since,
+        "in_state_seconds": since, "series": 40 if up else 0, "duration_seconds": 0.0213, "last_success_seconds_ago": 4.1,
+        "next_run_seconds": 10.9, "worker_memory_bytes": 23 << 20, "waiting": None,
         "minutes": [0.02 + 0.0007 * (each * each * len(key) % 17) + 0.03 * (each // 3 == len(key)) for each in range(60)],
     } | more  # fmt: skip
 
@@ -36,7 +33,7 @@ def busy():
         told("galera/main", "down", 185, reason=AWAY, failures=3, **own, worker="galera/main", worker_pid=4713,
              last_success_seconds_ago=191.0, minutes=[0.05 + 0.002 * (each % 7) for each in range(57)] + [None] * 3),
         told("mongodb/shard-1", "removed", 7300, reason="no answer within 10 s, killed; removed, next attempt in 22 min",
-             failures=1, hangs=5, last_stack=STACK, last_success_seconds_ago=None, duration_seconds=None, minutes=[None] * 60,
+             failures=1, hangs=5, trouble="hang", last_stack=STACK, last_success_seconds_ago=None, duration_seconds=None, minutes=[None] * 60,
              worker="mongodb/shard-1", worker_pid=None, worker_memory_bytes=None, series=0),
         told("postfix/main", notes=["missing: journal: this user may not read it; add it to the group systemd-journal"]),
         told("bosun/main", waiting={"points": 12_406, "bytes": 1_310_720, "age_seconds": 240.0, "lost_points": 17}, **own, worker="bosun/main", worker_pid=4714),
@@ -94,61 +91,25 @@ def known(each):
     }  # fmt: skip
 
 
-class Face:
-    """An agent that shows what the test wants."""
-
-    epoch = 1790000000
-    number = 0
-    """How often the test has said that something has changed."""
+class Face(faces.Face):
+    """An agent on such a night."""
 
     def __init__(self):
+        super().__init__()
         self.collectors = busy()
         self.more = {}
-        self.unwell = self.unfinished = self.mistakes = ""
+        self.mistakes = ""
 
-    def page(self, wanted):
-        """Return no metrics."""
-        return [b"x 1\n"]
-
-    def status(self, *, with_minutes=False):
-        """Return a status as the agent makes it."""
-        return {
+    def overview(self):
+        """Return a status as the agent makes it, without its collectors."""
+        told = super().overview()
+        files = [*told["config"]["files"], "/etc/rscollector/conf.d/galera.toml"]
+        return told | {
             "host": "db1.example", "version": "0.1.0", "pid": 4700, "uptime_seconds": 93_000.0, "series": 1204,
-            "loop_lag_seconds": 0.0012, "tags": {}, "listen": ["0.0.0.0:10070"],
-            "config": {
-                "files": ["/etc/rscollector/rscollector.toml", "/etc/rscollector/conf.d/galera.toml"],
-                "read_at": time.time() - 4000, "last_reload_successful": not self.mistakes,
-                "last_reload_error": self.mistakes,
-            },
-            "collectors": self.collectors,
+            "loop_lag_seconds": 0.0012, "config": told["config"] | {"files": files, "read_at": time.time() - 4000},
         }  # fmt: skip
 
     def collector(self, key):
         """Return all that is known of one of them."""
-        found = [each for each in self.collectors if f"{each['type']}/{each['name']}" == key]
-        return known(found[0]) | self.more if found else None
-
-    def place(self):
-        """Return where its changes are."""
-        return f"{self.epoch}-{self.number}"
-
-    def changed(self, since):
-        """Return that something has changed, if the test has said so."""
-        return Changed(self.number, False, [], ["a/b"] if since != self.number else [], None)
-
-    def objects(self, keys):
-        """Return nothing: a page asks for all of itself."""
-        return []
-
-    def history(self, key):
-        """Return what one of them has been."""
-        told = self.collector(key)
-        return told and told["history"]
-
-    def unhealthy(self):
-        """Return the trouble."""
-        return self.unwell
-
-    def unready(self):
-        """Return what is not finished."""
-        return self.unfinished
+        found = self._find(key)
+        return found and known(found) | self.more

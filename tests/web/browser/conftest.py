@@ -1,19 +1,14 @@
 """One chromium for all tests here, and an application that it looks at; see driver.js."""
 
-import asyncio
 import json
 import os
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
+from faces import Served
 from suite import IN_CI
-
-from rscollector.web.app import application
-from rscollector.web.listeners import listen
-from rscollector.web.server import Connections, Server
 
 HERE = Path(__file__).parent
 BUILD = HERE.parents[2] / "build"
@@ -86,45 +81,6 @@ def shown(browser, request):
         return path
 
     return keep
-
-
-class Served:
-    """The application of a face on a TCP port, in a loop of its own thread; it can be away for a while."""
-
-    def __init__(self, face):
-        self.face = face
-        self.port = 0
-        self.start()
-        self.url = f"http://127.0.0.1:{self.port}/"
-
-    def start(self):
-        """Serve, on the same port as before."""
-        self._listeners = listen([f"127.0.0.1:{self.port}"])
-        self.port = self._listeners[0].getsockname()[1]
-        self._loop, self._end = asyncio.new_event_loop(), asyncio.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self):
-        self._loop.run_until_complete(self._serve())
-        for task in asyncio.all_tasks(self._loop):  # the second that streams wait for
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
-
-    async def _serve(self):
-        connections = Connections()
-        server = Server(application(self.face), self._listeners, connections)
-        await self._end.wait()
-        server.close()
-        while len(connections):
-            await asyncio.sleep(0.01)
-
-    def stop(self):
-        """Serve no more."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._end.set)
-            self._thread.join(15)
 
 
 @pytest.fixture

@@ -83,13 +83,16 @@ def test_each_page_is_whole_by_itself_and_under_a_prefix(serve, page):
     )
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["cache-control"] == "no-store"
+    assert f'data-since="{served.face.event_id()}"' in text
     assert not re.search(r'style=| on[a-z]+="|<script>', text)
     for place in set(re.findall(r'(?:src|href)="([^"]*)"', text)) - {"data:,"}:
         assert not re.match(r"/|\w+:", place)
         assert get(urljoin(served.url + page, place))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["galera/other", "x/y", "%3Cb%3E/%22", "a/" + "b" * 3000])
+@pytest.mark.parametrize(
+    "path", ["galera/other", "x/y", "%3Cb%3E/%22", "..%2f..", "%00%E2%80%AE/%0d%1b", "a/" + "b" * 3000]
+)
 def test_a_collector_that_there_is_not_is_404_in_words_with_a_way_back(serve, path):
     """However strange its name is: it stays text."""
     status, headers, text = get(f"{serve(Face()).url}collectors/{path}")
@@ -97,7 +100,30 @@ def test_a_collector_that_there_is_not_is_404_in_words_with_a_way_back(serve, pa
     assert re.search(r"There is no .+ here", text)
     assert '<a href="../../">All collectors</a>' in text
     assert "<b>" not in text
+    assert not re.search("[\0\r\x1b\u202e]", text)
     assert len(text) < 2000
+
+
+def test_while_the_agent_ends_a_collector_that_there_is_not_may_have_ended(serve):
+    """Neither the page of all nor its own says that it is not configured."""
+    face = Face()
+    face.collectors, face.unfinished = [], "the agent is stopping"
+    url = serve(face).url
+    assert "It may have ended already: the agent is stopping." in get(f"{url}collectors/a/b")[2]
+    assert "No collector runs: the agent is stopping." in get(url)[2]
+
+
+@pytest.mark.parametrize("more", [{"mistakes": "line 3: no"}, {"unwell": "the agent's timers are 9 s late"}])
+def test_an_agent_that_is_wrong_says_so_in_the_title_and_nowhere_the_opposite(serve, more):
+    """A failed reload was once seen in the log only: prometheus/prometheus#814."""
+    face = Face()
+    face.collectors = [told("a/b")]
+    vars(face).update(more)
+    for page in ("", "?show=wrong"):
+        text = get(serve(face).url + page)[2]
+        assert "<title>Wrong: the agent · rscollector on db1.example</title>" in text
+        assert "Nothing is wrong." not in text
+        assert "Nothing is wrong with the collectors." in text
 
 
 def test_head_sends_what_get_sends_but_the_page(serve):
@@ -112,7 +138,7 @@ def test_head_sends_what_get_sends_but_the_page(serve):
 def test_whatever_a_collector_says_stays_text():
     """Reasons, notes, lines, labels, settings come from other programs."""
     evil = "<script>alert(1)</script>"
-    each = told("a/b", "down", reason=evil, notes=[evil], last_stack=evil, worker=evil)
+    each = told("a/b", "down", reason=evil, notes=[evil], trouble="hang", last_stack=evil, worker=evil)
     page = Html().collector(
         known(each)
         | {

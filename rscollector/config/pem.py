@@ -1,0 +1,122 @@
+"""Certificates and keys in PEM: read from their files, and found good or not before anybody depends on them.
+
+What is handed on are texts: the agent opens no file. What was read is remembered with what the file was then,
+so that somebody can look whether it is another now.
+"""
+
+import os
+import ssl
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from rscollector.config.looker import look
+from rscollector.config.types import ClientAuth, Tls
+
+_LONGEST = 1 << 20
+_WEAK = ("TOO_SMALL", "TOO_WEAK")
+
+
+class Fault(NamedTuple):
+    """What is wrong with a field of `Tls`."""
+
+    field: str
+    reason: str
+
+
+class LockFiles:
+    """Reads the files that a lock is made of; `seen` has what each was, before it was read."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+
+    def text(self, path: Path) -> str:
+        """Return the text of a file. Raises ValueError with why it cannot be read."""
+        self.seen[str(path)] = look(str(path))
+        try:
+            with open(path, "rb", opener=_not_waiting) as opened:
+                if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                    raise ValueError(f"{path} cannot be read: it is no regular file")
+                found = opened.read(_LONGEST + 1)
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+        if len(found) > _LONGEST:
+            raise ValueError(f"{path} is longer than {_LONGEST >> 10} KiB: is it the right file?")
+        try:
+            return found.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} is not UTF-8: is it in PEM?") from None
+
+
+def _not_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def faults(tls: Tls) -> Iterator[Fault]:
+    """Yield what would keep a listener from serving with it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for field, text in (("certificate", tls.certificate), ("client_ca", tls.client_ca)):
+        if text and (reason := _no_certificates(text)):
+            yield Fault(field, reason)
+            return
+    yield from _pair(context, tls)
+    if tls.minimum > tls.maximum:
+        yield Fault("minimum", f"it is {tls.minimum}, and the newest that is allowed is {tls.maximum}")
+    try:
+        if tls.ciphers:
+            context.set_ciphers(":".join(tls.ciphers))
+    except ssl.SSLError:
+        yield Fault("ciphers", "OpenSSL on this host has none of them")
+    try:
+        if tls.curve:
+            context.set_ecdh_curve(tls.curve)
+    except (ValueError, ssl.SSLError):
+        yield Fault("curve", f"OpenSSL on this host has no {tls.curve}")
+    if tls.client is not ClientAuth.NONE and not tls.client_ca:
+        yield Fault("client_ca", "is required: without it any certificate of a public CA would pass")
+
+
+def _no_certificates(text: str) -> str:
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        return "there is no certificate in PEM in it (-----BEGIN CERTIFICATE-----)"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        return f"a certificate in it is damaged: {_reason(error)}"
+    return ""
+
+
+def _pair(context: ssl.SSLContext, tls: Tls) -> Iterator[Fault]:
+    if "PRIVATE KEY-----" not in tls.key:
+        yield Fault("key", "there is no private key in PEM in it (-----BEGIN PRIVATE KEY-----)")
+    elif "ENCRYPTED" in tls.key:
+        yield Fault("key", "it needs a passphrase, and nobody is there to type one: take it off")
+    else:
+        try:
+            with ExitStack() as undo:
+                context.load_cert_chain(*(_in_memory(text, undo) for text in (tls.certificate, tls.key)))
+        except (ssl.SSLError, ValueError) as error:
+            yield _unusable(error)
+
+
+def _unusable(error: Exception) -> Fault:
+    reason = _reason(error)
+    if "MISMATCH" in reason.upper().replace(" ", "_"):
+        return Fault("key", "it is not the key of the certificate, or of the first one in that file")
+    if any(word in reason for word in _WEAK):
+        return Fault("certificate", f"it is too weak for OpenSSL on this host: {reason}; make a new one")
+    return Fault("key", f"it is damaged, or of a kind that OpenSSL on this host does not know: {reason}")
+
+
+def _in_memory(text: str, undo: ExitStack) -> str:
+    """Return the path of a file in memory with a text: OpenSSL's functions want a path."""
+    file = undo.enter_context(os.fdopen(os.memfd_create("pem"), "wb"))
+    file.write(text.encode("utf-8"))
+    file.flush()
+    return f"/proc/self/fd/{file.fileno()}"
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "reason", None) or str(error)

@@ -1,0 +1,162 @@
+"""Where the agent listens and for whom, exchanged while it runs.
+
+At a reload new addresses are listened on before those that are wanted no more are left, and an address that
+stays keeps its socket: nobody who connects finds a closed door. What cannot be used changes nothing: the
+listeners before it go on.
+"""
+
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp
+
+from rscollector.config.types import UNIX, Listener
+from rscollector.web.app import Right
+from rscollector.web.listeners import Place, listen_at, listen_unix, places
+from rscollector.web.server import Connections, Server
+
+if TYPE_CHECKING:
+    from rscollector.web.lock import Lock, Shared
+
+Make = Callable[[frozenset[Right]], ASGIApp]
+
+
+@dataclass(slots=True)
+class _Door:
+    """A listener, its socket, its lock if it has one, and from `serve` on its server."""
+
+    listener: Listener
+    socket: socket.socket
+    lock: "Lock | None"
+    server: Server | None = None
+
+    def is_like(self, other: Listener) -> bool:
+        """Tell whether all but the lock's settings are the same."""
+        return self.listener.rights == other.rights and (self.lock is None) == (not _is_locked(other))
+
+    def close(self) -> None:
+        """Let nobody in any more, and end the connections of those who are."""
+        if self.server:
+            self.server.close()
+        self.socket.close()
+
+
+class Listening:
+    """Owns the listening sockets and what answers there; `connections` are those of all of them."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._shared: Shared | None = None
+        self._doors: dict[Place, _Door] = {}
+        self._control: list[_Door] = []
+        self._make: Make | None = None
+        self._applications: dict[frozenset[Right], ASGIApp] = {}
+
+    def open(self, listeners: Sequence[Listener], control: Path) -> None:
+        """Listen, and on the control socket; nobody is answered yet. Raises CannotListen or ValueError."""
+        self.change(listeners)
+        everything = tuple(each.value for each in Right)
+        self._control = [_Door(Listener(f"{UNIX}{control}", everything), listen_unix(control), None)]
+
+    def serve(self, make: Make) -> None:
+        """Answer from now on, with an application for each set of rights; the control socket has all."""
+        self._make = make
+        for door in (*self._doors.values(), *self._control):
+            self._serve(door)
+
+    def change(self, listeners: Sequence[Listener]) -> list[str]:
+        """Listen there instead. Raises CannotListen or ValueError, and then nothing has changed.
+
+        Returns why a lock could not be exchanged, a sentence each: the one before it is in use there.
+        """
+        wanted = dict(zip(places([each.address for each in listeners]), listeners, strict=True))
+        gone = [place for place in self._doors if place not in wanted]
+        doors = self._made(wanted, gone)
+        kept = {place: door for place, door in self._doors.items() if place in wanted and place not in doors}
+        left = [door for place, door in self._doors.items() if place not in kept]
+        self._doors = {place: (doors | kept)[place] for place in wanted}
+        for door in doors.values():
+            self._serve(door)
+        for door in left:
+            door.close()
+        _unlink({place.address for place in gone} - {place.address for place in wanted})
+        return [why for place, door in kept.items() if (why := _exchanged(door, wanted[place]))]
+
+    def _made(self, wanted: Mapping[Place, Listener], gone: Iterable[Place]) -> dict[Place, _Door]:
+        """Make the doors that are not there yet, or have to be others: then on the same socket."""
+        others = {place: each for place, each in wanted.items() if self._needs_another(place, each)}
+        locks = {place: self._lock(each) for place, each in others.items()}
+        new = [place for place in others if place not in self._doors]
+        sockets = listen_at(new, [self._doors[place].socket for place in gone])
+        at = dict(zip(new, sockets, strict=True))
+        return {
+            place: _Door(each, at[place] if place in at else self._doors[place].socket.dup(), locks[place])
+            for place, each in others.items()
+        }
+
+    @property
+    def certificates(self) -> dict[str, float]:
+        """When the certificate of each listener that has one expires, as Unix time, by its address."""
+        return {
+            door.listener.address: door.lock.context.not_after
+            for door in self._doors.values()
+            if door.lock and door.lock.context
+        }
+
+    def close(self) -> None:
+        """Let nobody in any more, and end every connection."""
+        for door in (*self._doors.values(), *self._control):
+            door.close()
+        _unlink(place.address for place in self._doors)
+
+    def _needs_another(self, place: Place, listener: Listener) -> bool:
+        return place not in self._doors or not self._doors[place].is_like(listener)
+
+    def _lock(self, listener: Listener) -> "Lock | None":
+        if not _is_locked(listener):
+            return None
+        from rscollector.web.lock import Lock, Shared  # noqa: PLC0415  whoever has no lock has none in memory
+
+        self._shared = self._shared or Shared()
+        try:
+            return Lock(listener, self._shared)
+        except ValueError as error:
+            raise ValueError(f"{listener.address}: {error}") from error
+
+    def _serve(self, door: _Door) -> None:
+        if self._make:
+            rights = frozenset(map(Right, door.listener.rights))
+            door.server = Server(self._application(rights), [door.socket], self._connections, door.lock)
+
+    def _application(self, rights: frozenset[Right]) -> ASGIApp:
+        """Return the application of these rights: one for all listeners that have them, with one page."""
+        if rights not in self._applications and self._make:
+            self._applications[rights] = self._make(rights)
+        return self._applications[rights]
+
+
+def _is_locked(listener: Listener) -> bool:
+    """Tell whether anything but its address and its rights is said of a listener: it costs memory."""
+    return listener != Listener(listener.address, listener.rights)
+
+
+def _exchanged(door: _Door, listener: Listener) -> str:
+    """Give a door other settings of its lock; returns why that cannot be, "" if it could."""
+    if door.lock and listener != door.listener:
+        try:
+            door.lock.replace(listener)
+        except ValueError as error:
+            return f"{listener.address}: {error}; what was there before is in use"
+    door.listener = listener
+    return ""
+
+
+def _unlink(addresses: Iterable[str]) -> None:
+    for address in addresses:
+        if address.startswith(UNIX):
+            with suppress(OSError):
+                Path(address.removeprefix(UNIX)).unlink(missing_ok=True)

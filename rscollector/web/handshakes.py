@@ -1,0 +1,78 @@
+"""How many may be on their way in: in a handshake, and silent after it; and how often an address may try.
+
+A handshake costs the loop a millisecond of CPU (RSA 4096: nine), before anybody has shown who he is, and TLS
+costs some 20 KB for each connection, while a scraper sends its request at once.
+"""
+
+from collections import Counter
+from typing import Protocol
+
+from rscollector.web.rates import Buckets, bucket_of
+
+AT_ONCE = 32
+SILENT = 256
+PER_SECOND = 20
+
+
+class Waiting(Protocol):
+    """A connection that has not yet asked for anything."""
+
+    def abort(self) -> None:
+        """End it now."""
+
+
+class Crowd:
+    """Connections that are in the same state, the oldest first, at most `most` of them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._all: dict[Waiting, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, connection: Waiting, bucket: str) -> None:
+        """Take one in, which makes room for itself.
+
+        The oldest goes of the address that has most of them: an honest one is not here for long, and whoever
+        holds many is in the way of himself.
+        """
+        if len(self._all) >= self._most:
+            most = Counter(self._all.values()).most_common(1)[0][0]
+            oldest = next(each for each, bucket in self._all.items() if bucket == most)
+            del self._all[oldest]
+            oldest.abort()
+        self._all[connection] = bucket
+
+    def discard(self, connection: Waiting) -> None:
+        """Forget one."""
+        self._all.pop(connection, None)
+
+
+class Handshakes:
+    """All connections of all listeners that have begun with TLS and have not asked for anything."""
+
+    def __init__(self) -> None:
+        self.buckets = Buckets(1 / PER_SECOND, PER_SECOND)
+        self._open, self._silent = Crowd(AT_ONCE), Crowd(SILENT)
+
+    def __len__(self) -> int:
+        return len(self._open) + len(self._silent)
+
+    def begin(self, connection: Waiting, address: str, now: float) -> bool:
+        """Begin a handshake, unless this address has had enough of them."""
+        bucket = bucket_of(address)
+        if self.buckets.take(bucket, now) > 0:
+            return False
+        self._open.add(connection, bucket)
+        return True
+
+    def complete(self, connection: Waiting, address: str) -> None:
+        """Take note that it is over, and that a request is waited for."""
+        self._open.discard(connection)
+        self._silent.add(connection, bucket_of(address))
+
+    def end(self, connection: Waiting) -> None:
+        """Forget one: it has asked, or is gone."""
+        self._open.discard(connection)
+        self._silent.discard(connection)

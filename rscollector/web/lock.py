@@ -1,0 +1,82 @@
+"""The lock of a listener: its TLS and its access, and what all locks together may cost.
+
+The order for each request: caps on connections, rate of handshakes, TLS, and then what `access` has.
+"""
+
+import logging
+import ssl
+import time
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp
+
+from rscollector.config.types import Listener
+from rscollector.model.texts import one_line
+from rscollector.web.access import WANTED, Access
+from rscollector.web.handshakes import Handshakes, Waiting
+from rscollector.web.passwords import Hashing
+from rscollector.web.secured import Connection, Secured
+from rscollector.web.tls import Context, Made, words
+
+log = logging.getLogger("rscollector.web.access")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all listeners of an agent share, so that two of them are no cheaper to attack than one."""
+
+    hashing: Hashing = field(default_factory=Hashing)
+    handshakes: Handshakes = field(default_factory=Handshakes)
+
+
+class Lock:
+    """The lock of a listener. Raises ValueError with a sentence when its TLS cannot be used."""
+
+    wanted = WANTED
+    """Headers of a request that are needed beside those of the pages."""
+
+    def __init__(self, listener: Listener, shared: Shared) -> None:
+        self.context = Context(listener.tls) if listener.tls else None
+        self.access = Access(listener, shared.hashing)
+        self._handshakes = shared.handshakes
+
+    def replace(self, listener: Listener) -> None:
+        """Take other settings, from the next connection on; raises ValueError, and then changes nothing."""
+        if listener.tls is None:
+            self.context = None
+        elif self.context is None:
+            self.context = Context(listener.tls)
+        else:
+            self.context.replace(listener.tls)
+        self.access.replace(listener)
+
+    def guarded(self, application: ASGIApp) -> ASGIApp:
+        """Return the application for those who may ask it."""
+        return self.access.guarded(application)
+
+    def secured(self, connection: Connection, peer: str) -> Secured | None:
+        """Return what is between a new connection and its socket, None without TLS."""
+        return Secured(connection, self, self.context, peer) if self.context else None
+
+    def begin(self, connection: Waiting, context: Context, peer: str) -> Made | None:
+        """Return the context of a handshake, None for an address that has had enough of them."""
+        if self.access.proxies.trust(peer) or self._handshakes.begin(connection, peer, time.monotonic()):
+            return context.newest()
+        self._log(peer, "too many handshakes in a second")
+        return None
+
+    def complete(self, connection: Waiting, peer: str) -> None:
+        """Take note that a handshake is over, and a request is waited for."""
+        self._handshakes.complete(connection, peer)
+
+    def end(self, connection: Waiting) -> None:
+        """Take note that nothing is waited for any more."""
+        self._handshakes.end(connection)
+
+    def failed(self, peer: str, error: ssl.SSLError) -> None:
+        """Log, on demand, why a client does not get in: he is told nothing but a number."""
+        self._log(peer, f"no TLS: {words(error)}")
+
+    def _log(self, peer: str, why: str) -> None:
+        if self.access.is_logged:
+            log.info("%s", one_line(f"{peer}: {why}"))

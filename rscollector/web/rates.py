@@ -1,0 +1,55 @@
+"""How often an address may do something: a token bucket for each, and a bound on how many there are. Pure."""
+
+import ipaddress
+
+_MOST = 4096
+
+
+class Buckets:
+    """A bucket for each address: `burst` at once, and then one each `interval` seconds.
+
+    What is kept of an address is one time, and that no longer than it matters. With more addresses than
+    `most` the oldest is forgotten, and has a full bucket again.
+    """
+
+    def __init__(self, interval: float, burst: int, most: int = _MOST) -> None:
+        self._interval = interval
+        self._slack = (max(burst, 1) - 1) * interval
+        self._most = most
+        self._empty_until: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._empty_until)
+
+    def take(self, address: str, now: float) -> float:
+        """Take a token; returns 0, or in how many seconds there is one, and then none was taken."""
+        until = max(self._empty_until.get(address, 0.0), now)
+        wait = until - now - self._slack
+        if wait > 1e-6:
+            return wait
+        self._empty_until.pop(address, None)  # so that those who come last are the newest
+        self._empty_until[address] = until + self._interval
+        while len(self._empty_until) > self._most or self._oldest() <= now:
+            del self._empty_until[next(iter(self._empty_until))]
+        return 0.0
+
+    def give_back(self, address: str) -> None:
+        """Put a token back."""
+        if address in self._empty_until:
+            self._empty_until[address] -= self._interval
+
+    def _oldest(self) -> float:
+        return next(iter(self._empty_until.values()), float("inf"))
+
+
+def bucket_of(address: str) -> str:
+    """Return whose bucket an address takes from: of IPv6 it is its /64, for a host has any number in that."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address  # the peer of a Unix socket
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Address(int(parsed) >> 64 << 64))

@@ -1,0 +1,206 @@
+"""TLS of a listener: from texts to a context, which is tried before it is used and exchanged as a whole.
+
+Invariant: *a connection has one context, from its first byte on, and that one was good when it was tried*.
+There are two traps here. A certificate that is loaded into a context in use, and does not belong to its key,
+breaks every later handshake. And a context that is put in by the callback for the server's name changes the
+certificate only: one that wants certificates of clients lets them in without. So nothing changes a context
+that is in use; the next connection is given another one.
+"""
+
+import os
+import re
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from rscollector.config.types import ClientAuth, Tls
+
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
+_FRAME = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the times are looked at here, to be told in words
+_STEPS = 5
+_MOST_SESSIONS = 1000
+_VERIFY = {
+    ClientAuth.NONE: ssl.CERT_NONE,
+    ClientAuth.OPTIONAL: ssl.CERT_OPTIONAL,
+    ClientAuth.REQUIRED: ssl.CERT_REQUIRED,
+}
+_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+_SAYS = {
+    "KEY_VALUES_MISMATCH": "the key does not belong to the certificate, which has to be the first of a chain",
+    "KEY_TYPE_MISMATCH": "the key does not belong to the certificate, which has to be the first of a chain",
+    "EE_KEY_TOO_SMALL": "the key is too short for this host's OpenSSL; make one for the curve P-256",
+    "No cipher can be selected.": "this host's OpenSSL knows none of the ciphers",
+    "NO_SHARED_CIPHER": "no client could connect: none of the ciphers suits this kind of key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A context that was tried, and what else a handshake needs."""
+
+    tls: Tls
+    context: ssl.SSLContext
+    not_before: float
+    not_after: float
+
+    def admits(self, certificate: dict[str, Any] | None) -> bool:
+        """Tell whether a client may come in whose certificate was verified, or who has none."""
+        names = {value for _, value in (certificate or {}).get("subjectAltName", ())}
+        return not (certificate and self.tls.client_sans) or not names.isdisjoint(self.tls.client_sans)
+
+    def trouble(self, now: float) -> str:
+        """Say what is wrong with the certificate's time, "" if nothing is."""
+        if now > self.not_after:
+            return f"the certificate has expired ({_date(self.not_after)})"
+        if now < self.not_before:
+            return f"the certificate is not valid before {_date(self.not_before)}"
+        return ""
+
+
+class Context:
+    """The newest good context. Raises ValueError with a sentence when there is none to begin with."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._made = _built(tls)
+
+    @property
+    def not_after(self) -> float:
+        """When the certificate that is in use expires, as Unix time."""
+        return self._made.not_after
+
+    def replace(self, tls: Tls) -> None:
+        """Use another one from the next connection on; raises ValueError, and then the old one goes on.
+
+        A certificate whose time is over, or has not come, does not take the place of one that is valid. Where
+        there is no other it is used: who looks sees what is wrong, and collectors and sinks work meanwhile.
+        """
+        made = _built(tls)
+        now = time.time()
+        if (trouble := made.trouble(now)) and not self._made.trouble(now):
+            raise ValueError(trouble)
+        self._made = made
+
+    def newest(self) -> Made:
+        """Return what the next connection uses."""
+        # OpenSSL keeps the sessions of clients that know no tickets; a flood of them would be 20 MB.
+        if self._made.context.session_stats()["number"] > _MOST_SESSIONS:
+            self._made = _built(self._made.tls)
+        return self._made
+
+
+def _built(tls: Tls) -> Made:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificates = _blocks(tls.certificate, "CERTIFICATE", "the certificate")
+    _blocks(tls.key, "PRIVATE KEY", "the key")
+    with _told("the certificate and its key cannot be used"):
+        _set(context, tls)
+        with _in_memory(tls.certificate) as certificate, _in_memory(tls.key) as key:
+            context.load_cert_chain(certificate, key, _no_password)
+    not_before, not_after = _tried(context, certificates[0])
+    _verify_clients(context, tls)
+    return Made(tls, context, not_before, not_after)
+
+
+def _set(context: ssl.SSLContext, tls: Tls) -> None:
+    context.minimum_version = _VERSIONS[tls.minimum]
+    context.maximum_version = _VERSIONS[tls.maximum]
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.num_tickets = 0  # who comes each 15 s makes a handshake each time, and nothing outlives a context
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.ciphers:
+        context.set_ciphers(":".join(tls.ciphers))
+    if tls.curve:
+        context.set_ecdh_curve(tls.curve)
+
+
+def _verify_clients(context: ssl.SSLContext, tls: Tls) -> None:
+    """Have clients verified by the CA that is given; by the system's, any public certificate would do."""
+    if tls.client is ClientAuth.NONE:
+        return
+    authorities = _blocks(tls.client_ca, "CERTIFICATE", "the CA of clients")
+    with _told("the CA of clients cannot be used"):
+        context.load_verify_locations(cadata="\n".join(authorities))
+    context.verify_mode = _VERIFY[tls.client]
+
+
+def _tried(context: ssl.SSLContext, own: str) -> tuple[float, float]:
+    """Have a client connect that trusts just this certificate; returns from when to when it is valid."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags = ssl.VerifyFlags(ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME)
+    with _told("no client could connect with this certificate"):
+        client.load_verify_locations(cadata=own)
+        there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        asking = client.wrap_bio(back, there)
+        answering = context.wrap_bio(there, back, server_side=True)
+        for _ in range(_STEPS):
+            for each in (asking, answering):
+                with suppress(ssl.SSLWantReadError):
+                    each.do_handshake()
+        seen = asking.getpeercert()
+    if not seen:
+        raise ValueError("no client could connect with this certificate: the handshake does not end")
+    return ssl.cert_time_to_seconds(str(seen["notBefore"])), ssl.cert_time_to_seconds(str(seen["notAfter"]))
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Raise what OpenSSL says as ValueError with a sentence."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise ValueError(_SAYS.get(_reason(error)) or f"{what}: {words(error)}") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{what}: {error}") from error
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """Return OpenSSL's word for an error; Python's own have none."""
+    return getattr(error, "reason", None) or _FRAME.sub("", str(error.args[-1]))
+
+
+def words(error: ssl.SSLError) -> str:
+    """Return in words what went wrong."""
+    verified = getattr(error, "verify_message", "")
+    return str(verified) or _reason(error).lower().replace("_", " ")
+
+
+def _blocks(text: str, wanted: str, what: str) -> list[str]:
+    """Return the blocks of a PEM text; whatever stands between them may be in any language."""
+    found = [each[0] for each in _BLOCK.finditer(text) if each[1].endswith(wanted)]
+    if not found:
+        raise ValueError(f"{what}: expected a text in PEM with -----BEGIN {wanted}-----")
+    return found
+
+
+@contextmanager
+def _in_memory(text: str) -> Iterator[str]:
+    """Yield a path under which OpenSSL, which takes nothing but paths, finds this text; no disk has it."""
+    descriptor = os.memfd_create("pem")
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(text.encode("utf-8"))
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _no_password() -> str:
+    """Without this, OpenSSL would ask on the terminal."""
+    raise ValueError("the key is encrypted; write it without a password: openssl pkey -in KEY -out NEW")
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+
+
+def said_by(certificate: dict[str, Any] | None) -> str:
+    """Return the name in a client's certificate, "" if there is none."""
+    subject = {name: value for part in (certificate or {}).get("subject", ()) for name, value in part}
+    return str(subject.get("commonName", "")) or next(
+        (str(value) for _, value in (certificate or {}).get("subjectAltName", ())), ""
+    )

@@ -1,0 +1,70 @@
+"""`check` and what listeners are locked with."""
+
+import datetime as dt
+import subprocess
+
+import pytest
+import trustme
+
+from rscollector.cli.main import main
+
+CA = trustme.CA()
+NOW = dt.datetime.now(dt.UTC)
+DAY = dt.timedelta(days=1)
+CONFIG = """\
+[collector.agent.main]
+[[web.listener]]
+address = "127.0.0.1:10070"
+tls = { certificate = "server.crt", key = "server.key" }
+"""
+
+
+def checked(directory, capsys, toml=CONFIG):
+    """Return the exit status and what is complained of."""
+    (directory / "rscollector.toml").write_text(toml)
+    status = main(["check", "--config", str(directory / "rscollector.toml")])
+    return status, capsys.readouterr().err.replace(f"{directory}/", "").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("validity", "said"),
+    [
+        ({}, []),
+        ({"not_after": NOW + 20 * DAY}, []),
+        ({"not_after": NOW + 13.5 * DAY}, ["127.0.0.1:10070: the certificate expires in 13 d 11 h"]),
+        (
+            {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY},
+            ["127.0.0.1:10070: the certificate has expired"],
+        ),
+        ({"not_before": NOW + DAY}, ["127.0.0.1:10070: the certificate is not valid before"]),
+    ],
+)
+def test_a_certificate_that_is_over_soon_is_a_hint(validity, said, tmp_path, capsys):
+    """The agent starts with it, and watches; whoever scrapes it will say more."""
+    made = CA.issue_cert("localhost", **validity)
+    made.private_key_pem.write_to_path(tmp_path / "server.key")
+    made.cert_chain_pems[0].write_to_path(tmp_path / "server.crt")
+    status, complaints = checked(tmp_path, capsys)
+    assert (status, len(complaints)) == (0, len(said))
+    assert all(wanted in found for wanted, found in zip(said, complaints, strict=True))
+
+
+@pytest.mark.needs("openssl")
+def test_a_certificate_for_clients_only_is_a_mistake(tmp_path, capsys):
+    """No client would take it; the agent would not start with it."""
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 9 -subj /CN=localhost"
+    )
+    files = ["-addext", "extendedKeyUsage=clientAuth", "-keyout", "server.key", "-out", "server.crt"]
+    subprocess.run([*command.split(), *files], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    status, (complaint,) = checked(tmp_path, capsys)
+    assert status == 2
+    assert "no client could connect with this certificate: unsuitable certificate purpose" in complaint
+
+
+def test_an_address_that_everybody_can_ask_is_a_hint(tmp_path, capsys):
+    """It is right, and what the example says; its operator is told what it means."""
+    status, (complaint,) = checked(tmp_path, capsys, '[web]\nlisten = ["0.0.0.0:10070"]\n')
+    assert status == 0
+    why = "answers everybody who reaches this host; lock it with web.config_file, or by a firewall"
+    assert complaint == f"rscollector: rscollector.toml:2: web.listen: 0.0.0.0:10070 {why}"

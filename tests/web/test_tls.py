@@ -1,0 +1,429 @@
+"""TLS of a listener: what is refused before it is used, what clients see, and the exchange of certificates."""
+
+import re
+import ssl
+import subprocess
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from harness import until
+from locked import BODY, authority, client_context, locked, stranger, tls
+
+from rscollector.config.types import ClientAuth, Tls
+from rscollector.web.handshakes import Crowd, Handshakes
+from rscollector.web.tls import Context
+
+REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_a_page_comes_over_tls():
+    """Whole, in HTTP/1.1 by ALPN, and the end is said in TLS too, so that nobody takes a part for the whole."""
+    with locked(tls=tls()) as served:
+        assert served.get()[::2] == (200, BODY)
+        assert served.get("/big")[2] == BODY * 100_000
+        assert served.get("/")[2].startswith(b"https / ")
+        context = client_context()
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        with context.wrap_socket(served.connect(), server_hostname="localhost") as client:
+            assert client.selected_alpn_protocol() == "http/1.1"
+            client.sendall(REQUEST)
+            assert b"".join(iter(lambda: client.recv(65536), b"")).endswith(BODY)
+
+
+def test_plain_http_is_answered_in_words():
+    """It is the commonest mistake; and TLS where none is spoken is told too."""
+    with locked(tls=tls()) as served, served.connect(REQUEST) as client:
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert answer.endswith(b"\r\n\r\nthis port speaks HTTPS, not HTTP\n")
+
+
+# What is refused
+
+
+def refused(**changes):
+    """Return why this TLS is refused."""
+    with pytest.raises(ValueError, match=r".") as error:
+        Context(tls(**changes))
+    return str(error.value)
+
+
+def test_what_cannot_be_used_is_refused_in_a_sentence():
+    """Each names what is wrong and not a function of OpenSSL."""
+    encrypted = subprocess.run(
+        ["openssl", "pkey", "-aes256", "-passout", "pass:x"],
+        input=tls().key.encode(), capture_output=True, check=True,
+    ).stdout.decode()  # fmt: skip
+    short = authority().issue_odd(key=rsa.generate_private_key(65537, 1024))
+    assert {
+        "another's key": refused(key=authority().issue()[1]),
+        "no key": refused(key="nothing"),
+        "no certificate": refused(certificate=tls().key),
+        "an encrypted key": refused(key=encrypted),
+        "a short key": refused(certificate=short[0], key=short[1]),
+        "half a certificate": refused(certificate="-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        "no CA": refused(client=ClientAuth.REQUIRED),
+        "a CA that is none": refused(client=ClientAuth.REQUIRED, client_ca="x"),
+        "a cipher that nobody knows": refused(ciphers=("NO-SUCH",)),
+        "a cipher for other keys": refused(ciphers=("ECDHE-RSA-AES128-GCM-SHA256",), maximum="TLSv1.2"),
+        "a curve that nobody knows": refused(curve="nothing"),
+    } == {
+        "another's key": "the key does not belong to the certificate, which has to be the first of a chain",
+        "no key": "the key: expected a text in PEM with -----BEGIN PRIVATE KEY-----",
+        "no certificate": "the certificate: expected a text in PEM with -----BEGIN CERTIFICATE-----",
+        "an encrypted key": "the certificate and its key cannot be used: "
+        "the key is encrypted; write it without a password: openssl pkey -in KEY -out NEW",
+        "a short key": "the key is too short for this host's OpenSSL; make one for the curve P-256",
+        "half a certificate": "the certificate and its key cannot be used: pem lib",
+        "no CA": "the CA of clients: expected a text in PEM with -----BEGIN CERTIFICATE-----",
+        "a CA that is none": "the CA of clients: expected a text in PEM with -----BEGIN CERTIFICATE-----",
+        "a cipher that nobody knows": "this host's OpenSSL knows none of the ciphers",
+        "a cipher for other keys": "no client could connect: none of the ciphers suits this kind of key",
+        "a curve that nobody knows": "the certificate and its key cannot be used: unknown elliptic curve name 'nothing'",
+    }  # fmt: skip
+
+
+def test_a_certificate_for_another_purpose_is_refused():
+    """A client's certificate in a server's place would fail at each client, and nobody would see it here."""
+    certificate, key = authority().issue_odd(purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
+    assert re.match(r"no client could connect with this certificate: un\w+ certificate purpose", refused(certificate=certificate, key=key))  # fmt: skip
+
+
+def test_the_texts_may_have_anything_around_the_blocks():
+    """Comments in any language, and keys in their older form."""
+    older = subprocess.run(
+        ["openssl", "pkey", "-traditional"], input=tls().key.encode(), capture_output=True, check=True
+    ).stdout.decode()
+    assert "BEGIN EC PRIVATE KEY" in older
+    made = tls(client=ClientAuth.REQUIRED, client_ca=f"Behörde: é\n{authority().pem}", key=older)
+    assert Context(made).not_after > 32_000_000_000
+
+
+def test_the_certificates_end_is_known_though_it_is_over():
+    """Where there is no other it is used: collectors and sinks work meanwhile."""
+    context = Context(Tls(*authority().issue_odd(-2, -1)))
+    assert abs(context.not_after - time.time() + 86400) < 100
+    assert context.newest().trouble(time.time()).startswith("the certificate has expired (20")
+    assert (
+        context.newest().trouble(time.time() - 3 * 86400).startswith("the certificate is not valid before 20")
+    )
+
+
+# The exchange
+
+
+def test_a_pair_that_does_not_fit_leaves_the_old_one_in_use():
+    """OpenSSL's own context would be broken by it, and no handshake would ever succeed again."""
+    with locked(tls=tls()) as served:
+        for bad in (
+            tls(key=authority().issue()[1]),
+            tls(ciphers=("NO-SUCH",)),
+            tls(client=ClientAuth.REQUIRED),
+        ):
+            with pytest.raises(ValueError, match=r"."):
+                served.replace(tls=bad)
+            assert served.get()[0] == 200
+        over = Tls(*authority().issue_odd(-2, -1))
+        with pytest.raises(ValueError, match="the certificate has expired"):
+            served.replace(tls=over)
+        with pytest.raises(ValueError, match="the certificate is not valid before"):
+            served.replace(tls=Tls(*authority().issue_odd(1, 2)))
+        assert served.get()[0] == 200
+
+
+def test_a_certificate_of_clients_is_wanted_from_the_next_connection_on():
+    """A context that is swapped in by the server's name would let those in who have none."""
+    required = tls(client=ClientAuth.REQUIRED, client_ca=authority().pem)
+    own = client_context(authority().issue("scraper"))
+    with locked(tls=tls()) as served:
+        assert served.get()[0] == 200
+        served.replace(tls=required)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            served.get()
+        assert served.get(context=own)[0] == 200
+        served.replace(tls=tls())
+        assert served.get()[0] == 200
+
+
+def test_a_session_of_before_does_not_let_anybody_in():
+    """Tickets are of the context that gave them: who was in without a certificate does not come in by one."""
+    context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
+    with locked(tls=tls()) as served:
+        with context.wrap_socket(served.connect(), server_hostname="localhost") as client:
+            session = client.session
+        served.replace(tls=tls(client=ClientAuth.REQUIRED, client_ca=authority().pem))
+        with served.connect() as raw, pytest.raises((ssl.SSLError, ConnectionError)):
+            context.wrap_socket(raw, server_hostname="localhost", session=session)
+
+
+def test_a_hundred_exchanges_while_others_scrape():
+    """Not one scrape fails, and each sees a certificate that was in use."""
+    failures, scrapes, end = [], [], threading.Event()
+
+    def scrape(source):
+        context = client_context()
+        while not end.is_set():
+            try:
+                scrapes.append(served.get(context=context, source=source)[0])
+            except OSError as error:
+                failures.append(error)
+
+    made = [Tls(*authority().issue()) for _ in range(4)]
+    with locked(tls=made[0]) as served:
+        hands = [threading.Thread(target=scrape, args=[f"127.0.1.{number}"]) for number in range(4)]
+        served.shared.handshakes.buckets._slack = 1e9  # they do nothing else
+        for each in hands:
+            each.start()
+        for number in range(100):
+            before = len(scrapes)
+            served.replace(tls=made[number % 4])
+            until(lambda before=before: len(scrapes) > before)
+        end.set()
+        for each in hands:
+            each.join()
+    assert failures == []
+    assert set(scrapes) == {200}
+    assert len(scrapes) >= 100
+
+
+def test_sessions_of_clients_without_tickets_do_not_pile_up():
+    """OpenSSL would keep twenty thousand of them."""
+    context = Context(tls())
+    first = context.newest()
+    client = client_context(maximum_version=ssl.TLSVersion.TLSv1_2, options=ssl.OP_NO_TICKET)
+    for _ in range(1200):
+        there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        ends = (
+            client.wrap_bio(back, there, server_hostname="localhost"),
+            context.newest().context.wrap_bio(there, back, server_side=True),
+        )
+        for _ in range(3):
+            for each in ends:
+                with suppress(ssl.SSLWantReadError):
+                    each.do_handshake()
+        with suppress(ssl.SSLWantReadError):
+            ends[1].unwrap()
+    assert context.newest().context.session_stats()["number"] <= 1000
+    assert context.newest() is not first
+
+
+# Clients and their certificates
+
+
+def get_with(served, certificate):
+    """Return the status that a client with this certificate gets, or why there is none."""
+    try:
+        return served.get(context=client_context(certificate))[0]
+    except ssl.SSLError as error:
+        return error.reason
+    except ConnectionError:
+        return "cut"
+
+
+def test_only_clients_with_a_good_certificate_come_in():
+    """Of the right CA, in its time, for clients, with a key that fits; all others are told so by an alert."""
+    odd = authority().issue_odd
+    client = {"purpose": ExtendedKeyUsageOID.CLIENT_AUTH}
+    with locked(tls=tls(client=ClientAuth.REQUIRED, client_ca=authority().pem)) as served:
+        assert get_with(served, authority().issue("scraper")) == 200
+        assert get_with(served, odd(**client)) == 200
+        told = {
+            "none": get_with(served, None),
+            "another CA": get_with(served, stranger().issue("scraper")),
+            "expired": get_with(served, odd(-2, -1, **client)),
+            "not yet valid": get_with(served, odd(1, 2, **client)),
+            "a server's": get_with(served, odd()),
+        }
+    assert set(told.values()) <= {
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_BAD_CERTIFICATE", "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+    }  # fmt: skip
+    assert told["none"] == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert told["expired"] == "SSLV3_ALERT_CERTIFICATE_EXPIRED"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_certificate_may_be_optional(version):
+    """Who shows none comes in, who shows a bad one does not."""
+    with locked(tls=tls(client=ClientAuth.OPTIONAL, client_ca=authority().pem)) as served:
+        for certificate, comes_in in (
+            (None, True), (authority().issue("x"), True), (stranger().issue("x"), False),
+        ):  # fmt: skip
+            context = client_context(certificate, maximum_version=version)
+            try:
+                assert (served.get(context=context)[0] == 200) is comes_in
+            except (ssl.SSLError, ConnectionError):
+                assert not comes_in
+
+
+def test_a_name_in_the_certificate_has_to_be_one_of_those_that_are_allowed():
+    """Exactly one of DNS name, address, e-mail or URI; a pattern of the client's is a name like others."""
+    allowed = tls(client=ClientAuth.REQUIRED, client_ca=authority().pem, client_sans=("scraper", "192.0.2.7"))
+    with locked(tls=allowed) as served:
+        told = [get_with(served, authority().issue(name)) for name in ("scraper", "192.0.2.7")]
+        assert told == [200, 200]
+        for name in ("scraper.example", "*.example", "192.0.2.8", "SCRAPER2"):
+            assert get_with(served, authority().issue(name)) != 200
+        assert served.get(context=client_context(authority().issue("other", "scraper")))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("certificate", "why"),
+    [
+        (lambda: authority().issue_odd(-2, -1), "certificate has expired"),
+        (lambda: authority().issue_odd(1, 2), "certificate is not yet valid"),
+        (lambda: authority().issue("other.example"), "Hostname mismatch"),
+        (lambda: stranger().issue(), "unable to get local issuer certificate"),
+    ],
+)
+def test_a_client_sees_what_is_wrong_with_the_server(certificate, why):
+    """Expired, not yet valid, another host's, another CA's: the client refuses, and the server goes on."""
+    with locked(tls=Tls(*certificate())) as served:
+        for _ in range(3):
+            with pytest.raises(ssl.SSLCertVerificationError, match=why):
+                served.get()
+        insecure = client_context(check_hostname=False)
+        insecure.verify_mode = ssl.CERT_NONE
+        assert served.get(context=insecure)[0] == 200
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_the_versions_are_those_that_are_set(version):
+    """And never one that is older than TLS 1.2."""
+    with locked(tls=tls(minimum=f"TLSv{version}", maximum=f"TLSv{version}")) as served:
+        with client_context().wrap_socket(served.connect(), server_hostname="localhost") as client:
+            assert client.version() == f"TLSv{version}"
+        other = ssl.TLSVersion.TLSv1_3 if version == "1.2" else ssl.TLSVersion.TLSv1_2
+        with pytest.raises(ssl.SSLError):
+            served.get(context=client_context(minimum_version=other, maximum_version=other))
+
+
+def test_cipher_and_curve_are_those_that_are_set():
+    """A list of one cipher, and a curve that the client has too."""
+    with locked(
+        tls=tls(ciphers=("ECDHE-ECDSA-CHACHA20-POLY1305",), maximum="TLSv1.2", curve="secp384r1")
+    ) as served:
+        with client_context().wrap_socket(served.connect(), server_hostname="localhost") as client:
+            assert client.cipher()[0] == "ECDHE-ECDSA-CHACHA20-POLY1305"
+        context = client_context()
+        context.set_ecdh_curve("prime256v1")
+        with pytest.raises(ssl.SSLError):
+            served.get(context=context)
+
+
+# Strangers
+
+
+@pytest.mark.needs("curl")
+def test_curl_and_openssl_are_served(tmp_path):
+    """Those with which an operator tries it: with the CA, with a client's certificate, with the wrong name."""
+    ca, own = tmp_path / "ca.pem", tmp_path / "own.pem"
+    ca.write_text(authority().pem)
+    own.write_text("".join(authority().issue("scraper")))
+    with locked(tls=tls(client=ClientAuth.REQUIRED, client_ca=authority().pem)) as served:
+        command = ["curl", "-sS", "--cacert", str(ca), f"https://localhost:{served.port}/metrics"]
+        done = subprocess.run([*command, "--cert", str(own)], capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (0, BODY)
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert done.returncode == 56
+        assert b"certificate required" in done.stderr
+        done = subprocess.run(
+            [
+                *command[:-1],
+                "--resolve",
+                f"other.example:{served.port}:127.0.0.1",
+                f"https://other.example:{served.port}/",
+            ],
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, b"other.example" in done.stderr) == (60, True)
+        for version in ("-tls1_2", "-tls1_3"):
+            asked = [
+                "openssl",
+                "s_client",
+                "-connect",
+                f"localhost:{served.port}",
+                "-CAfile",
+                str(ca),
+                "-cert",
+                str(own),
+            ]
+            done = subprocess.run([*asked, version, "-quiet", "-verify_return_error"], input=REQUEST, capture_output=True, check=False, timeout=30)  # fmt: skip
+            assert done.stdout.endswith(BODY), done.stderr
+        done = subprocess.run(["openssl", "s_client", "-connect", f"localhost:{served.port}", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], input=b"", capture_output=True, check=False, timeout=30)  # fmt: skip
+        assert b"alert protocol version" in done.stderr
+
+
+def test_nothing_of_a_connection_is_left(monkeypatch):
+    """Neither after an answer, nor after a failed handshake, nor after a client that vanishes."""
+    with locked(tls=tls()) as served:
+        served.shared.handshakes.buckets._slack = 1e9
+        for _ in range(20):
+            served.get("/big")
+            with pytest.raises(ssl.SSLError):
+                served.get(context=ssl.create_default_context())
+            with served.connect(b"\x16\x03\x01"), served.connect(REQUEST), served.connect():
+                pass
+        until(lambda: len(served.connections) == 0)
+        assert len(served.shared.handshakes) == 0
+
+
+class Held:
+    """A connection that takes note of its end."""
+
+    is_cut = False
+
+    def abort(self):
+        self.is_cut = True
+
+
+def test_who_holds_most_makes_room():
+    """Whoever begins many handshakes and ends none is in the way of himself, and not of the others."""
+    crowd, honest = Crowd(4), Held()
+    crowd.add(honest, "honest")
+    many = [Held() for _ in range(6)]
+    for each in many:
+        crowd.add(each, "many")
+    assert [each.is_cut for each in many] == [True] * 3 + [False] * 3
+    assert not honest.is_cut
+    crowd.discard(honest)
+    crowd.discard(honest)
+    assert len(crowd) == 3
+
+
+def test_handshakes_of_an_address_are_bounded_by_the_second():
+    """Twenty at once, one each twentieth of a second after that; who is silent afterwards is counted too."""
+    handshakes = Handshakes()
+    made = [Held() for _ in range(25)]
+    assert [handshakes.begin(each, "2001:db8::1", 0.0) for each in made] == [True] * 20 + [False] * 5
+    assert not handshakes.begin(Held(), "2001:db8::2", 0.01), "it is one network"
+    assert handshakes.begin(Held(), "2001:db8::2", 0.06)
+    assert handshakes.begin(Held(), "2001:db8:1::2", 0.06)
+    assert len(handshakes) == 22
+    handshakes.complete(made[0], "2001:db8::1")
+    assert len(handshakes) == 22
+    handshakes.end(made[0])
+    assert len(handshakes) == 21
+
+
+def test_an_address_that_has_had_enough_is_told_so_by_an_alert():
+    """Without any computing, and other addresses are served meanwhile."""
+    context = client_context()
+    with locked(tls=tls()) as served:
+
+        def get(source):
+            try:
+                return served.get(context=context, source=source)[0]
+            except ssl.SSLError as error:
+                return error.reason
+
+        assert [get("127.0.0.5") for _ in range(20)] == [200] * 20
+        assert any(get("127.0.0.5") == "TLSV1_ALERT_INTERNAL_ERROR" for _ in range(1000))
+        assert get("127.0.0.6") == 200
+        served.replace(trusted_proxies=("127.0.0.5",))
+        assert [get("127.0.0.5") for _ in range(60)] == [200] * 60, "a proxy has many clients"
