@@ -62,9 +62,10 @@ def _servers(report: Report) -> Iterator[str]:
             yield f"{on}{lame}: {_why(each)} (dns_server_state)."
             continue
         if each.behind:
+            where = f" {each.verdict.why}" if each.verdict.why else ""
             yield (
-                f"{on}, has the serial {each.serial}, which is {each.behind} behind {report.newest}, for "
-                f"{_span(each.behind_seconds or 0)} at least (dns_server_serial_behind)."
+                f"{on}, has the serial {each.serial}{where}, which is {each.behind} behind {report.newest}, "
+                f"for {_span(each.behind_seconds or 0)} at least (dns_server_serial_behind)."
             )
         if each.went_back:
             yield (
@@ -74,7 +75,7 @@ def _servers(report: Report) -> Iterator[str]:
         yield from _signature(on, each)
         for protocol, is_up in each.protocols.items():
             if not is_up:
-                yield f"{on}, does not answer over {protocol.upper()} (dns_server_protocol_up)."
+                yield f"{on}, does not answer for it over {protocol.upper()} (dns_server_protocol_up)."
 
 
 def _signature(on: str, each: Seen) -> Iterator[str]:

@@ -152,6 +152,22 @@ def test_more_servers_than_are_asked_have_a_note(monkeypatch):
     assert "1 of 2 servers are asked; another collector can take some zones" in context.notes
 
 
+def test_each_zone_has_a_server_that_is_asked_where_they_are_too_many(monkeypatch):
+    """And the primary is: no zone is told as down since nobody was asked for it."""
+    monkeypatch.setattr(collector, "_MOST_TARGETS", 3)
+    zones = ["a.test", "b.test", "c.test"]
+    addresses = ["127.53.0.1", "127.53.0.2", "127.53.0.3"]
+
+    def says(question, protocol):
+        return serving(str(question.question[0].name)[:-1], 7)(question, protocol)
+
+    with Answering(dict.fromkeys(addresses, says)) as server:
+        found, context = asked(server, zones=zones, servers=addresses[:2], primaries=addresses[2:])
+    assert [found[f'dns_zone_up{{zone="{zone}"}}'] for zone in zones] == [1, 1, 1]
+    assert [found[f'dns_zone_primary_up{{zone="{zone}"}}'] for zone in zones] == [1, 1, 1]
+    assert context.notes == ["3 of 9 servers are asked; another collector can take some zones"]
+
+
 def test_the_declared_bound_holds_for_as_many_servers_as_are_asked():
     """400 addresses, each with all that can be told of one."""
     servers = {
