@@ -24,6 +24,7 @@ PROPERTIES = (
     SYSTEMCTL,
     "show",
     "--property=Id,Result,Restart,NRestarts,InactiveExitTimestampMonotonic,AccuracyUSec,ControlGroup",
+    "--property=TimersCalendar",
     "--",  # the names -.mount and -.slice are on every host
 )
 _MOST_BYTES = 16 << 20
@@ -55,6 +56,16 @@ class Unit(NamedTuple):
         return "auto-restart" in self.sub  # since systemd 254 also -queued, and a moment before
 
     @property
+    def is_changing(self) -> bool:
+        """Tell whether it is being stopped, or reads its configuration again: a moment, unless it hangs."""
+        return self.active in ("deactivating", "reloading", "refreshing")
+
+    @property
+    def works(self) -> bool:
+        """Tell whether a service that counts as up has a process."""
+        return self.active == "active" and self.sub == "running"
+
+    @property
     def is_starting(self) -> bool:
         """Tell whether somebody works at its start; of a device that udev has not seen nobody does."""
         is_device = self.name.endswith(".device")
@@ -73,7 +84,8 @@ class Timer(NamedTuple):
 class Facts(NamedTuple):
     """What only `systemctl show` tells of a unit; None and "" where its kind has no such property.
 
-    `since` is when it left the state inactive, by CLOCK_MONOTONIC; `group` is the path of its control group.
+    `since` is when it left the state inactive, by CLOCK_MONOTONIC; `group` is the path of its control group,
+    `calendar` whether a timer has OnCalendar=.
     """
 
     result: str
@@ -82,6 +94,7 @@ class Facts(NamedTuple):
     since: float | None
     accuracy: float
     group: str
+    calendar: bool = False
 
 
 class Manager(NamedTuple):
@@ -180,6 +193,7 @@ def _facts(told: dict[str, str]) -> Facts:
         since / 1e6 if since else None,
         span(told.get("AccuracyUSec", "")),
         told.get("ControlGroup", ""),
+        bool(told.get("TimersCalendar")),
     )
 
 

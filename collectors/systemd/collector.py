@@ -64,7 +64,7 @@ class Systemd(Collector[SystemdSettings]):
         with optional(context, "timers, and who starts for long (which may be the job of one)") as of_timers:
             listed = asking.timers(context)
         wall = self.wall()
-        more = known.keys() & timers.overdue(listed, wall)
+        more = known.keys() & {*timers.overdue(listed, wall), *timers.daemons(listed, known)}
         asked = self._watch.wanted(context, known, more, manager.loaded)
         told: dict[str, Facts] = {}
         with optional(context, "results of failures, restarts, and who starts for long") as question:
@@ -76,7 +76,8 @@ class Systemd(Collector[SystemdSettings]):
             self._watch.take(context, known, asked, told, now)
         facts = self._watch.facts
         starting = dict(units.starting(known, told, now))
-        clocks = timers.told(listed, known, facts, starting, wall)
+        at_work = starting | dict(timers.at_work(listed, known, told, now))
+        clocks = timers.told(listed, known, facts, at_work, wall)
         jobs = timers.jobs(listed, all_units) if not of_timers.refused else starting.keys()
         own = {name: seconds for name, seconds in starting.items() if name not in jobs}
         shown = self._choice.chosen(known, facts, own, now)

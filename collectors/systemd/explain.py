@@ -54,6 +54,9 @@ def explain(picture: Picture) -> Iterator[str]:
     yield from _some("units are failed", [_failed(each) for each in picture.shown if each.unit.is_failed])
     yield from _some("services have been restarted", list(_restarts(picture)))
     yield from _some("units start", [_starting(each) for each in picture.shown if each.starting >= LONG])
+    yield from _some(
+        "units stop or reload", [_changing(each) for each in picture.shown if each.unit.is_changing]
+    )
     troubles = [_trouble(each, picture) for each in picture.timers]
     yield from _some("timers are in trouble", [each for each in troubles if each])
     yield from _timers(picture)
@@ -109,6 +112,10 @@ def _starting(each: Shown) -> str:
         f"{named(each.unit.name)} has been starting for {_time(each.starting)} ({each.unit.sub}), and who is "
         "to start after it waits (systemd_unit_starting_seconds)."
     )
+
+
+def _changing(each: Shown) -> str:
+    return f"{named(each.unit.name)} is {each.unit.active} ({each.unit.sub}) now (systemd_unit_state)."
 
 
 def _trouble(each: Told, picture: Picture) -> str:

@@ -33,8 +33,8 @@ LATE = SYSTEMD.gauge(
 )
 RUNNING = SYSTEMD.gauge(
     "timer_running_seconds",
-    "For how long what an active timer has started has not ended (its unit is still activating); 0 where "
-    "nothing runs.",
+    "For how long what an active timer has started has not ended: its unit is still activating, or has a "
+    "process and is started by OnCalendar=; 0 where nothing runs.",
     "timer",
 )
 NEVER = SYSTEMD.gauge(
@@ -89,6 +89,30 @@ def jobs(timers: list[Timer], units: Mapping[str, Unit]) -> set[str]:
     return {each.activates for each in timers if each.name in units and units[each.name].sub == "running"}
 
 
+def daemons(timers: list[Timer], units: Mapping[str, Unit]) -> Iterator[str]:
+    """Yield the timers whose unit is up and at work, and those units: what they are has to be asked."""
+    working = jobs(timers, units)
+    for each in timers:
+        if each.activates in working and each.activates in units and units[each.activates].works:
+            yield each.name
+            yield each.activates
+
+
+def at_work(
+    timers: list[Timer], units: Mapping[str, Unit], facts: Mapping[str, Facts], now: float
+) -> Iterator[tuple[str, float]]:
+    """Yield for how many seconds units are up that a calendar starts, which are to end before its next time.
+
+    Of such a job (Type=simple, the default) systemd says that it is up as soon as it begins. What is started
+    a while after the boot, by a timer without a calendar, may be a daemon.
+    """
+    for each in timers:
+        timer, job = facts.get(each.name), facts.get(each.activates)
+        is_up = each.activates in units and units[each.activates].works
+        if is_up and timer and timer.calendar and job and job.since is not None:
+            yield each.activates, max(0.0, now - job.since)
+
+
 def told(
     timers: list[Timer],
     units: Mapping[str, Unit],
@@ -98,7 +122,7 @@ def told(
 ) -> list[Told]:
     """Return what there is to tell of each timer that is loaded, those that only wait last.
 
-    `wall` is when they were listed, `starting` for how many seconds units have been.
+    `wall` is when they were listed, `starting` for how many seconds units have been, or have been at work.
     """
     found = []
     for timer in timers:

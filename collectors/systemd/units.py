@@ -126,7 +126,7 @@ class Choice:
 
 def _in_trouble(unit: Unit, facts: Facts | None, starting: float) -> bool:
     is_restarted = facts is not None and bool(facts.restarts)
-    return unit.is_failed or unit.waits_for_restart or is_restarted or starting >= LONG
+    return unit.is_failed or unit.waits_for_restart or is_restarted or unit.is_changing or starting >= LONG
 
 
 def _gone(name: str) -> Unit:

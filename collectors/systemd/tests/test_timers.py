@@ -46,6 +46,24 @@ def test_a_timer_whose_accuracy_is_not_told_is_not_called_late(watched):
     assert "missing: systemctl show tells nothing of 1 units, such as a.timer" in watched.context.notes
 
 
+def test_a_job_that_is_up_while_it_works_is_told_where_a_calendar_starts_it(watched):
+    """Type=simple is the default; without a calendar it may be a daemon that was started after the boot."""
+    systemctl = watched.systemctl
+    for name, calendar in (("job", "{ OnCalendar=*-*-* 03:00:00 ; next_elapse=(null) }"), ("daemon", None)):
+        systemctl.timer(f"{name}.timer", last=-500, sub="running")
+        systemctl.unit(f"{name}.service", InactiveExitTimestampMonotonic=systemctl.now(500))
+        if calendar:
+            systemctl.facts[f"{name}.timer"]["TimersCalendar"] = calendar
+    found = watched.tick(60)
+    running = 'systemd_timer_running_seconds{{timer="{}.timer"}}'.format
+    assert found[running("job")] == pytest.approx(560, abs=0.01)
+    assert found[running("daemon")] == 0
+    assert any(sentence.startswith("job.timer has started job.service, which") for sentence in watched.said)
+    assert any(sentence.startswith("daemon.timer does not elapse as long") for sentence in watched.said)
+    systemctl.unit("job.service", "active", "exited", InactiveExitTimestampMonotonic=systemctl.now(500))
+    assert watched.tick(60)[running("job")] == 0
+
+
 def test_a_wall_clock_that_goes_back_makes_nobody_late(watched):
     """Nor does it change for how long something has been running."""
     systemctl = watched.systemctl
