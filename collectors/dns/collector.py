@@ -97,7 +97,7 @@ class Dns(Collector[DnsSettings]):
 
     metrics = METRICS
     interval = 60.0  # each tick is a datagram and a TCP connection for each address, mostly of strangers
-    max_series = 16_000  # 400 servers of 25 series; 200 zones of 10, with four names each of 5
+    max_series = 16_000  # 400 servers of 26 series; 200 zones of 10, with four names each of 5
     Settings = DnsSettings
     needs = Needs(packages=(Package("python3-dnspython", "dnspython>=2.3"),))
     port = asking.PORT

@@ -83,6 +83,11 @@ def _signature(on: str, each: Seen) -> Iterator[str]:
         left = each.signature
         when = f"ends in {_span(left)}" if left > 0 else f"ended {_span(-left)} ago"
         yield f"{on}, has a signature that {when} (dns_server_signature_expiry_seconds)."
+    if each.signature_age is not None and each.signature_age < 0:
+        yield (
+            f"{on}, has a signature that by this host's clock is valid in {_span(-each.signature_age)} only "
+            "(dns_server_signature_age_seconds)."
+        )
 
 
 def _why(each: Seen) -> str:

@@ -77,6 +77,10 @@ SIGNATURE = _SERVER.gauge(
     "signature_expiry_seconds",
     "Until the first signature (RRSIG) of the zone's SOA, NS and DNSKEY ends; negative afterwards.",
 )
+SIGNATURE_AGE = _SERVER.gauge(
+    "signature_age_seconds",
+    "Since the last of these signatures began to be valid; negative: it is not valid yet.",
+)
 EXPIRY = _SERVER.gauge(
     "expiry_seconds",
     "In how long it gives up the zone if it does not reach the primary, where it tells (RFC 7314).",
@@ -84,7 +88,7 @@ EXPIRY = _SERVER.gauge(
 METRICS = (
     ZONE_UP, ZONE_SERIAL, SERVERS, IN_SYNC, REFRESH, RETRY, EXPIRE, DELEGATED, PRIMARY_UP, ZONE_EXPIRY,
     ADDRESSES, LISTED, FAMILY_UP, UP, STATE, AUTHORITATIVE, PROTOCOL_UP, QUERY, SERIAL, BEHIND,
-    BEHIND_SECONDS, WENT_BACK, SIGNATURE, EXPIRY,
+    BEHIND_SECONDS, WENT_BACK, SIGNATURE, SIGNATURE_AGE, EXPIRY,
 )  # fmt: skip
 
 
@@ -107,6 +111,7 @@ class Seen:
     behind_seconds: float | None = None
     went_back: int = 0
     signature: float | None = None
+    signature_age: float | None = None
 
     @property
     def is_up(self) -> bool:
@@ -137,7 +142,7 @@ class Seen:
             yield QUERY(self.seconds, **on)
         for metric, value in (
             (SERIAL, self.serial), (BEHIND, self.behind), (BEHIND_SECONDS, self.behind_seconds),
-            (SIGNATURE, self.signature), (EXPIRY, self.verdict.expiry),
+            (SIGNATURE, self.signature), (SIGNATURE_AGE, self.signature_age), (EXPIRY, self.verdict.expiry),
         ):  # fmt: skip
             if value is not None:
                 yield metric(value, **on)
@@ -342,7 +347,7 @@ class Zone:
             since = self.serials.since(serial) if behind else None
             first = now if since is None else since
             behind_seconds = now - max(first, self._in_sync.get(target, first))  # who went back, was not
-        ends = (*verdict.ends, *self.found.ends.get(target.address, ())) if serial is not None else ()
+        known = (*verdict.signed, *self.found.signed.get(target.address, ())) if serial is not None else ()
         return Seen(
             target,
             verdict,
@@ -351,7 +356,8 @@ class Zone:
             behind,
             behind_seconds,
             self._went_back[target],
-            min((seconds_left(end, wall) for end in ends), default=None),
+            min((seconds_left(end, wall) for _, end in known), default=None),
+            min((-seconds_left(begin, wall) for begin, _ in known), default=None),
         )
 
 

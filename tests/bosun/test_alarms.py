@@ -869,7 +869,15 @@ DNS = {
     ),
     "a signature has ended": (
         zone(lambda passed: {dns.NS1: (7, 6 * HOUR - passed)}, ago=8 * HOUR, since=8 * HOUR),
-        {"dns.signature.ends": {AT_NS1: "critical"}},
+        {"dns.signature.ends": {AT_NS1: "critical"}, "dns.signature.invalid": {AT_NS1: "critical"}},
+    ),
+    "a signature has ended since an hour, as the agent is up": (
+        zone(lambda passed: {dns.NS1: (7, -HOUR - passed)}, ago=HOUR, since=HOUR),
+        {"dns.signature.invalid": {AT_NS1: "critical"}},
+    ),
+    "a signer's clock is ahead": (
+        zone({dns.NS1: (7, 20 * dns.DAY)}),
+        {"dns.signature.invalid": {AT_NS1: "critical"}},
     ),
     "signatures of a day, made when they are asked for": (zone({dns.NS1: (7, dns.DAY - 9)}, ago=8 * HOUR, since=8 * HOUR), {}),
     "the primary is away": (zone({dns.HIDDEN: "SERVFAIL"}, ago=4 * MINUTE), {}),

@@ -34,6 +34,10 @@ def said(says, passed=0.0, before=None, **found):
         ({NS2: Failure.UNREACHABLE}, f"{NS2_}: it cannot be reached (dns_server_state)."),
         ({NS2: 5}, f"{NS2_}, has the serial 5, which is 2 behind 7, for 0 s at least (dns_server_serial_behind)."),
         ({NS2: (7, 2 * DAY)}, f"{NS2_}, has a signature that ends in 2 d (dns_server_signature_expiry_seconds)."),
+        (
+            {NS2: (7, 20 * DAY)},
+            f"{NS2_}, has a signature that by this host's clock is valid in 6 d only (dns_server_signature_age_seconds).",
+        ),
         ({NS2: (7, -7200)}, f"{NS2_}, has a signature that ended 2 h ago (dns_server_signature_expiry_seconds)."),
         ({NS2: 7 + HALF}, "example.test: its servers have serials of which none is the newest (RFC 1982, dns_server_serial)."),
         (dict.fromkeys((NS1, NS1_6, NS2, HIDDEN), "REFUSED"), "example.test: none of its 4 addresses answers for it (dns_zone_up)."),

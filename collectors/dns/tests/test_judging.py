@@ -88,7 +88,10 @@ def test_the_numbers_of_an_answer_are_those_of_the_zone():
         86_400,
     )
     assert verdict.soa.primary == "ns1.example.test"
-    assert [time.gmtime(end)[:5] for end in verdict.ends] == [(2026, 12, 12, 0, 0), (2026, 12, 13, 18, 15)]
+    assert [time.gmtime(end)[:5] for _, end in verdict.signed] == [
+        (2026, 12, 12, 0, 0),
+        (2026, 12, 13, 18, 15),
+    ]
     assert verdict.expiry == 86_397
 
 
