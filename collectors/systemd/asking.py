@@ -28,6 +28,7 @@ PROPERTIES = (
     "--",  # the names -.mount and -.slice are on every host
 )
 _MOST_BYTES = 16 << 20
+_ENDED = ("disconnected from message bus", "endpoint is not connected", "Connection reset by peer")
 _STATES = itemgetter("unit", "load", "active", "sub")
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|min|h|d|w|month|y)", re.ASCII)
@@ -114,7 +115,7 @@ def manager(context: Context) -> Manager:
             "there is nothing that this collector could ask"
         )
     try:
-        told = next(_blocks(context.run(MANAGER)), {})
+        told = next(_blocks(_run(context, MANAGER)), {})
     except Unavailable as error:
         raise Unavailable(f"{error}{_hint(str(error))}") from error
     if "SystemState" not in told:
@@ -210,9 +211,19 @@ def span(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in _SPAN.findall(text))
 
 
+def _run(context: Context, command: Sequence[str], limit: int = 1 << 20, seconds: float = inf) -> bytes:
+    """Run systemctl, once more where systemd was executed anew meanwhile: that ends all connections to it."""
+    try:
+        return context.run(command, limit=limit, seconds=seconds)
+    except Unavailable as error:
+        if not any(each in str(error) for each in _ENDED):
+            raise
+    return context.run(command, limit=limit, seconds=seconds)
+
+
 def _rows(context: Context, command: Sequence[str], seconds: float = inf) -> list[Any]:
     """Return the rows of a table that systemctl prints as JSON."""
-    told = context.run(command, limit=_MOST_BYTES, seconds=seconds)
+    told = _run(context, command, limit=_MOST_BYTES, seconds=seconds)
     try:
         rows = json.loads(told)
     except (ValueError, RecursionError):

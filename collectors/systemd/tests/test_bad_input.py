@@ -7,7 +7,7 @@ import string
 import pytest
 
 from collectors.systemd import Systemd
-from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, TIMERS, UNITS
+from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, TIMERS, UNITS, manager
 from collectors.systemd.collector import SystemdSettings
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
 from rscollector.api import Context, Misconfigured, Unavailable
@@ -262,3 +262,15 @@ def test_settings_that_name_nobody_are_no_pattern_for_all():
     collector = Systemd(SystemdSettings())
     collector.open(FakeContext())
     assert "a.service" not in collector._ignored
+
+
+def test_a_systemd_that_was_executed_anew_meanwhile_is_asked_once_more(program, tmp_path):
+    """It ends all connections, as when its package is upgraded: the tick is not lost for that."""
+    once = tmp_path / "once"
+    context = program(
+        f"""if mkdir {once} 2>/dev/null; then
+        echo "Failed to get properties: Message recipient disconnected from message bus without replying" >&2; exit 1
+        fi
+        printf 'Version=257\\nSystemState=running\\nNJobs=0\\n'"""
+    )
+    assert manager(context).state == "running"
