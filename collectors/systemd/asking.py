@@ -57,6 +57,11 @@ class Unit(NamedTuple):
         return "auto-restart" in self.sub  # since systemd 254 also -queued, and a moment before
 
     @property
+    def is_broken(self) -> bool:
+        """Tell whether systemd cannot use its file: it is inactive whatever starts it, and never failed."""
+        return self.load in ("bad-setting", "error")
+
+    @property
     def is_changing(self) -> bool:
         """Tell whether it is being stopped, or reads its configuration again: a moment, unless it hangs."""
         return self.active in ("deactivating", "reloading", "refreshing")

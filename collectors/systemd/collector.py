@@ -45,7 +45,7 @@ class Systemd(Collector[SystemdSettings]):
 
     metrics = (STATE, JOBS, MANAGER, *units.METRICS, *timers.METRICS)
     interval = 60.0
-    max_series = 5000  # 300 units of 10 or 11 series, and 200 timers of 10
+    max_series = 5500  # 300 units of 11 series at most, and 200 timers of 10
     Settings = SystemdSettings
     wall = staticmethod(time.time)
     """Unix time: what a timer's times are compared with."""
@@ -86,7 +86,7 @@ class Systemd(Collector[SystemdSettings]):
         context.say(*explain(Picture(manager, all_units, shown, clocks, self._watch.restarted, now, wall)))
         return [
             *_of_manager(context, manager),
-            *units.counted(all_units.values()),
+            *units.counted(list(all_units.values())),
             *(sample for unit in shown for sample in unit.samples()),
             *(sample for clock in clocks for sample in clock.samples()),
         ]

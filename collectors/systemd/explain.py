@@ -52,6 +52,8 @@ def explain(picture: Picture) -> Iterator[str]:
     """Yield what there is to say."""
     yield _system(picture)
     yield from _some("units are failed", [_failed(each) for each in picture.shown if each.unit.is_failed])
+    broken = [each for each in picture.units.values() if each.is_broken]
+    yield from _some("units are broken", [_broken(each) for each in broken])
     yield from _some("services have been restarted", list(_restarts(picture)))
     yield from _some("units start", [_starting(each) for each in picture.shown if each.starting >= LONG])
     yield from _some(
@@ -111,6 +113,14 @@ def _starting(each: Shown) -> str:
     return (
         f"{named(each.unit.name)} has been starting for {_time(each.starting)} ({each.unit.sub}), and who is "
         "to start after it waits (systemd_unit_starting_seconds)."
+    )
+
+
+def _broken(each: Unit) -> str:
+    name = named(each.name)
+    return (
+        f"{name} cannot be used: systemd does not understand its file ({each.load}); `systemctl status "
+        f"{name}` has the line (systemd_units_broken)."
     )
 
 

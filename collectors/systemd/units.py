@@ -6,7 +6,7 @@ that systemd has no more in its memory is inactive.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import translate
 from typing import NamedTuple
 
@@ -36,7 +36,10 @@ STARTING = SYSTEMD.gauge(
     "or is what a timer runs.",
     "unit",
 )
-METRICS = (UNITS, STATE, FAILURE, RESTARTS, STARTING)
+BROKEN = SYSTEMD.gauge(
+    "units_broken", "Units that systemd cannot use, for a setting in their files is wrong (LoadState)."
+)
+METRICS = (UNITS, BROKEN, STATE, FAILURE, RESTARTS, STARTING)
 
 MOST = 300
 LONG = 60.0
@@ -141,8 +144,9 @@ def starting(units: Mapping[str, Unit], told: Mapping[str, Facts], now: float) -
             yield name, max(0.0, now - facts.since)
 
 
-def counted(units: Iterable[Unit]) -> Iterator[Sample]:
-    """Yield how many units are in each state, as `systemctl list-units --all` has them."""
+def counted(units: Collection[Unit]) -> Iterator[Sample]:
+    """Yield how many units are in each state, as `systemctl list-units --all` has them, and broken."""
     found = Counter(unit.active for unit in units)
+    yield BROKEN(sum(unit.is_broken for unit in units))
     for state in STATES:
         yield UNITS(found[state], state=state)

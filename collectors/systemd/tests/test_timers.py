@@ -133,3 +133,15 @@ def test_of_too_many_timers_those_in_trouble_are_shown(watched):
 def test_time_spans_are_read_as_systemd_writes_them(text, seconds):
     """In its units, which may be combined."""
     assert span(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("load", ["bad-setting", "error"])
+def test_a_timer_whose_calendar_is_wrong_is_told(watched, load):
+    """As one that is written for cron: it is inactive, and nothing else says so (node_exporter's issue 3347)."""
+    assert watched.tick()["systemd_units_broken"] == 0
+    watched.systemctl.unit("cron.timer", "inactive", "dead", load=load)
+    watched.systemctl.unit("off.timer", "inactive", "dead", load="masked")
+    assert watched.tick()["systemd_units_broken"] == 1
+    assert any(
+        sentence.startswith("cron.timer cannot be used: systemd does not") for sentence in watched.said
+    )
