@@ -120,9 +120,14 @@ def _soa(zone: Name, told: Message) -> Soa | None:
 
 
 def signatures(zone: Name, told: Message) -> tuple[tuple[int, int], ...]:
-    """Return when the signatures of the zone's own name begin and end, as it stands in an answer."""
+    """Return when the signatures of the zone's own name begin and end, as it stands in an answer.
+
+    Of those over the same records, as while keys are changed, one that is valid is enough (RFC 6840, 5.11).
+    """
     found = rrsets(zone, [*told.answer, *told.authority], RdataType.RRSIG)
-    return tuple(sorted({(record.inception, record.expiration) for each in found for record in each}))
+    return tuple(
+        sorted({(min(s.inception for s in each), max(s.expiration for s in each)) for each in found})
+    )
 
 
 def _expiry(told: Message) -> int | None:
