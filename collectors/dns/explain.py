@@ -62,9 +62,10 @@ def _servers(report: Report) -> Iterator[str]:
             yield f"{on}{lame}: {_why(each)} (dns_server_state)."
             continue
         if each.behind:
+            where = f" {each.verdict.why}" if each.verdict.why else ""
             yield (
-                f"{on}, has the serial {each.serial}, which is {each.behind} behind {report.newest}, for "
-                f"{_span(each.behind_seconds or 0)} at least (dns_server_serial_behind)."
+                f"{on}, has the serial {each.serial}{where}, which is {each.behind} behind {report.newest}, "
+                f"for {_span(each.behind_seconds or 0)} at least (dns_server_serial_behind)."
             )
         if each.went_back:
             yield (
@@ -74,7 +75,7 @@ def _servers(report: Report) -> Iterator[str]:
         yield from _signature(on, each)
         for protocol, is_up in each.protocols.items():
             if not is_up:
-                yield f"{on}, does not answer over {protocol.upper()} (dns_server_protocol_up)."
+                yield f"{on}, does not answer for it over {protocol.upper()} (dns_server_protocol_up)."
 
 
 def _signature(on: str, each: Seen) -> Iterator[str]:
@@ -82,6 +83,11 @@ def _signature(on: str, each: Seen) -> Iterator[str]:
         left = each.signature
         when = f"ends in {_span(left)}" if left > 0 else f"ended {_span(abs(left))} ago"
         yield f"{on}, has a signature that {when} (dns_server_signature_expiry_seconds)."
+    if each.signature_age is not None and each.signature_age < 0:
+        yield (
+            f"{on}, has a signature that by this host's clock is valid in {_span(-each.signature_age)} only "
+            "(dns_server_signature_age_seconds)."
+        )
 
 
 def _why(each: Seen) -> str:

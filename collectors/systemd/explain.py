@@ -52,9 +52,13 @@ def explain(picture: Picture) -> Iterator[str]:
     """Yield what there is to say."""
     yield _system(picture)
     yield from _some("units are failed", [_failed(each) for each in picture.shown if each.unit.is_failed])
+    broken = [each for each in picture.units.values() if each.is_broken]
+    yield from _some("units are broken", [_broken(each) for each in broken])
     yield from _some("services have been restarted", list(_restarts(picture)))
     starts = [_starting(each.unit, each.starting) for each in picture.shown if (each.starting or 0.0) >= LONG]
     yield from _some("units start", starts)
+    changing = [_changing(each) for each in picture.shown if each.unit.is_changing]
+    yield from _some("units stop or reload", changing)
     troubles = [_trouble(each, picture) for each in picture.timers]
     yield from _some("timers are in trouble", [each for each in troubles if each])
     yield from _timers(picture)
@@ -110,6 +114,18 @@ def _starting(unit: Unit, seconds: float | None) -> str:
         f"{named(unit.name)} has been starting for {_time(seconds or 0.0)} ({unit.sub}), and who is "
         "to start after it waits (systemd_unit_starting_seconds)."
     )
+
+
+def _broken(each: Unit) -> str:
+    name = named(each.name)
+    return (
+        f"{name} cannot be used: systemd does not understand its file ({each.load}); `systemctl status "
+        f"{name}` has the line (systemd_units_broken)."
+    )
+
+
+def _changing(each: Shown) -> str:
+    return f"{named(each.unit.name)} is {each.unit.active} ({each.unit.sub}) now (systemd_unit_state)."
 
 
 def _trouble(each: Told, picture: Picture) -> str:

@@ -6,7 +6,7 @@ that systemd has no more in its memory is inactive.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import translate
 from typing import NamedTuple
 
@@ -36,7 +36,10 @@ STARTING = SYSTEMD.gauge(
     "or is what a timer runs.",
     "unit",
 )
-METRICS = (UNITS, STATE, FAILURE, RESTARTS, STARTING)
+BROKEN = SYSTEMD.gauge(
+    "units_broken", "Units that systemd cannot use, for a setting in their files is wrong (LoadState)."
+)
+METRICS = (UNITS, BROKEN, STATE, FAILURE, RESTARTS, STARTING)
 
 MOST = 300
 LONG = 60.0
@@ -131,7 +134,7 @@ class Choice:
 
 def _in_trouble(unit: Unit, facts: Facts | None, starting: float) -> bool:
     is_restarted = facts is not None and bool(facts.restarts)
-    return unit.is_failed or unit.waits_for_restart or is_restarted or starting >= LONG
+    return unit.is_failed or unit.waits_for_restart or is_restarted or unit.is_changing or starting >= LONG
 
 
 def _gone(name: str) -> Unit:
@@ -151,8 +154,9 @@ def since(unit: Unit, starting: Mapping[str, float]) -> float | None:
     return starting.get(unit.name) if unit.is_starting else 0.0
 
 
-def counted(units: Iterable[Unit]) -> Iterator[Sample]:
-    """Yield how many units are in each state, as `systemctl list-units --all` has them."""
+def counted(units: Collection[Unit]) -> Iterator[Sample]:
+    """Yield how many units are in each state, as `systemctl list-units --all` has them, and broken."""
     found = Counter(unit.active for unit in units)
+    yield BROKEN(sum(unit.is_broken for unit in units))
     for state in STATES:
         yield UNITS(found[state], state=state)

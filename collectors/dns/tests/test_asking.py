@@ -120,6 +120,27 @@ def test_over_one_protocol_only_the_zone_is_told_all_the_same(deaf, up):
     assert {each: of(found, "dns_server_protocol_up", A, protocol=each) for each in up} == up
 
 
+def test_who_answers_over_tcp_may_be_another_process():
+    """Of two serials the older one counts; and who is lame there has the zone over UDP only."""
+
+    def over_tcp(answer):
+        return lambda question, protocol: (answer if protocol == "tcp" else RIGHT)(question, protocol)
+
+    lame = over_tcp(lambda question, protocol: reply(question, rcode="REFUSED", aa=False))
+    cached = over_tcp(serving("example.test", 7, aa=False))
+    old, new = (over_tcp(serving("example.test", serial)) for serial in (5, 8))
+    with Answering({A: lame, B: old, C: new, "127.53.0.4": cached}) as server:
+        found, context = asked(server)
+    assert [state(found, each) for each in server.says] == ["authoritative"] * 4
+    assert [of(found, "dns_server_serial", each) for each in server.says] == [7, 5, 7, 7]
+    tcp = [of(found, "dns_server_protocol_up", each, protocol="tcp") for each in server.says]
+    assert tcp == [0, 1, 1, 0]
+    assert found['dns_zone_up{zone="example.test"}'] == 1
+    said = "\n".join(context.sentences)
+    assert f"{A}, asked for example.test, does not answer for it over TCP (dns_server_protocol_up)" in said
+    assert f"{B}, asked for example.test, has the serial 5 over TCP, which is 2 behind 7, for" in said
+
+
 def test_truncated_and_no_tcp_is_told_as_that():
     """Nobody can hear the rest of what it says."""
     with Answering({A: truncated}, deaf={(A, "tcp")}) as server:
@@ -153,6 +174,15 @@ def test_what_this_host_cannot_ask_is_said_and_is_nobodys_fault():
     assert not any("255.255.255.255" in each for each in found)
     assert context.notes[0].startswith("missing: what this host cannot ask: 255.255.255.255 (")
     assert found['dns_zone_servers{zone="example.test"}'] == 1
+
+
+def test_where_this_host_can_ask_nobody_the_zone_is_not_said_to_be_down():
+    """Its servers may answer everybody else; a note has the reason."""
+    with Answering({A: RIGHT}) as server:
+        found, context = asked(server, servers=["255.255.255.255"])
+    assert not [each for each in found if each.startswith(("dns_zone_up", "dns_server_"))]
+    assert found['dns_zone_servers{zone="example.test"}'] == 0
+    assert context.notes[0].startswith("missing: what this host cannot ask: 255.255.255.255 (")
 
 
 class Rude:

@@ -37,6 +37,10 @@ def said(says, passed=0.0, before=None, **found):
         ({NS2: Failure.UNREACHABLE}, f"{NS2_}: it cannot be reached (dns_server_state)."),
         ({NS2: 5}, f"{NS2_}, has the serial 5, which is 2 behind 7, for 0 s at least (dns_server_serial_behind)."),
         ({NS2: (7, 2 * DAY)}, f"{NS2_}, has a signature that ends in 2 d (dns_server_signature_expiry_seconds)."),
+        (
+            {NS2: (7, 20 * DAY)},
+            f"{NS2_}, has a signature that by this host's clock is valid in 6 d only (dns_server_signature_age_seconds).",
+        ),
         ({NS2: (7, -7200)}, f"{NS2_}, has a signature that ended 2 h ago (dns_server_signature_expiry_seconds)."),
         ({NS2: 7 + HALF}, "example.test: its servers have serials of which none is the newest (RFC 1982, dns_server_serial)."),
         (dict.fromkeys((NS1, NS1_6, NS2, HIDDEN), "REFUSED"), "example.test: none of its 4 addresses answers for it (dns_zone_up)."),
@@ -158,6 +162,24 @@ def test_more_servers_than_are_asked_have_a_note(monkeypatch):
     )
 
 
+def test_each_zone_has_a_server_that_is_asked_where_they_are_too_many(monkeypatch):
+    """And the primary is: no zone is told as down since nobody was asked for it."""
+    monkeypatch.setattr(collector, "_MOST_TARGETS", 3)
+    zones = ["a.test", "b.test", "c.test"]
+    addresses = ["127.53.0.1", "127.53.0.2", "127.53.0.3"]
+
+    def says(question, protocol):
+        return serving(str(question.question[0].name)[:-1], 7)(question, protocol)
+
+    with Answering(dict.fromkeys(addresses, says)) as server:
+        found, context = asked(server, zones=zones, servers=addresses[:2], primaries=addresses[2:])
+    assert [found[f'dns_zone_up{{zone="{zone}"}}'] for zone in zones] == [1, 1, 1]
+    assert [found[f'dns_zone_primary_up{{zone="{zone}"}}'] for zone in zones] == [1, 1, 1]
+    assert context.notes == [
+        "missing: 6 of 9 addresses, which are not asked: another collector can take some zones"
+    ]
+
+
 def test_the_declared_bound_holds_for_as_many_servers_as_are_asked():
     """400 addresses, each with all that can be told of one."""
     servers = {
@@ -171,19 +193,6 @@ def test_the_declared_bound_holds_for_as_many_servers_as_are_asked():
         own=NAMES,
     )
     assert sum(each.metric.width for each in told()) <= collector.Dns.max_series
-
-
-def test_a_zone_for_which_there_was_no_room_is_not_told_to_be_down(monkeypatch):
-    """Nobody was asked for it: the note says so, and there is no number of it."""
-    monkeypatch.setattr(collector, "_MOST_TARGETS", 1)
-    with Answering({"127.53.0.1": serving("example.test", 7)}) as server:
-        found, context = asked(server, zones=["example.test", "z.test"])
-    assert found['dns_zone_up{zone="example.test"}'] == 1
-    assert not any('zone="z.test"' in each for each in found)
-    assert "z.test" not in " ".join(context.sentences)
-    assert context.notes == [
-        "missing: 1 of 2 addresses, which are not asked: another collector can take some zones"
-    ]
 
 
 def test_what_is_no_answer_has_no_time():
@@ -241,7 +250,7 @@ def test_without_an_order_of_serials_nobody_is_told_to_be_behind_or_not():
 def test_signatures_of_names_and_keys_count_with_that_of_the_soa():
     """The first to end is told; of a server that has not the zone any more none is."""
     for says, expected in ((7, 3600), ((7, 1800), 1800), ("REFUSED", None)):
-        told = Told({NS2: says}, ends={NS2: (WALL + 3600, WALL + 7200)})
+        told = Told({NS2: says}, signed={NS2: ((WALL, WALL + 3600), (WALL, WALL + 7200))})
         (found,) = (each.signature for each in told.report().servers if each.target.address == NS2)
         assert found == expected
 

@@ -89,8 +89,27 @@ def test_the_numbers_of_an_answer_are_those_of_the_zone():
         86_400,
     )
     assert verdict.soa.primary == "ns1.example.test"
-    assert [time.gmtime(end)[:5] for end in verdict.ends] == [(2026, 12, 12, 0, 0), (2026, 12, 13, 18, 15)]
+    assert [time.gmtime(end)[:5] for _, end in verdict.signed] == [
+        (2026, 12, 12, 0, 0),
+        (2026, 12, 13, 18, 15),
+    ]
     assert verdict.expiry == 86_397
+
+
+def test_of_two_signatures_over_the_same_records_one_that_is_valid_is_enough():
+    """While keys are changed that of the old key may have ended, and one may be made for later."""
+    times = (
+        "20261201000000 20261101000000",
+        "20261213000000 20261120000000",
+        "20270101000000 20261220000000",
+    )
+    records = [
+        OURS,
+        *(f"example.test. RRSIG SOA 13 2 300 {each} {len(each)} example.test. AAAA" for each in times),
+    ]
+    verdict = judge(ZONE, Heard(dns.message.from_wire(reply(question(), *records).to_wire())))
+    ((begin, end),) = verdict.signed
+    assert [time.gmtime(each)[:3] for each in (begin, end)] == [(2026, 11, 1), (2027, 1, 1)]
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\1", b"\0\0\0\0\1"])

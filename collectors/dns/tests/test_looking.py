@@ -412,6 +412,13 @@ def test_a_host_without_resolvers_says_so(world, tmp_path):
     [
         ({"zones": ()}, "zones: expected at least one"),
         ({"zones": ("a..b",)}, "zones: 'a..b' is no domain name"),
+        ({"zones": ("",)}, "zones: '' is no domain name"),
+        ({"zones": ("@",)}, "zones: '@' is no domain name"),
+        ({"zones": ("example.test ",)}, "zones: 'example.test ' is no domain name"),
+        ({"zones": ("https://example.test",)}, "zones: 'https://example.test' is no domain name"),
+        ({"zones": ("straße.test",)}, "only in its form xn--"),
+        ({"zones": tuple(f"z{number}.test" for number in range(201))}, "zones: 201 are more than the 200"),
+        ({"zones": ("a",), "servers": ("192.0.2.1:5353",)}, "servers: '192.0.2.1:5353' is no domain name"),
         ({"zones": ("a",), "servers": ("a b" * 40,)}, "servers: "),
         ({"zones": ("a",), "primaries": ("ns1.a", "x" * 70)}, "primaries: "),
         ({"zones": ("a",), "delegation": False}, "delegation: without it, primaries or servers"),

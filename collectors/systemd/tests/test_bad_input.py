@@ -7,7 +7,7 @@ import string
 import pytest
 
 from collectors.systemd import Systemd
-from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, TIMERS, UNITS, Unit
+from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, TIMERS, UNITS, Unit, manager
 from collectors.systemd.collector import SystemdSettings
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
 from rscollector.api import Context, Misconfigured, Unavailable
@@ -300,3 +300,15 @@ def test_later_systemds_have_more_words_for_a_restart_that_waits(sub):
     """None of them is a start that takes long."""
     unit = Unit("a.service", "loaded", "activating", sub)
     assert (unit.waits_for_restart, unit.is_starting) == (True, False)
+
+
+def test_a_systemd_that_was_executed_anew_meanwhile_is_asked_once_more(program, tmp_path):
+    """It ends all connections, as when its package is upgraded: the tick is not lost for that."""
+    once = tmp_path / "once"
+    context = program(
+        f"""if mkdir {once} 2>/dev/null; then
+        echo "Failed to get properties: Message recipient disconnected from message bus without replying" >&2; exit 1
+        fi
+        printf 'Version=257\\nSystemState=running\\nNJobs=0\\n'"""
+    )
+    assert manager(context).state == "running"

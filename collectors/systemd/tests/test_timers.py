@@ -47,6 +47,47 @@ def test_a_timer_whose_accuracy_is_not_told_is_not_called_late(watched):
     assert "missing: systemctl show tells nothing of 1 units, such as a.timer" in watched.context.notes
 
 
+def test_a_job_that_is_up_while_it_works_is_told_where_a_calendar_starts_it(watched):
+    """Type=simple is the default; without a calendar it may be a daemon that was started after the boot."""
+    systemctl = watched.systemctl
+    for name, calendar in (("job", "{ OnCalendar=*-*-* 03:00:00 ; next_elapse=(null) }"), ("daemon", None)):
+        systemctl.timer(f"{name}.timer", last=-500, sub="running")
+        systemctl.unit(f"{name}.service", InactiveExitTimestampMonotonic=systemctl.now(500))
+        if calendar:
+            systemctl.facts[f"{name}.timer"]["TimersCalendar"] = calendar
+    found = watched.tick(60)
+    running = 'systemd_timer_running_seconds{{timer="{}.timer"}}'.format
+    assert found[running("job")] == pytest.approx(560, abs=0.01)
+    assert found[running("daemon")] == 0
+    assert any(sentence.startswith("job.timer has started job.service, which") for sentence in watched.said)
+    assert any(sentence.startswith("daemon.timer does not elapse as long") for sentence in watched.said)
+    systemctl.unit("job.service", "active", "exited", InactiveExitTimestampMonotonic=systemctl.now(500))
+    assert watched.tick(60)[running("job")] == 0
+
+
+def test_for_how_long_a_job_that_is_up_works_is_absent_while_nobody_tells(watched):
+    """Neither what it is nor since when it works is known then."""
+    systemctl = watched.systemctl
+    systemctl.timer("job.timer", last=-500, sub="running")
+    systemctl.unit("job.service", InactiveExitTimestampMonotonic=systemctl.now(500))
+    systemctl.facts["job.timer"]["TimersCalendar"] = "{ OnCalendar=daily }"
+    assert watched.tick()['systemd_timer_running_seconds{timer="job.timer"}'] > 500
+    systemctl.instead[PROPERTIES] = Unavailable("systemctl did not end in time, killed")
+    assert 'systemd_timer_running_seconds{timer="job.timer"}' not in watched.tick()
+
+
+def test_of_two_timers_of_a_job_one_with_a_calendar_is_enough(watched):
+    """As one that also starts it after the boot."""
+    systemctl = watched.systemctl
+    for name in ("a.timer", "b.timer", "c.timer"):
+        systemctl.timer(name, last=-500, sub="running", activates="job.service")
+    systemctl.unit("job.service", InactiveExitTimestampMonotonic=systemctl.now(500))
+    systemctl.facts["b.timer"]["TimersCalendar"] = "{ OnCalendar=daily }"
+    found = watched.tick()
+    assert found['systemd_timer_running_seconds{timer="a.timer"}'] > 500
+    assert found['systemd_timer_running_seconds{timer="c.timer"}'] > 500
+
+
 def test_a_wall_clock_that_goes_back_makes_nobody_late(watched):
     """Nor does it change for how long something has been running."""
     systemctl = watched.systemctl
@@ -187,3 +228,15 @@ def test_a_timer_of_which_is_not_told_what_it_starts_is_told(watched):
     watched.systemctl.timer("a.timer", next_=-3600)
     del watched.systemctl.timers["a.timer"]["activates"]
     assert watched.tick()[late("a.timer")] > 3000
+
+
+@pytest.mark.parametrize("load", ["bad-setting", "error"])
+def test_a_timer_whose_calendar_is_wrong_is_told(watched, load):
+    """As one that is written for cron: it is inactive, and nothing else says so (node_exporter's issue 3347)."""
+    assert watched.tick()["systemd_units_broken"] == 0
+    watched.systemctl.unit("cron.timer", "inactive", "dead", load=load)
+    watched.systemctl.unit("off.timer", "inactive", "dead", load="masked")
+    assert watched.tick()["systemd_units_broken"] == 1
+    assert any(
+        sentence.startswith("cron.timer cannot be used: systemd does not") for sentence in watched.said
+    )

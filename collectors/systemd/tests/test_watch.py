@@ -243,6 +243,17 @@ def test_a_unit_that_starts_is_shown_after_a_minute(watched):
     assert watched.tick()['systemd_unit_starting_seconds{unit="a.service"}'] == 0
 
 
+@pytest.mark.parametrize("state", [("deactivating", "stop-sigterm"), ("reloading", "reload")])
+def test_a_unit_that_stops_or_reloads_is_shown(watched, state):
+    """One that hangs there is not failed, and does not start; it stays for an hour after."""
+    watched.systemctl.unit("a.service", *state)
+    series = f'systemd_unit_state{{unit="a.service",systemd_unit_state="{state[0]}"}}'
+    assert watched.tick()[series] == 1
+    assert f"a.service is {state[0]} ({state[1]}) now (systemd_unit_state)." in watched.said
+    watched.systemctl.unit("a.service")
+    assert watched.tick()[series] == 0
+
+
 def test_a_job_that_was_started_by_hand_is_told_as_a_unit(watched):
     """Its timer waits: so it is not the timer's affair."""
     systemctl = watched.systemctl
