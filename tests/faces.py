@@ -60,6 +60,7 @@ class Face:
         self.body = b"x_size 1.0\n"
         self.unwell = self.unfinished = ""
         self.mistakes = "line 3: no"
+        self.web_mistake = ""
         self.asked = []
         self.news = []
         self.is_broken = False
@@ -87,8 +88,24 @@ class Face:
             raise RuntimeError("broken")
         return {
             "version": "1", "pid": 1, "host": self.host, "tags": {"site": "b"}, "listen": ["127.0.0.1:10070"],
-            "uptime_seconds": 5.0, "changes": self.event_id(), "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(),
+            "uptime_seconds": 5.0, "changes": self.event_id(), "loop_lag_seconds": 0.0001, "series": 24, "config": self._reading(), "web": self.web(),
         }  # fmt: skip
+
+    def web(self):
+        """Return who may ask it where: all in plain text, and a user with a certificate."""
+        plain = {
+            "address": "127.0.0.1:10070", "url": "http://127.0.0.1:10070", "rights": ["metrics", "read"], "users": 0,
+            "client_certificates": "none", "certificate_not_after": None,
+        }  # fmt: skip
+        locked = plain | {
+            "address": "[::]:10071", "url": "https://[::]:10071", "rights": ["metrics"], "users": 1,
+            "client_certificates": "required", "certificate_not_after": 4e9,
+        }  # fmt: skip
+        return {
+            "listeners": [plain, locked],
+            "last_reload_successful": not self.web_mistake,
+            "last_reload_error": self.web_mistake,
+        }
 
     def event_id(self):
         """Return the id of an event that would come now."""

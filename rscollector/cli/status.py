@@ -159,7 +159,8 @@ def _shown(answer: dict[str, Any], *, wrong: bool) -> str:
 
 
 def _is_configured(answer: dict[str, Any]) -> bool:
-    return bool(answer["config"]["last_reload_successful"])
+    web = answer.get("web", {}).get("last_reload_successful", True)
+    return bool(answer["config"]["last_reload_successful"] and web)
 
 
 def _head(answer: dict[str, Any]) -> str:

@@ -274,11 +274,15 @@ class Supervisor:
     def _prepare(self, instance: Instance, run: Run, steps: Iterator[Prepared]) -> None:
         """Do some steps, and the others in the next turn; meanwhile it is still collecting."""
         until = self._loop.time() + _STEP
-        for prepared in steps if instance.awaits(run.seq) else ():
-            instance.prepared = prepared
-            if self._loop.time() >= until:
-                self._loop.call_soon(self._prepare, instance, run, steps)
-                return
+        try:
+            for prepared in steps if instance.awaits(run.seq) else ():
+                instance.prepared = prepared
+                if self._loop.time() >= until:
+                    self._loop.call_soon(self._prepare, instance, run, steps)
+                    return
+        except Exception:  # a fault of ours: nobody's deadline would end this run
+            self.bodies.kill(instance.key)
+            raise
         self._done(instance, run)
 
     def _done(self, instance: Instance, run: Run) -> None:

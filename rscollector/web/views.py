@@ -52,7 +52,10 @@ def index(
     """Return what the page of all shows at the Unix time `now`."""
     found = rows(status)
     wrong = [each for each in found if each.is_wrong]
-    is_well = not unhealthy and status["config"].get("last_reload_successful", True)
+    web = status.get("web", {})
+    is_well = not unhealthy and all(
+        each.get("last_reload_successful", True) for each in (status["config"], web)
+    )
     return {
         "status": status,
         "rows": wrong if only_wrong else found,
@@ -64,6 +67,10 @@ def index(
         "unready": unready,
         "late": humanized(max(0.0, status.get("loop_lag_seconds", 0.0))),
         "read": moment(status["config"].get("read_at"), now),
+        "web_mistake": web.get("last_reload_error", ""),
+        "listeners": [
+            (each, moment(each["certificate_not_after"], now)) for each in web.get("listeners", ())
+        ],
         "workers": workers(status["collectors"]),
     }
 

@@ -12,8 +12,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from faces import Face, serving
 from harness import until
 from rogues import install
+
+from rscollector.web.listeners import listen_unix
 
 CONFIG = """
 [agent]
@@ -367,6 +370,27 @@ def test_status_of_what_is_no_agent_is_a_sentence(rscollector, tmp_path, said):
     assert done.returncode == 1
     assert done.stdout == ""
     assert re.fullmatch(r"rscollector: (what answers is )?no agent .*\n", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "says"),
+    [
+        ({}, 0, "nothing"),
+        ({"mistakes": "x.toml:3: no"}, 1, "x.toml:3: no"),
+        ({"web_mistake": "web.crt:1: no"}, 1, "web.crt:1: no"),
+        ({"notes": ["missing: a half"]}, 1, "missing: a half"),
+    ],
+)
+def test_status_ends_with_1_when_something_is_wrong(rscollector, tmp_path, wrong, code, says):
+    """Whatever the page calls so: with all collectors up, what a reload has refused, or what is missing."""
+    face = Face(["a/b"])
+    face.mistakes = ""
+    face.collectors[0]["notes"] = wrong.get("notes", [])
+    vars(face).update(wrong)
+    with serving(face, beside=[listen_unix(tmp_path / "run" / "control.sock")]):
+        done = rscollector("status", "--socket", tmp_path / "run" / "control.sock")
+    assert done.returncode == code, done.stderr
+    assert code == 0 or says in done.stdout
 
 
 def test_status_without_an_agent_says_so(rscollector, tmp_path):

@@ -114,3 +114,26 @@ def test_one_for_which_there_is_no_room_any_more_is_committed_anew(large):
         assert sum(instance.dropped.values()) == MANY - MANY // 2
 
     large(act)
+
+
+def test_a_fault_of_ours_leaves_nobody_collecting_for_ever(large):
+    """Its worker is killed, and it is opened again."""
+
+    async def act(supervisor, instance, give):
+        begun(supervisor, instance)
+        faults = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: faults.append(context["exception"])
+        )
+
+        def broken(*_, **__):
+            yield None
+            raise ZeroDivisionError
+
+        supervisor.store.preparing = broken
+        give(1.0)
+        await turns(lambda: instance.machine.state is not State.COLLECTING)
+        assert [type(each) for each in faults] == [ZeroDivisionError]
+        assert supervisor.instances["it/main"].machine.trouble
+
+    large(act)

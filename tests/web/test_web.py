@@ -367,3 +367,20 @@ def test_a_fault_of_ours_is_logged_and_said(served, logged):
     assert (status, body) == (500, b"this is a fault of rscollector: its log says more\n")
     assert {record.getMessage() for record in logged} == {"a request failed by a fault of ours"}
     assert logged[0].exc_info
+
+
+def test_who_may_ask_where_and_what_is_wrong_with_it_is_on_the_page(served):
+    """With the end of the certificate; a new one that is wrong is no success that nobody sees."""
+    served.face.mistakes = ""
+    page = served.get("/")[2].decode()
+    assert "http://127.0.0.1:10070: metrics, read</div>" in page
+    assert (
+        "https://[::]:10071: metrics; 1 user; certificates of clients required; its certificate ends" in page
+    )
+    assert 'datetime="2096-10-02' in page
+    assert "Certificates and web configuration" not in page
+    served.face.web_mistake = "server.crt:1: <expired>"
+    time.sleep(1.1)  # a page is a second old before there is another one
+    page = served.get("/")[2].decode()
+    assert "server.crt:1: &lt;expired&gt;" in page
+    assert "<title>Wrong" in page
