@@ -4,17 +4,18 @@ Who they are is looked up now and then, by asking: what the tick tells never wai
 first time. What one server, one name or one zone does is told of that, and is no failure of the collector.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, zip_longest
 
 import dns.rcode
 from dns.message import Message
 
 from collectors.dns import asking
-from collectors.dns.asking import Query
 from collectors.dns.explain import explain
+from collectors.dns.heard import PORT, Answer, Query
 from collectors.dns.kept import keep, restore
 from collectors.dns.looking import Wanted, is_address, look
 from collectors.dns.wire import parsed, shown
@@ -28,9 +29,12 @@ _EVERY, _SOON = 300.0, 60.0
 """Seconds between two looks for servers, and where not all was found, or nobody answers for a zone."""
 _AT_ONCE = 200
 _MOST_TARGETS = 400
+_MOST_ZONES = 200
 _RESOLVERS = 3
 _SHOWN = 5
 _RESOLV_CONF = "/etc/resolv.conf"
+_ODD = re.compile(r"@?\Z|.*[\s:ßẞς\u200c\u200d]", re.DOTALL)
+"""An empty variable, a port, a URL; and what one version of IDNA writes as another name than the next."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ class DnsSettings:
         """Write all names alike. Raises ValueError."""
         if not self.zones:
             raise ValueError("zones: expected at least one")
+        if len(self.zones) > _MOST_ZONES:
+            raise ValueError(
+                f"zones: {len(self.zones)} are more than the {_MOST_ZONES} that one collector asks for"
+            )
         for key, read in (("zones", _zone), ("primaries", _host), ("servers", _host)):
             try:
                 object.__setattr__(self, key, tuple(dict.fromkeys(map(read, getattr(self, key)))))
@@ -73,11 +81,15 @@ class DnsSettings:
 
 
 def _zone(text: str) -> str:
+    if _ODD.match(text):
+        raise ValueError(
+            f"{text!r:.80} is no domain name, such as example.com; the letters ß and ς only in its form xn--…"
+        )
     return shown(parsed(text))
 
 
 def _host(text: str) -> str:
-    return IpAddress(text).text if is_address(text) else shown(parsed(text))
+    return IpAddress(text).text if is_address(text) else _zone(text)
 
 
 class Dns(Collector[DnsSettings]):
@@ -85,10 +97,10 @@ class Dns(Collector[DnsSettings]):
 
     metrics = METRICS
     interval = 60.0  # each tick is a datagram and a TCP connection for each address, mostly of strangers
-    max_series = 12_000  # 400 servers of 26 series, and what is told of their names and zones
+    max_series = 16_000  # 400 servers of 26 series; 200 zones of 10, with four names each of 5
     Settings = DnsSettings
     needs = Needs(packages=(Package("python3-dnspython", "dnspython>=2.3"),))
-    port = asking.PORT
+    port = PORT
 
     def open(self, context: Context) -> None:
         """Take up what the worker before has known."""
@@ -121,20 +133,17 @@ class Dns(Collector[DnsSettings]):
 
     def _reports(self, context: Context) -> list[Report]:
         """Ask everybody for the SOA at once, over UDP and over TCP."""
-        asked: list[tuple[Zone, Target]] = []
-        queries: list[Query] = []
-        for zone in self._zones:
-            for target in zone.targets:
-                asked.append((zone, target))
-                queries.append(Query(zone.question, target.address, self.port, tcp=True))
-        if len(queries) > _MOST_TARGETS:
+        asked = _in_turn(self._zones)
+        if len(asked) > _MOST_TARGETS:
             context.note(
-                f"{_MOST_TARGETS} of {len(queries)} servers are asked; another collector can take some zones"
+                f"missing: {len(asked) - _MOST_TARGETS} of {len(asked)} addresses, which are not asked: "
+                "another collector can take some zones"
             )
-            del queries[_MOST_TARGETS:]
+            del asked[_MOST_TARGETS:]
+        queries = [Query(zone.question, target.address, self.port, tcp=True) for zone, target in asked]
         answers = asking.ask(queries, min(WAIT, _SHARE * context.budget()))
-        of_zone: dict[Zone, dict[Target, asking.Answer]] = {zone: {} for zone in self._zones}
-        for (zone, target), answer in zip(asked, answers, strict=False):
+        of_zone: dict[Zone, dict[Target, Answer]] = {zone: {} for zone in self._zones}
+        for (zone, target), answer in zip(asked, answers, strict=True):
             of_zone[zone][target] = answer
         now, wall = context.clock(), time.time()
         return [zone.report(answers, now, wall) for zone, answers in of_zone.items()]
@@ -190,6 +199,12 @@ class Dns(Collector[DnsSettings]):
             context.note(f"{_RESOLV_CONF}: {error.strerror}")
             return []
         return nameservers(text)
+
+
+def _in_turn(zones: Sequence[Zone]) -> list[tuple[Zone, Target]]:
+    """Return one server of each zone, then the next of each: where they are too many, no zone is without."""
+    rounds = zip_longest(*([(zone, target) for target in zone.targets] for zone in zones))
+    return [each for each in chain.from_iterable(rounds) if each]
 
 
 def nameservers(text: str) -> list[str]:

@@ -10,13 +10,13 @@ _MOST = 10
 _SOON = 7 * 86_400
 _SAYS = {
     State.REFUSED: "it refuses to answer ({why})",
-    State.SERVFAIL: "it has it and cannot answer ({why}): it has expired there, or was not loaded",
+    State.SERVFAIL: "it cannot answer ({why}): mostly it has expired there, or was not loaded",
     State.NXDOMAIN: "it says that there is no such zone ({why})",
-    State.REFERRAL: "it knows nothing of it and refers {why}",
+    State.REFERRAL: "it has not the zone, and refers {why}",
     State.NOT_AUTHORITATIVE: "it answers without authority, as a resolver does",
-    State.NO_SOA: "it has no SOA of it{, why}",
+    State.NO_SOA: "its answer has no SOA of it{, why}",
     State.ERROR: "it answers {why}",
-    State.TRUNCATED: "its answer over UDP is truncated, and none comes over TCP",
+    State.TRUNCATED: "its answer over UDP is truncated, and no whole one comes over TCP",
     State.MALFORMED: "what comes from it is no answer{ (why)}",
     State.SILENT: "it is silent",
     State.CLOSED: "nobody listens there, or a firewall rejects it",
@@ -48,9 +48,9 @@ def _zone(report: Report) -> Iterator[str]:
     if not report.has_order:
         yield f"{zone}: its servers have serials of which none is the newest (RFC 1982, dns_server_serial)."
     if report.primary_up is False:
-        left = (
-            "" if report.expiry is None else f"; the first of the others gives up in {_span(report.expiry)}"
-        )
+        left = ""
+        if report.expiry is not None:
+            left = f"; of those that do, the first gives up in {_span(report.expiry)} at the earliest"
         yield f"{zone}: its primary does not answer for it{left} (dns_zone_primary_up)."
 
 
@@ -62,9 +62,10 @@ def _servers(report: Report) -> Iterator[str]:
             yield f"{on}{lame}: {_why(each)} (dns_server_state)."
             continue
         if each.behind:
+            where = f" {each.verdict.why}" if each.verdict.why else ""
             yield (
-                f"{on}, has the serial {each.serial}, which is {each.behind} behind {report.newest}, for "
-                f"{_span(each.behind_seconds or 0)} at least (dns_server_serial_behind)."
+                f"{on}, has the serial {each.serial}{where}, which is {each.behind} behind {report.newest}, "
+                f"for {_span(each.behind_seconds or 0)} at least (dns_server_serial_behind)."
             )
         if each.went_back:
             yield (
@@ -74,14 +75,19 @@ def _servers(report: Report) -> Iterator[str]:
         yield from _signature(on, each)
         for protocol, is_up in each.protocols.items():
             if not is_up:
-                yield f"{on}, does not answer over {protocol.upper()} (dns_server_protocol_up)."
+                yield f"{on}, does not answer for it over {protocol.upper()} (dns_server_protocol_up)."
 
 
 def _signature(on: str, each: Seen) -> Iterator[str]:
     if each.signature is not None and each.signature < _SOON:
         left = each.signature
-        when = f"ends in {_span(left)}" if left > 0 else f"ended {_span(-left)} ago"
+        when = f"ends in {_span(left)}" if left > 0 else f"ended {_span(abs(left))} ago"
         yield f"{on}, has a signature that {when} (dns_server_signature_expiry_seconds)."
+    if each.signature_age is not None and each.signature_age < 0:
+        yield (
+            f"{on}, has a signature that by this host's clock is valid in {_span(-each.signature_age)} only "
+            "(dns_server_signature_age_seconds)."
+        )
 
 
 def _why(each: Seen) -> str:

@@ -15,7 +15,7 @@ from dns.rdataclass import RdataClass
 from dns.rdatatype import RdataType
 from dns.rrset import RRset
 
-from collectors.dns.asking import Failure, Heard
+from collectors.dns.heard import Failure, Heard
 from collectors.dns.wire import shown
 
 _EXPIRE = 9
@@ -68,14 +68,14 @@ class Soa:
 class Verdict:
     """What a server is to a zone, `why` in its own words, and what it has told of the zone.
 
-    `ends` are the times at which signatures end, as they stand there; `expiry` is in how many seconds it will
+    `signed` is when signatures begin and end, as it stands there; `expiry` is in how many seconds it will
     give up the zone, where it tells.
     """
 
     state: State
     why: str = ""
     soa: Soa | None = None
-    ends: tuple[int, ...] = ()
+    signed: tuple[tuple[int, int], ...] = ()
     expiry: int | None = None
 
 
@@ -100,9 +100,9 @@ def judge(zone: Name, heard: Heard) -> Verdict | None:
 def _without_soa(zone: Name, told: Message) -> Verdict:
     owners = [each.name for each in told.authority if each.rdtype == RdataType.NS]
     if not told.flags & dns.flags.AA and any(zone.is_subdomain(each) for each in owners):
-        return Verdict(State.REFERRAL, f"to the servers of {shown(owners[0]) or '.'}")
+        return Verdict(State.REFERRAL, f"to the servers of {shown(owners[0])}")
     others = [each.name for each in (*told.answer, *told.authority) if each.rdtype == RdataType.SOA]
-    return Verdict(State.NO_SOA, f"but that of {shown(others[0]) or '.'}" if others else "")
+    return Verdict(State.NO_SOA, f"but that of {shown(others[0])}" if others else "")
 
 
 def rrsets(zone: Name, section: Iterable[RRset], rdtype: RdataType) -> Iterator[RRset]:
@@ -119,10 +119,15 @@ def _soa(zone: Name, told: Message) -> Soa | None:
     return None
 
 
-def signatures(zone: Name, told: Message) -> tuple[int, ...]:
-    """Return when the signatures end that an answer has of the zone's own name, as they stand there."""
+def signatures(zone: Name, told: Message) -> tuple[tuple[int, int], ...]:
+    """Return when the signatures of the zone's own name begin and end, as it stands in an answer.
+
+    Of those over the same records, as while keys are changed, one that is valid is enough (RFC 6840, 5.11).
+    """
     found = rrsets(zone, [*told.answer, *told.authority], RdataType.RRSIG)
-    return tuple(sorted({record.expiration for each in found for record in each}))
+    return tuple(
+        sorted({(min(s.inception for s in each), max(s.expiration for s in each)) for each in found})
+    )
 
 
 def _expiry(told: Message) -> int | None:

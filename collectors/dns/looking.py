@@ -47,15 +47,15 @@ class Found:
     """The servers of a zone: their addresses by name, and who names them.
 
     `parent` and `own` are the names that the parent and the zone have, None if that was never told;
-    `delegated` is whether the parent knows the zone. `ends` are the ends of signatures by address, `told`
-    what is odd, and `unresolved` the names of which nobody could say whether they have addresses.
+    `delegated` is whether the parent knows the zone. `signed` is when signatures begin and end by address,
+    `told` what is odd, and `unresolved` the names of which nobody could say whether they have addresses.
     """
 
     servers: Mapping[str, Addresses] = field(default_factory=dict)
     parent: Names | None = None
     own: Names | None = None
     delegated: bool | None = None
-    ends: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    signed: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     told: tuple[str, ...] = ()
     unresolved: Names = frozenset()
     is_whole: bool = False
@@ -103,7 +103,7 @@ class _Look:
             parent,
             own,
             self._delegated,
-            {address: ends for address, told in heard.items() if (ends := self._ends(told))},
+            {address: signed for address, told in heard.items() if (signed := self._signed(told))},
             (*self._told, *self._of_aliases()),
             frozenset(self._unresolved),
             not self._by_delegation or (self._delegated is not None and own is not None),
@@ -150,21 +150,22 @@ class _Look:
     ) -> Generator[list[Wanted], Answers, dict[str, Addresses | None]]:
         """Ask for the addresses of names; those of a family that nobody tells stay as they were known.
 
-        None: nobody could say whether there are any.
+        None: of one family at least nobody could say whether there are any, and none is known.
         """
         asked = [(name, rdtype) for name in names for rdtype in (_A, _AAAA)]
         answers = yield [Wanted(Question(parsed(name), rdtype, recursive=True)) for name, rdtype in asked]
-        found: dict[str, Addresses | None] = {}
+        found: dict[str, Addresses] = dict.fromkeys(names, ())
+        open_: set[str] = set()
         for (name, rdtype), told in zip(asked, answers, strict=True):
-            had = found.get(name)
             if told is None or not self._is_final(told):
-                kept = tuple(each for each in known.get(name, ()) if (":" in each) is (rdtype is _AAAA))
-                found[name] = (*(had or ()), *kept) or had
+                open_.add(name)
+                of_family = (each for each in known.get(name, ()) if (":" in each) is (rdtype is _AAAA))
+                found[name] += tuple(of_family)
                 continue
             if any(rrsets(parsed(name), told.answer, _CNAME)):
                 self._aliases.add(name)
-            found[name] = (*(had or ()), *addresses_of(parsed(name), told, rdtype))
-        return found
+            found[name] += addresses_of(parsed(name), told, rdtype)
+        return {name: None if name in open_ and not has else has for name, has in found.items()}
 
     def _is_final(self, told: Message) -> bool:
         """Tell whether it is now known which addresses there are: those of a zone that is denied stay."""
@@ -212,8 +213,8 @@ class _Look:
             self._tell("its servers do not agree on who they are (NS)")
         return max(names, key=lambda each: (names[each], sorted(each)), default=None)
 
-    def _ends(self, heard: Sequence[Message]) -> tuple[int, ...]:
-        return tuple(sorted({end for told in heard for end in signatures(self._zone, told)}))
+    def _signed(self, heard: Sequence[Message]) -> tuple[tuple[int, int], ...]:
+        return tuple(sorted({each for told in heard for each in signatures(self._zone, told)}))
 
     def _of_aliases(self) -> list[str]:
         where = shown(self._zone)

@@ -26,7 +26,7 @@ def newest(serials: Iterable[int]) -> int | None:
 
 
 def seconds_left(end: int, now: float) -> float:
-    """Return the seconds until a signature ends, whose time is counted as serials are (RFC 4034, 3.1.5)."""
+    """Return the seconds to a time of a signature, which is counted as serials are (RFC 4034, 3.1.5)."""
     return (end - now + HALF) % MODULUS - HALF
 
 

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dns.name import Name
 from dns.rdatatype import RdataType
 
-from collectors.dns.asking import Answer
+from collectors.dns.heard import Answer
 from collectors.dns.judge import DOWN, LAME, Soa, State, Verdict, judge
 from collectors.dns.looking import Found, is_address
 from collectors.dns.serials import Serials, newer, seconds_left
@@ -59,9 +59,13 @@ STATE = _SERVER.stateset(
     tuple(State),
 )  # fmt: skip
 AUTHORITATIVE = _SERVER.gauge(
-    "authoritative", "Whether it answers for the zone with authority (1) or is lame (0)."
+    "authoritative", "Whether it answers for the zone with authority (1) or says something else (0)."
 )
-PROTOCOL_UP = _SERVER.gauge("protocol_up", "Whether it answers over UDP, and over TCP.", "protocol")
+PROTOCOL_UP = _SERVER.gauge(
+    "protocol_up",
+    "Whether it answers over UDP, and over TCP; 0 over TCP, too, where it has the zone over UDP only.",
+    "protocol",
+)
 QUERY = _SERVER.gauge("query_seconds", "Time to the answer, over UDP if there is one.")
 SERIAL = _SERVER.gauge("serial", "The serial of the zone that it has.")
 BEHIND = _SERVER.gauge("serial_behind", "By how much that is behind the newest one, as RFC 1982 counts.")
@@ -73,6 +77,10 @@ SIGNATURE = _SERVER.gauge(
     "signature_expiry_seconds",
     "Until the first signature (RRSIG) of the zone's SOA, NS and DNSKEY ends; negative afterwards.",
 )
+SIGNATURE_AGE = _SERVER.gauge(
+    "signature_age_seconds",
+    "Since the last of these signatures began to be valid; negative: it is not valid yet.",
+)
 EXPIRY = _SERVER.gauge(
     "expiry_seconds",
     "In how long it gives up the zone if it does not reach the primary, where it tells (RFC 7314).",
@@ -80,7 +88,7 @@ EXPIRY = _SERVER.gauge(
 METRICS = (
     ZONE_UP, ZONE_SERIAL, SERVERS, IN_SYNC, REFRESH, RETRY, EXPIRE, DELEGATED, PRIMARY_UP, ZONE_EXPIRY,
     ADDRESSES, LISTED, FAMILY_UP, UP, STATE, AUTHORITATIVE, PROTOCOL_UP, QUERY, SERIAL, BEHIND,
-    BEHIND_SECONDS, WENT_BACK, SIGNATURE, EXPIRY,
+    BEHIND_SECONDS, WENT_BACK, SIGNATURE, SIGNATURE_AGE, EXPIRY,
 )  # fmt: skip
 
 
@@ -98,11 +106,12 @@ class Seen:
     target: Target
     verdict: Verdict
     protocols: Mapping[str, bool]
-    seconds: float
+    seconds: float | None
     behind: int | None = None
     behind_seconds: float | None = None
     went_back: int = 0
     signature: float | None = None
+    signature_age: float | None = None
 
     @property
     def is_up(self) -> bool:
@@ -130,10 +139,10 @@ class Seen:
         yield WENT_BACK(self.went_back, **on)
         if self.is_up:
             yield AUTHORITATIVE(int(self.verdict.state is State.AUTHORITATIVE), **on)
-            yield QUERY(self.seconds, **on)
         for metric, value in (
-            (SERIAL, self.serial), (BEHIND, self.behind), (BEHIND_SECONDS, self.behind_seconds),
-            (SIGNATURE, self.signature), (EXPIRY, self.verdict.expiry),
+            (QUERY, self.seconds), (SERIAL, self.serial), (BEHIND, self.behind),
+            (BEHIND_SECONDS, self.behind_seconds), (SIGNATURE, self.signature),
+            (SIGNATURE_AGE, self.signature_age), (EXPIRY, self.verdict.expiry),
         ):  # fmt: skip
             if value is not None:
                 yield metric(value, **on)
@@ -168,7 +177,8 @@ class Report:
 
     def samples(self) -> Iterator[Sample]:
         """Yield what is told of the zone and of its servers."""
-        yield ZONE_UP(int(self.is_up), zone=self.zone)
+        if self.servers or not any(self.found.servers.values()):  # nobody was asked whom this host cannot ask
+            yield ZONE_UP(int(self.is_up), zone=self.zone)
         yield SERVERS(len(self.servers), zone=self.zone)
         yield IN_SYNC(self.in_sync, zone=self.zone)
         told: list[tuple[Metric, float | None]] = [
@@ -221,14 +231,21 @@ class Zone:
 
     @property
     def targets(self) -> list[Target]:
-        """Who is to be asked."""
-        return [
+        """Who is to be asked, the primary first."""
+        found = [
             Target(server, each) for server, addresses in self.found.servers.items() for each in addresses
         ]
+        names = self._names_of_primary()
+        return sorted(found, key=names.isdisjoint)
 
     def report(self, answers: Mapping[Target, Answer], now: float, wall: float) -> Report:
         """Take in what servers have answered; `wall` is the time by which signatures end."""
-        verdicts = {target: judge(self.name, answer.best) for target, answer in answers.items()}
+        verdicts: dict[Target, Verdict | None] = {}
+        lame_over_tcp = set()
+        for target, answer in answers.items():
+            verdicts[target], is_lame = self._judged(answer)
+            if is_lame:
+                lame_over_tcp.add(target)
         judged = {target: each for target, each in verdicts.items() if each}
         right = {
             target: each.soa
@@ -237,7 +254,10 @@ class Zone:
         }
         self._remember(right, now)
         primary_up = self._primary(judged, right, now)
-        seen = tuple(self._seen(target, each, answers[target], now, wall) for target, each in judged.items())
+        seen = tuple(
+            self._seen(target, each, answers[target], target in lame_over_tcp, now, wall)
+            for target, each in judged.items()
+        )
         return Report(
             self.label,
             self.found,
@@ -249,6 +269,21 @@ class Zone:
             None if primary_up is None else self._expiry(seen, now),
             {target: answers[target].best.why for target, each in verdicts.items() if each is None},
         )
+
+    def _judged(self, answer: Answer) -> tuple[Verdict | None, bool]:
+        """Judge an answer, and tell whether over TCP there is another one that is lame.
+
+        Who answers there may be another process: of two serials the older one counts.
+        """
+        told = judge(self.name, answer.best)
+        if not told or not told.soa or not answer.tcp or not answer.tcp.message or answer.best is answer.tcp:
+            return told, False
+        over_tcp = judge(self.name, answer.tcp)
+        if told.state is not State.AUTHORITATIVE or not over_tcp or not over_tcp.soa:
+            return told, told.state is State.AUTHORITATIVE
+        if over_tcp.state is State.AUTHORITATIVE and newer(told.soa.serial, over_tcp.soa.serial):
+            return replace(over_tcp, why="over TCP"), False
+        return told, over_tcp.state is not State.AUTHORITATIVE
 
     def _remember(self, right: Mapping[Target, Soa], now: float) -> None:
         told = {target.address: soa.serial for target, soa in right.items()}
@@ -264,8 +299,11 @@ class Zone:
 
     def primaries(self) -> set[str]:
         """Return the addresses of the primary: of those that are set, else of whom the SOA names."""
-        names = self._primaries or ({self._soa.primary} if self._soa else set())
-        return {target.address for target in self.targets if {*target} & names}
+        names = self._names_of_primary()
+        return {target.address for target in self.targets if not names.isdisjoint(target)}
+
+    def _names_of_primary(self) -> frozenset[str]:
+        return self._primaries or frozenset({self._soa.primary} if self._soa else ())
 
     def _primary(self, judged: Collection[Target], right: Collection[Target], now: float) -> bool | None:
         addresses = self.primaries()
@@ -290,10 +328,18 @@ class Zone:
             found.append(max(0.0, self._soa.expire - self._soa.refresh - away))
         return min(found, default=None)
 
-    def _seen(self, target: Target, verdict: Verdict, answer: Answer, now: float, wall: float) -> Seen:
+    def _seen(
+        self,
+        target: Target,
+        verdict: Verdict,
+        answer: Answer,
+        is_lame_over_tcp: bool,
+        now: float,
+        wall: float,
+    ) -> Seen:
         protocols = {"udp": answer.udp.answers}
         if answer.tcp:
-            protocols["tcp"] = answer.tcp.answers
+            protocols["tcp"] = answer.tcp.answers and not is_lame_over_tcp
         serial = verdict.soa.serial if verdict.state is State.AUTHORITATIVE and verdict.soa else None
         behind, behind_seconds = None, None
         if serial is not None and self.serials.has_order:
@@ -301,16 +347,17 @@ class Zone:
             since = self.serials.since(serial) if behind else None
             first = now if since is None else since
             behind_seconds = now - max(first, self._in_sync.get(target, first))  # who went back, was not
-        ends = (*verdict.ends, *self.found.ends.get(target.address, ())) if serial is not None else ()
+        known = (*verdict.signed, *self.found.signed.get(target.address, ())) if serial is not None else ()
         return Seen(
             target,
             verdict,
             protocols,
-            answer.best.seconds,
+            answer.best.seconds if answer.best.answers else None,
             behind,
             behind_seconds,
             self._went_back[target],
-            min((seconds_left(end, wall) for end in ends), default=None),
+            min((seconds_left(end, wall) for _, end in known), default=None),
+            min((-seconds_left(begin, wall) for begin, _ in known), default=None),
         )
 
 

@@ -24,9 +24,11 @@ PROPERTIES = (
     SYSTEMCTL,
     "show",
     "--property=Id,Result,Restart,NRestarts,InactiveExitTimestampMonotonic,AccuracyUSec,ControlGroup",
+    "--property=TimersCalendar",
     "--",  # the names -.mount and -.slice are on every host
 )
 _MOST_BYTES = 16 << 20
+_ENDED = ("disconnected from message bus", "endpoint is not connected", "Connection reset by peer")
 _STATES = itemgetter("unit", "load", "active", "sub")
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|min|h|d|w|month|y)", re.ASCII)
@@ -55,6 +57,21 @@ class Unit(NamedTuple):
         return "auto-restart" in self.sub  # since systemd 254 also -queued, and a moment before
 
     @property
+    def is_broken(self) -> bool:
+        """Tell whether systemd cannot use its file: it is inactive whatever starts it, and never failed."""
+        return self.load in ("bad-setting", "error")
+
+    @property
+    def is_changing(self) -> bool:
+        """Tell whether it is being stopped, or reads its configuration again: a moment, unless it hangs."""
+        return self.active in ("deactivating", "reloading", "refreshing")
+
+    @property
+    def works(self) -> bool:
+        """Tell whether a service that counts as up has a process."""
+        return self.active == "active" and self.sub == "running"
+
+    @property
     def is_starting(self) -> bool:
         """Tell whether somebody works at its start; of a device that udev has not seen nobody does."""
         is_device = self.name.endswith(".device")
@@ -73,7 +90,8 @@ class Timer(NamedTuple):
 class Facts(NamedTuple):
     """What only `systemctl show` tells of a unit; None and "" where its kind has no such property.
 
-    `since` is when it left the state inactive, by CLOCK_MONOTONIC; `group` is the path of its control group.
+    `since` is when it left the state inactive, by CLOCK_MONOTONIC; `group` is the path of its control group,
+    `calendar` whether a timer has OnCalendar=.
     """
 
     result: str
@@ -82,6 +100,7 @@ class Facts(NamedTuple):
     since: float | None
     accuracy: float
     group: str
+    calendar: bool = False
 
 
 class Manager(NamedTuple):
@@ -101,7 +120,7 @@ def manager(context: Context) -> Manager:
             "there is nothing that this collector could ask"
         )
     try:
-        told = next(_blocks(context.run(MANAGER)), {})
+        told = next(_blocks(_run(context, MANAGER)), {})
     except Unavailable as error:
         raise Unavailable(f"{error}{_hint(str(error))}") from error
     if "SystemState" not in told:
@@ -180,6 +199,7 @@ def _facts(told: dict[str, str]) -> Facts:
         since / 1e6 if since else None,
         span(told.get("AccuracyUSec", "")),
         told.get("ControlGroup", ""),
+        bool(told.get("TimersCalendar")),
     )
 
 
@@ -196,9 +216,19 @@ def span(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in _SPAN.findall(text))
 
 
+def _run(context: Context, command: Sequence[str], limit: int = 1 << 20, seconds: float = inf) -> bytes:
+    """Run systemctl, once more where systemd was executed anew meanwhile: that ends all connections to it."""
+    try:
+        return context.run(command, limit=limit, seconds=seconds)
+    except Unavailable as error:
+        if not any(each in str(error) for each in _ENDED):
+            raise
+    return context.run(command, limit=limit, seconds=seconds)
+
+
 def _rows(context: Context, command: Sequence[str], seconds: float = inf) -> list[Any]:
     """Return the rows of a table that systemctl prints as JSON."""
-    told = context.run(command, limit=_MOST_BYTES, seconds=seconds)
+    told = _run(context, command, limit=_MOST_BYTES, seconds=seconds)
     try:
         rows = json.loads(told)
     except (ValueError, RecursionError):

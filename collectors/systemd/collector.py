@@ -45,7 +45,7 @@ class Systemd(Collector[SystemdSettings]):
 
     metrics = (STATE, JOBS, MANAGER, *units.METRICS, *timers.METRICS)
     interval = 60.0
-    max_series = 5000  # 300 units of 10 or 11 series, and 200 timers of 10
+    max_series = 5500  # 300 units of 11 series at most, and 200 timers of 10
     Settings = SystemdSettings
     wall = staticmethod(time.time)
     """Unix time: what a timer's times are compared with."""
@@ -64,7 +64,7 @@ class Systemd(Collector[SystemdSettings]):
         with optional(context, "timers, and who starts for long (which may be the job of one)") as of_timers:
             listed = asking.timers(context)
         wall = self.wall()
-        more = known.keys() & timers.overdue(listed, wall)
+        more = {*timers.overdue(listed, wall), *timers.daemons(listed, known)}
         asked = self._watch.wanted(context, known, more, manager.loaded)
         told: dict[str, Facts] = {}
         with optional(context, "results of failures, restarts, and who starts for long") as question:
@@ -76,16 +76,16 @@ class Systemd(Collector[SystemdSettings]):
             self._watch.take(context, known, asked, told, now)
         facts = self._watch.facts
         starting = dict(units.starting(known, told, now))
-        clocks = timers.told(listed, known, facts, starting, wall)
-        jobs = timers.jobs(listed, all_units) if not of_timers.refused else starting.keys()
-        own = {name: seconds for name, seconds in starting.items() if name not in jobs}
+        at_work = starting | timers.at_work(listed, known, told, now)
+        clocks = timers.told(listed, known, facts, at_work, wall)
+        own = {} if of_timers.refused else starting | dict.fromkeys(timers.jobs(listed, all_units), 0.0)
         shown = self._choice.chosen(known, facts, own, now)
         self._bounds(context, len(clocks))
         clocks = clocks[: timers.MOST]
         context.say(*explain(Picture(manager, all_units, shown, clocks, self._watch.restarted, now, wall)))
         return [
             *_of_manager(context, manager),
-            *units.counted(all_units.values()),
+            *units.counted(list(all_units.values())),
             *(sample for unit in shown for sample in unit.samples()),
             *(sample for clock in clocks for sample in clock.samples()),
         ]

@@ -25,10 +25,10 @@ _RESULTS = {
     "core-dump": "a process of it crashed",
     "timeout": "a step took longer than its timeout",
     "watchdog": "it gave no sign of life in the time of its watchdog",
-    "oom-kill": "the kernel killed a process of it for want of memory",
+    "oom-kill": "a process of it was killed for want of memory",
     "start-limit-hit": "it was started too often in too short a time, and systemd has given up",
     "resources": "systemd could not do what starting it takes: a unit, a file or memory is missing",
-    "protocol": "it did not say that it is ready, in the way that its type wants",
+    "protocol": "it did not become ready in the way that its type wants",
     "service-start-limit-hit": "the service that it starts was started too often, and systemd has given up",
     "trigger-limit-hit": "it was triggered too often in too short a time, and systemd has given up",
     "unmounted": "it is not mounted any more, and nobody has stopped it",
@@ -52,8 +52,13 @@ def explain(picture: Picture) -> Iterator[str]:
     """Yield what there is to say."""
     yield _system(picture)
     yield from _some("units are failed", [_failed(each) for each in picture.shown if each.unit.is_failed])
+    broken = [each for each in picture.units.values() if each.is_broken]
+    yield from _some("units are broken", [_broken(each) for each in broken])
     yield from _some("services have been restarted", list(_restarts(picture)))
-    yield from _some("units start", [_starting(each) for each in picture.shown if each.starting >= LONG])
+    starts = [_starting(each.unit, each.starting) for each in picture.shown if (each.starting or 0.0) >= LONG]
+    yield from _some("units start", starts)
+    changing = [_changing(each) for each in picture.shown if each.unit.is_changing]
+    yield from _some("units stop or reload", changing)
     troubles = [_trouble(each, picture) for each in picture.timers]
     yield from _some("timers are in trouble", [each for each in troubles if each])
     yield from _timers(picture)
@@ -104,18 +109,30 @@ def _newly(picture: Picture, unit: Unit) -> int:
     return found.times if found and found.at == picture.now else 0
 
 
-def _starting(each: Shown) -> str:
+def _starting(unit: Unit, seconds: float | None) -> str:
     return (
-        f"{named(each.unit.name)} has been starting for {_time(each.starting)} ({each.unit.sub}), and who is "
+        f"{named(unit.name)} has been starting for {_time(seconds or 0.0)} ({unit.sub}), and who is "
         "to start after it waits (systemd_unit_starting_seconds)."
     )
+
+
+def _broken(each: Unit) -> str:
+    name = named(each.name)
+    return (
+        f"{name} cannot be used: systemd does not understand its file ({each.load}); `systemctl status "
+        f"{name}` has the line (systemd_units_broken)."
+    )
+
+
+def _changing(each: Shown) -> str:
+    return f"{named(each.unit.name)} is {each.unit.active} ({each.unit.sub}) now (systemd_unit_state)."
 
 
 def _trouble(each: Told, picture: Picture) -> str:
     name, unit = named(each.timer.name), named(each.timer.activates)
     if each.late:
         return f"{name} should have elapsed {_time(each.late)} ago, or earlier (systemd_timer_late_seconds)."
-    if each.running >= LONG:
+    if each.running and each.running >= LONG:
         return (
             f"{name} has started {unit}, which has been at work for {_time(each.running)}; the timer does "
             "not elapse again before that ends (systemd_timer_running_seconds)."

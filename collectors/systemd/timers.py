@@ -33,8 +33,8 @@ LATE = SYSTEMD.gauge(
 )
 RUNNING = SYSTEMD.gauge(
     "timer_running_seconds",
-    "For how long what an active timer has started has not ended (its unit is still activating); 0 where "
-    "nothing runs.",
+    "For how long what an active timer has started has not ended: its unit is still activating, or has a "
+    "process and is started by OnCalendar=; 0 where nothing runs.",
     "timer",
 )
 NEVER = SYSTEMD.gauge(
@@ -47,12 +47,12 @@ MOST = 200
 
 
 class Told(NamedTuple):
-    """A timer with its state, and by how much it is late or has been running, in seconds."""
+    """A timer with its state, and by how much it is late or has been running, in seconds: None is unknown."""
 
     timer: Timer
     state: str
-    late: float
-    running: float
+    late: float | None
+    running: float | None
 
     @property
     def is_active(self) -> bool:
@@ -74,8 +74,10 @@ class Told(NamedTuple):
         if self.timer.next is not None:
             yield NEXT(self.timer.next, timer=label)
         if self.is_active:
-            yield LATE(self.late, timer=label)
-            yield RUNNING(self.running, timer=label)
+            if self.late is not None:
+                yield LATE(self.late, timer=label)
+            if self.running is not None:
+                yield RUNNING(self.running, timer=label)
             yield NEVER(int(self.never), timer=label)
 
 
@@ -89,27 +91,63 @@ def jobs(timers: list[Timer], units: Mapping[str, Unit]) -> set[str]:
     return {each.activates for each in timers if each.name in units and units[each.name].sub == "running"}
 
 
+def daemons(timers: list[Timer], units: Mapping[str, Unit]) -> Iterator[str]:
+    """Yield the timers whose unit is up and at work, and those units: what they are has to be asked."""
+    working = jobs(timers, units)
+    for each in timers:
+        if each.activates in working and each.activates in units and units[each.activates].works:
+            yield each.name
+            yield each.activates
+
+
+def at_work(
+    timers: list[Timer], units: Mapping[str, Unit], facts: Mapping[str, Facts], now: float
+) -> dict[str, float]:
+    """Return for how many seconds units are up that a calendar starts, which are to end before its next time.
+
+    Of such a job (Type=simple, the default) systemd says that it is up as soon as it begins. What is started
+    a while after the boot, by a timer without a calendar, may be a daemon, and has 0.
+    """
+    found: dict[str, float] = {}
+    for each in timers:
+        timer, job = facts.get(each.name), facts.get(each.activates)
+        is_up = each.activates in units and units[each.activates].works
+        if is_up and timer and job and job.since is not None:
+            seconds = max(0.0, now - job.since) if timer.calendar else 0.0
+            found[each.activates] = max(seconds, found.get(each.activates, 0.0))
+    return found
+
+
 def told(
     timers: list[Timer],
     units: Mapping[str, Unit],
     facts: Mapping[str, Facts],
-    starting: Mapping[str, float],
+    at_work: Mapping[str, float],
     wall: float,
 ) -> list[Told]:
     """Return what there is to tell of each timer that is loaded, those that only wait last.
 
-    `wall` is when they were listed, `starting` for how many seconds units have been.
+    `wall` is when they were listed, `at_work` for how many seconds units have been starting, or at work.
     """
     found = []
     for timer in timers:
         unit = units.get(timer.name)
         if unit and unit.load == "loaded":
-            running = starting.get(timer.activates, 0.0) if unit.sub == "running" else 0.0
-            found.append(Told(timer, unit.sub, _late(timer, unit, facts.get(timer.name), wall), running))
+            late = _late(timer, unit, facts.get(timer.name), wall)
+            found.append(Told(timer, unit.sub, late, _running(timer, unit, units, at_work)))
     return sorted(found, key=lambda each: (each.state == "waiting" and not each.late, each.timer.name))
 
 
-def _late(timer: Timer, unit: Unit, facts: Facts | None, wall: float) -> float:
-    if unit.sub != "waiting" or timer.next is None or facts is None:
+def _running(
+    timer: Timer, unit: Unit, units: Mapping[str, Unit], at_work: Mapping[str, float]
+) -> float | None:
+    if unit.sub != "running":
         return 0.0
-    return max(0.0, wall - timer.next - facts.accuracy)
+    job = units.get(timer.activates)
+    return at_work.get(job.name, None if job.is_starting or job.works else 0.0) if job else None
+
+
+def _late(timer: Timer, unit: Unit, facts: Facts | None, wall: float) -> float | None:
+    if unit.sub != "waiting" or timer.next is None or timer.next >= wall:
+        return 0.0
+    return max(0.0, wall - timer.next - facts.accuracy) if facts else None

@@ -6,7 +6,7 @@ that systemd has no more in its memory is inactive.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import translate
 from typing import NamedTuple
 
@@ -36,7 +36,10 @@ STARTING = SYSTEMD.gauge(
     "or is what a timer runs.",
     "unit",
 )
-METRICS = (UNITS, STATE, FAILURE, RESTARTS, STARTING)
+BROKEN = SYSTEMD.gauge(
+    "units_broken", "Units that systemd cannot use, for a setting in their files is wrong (LoadState)."
+)
+METRICS = (UNITS, BROKEN, STATE, FAILURE, RESTARTS, STARTING)
 
 MOST = 300
 LONG = 60.0
@@ -65,18 +68,19 @@ class Patterns:
 
 
 class Shown(NamedTuple):
-    """A unit that is shown; `starting` is for how many seconds it has been."""
+    """A unit that is shown; `starting` is for how many seconds it has been, None if nobody has told."""
 
     unit: Unit
     facts: Facts | None
-    starting: float
+    starting: float | None
 
     def samples(self) -> Iterator[Sample]:
         """Yield what is told of it."""
         unit, facts, label = self.unit, self.facts, named(self.unit.name)
         if unit.active in STATES:
             yield STATE(unit.active, unit=label)
-        yield STARTING(self.starting, unit=label)
+        if self.starting is not None:
+            yield STARTING(self.starting, unit=label)
         if facts and facts.restarts is not None:
             yield RESTARTS(facts.restarts, unit=label)
         if result := self.result:
@@ -105,7 +109,10 @@ class Choice:
     def chosen(
         self, units: Mapping[str, Unit], facts: Mapping[str, Facts], starting: Mapping[str, float], now: float
     ) -> list[Shown]:
-        """Return who is shown now, by name; `starting` tells for how many seconds units have been."""
+        """Return who is shown now, by name; `starting` tells for how many seconds units have been.
+
+        It has 0 for those that a timer runs, and not those of which it is not known.
+        """
         trouble = [
             name
             for name, unit in units.items()
@@ -119,14 +126,15 @@ class Choice:
         until = self._until | dict.fromkeys((*trouble, *wanted), now + _STAYS)
         self._until = {name: until[name] for name in names[:MOST] if name in until}
         return [
-            Shown(units.get(name) or _gone(name), facts.get(name), starting.get(name, 0.0))
+            Shown(unit, facts.get(name), since(unit, starting))
             for name in sorted(names[:MOST])
+            for unit in [units.get(name) or _gone(name)]
         ]
 
 
 def _in_trouble(unit: Unit, facts: Facts | None, starting: float) -> bool:
     is_restarted = facts is not None and bool(facts.restarts)
-    return unit.is_failed or unit.waits_for_restart or is_restarted or starting >= LONG
+    return unit.is_failed or unit.waits_for_restart or is_restarted or unit.is_changing or starting >= LONG
 
 
 def _gone(name: str) -> Unit:
@@ -141,8 +149,14 @@ def starting(units: Mapping[str, Unit], told: Mapping[str, Facts], now: float) -
             yield name, max(0.0, now - facts.since)
 
 
-def counted(units: Iterable[Unit]) -> Iterator[Sample]:
-    """Yield how many units are in each state, as `systemctl list-units --all` has them."""
+def since(unit: Unit, starting: Mapping[str, float]) -> float | None:
+    """Return for how many seconds a unit has been starting: 0 if it is not, None if that is not known."""
+    return starting.get(unit.name) if unit.is_starting else 0.0
+
+
+def counted(units: Collection[Unit]) -> Iterator[Sample]:
+    """Yield how many units are in each state, as `systemctl list-units --all` has them, and broken."""
     found = Counter(unit.active for unit in units)
+    yield BROKEN(sum(unit.is_broken for unit in units))
     for state in STATES:
         yield UNITS(found[state], state=state)

@@ -59,7 +59,8 @@ class Watch:
         services = [name for name, unit in units.items() if _can_run(unit)]
         strangers = [name for name in services if name not in self._asked]
         may = [name for name in services if name not in self._cannot]
-        anew = {name for name in may if self._is_anew(context, name)}
+        running = [name for name in may if not units[name].is_failed]  # what is failed has no group
+        anew = {name for name in running if self._is_anew(context, name)}
         trouble = self._longest_ago(self._in_trouble(units, anew.union(more), context.clock()), _IN_TROUBLE)
         others = {*may, *self._told_why} - {*strangers, *trouble}
         turn = self._longest_ago(others, _IN_TURN)

@@ -17,6 +17,7 @@ COLLECTORS = "rscollector.collectors"
 SINKS = "rscollector.sinks"
 GROUPS = {"collector": COLLECTORS, "sink": SINKS}
 """The groups by the section of the configuration in which their instances are."""
+_MOST = 1e9
 
 
 def places() -> dict[str, dict[str, str]]:
@@ -60,6 +61,7 @@ def load(type_: str, place: str = "") -> type[Collector[Any]]:
     if not (isinstance(found, type) and issubclass(found, Collector)):
         raise Misconfigured(f"the plugin {type_!r} ({place}) is no Collector")
     _look_at_names(type_, found)
+    _look_at_numbers(type_, found)
     return found
 
 
@@ -74,6 +76,15 @@ def _look_at_names(type_: str, plugin: type[Collector[Any]]) -> None:
     if strangers:
         why = f"which is not one of its names: they begin with {type_}_"
         raise Misconfigured(f"the plugin {type_!r} declares {strangers[0]}, {why}")
+
+
+def _look_at_numbers(type_: str, plugin: type[Collector[Any]]) -> None:
+    """Raise Misconfigured where what a plugin declares could not be configured either."""
+    for name, least in (("interval", 0.1), ("max_series", 1)):
+        value = getattr(plugin, name)
+        if not isinstance(value, int | float) or not least <= value <= _MOST:
+            why = f"which is no number from {least} to {_MOST:.0f}"
+            raise Misconfigured(f"the plugin {type_!r} declares {name} = {value!r:.40}, {why}")
 
 
 def feed_of(plugin: type[Any]) -> Feed:

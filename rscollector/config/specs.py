@@ -121,7 +121,7 @@ class Specs:
         common, built = instance.common, plugin.built[instance.path]
         secrets = {where: looks[where] for where in built.secrets.values()}
         interval = float(common.interval or plugin.interval)
-        timeout = float(common.seconds(interval))
+        timeout = float(common.timeout_for(interval))
         if timeout > interval:
             longer = f"timeout = {humanized(timeout)} is longer than interval = {humanized(interval)}"
             hint = f"{longer}: ticks are skipped while a collect takes that long"

@@ -66,7 +66,7 @@ class Common:
             if isinstance(value, int | float) and not isinstance(value, ByteSize) and value > _MOST:
                 raise ValueError(f"{each.name} is at most {_MOST:.0f}")
 
-    def seconds(self, interval: float) -> float:
+    def timeout_for(self, interval: float) -> float:
         """Return the timeout that holds with an interval."""
         return min(10.0, 0.8 * interval) if self.timeout is None else self.timeout
 

@@ -41,7 +41,7 @@ from sites import (
     OTHERS as MOUNTED,
 )
 
-from collectors.dns.asking import Failure
+from collectors.dns.heard import Failure
 from collectors.dns.tests import told as dns
 from collectors.filesystem.asking import Waiting
 from collectors.filesystem.findings import Answer
@@ -829,7 +829,7 @@ AT_NS2 = "192.0.2.2/a/main/ns2.example.test/example.test"
 AT_NS1 = "192.0.2.1/a/main/ns1.example.test/example.test"
 PRIMARY = "192.0.2.3/a/main/192.0.2.3/example.test"
 DNS = {
-    "health": (zone({}), {}),
+    "health": (zone({}, since=7 * HOUR), {}),
     "nobody answers": (
         zone(dict.fromkeys(EVERYWHERE, Failure.SILENT)),
         {
@@ -870,7 +870,15 @@ DNS = {
     ),
     "a signature has ended": (
         zone(lambda passed: {dns.NS1: (7, 6 * HOUR - passed)}, ago=8 * HOUR, since=8 * HOUR),
-        {"dns.signature.ends": {AT_NS1: "critical"}},
+        {"dns.signature.ends": {AT_NS1: "critical"}, "dns.signature.invalid": {AT_NS1: "critical"}},
+    ),
+    "a signature has ended since an hour, as the agent is up": (
+        zone(lambda passed: {dns.NS1: (7, -HOUR - passed)}, ago=HOUR, since=HOUR),
+        {"dns.signature.invalid": {AT_NS1: "critical"}},
+    ),
+    "a signer's clock is ahead": (
+        zone({dns.NS1: (7, 20 * dns.DAY)}),
+        {"dns.signature.invalid": {AT_NS1: "critical"}},
     ),
     "signatures of a day, made when they are asked for": (zone({dns.NS1: (7, dns.DAY - 9)}, ago=8 * HOUR, since=8 * HOUR), {}),
     "the primary is away": (zone({dns.HIDDEN: "SERVFAIL"}, ago=4 * MINUTE), {}),
@@ -985,6 +993,14 @@ SYSTEMD = {
     "does not come up": (systemd_scene(starting(20 * MINUTE)), {"systemd.unit.starts": {A: "warning"}}),
     "starts for ten minutes": (systemd_scene(starting(10 * MINUTE)), {}),
     "has come up": (systemd_scene(starting(HOUR, until=2 * MINUTE)), {}),
+    "does not end when it is stopped": (
+        systemd_scene(unit_since(30 * MINUTE, active="deactivating", sub="stop-sigterm")),
+        {"systemd.unit.stops": {"a/main/deactivating/a.service": "warning"}},
+    ),
+    "stops for ten minutes": (
+        systemd_scene(unit_since(10 * MINUTE, active="deactivating", sub="stop-sigterm")),
+        {},
+    ),
     "a timer is late": (
         systemd_scene(timer(next_=lambda passed: 80 * MINUTE - passed, last=-HOUR)),
         {"systemd.timer.late": {A_TIMER: "warning"}},

@@ -505,6 +505,22 @@ class Plugin(Collector):
     def collect(self, context):
         return ()
 """,
+} | {
+    name: f"""
+from rscollector.api import Collector
+
+class Plugin(Collector):
+    metrics = ()
+    {declared}
+
+    def collect(self, context):
+        return ()
+"""
+    for name, declared in (
+        ("hasty", "interval = 0"),
+        ("wordy", "interval = '1m'"),
+        ("endless", "max_series = 1e999"),
+    )
 }
 
 
@@ -524,6 +540,9 @@ def plugins(tmp_path, monkeypatch):
         ("function", "(odd_function:Plugin) is no Collector"),
         ("stranger", "declares other_size, which is not one of its names: they begin with stranger_"),
         ("nameless", "declares no metrics: its class names them in `metrics`"),
+        ("hasty", "declares interval = 0, which is no number from 0.1 to 1000000000"),
+        ("wordy", "declares interval = '1m', which is no number from 0.1 to 1000000000"),
+        ("endless", "declares max_series = inf, which is no number from 1 to 1000000000"),
     ],
 )
 def test_a_plugin_that_is_none_is_the_problem_of_its_instances(files, plugins, name, reason):

@@ -54,7 +54,7 @@ def spec(key, **other):
     """Return a collector by its key; `other` is what is not as by default."""
     (type_, name), common = key.split("/"), Common()
     usual = {
-        "interval": 15.0, "timeout": common.seconds(15.0), "max_series": 2000,
+        "interval": 15.0, "timeout": common.timeout_for(15.0), "max_series": 2000,
         "max_memory": int(common.max_memory), "policy": common.policy, "settings": {}, "worker": "local",
     }  # fmt: skip
     return Spec(type=type_, name=name, **(usual | other))

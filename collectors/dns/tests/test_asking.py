@@ -10,9 +10,10 @@ import pytest
 from dns.rdatatype import RdataType
 from harness import until
 
-from collectors.dns import asking
-from collectors.dns.asking import Failure, Heard, Query, ask
+from collectors.dns import asking, talk
+from collectors.dns.asking import ask
 from collectors.dns.collector import WAIT
+from collectors.dns.heard import Answer, Failure, Heard, Query
 from collectors.dns.tests.answering import SOA, Answering, asked, of, reply, serving, silent, state
 from collectors.dns.wire import Question, parsed
 
@@ -119,13 +120,34 @@ def test_over_one_protocol_only_the_zone_is_told_all_the_same(deaf, up):
     assert {each: of(found, "dns_server_protocol_up", A, protocol=each) for each in up} == up
 
 
+def test_who_answers_over_tcp_may_be_another_process():
+    """Of two serials the older one counts; and who is lame there has the zone over UDP only."""
+
+    def over_tcp(answer):
+        return lambda question, protocol: (answer if protocol == "tcp" else RIGHT)(question, protocol)
+
+    lame = over_tcp(lambda question, protocol: reply(question, rcode="REFUSED", aa=False))
+    cached = over_tcp(serving("example.test", 7, aa=False))
+    old, new = (over_tcp(serving("example.test", serial)) for serial in (5, 8))
+    with Answering({A: lame, B: old, C: new, "127.53.0.4": cached}) as server:
+        found, context = asked(server)
+    assert [state(found, each) for each in server.says] == ["authoritative"] * 4
+    assert [of(found, "dns_server_serial", each) for each in server.says] == [7, 5, 7, 7]
+    tcp = [of(found, "dns_server_protocol_up", each, protocol="tcp") for each in server.says]
+    assert tcp == [0, 1, 1, 0]
+    assert found['dns_zone_up{zone="example.test"}'] == 1
+    said = "\n".join(context.sentences)
+    assert f"{A}, asked for example.test, does not answer for it over TCP (dns_server_protocol_up)" in said
+    assert f"{B}, asked for example.test, has the serial 5 over TCP, which is 2 behind 7, for" in said
+
+
 def test_truncated_and_no_tcp_is_told_as_that():
     """Nobody can hear the rest of what it says."""
     with Answering({A: truncated}, deaf={(A, "tcp")}) as server:
         found, context = asked(server)
     assert state(found, A) == "truncated"
     assert of(found, "dns_server_protocol_up", A, protocol="udp") == 1
-    assert any("truncated, and none comes over TCP" in each for each in context.sentences)
+    assert any("truncated, and no whole one comes over TCP" in each for each in context.sentences)
 
 
 def test_who_says_over_tcp_that_there_is_more_over_tcp_is_asked_once():
@@ -152,6 +174,15 @@ def test_what_this_host_cannot_ask_is_said_and_is_nobodys_fault():
     assert not any("255.255.255.255" in each for each in found)
     assert context.notes[0].startswith("missing: what this host cannot ask: 255.255.255.255 (")
     assert found['dns_zone_servers{zone="example.test"}'] == 1
+
+
+def test_where_this_host_can_ask_nobody_the_zone_is_not_said_to_be_down():
+    """Its servers may answer everybody else; a note has the reason."""
+    with Answering({A: RIGHT}) as server:
+        found, context = asked(server, servers=["255.255.255.255"])
+    assert not [each for each in found if each.startswith(("dns_zone_up", "dns_server_"))]
+    assert found['dns_zone_servers{zone="example.test"}'] == 0
+    assert context.notes[0].startswith("missing: what this host cannot ask: 255.255.255.255 (")
 
 
 class Rude:
@@ -242,7 +273,7 @@ def test_the_time_is_that_of_the_network_and_not_of_our_reading(monkeypatch):
     real = asking._Round._hear
     monkeypatch.setattr(asking._Round, "_hear", lambda self, seconds: time.sleep(0.5) or real(self, seconds))
     with Answering({A: RIGHT}) as server, socket.socket(type=socket.SOCK_DGRAM) as stamping:
-        stamping.setsockopt(socket.SOL_SOCKET, asking._SO_TIMESTAMPNS, 1)
+        stamping.setsockopt(socket.SOL_SOCKET, talk._SO_TIMESTAMPNS, 1)
         until(lambda: 0 < ask([Query(QUESTION, A, server.port)], 10)[0].udp.seconds < 0.4)
 
 
@@ -250,9 +281,9 @@ def test_where_the_datagram_with_edns_is_lost_tcp_tells_what_it_would_have():
     """The second datagram has no EDNS, and so no signatures: those are in the answer over TCP."""
     with_edns, without = (dns.message.make_query("example.test", "SOA", use_edns=edns) for edns in (0, False))
     udp, tcp = (Heard(dns.message.make_response(each)) for each in (without, with_edns))
-    assert asking.Answer(udp, tcp).best is tcp
-    assert asking.Answer(tcp, udp).best is tcp
-    assert asking.Answer(udp, Heard(None, Failure.SILENT)).best is udp
+    assert Answer(udp, tcp).best is tcp
+    assert Answer(tcp, udp).best is tcp
+    assert Answer(udp, Heard(None, Failure.SILENT)).best is udp
 
 
 @pytest.mark.parametrize(
@@ -267,4 +298,78 @@ def test_where_the_datagram_with_edns_is_lost_tcp_tells_what_it_would_have():
 )
 def test_of_two_failures_the_one_that_tells_most_is_told(udp, tcp, expected):
     """What was said in any way is more than silence; else UDP's counts."""
-    assert asking.Answer(Heard(None, udp), Heard(None, tcp)).best.failure is expected
+    assert Answer(Heard(None, udp), Heard(None, tcp)).best.failure is expected
+
+
+class Channel:
+    """A socket that has received this, one thing after the other: datagrams, or an error."""
+
+    def __init__(self, *got):
+        self._got = iter(got)
+
+    def recvmsg(self, *_):
+        got = next(self._got, BlockingIOError())
+        if isinstance(got, Exception):
+            raise got
+        return got, [], 0, None
+
+
+def test_an_answer_counts_though_an_error_has_come_behind_it():
+    """A server may answer, and end: the port is closed for what was sent again."""
+    for got in ((), (ConnectionRefusedError(),)):
+        udp = talk.Udp(Query(QUESTION, A))
+        right = wire(dns.message.from_wire(QUESTION.wire), lambda made, udp=udp: setattr(made, "id", udp._id))
+        udp.channel = Channel(right, *got)
+        udp.receive()
+        udp.read()
+        assert (udp.over, udp.heard.failure, udp.heard.message is not None) == (True, None, True)
+    udp = talk.Udp(Query(QUESTION, A))
+    udp.channel = Channel(ConnectionRefusedError())
+    udp.receive()
+    assert udp.heard.failure is Failure.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), Failure.CLOSED),
+        (ConnectionResetError(104, "Connection reset by peer"), Failure.CLOSED),
+        (TimeoutError(110, "Connection timed out"), Failure.SILENT),
+        (OSError(113, "No route to host"), Failure.UNREACHABLE),
+    ],
+)
+def test_what_the_network_says_of_the_other_end_is_its_state(error, failure):
+    """With its own words; a kernel that gives up is as silent as the server."""
+    udp = talk.Udp(Query(QUESTION, A))
+    udp.channel = Channel(error)
+    udp.receive()
+    assert (udp.heard.failure, udp.heard.why) == (failure, error.strerror)
+
+
+def test_a_question_for_which_the_kernel_has_no_room_is_lost_and_no_failure():
+    """As one that the network has lost: the answer to the first may still come."""
+
+    class Full(Channel):
+        def send(self, _):
+            raise BlockingIOError
+
+    udp = talk.Udp(Query(QUESTION, A))
+    udp.channel = Full()
+    udp.repeat()
+    assert (udp.over, udp.heard.failure) == (False, Failure.SILENT)
+
+
+def test_who_does_not_know_edns_is_asked_without_it_over_tcp_too():
+    """Over the same connection."""
+    with Answering({A: without_edns}, deaf={(A, "udp")}) as server:
+        found, _ = asked(server)
+    assert (state(found, A), of(found, "dns_server_serial", A)) == ("authoritative", 7)
+
+
+def test_a_wall_clock_that_is_set_meanwhile_makes_no_time_below_nothing_or_above_our_own():
+    """What the kernel has stamped counts between those."""
+    udp = talk.Udp(Query(QUESTION, A))
+    udp._sent = 1_000_000.0
+    for stamp in (0, 2_000_000):
+        data = talk._TIMESPEC.pack(stamp, 0)
+        assert 0 <= udp._passed([(socket.SOL_SOCKET, talk._SO_TIMESTAMPNS, data)]) < 300

@@ -1,14 +1,17 @@
 """What a zone's numbers come to, and the sentences about them: true in each state, trouble first."""
 
+import dns.edns
+import dns.message
 import pytest
 
 from collectors.dns import collector
-from collectors.dns.asking import Failure
 from collectors.dns.explain import explain
+from collectors.dns.heard import Failure, Heard
 from collectors.dns.looking import Found
 from collectors.dns.serials import HALF
-from collectors.dns.tests.answering import Answering, asked, serving
-from collectors.dns.tests.told import DAY, HIDDEN, NAMES, NS1, NS1_6, NS2, SERVERS, Told
+from collectors.dns.tests.answering import SOA, Answering, asked, reply, serving
+from collectors.dns.tests.told import DAY, HIDDEN, NAMES, NS1, NS1_6, NS2, SERVERS, WALL, Told
+from collectors.dns.wire import message
 from rscollector.testing import values
 
 WELL = "example.test: 4 of 4 addresses are in sync at the serial 7 (dns_zone_servers_in_sync)."
@@ -34,6 +37,10 @@ def said(says, passed=0.0, before=None, **found):
         ({NS2: Failure.UNREACHABLE}, f"{NS2_}: it cannot be reached (dns_server_state)."),
         ({NS2: 5}, f"{NS2_}, has the serial 5, which is 2 behind 7, for 0 s at least (dns_server_serial_behind)."),
         ({NS2: (7, 2 * DAY)}, f"{NS2_}, has a signature that ends in 2 d (dns_server_signature_expiry_seconds)."),
+        (
+            {NS2: (7, 20 * DAY)},
+            f"{NS2_}, has a signature that by this host's clock is valid in 6 d only (dns_server_signature_age_seconds).",
+        ),
         ({NS2: (7, -7200)}, f"{NS2_}, has a signature that ended 2 h ago (dns_server_signature_expiry_seconds)."),
         ({NS2: 7 + HALF}, "example.test: its servers have serials of which none is the newest (RFC 1982, dns_server_serial)."),
         (dict.fromkeys((NS1, NS1_6, NS2, HIDDEN), "REFUSED"), "example.test: none of its 4 addresses answers for it (dns_zone_up)."),
@@ -57,7 +64,7 @@ def test_the_primary_that_is_away_and_how_long_others_go_on():
     sentences = said({HIDDEN: Failure.SILENT}, passed=3600.0, before={})
     left = (86_400 - 3600 - 3600) / 3600
     assert sentences[0] == (
-        f"example.test: its primary does not answer for it; the first of the others gives up in {left:.3g} h "
+        f"example.test: its primary does not answer for it; of those that do, the first gives up in {left:.3g} h at the earliest "
         "(dns_zone_primary_up)."
     )
 
@@ -149,7 +156,28 @@ def test_more_servers_than_are_asked_have_a_note(monkeypatch):
     with Answering({"127.53.0.1": right, "127.53.0.2": right}) as server:
         found, context = asked(server)
     assert found['dns_zone_servers{zone="example.test"}'] == 1
-    assert "1 of 2 servers are asked; another collector can take some zones" in context.notes
+    assert (
+        "missing: 1 of 2 addresses, which are not asked: another collector can take some zones"
+        in context.notes
+    )
+
+
+def test_each_zone_has_a_server_that_is_asked_where_they_are_too_many(monkeypatch):
+    """And the primary is: no zone is told as down since nobody was asked for it."""
+    monkeypatch.setattr(collector, "_MOST_TARGETS", 3)
+    zones = ["a.test", "b.test", "c.test"]
+    addresses = ["127.53.0.1", "127.53.0.2", "127.53.0.3"]
+
+    def says(question, protocol):
+        return serving(str(question.question[0].name)[:-1], 7)(question, protocol)
+
+    with Answering(dict.fromkeys(addresses, says)) as server:
+        found, context = asked(server, zones=zones, servers=addresses[:2], primaries=addresses[2:])
+    assert [found[f'dns_zone_up{{zone="{zone}"}}'] for zone in zones] == [1, 1, 1]
+    assert [found[f'dns_zone_primary_up{{zone="{zone}"}}'] for zone in zones] == [1, 1, 1]
+    assert context.notes == [
+        "missing: 6 of 9 addresses, which are not asked: another collector can take some zones"
+    ]
 
 
 def test_the_declared_bound_holds_for_as_many_servers_as_are_asked():
@@ -165,3 +193,89 @@ def test_the_declared_bound_holds_for_as_many_servers_as_are_asked():
         own=NAMES,
     )
     assert sum(each.metric.width for each in told()) <= collector.Dns.max_series
+
+
+def test_what_is_no_answer_has_no_time():
+    """What is not told is absent, and never 0."""
+    on = '{zone="example.test",server="ns2.example.test",address="192.0.2.2"}'
+    for failure, is_told in ((Failure.MALFORMED, False), (Failure.TRUNCATED, True)):
+        found = values(Told({NS2: failure})())
+        assert found[f"dns_server_up{on}"] == 1
+        assert (f"dns_server_query_seconds{on}" in found) is is_told
+
+
+def test_a_serial_that_wraps_has_not_gone_back():
+    """After 4294967290 comes 3, and the largest number is not the newest."""
+    told = Told(lambda second: dict.fromkeys((NS1, NS1_6, NS2, HIDDEN), 3 if second else 4_294_967_290))
+    told.report()
+    found = told.report(60.0)
+    assert {each.went_back for each in found.servers} == {0}
+    assert (found.newest, found.in_sync) == (3, 4)
+
+
+def test_the_time_that_others_have_without_the_primary_does_not_go_below_nothing():
+    """And begins when the primary was seen for the last time."""
+    told = Told(lambda second: {HIDDEN: Failure.SILENT} if second else {})
+    told.report()
+    assert [told.report(float(after)).expiry for after in (3600, 86_400 - 3600, 10 * DAY)] == [79_200, 0, 0]
+
+
+def test_where_all_tell_their_own_expiry_nothing_is_estimated():
+    """Theirs counts, though the primary has been away from here for longer."""
+    told = Told(lambda second: {HIDDEN: Failure.SILENT} if second else {})
+    told.report()
+    made = reply(
+        dns.message.make_query("example.test", "SOA"), f"example.test. SOA {SOA.format('example.test', 7)}"
+    )
+    made.use_edns(options=[dns.edns.GenericOption(9, (86_000).to_bytes(4, "big"))])
+    for address in (NS1, NS1_6, NS2):
+        told._heard[address] = Heard(message(made.to_wire()))
+    told._says = lambda _: {HIDDEN: Failure.SILENT} | {each: each for each in (NS1, NS1_6, NS2)}
+    assert told.report(7200.0).expiry == 86_000
+    told._says = lambda _: {HIDDEN: Failure.SILENT} | {each: each for each in (NS1, NS1_6)}
+    assert told.report(7200.0).expiry == 86_400 - 3600 - 7200
+    told._says = lambda _: {HIDDEN: Failure.SILENT, NS2: "REFUSED"} | {each: each for each in (NS1, NS1_6)}
+    assert told.report(7200.0).expiry == 86_000
+    told._says = lambda _: {each: each for each in (NS1, NS1_6, NS2)}
+    assert (told.report(7200.0).primary_up, told.report(7200.0).expiry) == (True, 86_000)
+
+
+def test_without_an_order_of_serials_nobody_is_told_to_be_behind_or_not():
+    """Nobody knows."""
+    found = values(Told({NS2: 7 + HALF, NS1: Failure.SILENT})())
+    assert not [each for each in found if "behind" in each]
+    assert found['dns_zone_servers_in_sync{zone="example.test"}'] == 0
+
+
+def test_signatures_of_names_and_keys_count_with_that_of_the_soa():
+    """The first to end is told; of a server that has not the zone any more none is."""
+    for says, expected in ((7, 3600), ((7, 1800), 1800), ("REFUSED", None)):
+        told = Told({NS2: says}, signed={NS2: ((WALL, WALL + 3600), (WALL, WALL + 7200))})
+        (found,) = (each.signature for each in told.report().servers if each.target.address == NS2)
+        assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "sentence", "summary"),
+    [
+        (7 * DAY, "", "; the first signature ends in 7 d"),
+        (7 * DAY - 1, "that ends in 7 d", "; the first signature ends in 7 d"),
+        (DAY, "that ends in 1 d", "; the first signature ends in 1 d"),
+        (1, "that ends in 1 s", "; the first signature ends in 1 s"),
+        (0, "that ended 0 s ago", ""),
+        (-7200, "that ended 2 h ago", ""),
+    ],
+)
+def test_a_signature_is_told_in_its_last_week_and_when_it_has_ended(left, sentence, summary):
+    """Before, only the summary has it; afterwards it does not end any more."""
+    sentences = said({NS2: (7, left)})
+    told = [f"{NS2_}, has a signature {sentence} (dns_server_signature_expiry_seconds)."]
+    assert sentences == [*(told if sentence else ()), WELL.replace(" (", f"{summary} (")]
+
+
+def test_a_server_without_a_name_is_told_by_its_address_and_of_many_names_ten_are_told():
+    """And how many there are besides."""
+    own = NAMES | {f"x{number:02}.test" for number in range(12)}
+    first, second, _ = said({HIDDEN: "REFUSED"}, own=own)[-3:]
+    assert first.startswith("192.0.2.3, asked for example.test, is lame: ")
+    assert "x09.test and 2 more as its server, and the parent does not" in second

@@ -5,15 +5,16 @@ from contextlib import suppress
 
 import dns.message
 import dns.name
+import dns.rrset
 import pytest
 from dns.rdatatype import RdataType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.dns.asking import Failure, Heard
+from collectors.dns.heard import Failure, Heard
 from collectors.dns.judge import State, judge
 from collectors.dns.tests.answering import SOA, reply
-from collectors.dns.wire import Malformed, Question, is_truncated, message, parsed, shown
+from collectors.dns.wire import Malformed, Question, is_truncated, message, parsed, refuses_edns, shown
 
 ZONE = parsed("example.test")
 QUESTION = Question(ZONE, RdataType.SOA)
@@ -88,8 +89,27 @@ def test_the_numbers_of_an_answer_are_those_of_the_zone():
         86_400,
     )
     assert verdict.soa.primary == "ns1.example.test"
-    assert [time.gmtime(end)[:5] for end in verdict.ends] == [(2026, 12, 12, 0, 0), (2026, 12, 13, 18, 15)]
+    assert [time.gmtime(end)[:5] for _, end in verdict.signed] == [
+        (2026, 12, 12, 0, 0),
+        (2026, 12, 13, 18, 15),
+    ]
     assert verdict.expiry == 86_397
+
+
+def test_of_two_signatures_over_the_same_records_one_that_is_valid_is_enough():
+    """While keys are changed that of the old key may have ended, and one may be made for later."""
+    times = (
+        "20261201000000 20261101000000",
+        "20261213000000 20261120000000",
+        "20270101000000 20261220000000",
+    )
+    records = [
+        OURS,
+        *(f"example.test. RRSIG SOA 13 2 300 {each} {len(each)} example.test. AAAA" for each in times),
+    ]
+    verdict = judge(ZONE, Heard(dns.message.from_wire(reply(question(), *records).to_wire())))
+    ((begin, end),) = verdict.signed
+    assert [time.gmtime(each)[:3] for each in (begin, end)] == [(2026, 11, 1), (2027, 1, 1)]
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\1", b"\0\0\0\0\1"])
@@ -224,3 +244,26 @@ def test_what_is_no_name_is_a_value_error(text):
     """With its text, as a mistake of the configuration is told."""
     with pytest.raises(ValueError, match="no domain name"):
         parsed(text)
+
+
+def test_a_soa_of_another_class_or_of_the_root_is_not_ours():
+    """Whoever has that has not the zone."""
+    told = reply(question())
+    told.answer.append(dns.rrset.from_text("example.test.", 60, "CH", "SOA", SOA.format("example.test", 7)))
+    assert judge(ZONE, Heard(dns.message.from_wire(told.to_wire()))).state is State.NO_SOA
+    assert judged(authority=[". SOA a. b. 1 1 1 1 1"]) == (State.NO_SOA, "but that of .")
+
+
+def test_a_resolver_is_not_asked_for_an_expiry():
+    """Nor for signatures: it is only to find servers."""
+    read = dns.message.from_wire(Question(ZONE, RdataType.SOA, recursive=True).wire)
+    assert (read.options, read.ednsflags) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    "rcode", ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "BADVERS"]
+)
+def test_who_does_not_know_edns_says_so_in_three_ways(rcode):
+    """Others are not asked without it: the answer would be the same."""
+    told = message(reply(question(), rcode=rcode).to_wire())
+    assert refuses_edns(told) is (rcode in ("FORMERR", "NOTIMP", "BADVERS"))

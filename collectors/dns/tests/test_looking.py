@@ -2,11 +2,15 @@
 
 import json
 
+import dns.flags
+import dns.message
 import dns.rdatatype
 import pytest
 
 from collectors.dns.collector import DnsSettings, nameservers
+from collectors.dns.looking import Found, look, says_delegated
 from collectors.dns.tests.answering import SOA, Answering, asking, of, reply, serving, silent, state
+from collectors.dns.wire import parsed
 from rscollector.api import Context
 from rscollector.config.secrets import read
 from rscollector.runtime.foreground import settings_of
@@ -408,6 +412,13 @@ def test_a_host_without_resolvers_says_so(world, tmp_path):
     [
         ({"zones": ()}, "zones: expected at least one"),
         ({"zones": ("a..b",)}, "zones: 'a..b' is no domain name"),
+        ({"zones": ("",)}, "zones: '' is no domain name"),
+        ({"zones": ("@",)}, "zones: '@' is no domain name"),
+        ({"zones": ("example.test ",)}, "zones: 'example.test ' is no domain name"),
+        ({"zones": ("https://example.test",)}, "zones: 'https://example.test' is no domain name"),
+        ({"zones": ("straße.test",)}, "only in its form xn--"),
+        ({"zones": tuple(f"z{number}.test" for number in range(201))}, "zones: 201 are more than the 200"),
+        ({"zones": ("a",), "servers": ("192.0.2.1:5353",)}, "servers: '192.0.2.1:5353' is no domain name"),
         ({"zones": ("a",), "servers": ("a b" * 40,)}, "servers: "),
         ({"zones": ("a",), "primaries": ("ns1.a", "x" * 70)}, "primaries: "),
         ({"zones": ("a",), "delegation": False}, "delegation: without it, primaries or servers"),
@@ -445,3 +456,175 @@ def test_other_zones_soa_from_a_resolver_leads_nowhere(world):
     assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
     assert not any("delegated" in each for each in found)
     assert PARENT not in {address for address, *_ in world.server_.asked}
+
+
+@pytest.mark.parametrize("silent_about", ["A", "AAAA"])
+def test_a_name_of_which_one_family_is_not_told_may_have_addresses(world, silent_about):
+    """It has none of the other one: that is not yet a name that points to nothing."""
+    before = world.server_.says[RESOLVER]
+    world.names[NS2], world.parent[NS2] = [], []
+
+    def says(question, protocol):
+        asked = question.question[0]
+        if (asked.name.to_text(), dns.rdatatype.to_text(asked.rdtype)) == (f"{NS2}.", silent_about):
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return before(question, protocol)
+
+    world.server_.says[RESOLVER] = says
+    found = world.opened().tick()
+    assert f'dns_zone_server_addresses{{zone="{ZONE}",server="{NS2}"}}' not in found
+    assert f"no resolver can say which addresses {NS2} has" in world.said
+    assert "points to nothing" not in world.said
+
+
+def test_times_in_the_file_that_are_to_come_are_now(world, tmp_path):
+    """The wall clock was set back over the restart: nobody is behind since tomorrow."""
+    world.context.state = tmp_path / "state"
+    world.serials[HIDDEN] = 9
+    world.opened(primaries=[HIDDEN]).tick()
+    kept = json.loads(world.context.state.read_text())
+    kept[ZONE]["seen"] = [[serial, at + 1e6] for serial, at in kept[ZONE]["seen"]]
+    kept[ZONE]["primary_seen"] += 1e6
+    world.context.state.write_text(json.dumps(kept))
+    del world.serials[HIDDEN]
+    found = world.opened(primaries=[HIDDEN]).tick(0)
+    assert 0 <= of(found, "dns_server_behind_seconds", ONE) < 60
+    assert found[f'dns_zone_expiry_seconds{{zone="{ZONE}"}}'] <= 86_400 - 3600
+
+
+def test_what_parent_and_zone_have_told_stays_while_they_tell_nothing(world):
+    """Who names whom, and whom only the parent names, is as it was when they did."""
+    world.parent[NS3] = []
+    world.names[NS3], world.serials[THREE] = [THREE], 7
+    before = world.opened().tick()
+    world.server_.says[PARENT] = silent
+    world.serials.clear()
+    world.tick(301)
+    found = world.tick(61)
+    assert addresses(found) == addresses(before) == [(NS1, ONE), (NS2, TWO), (NS3, THREE)]
+    assert listed(found) == listed(before) == {f'"{NS3}",by="zone"}}'}
+    assert {each for each in found if "listed" in each} == {each for each in before if "listed" in each}
+    assert not any("delegated" in each for each in found)
+
+
+def test_servers_that_only_a_resolver_has_named_stay_when_it_is_silent(world):
+    """Neither the parent nor a server has ever told: their names are those that were found."""
+    world.server_.says[PARENT] = silent
+    world.serials.clear()
+    assert addresses(world.opened().tick()) == [(NS1, ONE), (NS2, TWO)]
+    world.resolver_is_up = False
+    world.tick(301)
+    assert addresses(world.tick(15)) == [(NS1, ONE), (NS2, TWO)]
+
+
+def test_a_file_of_brackets_without_end_was_none(world, tmp_path):
+    """Whatever reads it gives up."""
+    world.context.state = tmp_path / "state"
+    world.context.state.write_text("[" * 100_000)
+    assert addresses(world.opened().tick()) == [(NS1, ONE), (NS2, TWO)]
+
+
+SOA_ABOVE = "test. SOA ns.test. a.test. 1 1 1 1 1"
+NS_OF_ZONE = f"{ZONE}. NS {NS1}."
+
+
+@pytest.mark.parametrize(
+    ("records", "more", "expected"),
+    [
+        ((), {"authority": [NS_OF_ZONE], "aa": False}, True),
+        ((), {"rcode": "NXDOMAIN", "authority": [SOA_ABOVE]}, False),
+        ((), {"rcode": "NXDOMAIN", "aa": False}, None),
+        ((), {"authority": [SOA_ABOVE]}, False),
+        ((), {"authority": [SOA_ABOVE], "aa": False}, None),
+        ((), {}, None),
+        ((f"{ZONE}. CNAME elsewhere.test.",), {"authority": [SOA_ABOVE]}, None),
+        ((), {"authority": [f"{ZONE}. SOA {SOA.format(ZONE, 1)}"]}, None),
+        ((NS_OF_ZONE,), {}, None),
+        ((), {"rcode": "SERVFAIL", "authority": [NS_OF_ZONE], "aa": False}, None),
+    ],
+)
+def test_whether_a_zone_is_delegated_its_parent_says_with_authority(records, more, expected):
+    """By a referral, or by an answer that there is no such name, or none with servers of its own; else nothing is said."""
+    told = reply(dns.message.make_query(ZONE, "NS"), *records, **more)
+    assert says_delegated(parsed(ZONE), dns.message.from_wire(told.to_wire())) is expected
+
+
+def test_nobody_is_above_the_root():
+    """Only its own servers are looked for."""
+    (wanted,) = next(look(parsed("."), Found(), (), by_delegation=True))
+    assert (wanted.question.name, wanted.question.rdtype) == (parsed("."), dns.rdatatype.NS)
+
+
+@pytest.mark.parametrize("who", ["parent", "zone"])
+def test_where_one_side_does_not_tell_it_is_asked_again_in_a_minute(world, who):
+    """Though the zone is up; where both tell, in five."""
+    if who == "parent":
+        world.server_.says[PARENT] = silent
+    else:
+        world.own = {ONE: []}
+    watched = world.opened()
+
+    def is_asked(seconds):
+        world.server_.asked.clear()
+        assert watched.tick(seconds)[f'dns_zone_up{{zone="{ZONE}"}}'] == 1
+        return PARENT in {address for address, *_ in world.server_.asked}
+
+    assert [is_asked(seconds) for seconds in (0, 30, 31)] == [True, False, True]
+    world.server_.says[PARENT], world.own = world.referral, {ONE: [NS1, NS2]}
+    assert [is_asked(seconds) for seconds in (61, 61, 200, 61)] == [True, False, False, True]
+
+
+def test_who_answers_without_authority_is_not_believed_who_the_servers_are(world):
+    """A resolver in the delegation has an old answer in its cache."""
+    before = world.server(TWO)
+    world.server_.says[TWO] = lambda question, protocol: _without_authority(before(question, protocol))
+    world.own[TWO] = [NS1, NS2, NS3]
+    found = world.opened().tick()
+    assert NS3 not in " ".join(found)
+    assert "do not agree" not in world.said
+
+
+def _without_authority(told):
+    told.flags &= ~dns.flags.AA
+    return told
+
+
+def test_of_a_family_that_is_not_told_the_known_addresses_stay_and_of_the_other_one_the_new_ones(world):
+    """None of them twice."""
+    six = f'dns_zone_server_addresses{{zone="{ZONE}",server="{NS2}"}}'
+    world.names[NS2], world.parent[NS2] = [TWO, "::1"], []
+    assert world.opened().tick()[six] == 2
+    before = world.server_.says[RESOLVER]
+
+    def says(question, protocol):
+        asked = question.question[0]
+        if (asked.name.to_text(), asked.rdtype) == (f"{NS2}.", dns.rdatatype.A):
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return before(question, protocol)
+
+    world.server_.says[RESOLVER] = says
+    world.tick(301)
+    assert world.tick(15)[six] == 2
+
+
+def test_glue_that_is_nobodys_is_not_asked_and_glue_alone_is_no_contradiction(world):
+    """Where nobody can resolve a name, what the parent has for it is all there is."""
+    world.parent[NS2], world.names[NS2] = ["224.0.0.1", TWO], "SERVFAIL"
+    assert addresses(world.opened().tick()) == [(NS1, ONE), (NS2, TWO)]
+    assert "which is no address of it" not in world.said
+
+
+def test_another_server_of_the_parent_is_asked_where_one_is_silent(world):
+    """One that answers is enough."""
+    world.server_.says[HIDDEN] = world.referral
+    world.server_.says[PARENT] = silent
+    world.names["ns.test"] = [PARENT, HIDDEN]
+    assert world.opened().tick()[f'dns_zone_delegated{{zone="{ZONE}"}}'] == 1
+
+
+def test_a_hundred_names_are_asked_at_most(world):
+    """What is left out is told."""
+    servers = [f"n{number:03}.other.test" for number in range(150)]
+    found = world.opened(servers=servers, delegation=False).tick()
+    assert len([each for each in found if each.startswith("dns_zone_server_addresses")]) == 100
+    assert f"{ZONE}: 150 servers are named; 100 of them are asked" in world.said

@@ -127,3 +127,16 @@ def test_what_was_seen_is_bounded_and_the_oldest_is_kept():
     serials = learned(*({"a": number} for number in range(5000)), asked=("a",))
     assert len(serials.seen) <= 1000
     assert serials.since(0) <= 2
+
+
+def test_the_newest_stays_while_its_only_holder_is_silent_though_others_held_the_one_before():
+    """They are no holders any more, and do not refute it."""
+    serials = learned({"a": 7, "b": 7}, {"a": 8, "b": 7}, {"b": 7})
+    assert (serials.newest, serials.behind(7)) == (8, 1)
+
+
+def test_where_nobody_tells_a_serial_there_is_still_an_order():
+    """All are silent, and who had the newest is asked no more: nothing is said of an order that is missing."""
+    serials = learned({"a": 8})
+    serials.learn(1.0, {}, ())
+    assert (serials.newest, serials.has_order) == (8, True)

@@ -5,7 +5,7 @@ import time
 import dns.message
 import dns.rrset
 
-from collectors.dns.asking import Answer, Failure, Heard
+from collectors.dns.heard import Answer, Failure, Heard
 from collectors.dns.looking import Found
 from collectors.dns.tests.answering import SOA, reply
 from collectors.dns.wire import message, parsed

@@ -7,11 +7,11 @@ import string
 import pytest
 
 from collectors.systemd import Systemd
-from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, TIMERS, UNITS
+from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, TIMERS, UNITS, Unit, manager
 from collectors.systemd.collector import SystemdSettings
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
 from rscollector.api import Context, Misconfigured, Unavailable
-from rscollector.testing import FakeContext, Root, collect
+from rscollector.testing import FakeContext, Root, collect, values
 
 
 @pytest.fixture
@@ -262,3 +262,53 @@ def test_settings_that_name_nobody_are_no_pattern_for_all():
     collector = Systemd(SystemdSettings())
     collector.open(FakeContext())
     assert "a.service" not in collector._ignored
+
+
+def test_a_number_too_long_and_a_time_that_never_was_are_none(watched):
+    """A count of 5000 digits is no number of restarts; who has never left inactive is not starting since the boot."""
+    watched.systemctl.unit("a.service", "failed", "failed", NRestarts="9" * 5000)
+    watched.systemctl.unit("b.service", "activating", "start", InactiveExitTimestampMonotonic="0")
+    found = watched.tick()
+    assert found['systemd_unit_state{unit="a.service",systemd_unit_state="failed"}'] == 1
+    assert not [series for series in found if "restarts" in series and '"a.' in series]
+    assert not [series for series in found if '"b.service"' in series]
+
+
+def test_a_unit_that_systemctl_show_complains_of_does_not_hide_the_others(program):
+    """It ends with 1 then, and has told of those before."""
+    context = program(
+        """case "$*" in
+        *SystemState*) echo SystemState=running;;
+        list-units*) echo '[{"unit":"a.service","load":"loaded","active":"failed","sub":"failed"}]';;
+        list-timers*) echo '[]';;
+        *) echo Id=a.service; echo Result=oom-kill; exit 1;;
+    esac"""
+    )
+    found = values(collect(Systemd, context=context))
+    assert found['systemd_unit_failure_info{unit="a.service",result="oom-kill"}'] == 1
+
+
+def test_a_word_alone_is_no_property(watched):
+    """What has no equals sign tells nothing."""
+    watched.systemctl.instead[MANAGER] = b"SystemState\n"
+    with pytest.raises(Unavailable, match="tells no SystemState"):
+        watched.tick()
+
+
+@pytest.mark.parametrize("sub", ["auto-restart", "auto-restart-queued"])
+def test_later_systemds_have_more_words_for_a_restart_that_waits(sub):
+    """None of them is a start that takes long."""
+    unit = Unit("a.service", "loaded", "activating", sub)
+    assert (unit.waits_for_restart, unit.is_starting) == (True, False)
+
+
+def test_a_systemd_that_was_executed_anew_meanwhile_is_asked_once_more(program, tmp_path):
+    """It ends all connections, as when its package is upgraded: the tick is not lost for that."""
+    once = tmp_path / "once"
+    context = program(
+        f"""if mkdir {once} 2>/dev/null; then
+        echo "Failed to get properties: Message recipient disconnected from message bus without replying" >&2; exit 1
+        fi
+        printf 'Version=257\\nSystemState=running\\nNJobs=0\\n'"""
+    )
+    assert manager(context).state == "running"

@@ -2,8 +2,11 @@
 
 import pytest
 
-from collectors.systemd.explain import _RESULTS, _STATES
+from collectors.systemd.asking import Manager, Timer, Unit
+from collectors.systemd.explain import _RESULTS, _STATES, Picture, explain
 from collectors.systemd.tests.recorded_systemd import VERSIONS, Systemctl, Watched
+from collectors.systemd.timers import Told
+from collectors.systemd.units import Shown
 
 
 @pytest.fixture
@@ -142,3 +145,43 @@ def test_days_are_told_as_days(watched):
     systemctl.monotonic = 200_000.0
     watched.tick()
     assert any("at work for 2 days; " in sentence for sentence in watched.said)
+
+
+def about(timers=(), shown=(), units=()):
+    """Return what is said of timers and units, but for the state of the host and who is next."""
+    known = {unit.name: unit for unit in units}
+    return list(explain(Picture(Manager("257", "running", 0, ""), known, shown, timers, {}, 0.0, 0.0)))[1:]
+
+
+def test_what_takes_less_than_a_minute_is_no_trouble():
+    """Of a unit that starts, and of a timer's job."""
+    unit = Unit("a.service", "loaded", "activating", "start")
+    timer = Timer("a.timer", "a.service", None, None)
+    for seconds, count in ((59.9, 0), (60.0, 1), (None, 0)):
+        assert len(about(shown=[Shown(unit, None, seconds)])) == count
+        assert len(about([Told(timer, "running", 0.0, seconds)], units=[unit])) == count
+
+
+def test_a_timer_that_waits_elapses_though_its_unit_is_active():
+    """Somebody has started that by hand."""
+    unit = Unit("a.service", "loaded", "active", "exited")
+    timer = Timer("a.timer", "a.service", None, 5.0)
+    assert about([Told(timer, "waiting", 0.0, 0.0)], units=[unit]) == []
+    assert len(about([Told(timer, "running", 0.0, 0.0)], units=[unit])) == 1
+
+
+def test_a_failed_unit_that_is_ignored_is_counted_all_the_same(tmp_path):
+    """For systemd it is one, and the host is degraded."""
+    watched = Watched(Systemctl(state="well"), tmp_path, ignored_units=["a.service"])
+    watched.systemctl.unit("a.service", "failed", "failed", Result="signal")
+    assert watched.tick()['systemd_units{state="failed"}'] == 1
+    assert " 1 is failed " in watched.said[0]
+    assert "a.service" not in " ".join(watched.said)
+
+
+def test_of_ten_that_are_failed_none_is_left_out():
+    """So there are not 0 more."""
+    failed = [
+        Shown(Unit(f"a{number}.service", "loaded", "failed", "failed"), None, 0.0) for number in range(10)
+    ]
+    assert len(about(shown=failed)) == 10
