@@ -1,6 +1,7 @@
 """The section `[web]` as it is written; `listeners` makes of it what the agent is given."""
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -9,7 +10,10 @@ from itertools import permutations
 from rscollector.config.types import LOCAL_PROXY, UNIX, ClientAuth
 from rscollector.model.settings import Listen, setting
 
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?")
+_PREFIX = re.compile(
+    r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+/?"
+)  # of `.` and `..` browsers make another path
+_LONGEST_PATH = 107
 
 
 class Right(StrEnum):
@@ -114,7 +118,12 @@ class ListenerSection(Lock):
     def where(self) -> str:
         """The address in its canonical text. Raises ValueError where it is none."""
         if self.address.startswith(f"{UNIX}/") and self.address.isprintable():
-            return self.address
+            path = os.path.normpath(self.address.removeprefix(UNIX))
+            if len(os.fsencode(path)) > _LONGEST_PATH:
+                raise ValueError(
+                    f"address: the kernel knows no path of a socket beyond {_LONGEST_PATH} bytes"
+                )
+            return f"{UNIX}{path}"
         try:
             return str(Listen(self.address))
         except ValueError as error:

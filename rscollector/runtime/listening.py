@@ -58,6 +58,8 @@ class Listening:
 
     def open(self, listeners: Sequence[Listener], control: Path) -> None:
         """Listen, and on the control socket; nobody is answered yet. Raises CannotListen or ValueError."""
+        if any(each.address == f"{UNIX}{control}" for each in listeners):
+            raise CannotListen(f"web.listener: {control} is the control socket; choose another path")
         self.change(listeners)
         everything = tuple(each.value for each in Right)
         self._control = [_Door(Listener(f"{UNIX}{control}", everything), listen_unix(control), None)]
