@@ -5,6 +5,7 @@ so that somebody can look whether it is another now.
 """
 
 import os
+import re
 import ssl
 import stat
 from collections.abc import Iterator
@@ -16,7 +17,16 @@ from rscollector.config.looker import look
 from rscollector.config.types import ClientAuth, Tls
 
 _LONGEST = 1 << 20
+_BLOCK = re.compile(
+    r"-----BEGIN ((?:[A-Z0-9]+ )*)(CERTIFICATE|PRIVATE KEY)-----[\x00-\x7f]+?-----END \1\2-----\n?"
+)
 _WEAK = ("TOO_SMALL", "TOO_WEAK")
+
+
+def blocks(text: str, wanted: str) -> list[str]:
+    """Return the blocks of a PEM text; whatever stands between them may be in any language."""
+    found = (each for each in _BLOCK.finditer(text) if each[2] == wanted)
+    return [each[0] for each in found if each[1] != "TRUSTED "]  # which are OpenSSL's own
 
 
 class Fault(NamedTuple):
@@ -79,24 +89,25 @@ def faults(tls: Tls) -> Iterator[Fault]:
 
 
 def _no_certificates(text: str) -> str:
-    if "-----BEGIN CERTIFICATE-----" not in text:
+    if not (found := blocks(text, "CERTIFICATE")):
         return "there is no certificate in PEM in it (-----BEGIN CERTIFICATE-----)"
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=text)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata="\n".join(found))
     except (ssl.SSLError, ValueError) as error:
         return f"a certificate in it is damaged: {_reason(error)}"
     return ""
 
 
 def _pair(context: ssl.SSLContext, tls: Tls) -> Iterator[Fault]:
-    if "PRIVATE KEY-----" not in tls.key:
+    if not blocks(tls.key, "PRIVATE KEY"):
         yield Fault("key", "there is no private key in PEM in it (-----BEGIN PRIVATE KEY-----)")
     elif "ENCRYPTED" in tls.key:
         yield Fault("key", "it needs a passphrase, and nobody is there to type one: take it off")
     else:
         try:
             with ExitStack() as undo:
-                context.load_cert_chain(*(_in_memory(text, undo) for text in (tls.certificate, tls.key)))
+                texts = blocks(tls.certificate, "CERTIFICATE"), blocks(tls.key, "PRIVATE KEY")
+                context.load_cert_chain(*(_in_memory("\n".join(each), undo) for each in texts))
         except (ssl.SSLError, ValueError) as error:
             yield _unusable(error)
 

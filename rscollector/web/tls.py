@@ -7,18 +7,19 @@ certificate only: one that wants certificates of clients lets them in without. S
 that is in use; the next connection is given another one.
 """
 
+import ipaddress
 import os
 import re
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from rscollector.config.pem import blocks
 from rscollector.config.types import ClientAuth, Tls
 
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
 _FRAME = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the times are looked at here, to be told in words
 _STEPS = 5
@@ -49,8 +50,9 @@ class Made:
 
     def admits(self, certificate: dict[str, Any] | None) -> bool:
         """Tell whether a client may come in whose certificate was verified, or who has none."""
-        names = {value for _, value in (certificate or {}).get("subjectAltName", ())}
-        return not (certificate and self.tls.client_sans) or not names.isdisjoint(self.tls.client_sans)
+        names = {_name(str(value)) for _, value in (certificate or {}).get("subjectAltName", ())}
+        allowed = map(_name, self.tls.client_sans)
+        return not (certificate and self.tls.client_sans) or not names.isdisjoint(allowed)
 
     def trouble(self, now: float) -> str:
         """Say what is wrong with the certificate's time, "" if nothing is."""
@@ -95,10 +97,10 @@ class Context:
 def _built(tls: Tls) -> Made:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificates = _blocks(tls.certificate, "CERTIFICATE", "the certificate")
-    _blocks(tls.key, "PRIVATE KEY", "the key")
+    keys = _blocks(tls.key, "PRIVATE KEY", "the key")
     with _told("the certificate and its key cannot be used"):
         _set(context, tls)
-        with _in_memory(tls.certificate) as certificate, _in_memory(tls.key) as key:
+        with _in_memory(certificates) as certificate, _in_memory(keys) as key:
             context.load_cert_chain(certificate, key, _no_password)
     not_before, not_after = _tried(context, certificates[0])
     _verify_clients(context, tls)
@@ -170,20 +172,19 @@ def words(error: ssl.SSLError) -> str:
 
 
 def _blocks(text: str, wanted: str, what: str) -> list[str]:
-    """Return the blocks of a PEM text; whatever stands between them may be in any language."""
-    found = [each[0] for each in _BLOCK.finditer(text) if each[1].endswith(wanted)]
-    if not found:
+    """Return the blocks of a PEM text, of which there has to be one."""
+    if not (found := blocks(text, wanted)):
         raise ValueError(f"{what}: expected a text in PEM with -----BEGIN {wanted}-----")
     return found
 
 
 @contextmanager
-def _in_memory(text: str) -> Iterator[str]:
-    """Yield a path under which OpenSSL, which takes nothing but paths, finds this text; no disk has it."""
+def _in_memory(found: Sequence[str]) -> Iterator[str]:
+    """Yield a path under which OpenSSL, which takes nothing but paths, finds these blocks; no disk has it."""
     descriptor = os.memfd_create("pem")
     try:
         with os.fdopen(os.dup(descriptor), "wb") as file:
-            file.write(text.encode("utf-8"))
+            file.write("\n".join(found).encode("ascii"))
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
@@ -196,6 +197,14 @@ def _no_password() -> str:
 
 def _date(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+
+
+def _name(text: str) -> str:
+    """Return a name as it is compared: an address of IPv6 may be written in many ways."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
 
 
 def said_by(certificate: dict[str, Any] | None) -> str:

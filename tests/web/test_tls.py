@@ -1,5 +1,6 @@
 """TLS of a listener: what is refused before it is used, what clients see, and the exchange of certificates."""
 
+import logging
 import re
 import ssl
 import subprocess
@@ -269,6 +270,27 @@ def test_a_name_in_the_certificate_has_to_be_one_of_those_that_are_allowed():
         for name in ("scraper.example", "*.example", "192.0.2.8", "SCRAPER2"):
             assert get_with(served, authority().issue(name)) != 200
         assert served.get(context=client_context(authority().issue("other", "scraper")))[0] == 200
+
+
+def test_an_address_in_the_certificate_is_compared_as_one():
+    """Of IPv6 there are many spellings, and OpenSSL's is not the one that people write."""
+    allowed = tls(client=ClientAuth.REQUIRED, client_ca=authority().pem, client_sans=("2001:db8::7",))
+    with locked(tls=allowed) as served:
+        assert get_with(served, authority().issue("2001:db8::7")) == 200
+        assert get_with(served, authority().issue("2001:db8::8")) != 200
+
+
+def test_a_certificate_with_a_name_that_is_no_text_does_not_come_in(caplog):
+    """It is a client's fault and is logged as such, not as one of ours."""
+    names = b"\x30\x04\x82\x02\xff\xfe"  # a DNS name of two bytes
+    odd = authority().issue_odd(purpose=ExtendedKeyUsageOID.CLIENT_AUTH, names=names)
+    allowed = tls(client=ClientAuth.REQUIRED, client_ca=authority().pem)
+    with caplog.at_level(logging.INFO), locked(tls=allowed, access_log=True) as served:
+        assert get_with(served, odd) != 200
+        assert get_with(served, authority().issue("scraper")) == 200
+    (refusal,) = (each for each in caplog.messages if "no TLS" in each)
+    assert "the client's certificate cannot be read" in refusal
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize(
