@@ -7,20 +7,12 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import permutations
 
-from rscollector.config.types import LOCAL_PROXY, UNIX, ClientAuth
+from rscollector.config.types import LOCAL_PROXY, UNIX, ClientAuth, Right
 from rscollector.model.settings import Listen, setting
 
-_PREFIX = re.compile(
-    r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+/?"
-)  # of `.` and `..` browsers make another path
+_PREFIX = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+/?")
+"""A path, but for `.` and `..`: of these browsers make another one."""
 _LONGEST_PATH = 107
-
-
-class Right(StrEnum):
-    """What may be asked of a listener."""
-
-    METRICS = "metrics"
-    READ = "read"
 
 
 class TlsVersion(StrEnum):

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from rscollector.config.types import UNIX, Listener
-from rscollector.web.app import Right
-from rscollector.web.listeners import Place, listen_at, listen_unix, places
+from rscollector.config.types import UNIX, Listener, Right
+from rscollector.web.listeners import CannotListen, Place, listen_at, listen_unix, places
 from rscollector.web.server import Connections, Server
 
 if TYPE_CHECKING:

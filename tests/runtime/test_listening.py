@@ -9,7 +9,7 @@ import pytest
 import trustme
 from harness import free_port
 
-from rscollector.config.types import Listener, Tls
+from rscollector.config.types import Listener, Right, Tls
 from rscollector.runtime import listening as module
 from rscollector.runtime import looker
 from rscollector.runtime.configure import Read
@@ -17,7 +17,6 @@ from rscollector.runtime.listening import Listening
 from rscollector.runtime.looker import Looker
 from rscollector.runtime.reload import relock, renew_locks
 from rscollector.runtime.vitals import Vitals
-from rscollector.web.app import Right
 from rscollector.web.listeners import CannotListen
 from rscollector.web.server import Connections
 
@@ -188,6 +187,20 @@ def test_a_unix_socket_is_listened_on_and_taken_away(tmp_path):
         assert not path.exists()
 
     listening(scenario, Listener(f"unix:{path}", rights=("metrics",)), path=tmp_path)
+
+
+def test_the_control_socket_is_nobody_elses(tmp_path):
+    """Its commands would else end at a listener with fewer rights; at a reload it is answered already."""
+    control = tmp_path / "run" / "control.sock"
+    with pytest.raises(CannotListen, match=r"web.listener: .* is the control socket; choose another path"):
+        listening(None, Listener(f"unix:{control}"), path=tmp_path)
+
+    async def scenario(made):
+        with pytest.raises(CannotListen, match=r"somebody answers on .*control\.sock already"):
+            made.change([Listener(f"unix:{control}")])
+        assert control.is_socket()
+
+    listening(scenario, path=tmp_path)
 
 
 @pytest.fixture

@@ -364,6 +364,6 @@ def test_a_fault_of_ours_is_logged_and_said(served, logged):
     """Not an empty reply: who asks is told where to look."""
     served.face.body = None
     status, _, body = served.get()
-    assert (status, body) == (500, b"this is a fault of rscollector: its log says more\n")
+    assert (status, body) == (500, b"this is a fault of the server: its log says more\n")
     assert {record.getMessage() for record in logged} == {"a request failed by a fault of ours"}
     assert logged[0].exc_info
