@@ -158,13 +158,14 @@ class Locked:
         return self.address[1]
 
     def replace(self, **changes):
-        """Give it other settings, as a reload does; raises what that raises."""
+        """Give it other settings, as a reload does; returns what that returns, and raises what that raises."""
 
         async def change():
-            self.lock.replace(replace(self.listener, **changes))
+            trouble = self.lock.replace(replace(self.listener, **changes))
             self.listener = replace(self.listener, **changes)
+            return trouble
 
-        asyncio.run_coroutine_threadsafe(change(), self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(change(), self.loop).result(20)
 
     def connect(self, data=b"", host="127.0.0.1", source=None):
         """Return a raw connection on which this was sent."""

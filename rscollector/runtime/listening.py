@@ -32,6 +32,8 @@ class _Door:
     socket: socket.socket
     lock: "Lock | None"
     server: Server | None = None
+    trouble: str = ""
+    """Why not all of what is wanted of its lock is in use."""
 
     def is_like(self, other: Listener) -> bool:
         """Tell whether all but the lock's settings are the same."""
@@ -147,13 +149,14 @@ def _is_locked(listener: Listener) -> bool:
 
 def _exchanged(door: _Door, listener: Listener) -> str:
     """Give a door other settings of its lock; returns why that cannot be, "" if it could."""
-    if door.lock and listener != door.listener:
+    if door.lock and (door.trouble or listener != door.listener):
         try:
-            door.lock.replace(listener)
+            why, kept = door.lock.replace(listener), "the certificate before it"
         except ValueError as error:
-            return f"{listener.address}: {error}; what was there before is in use"
+            why, kept = str(error), "what was there before"
+        door.trouble = f"{listener.address}: {why}; {kept} is in use" if why else ""
     door.listener = listener
-    return ""
+    return door.trouble
 
 
 def _unlink(addresses: Iterable[str]) -> None:

@@ -252,7 +252,8 @@ class _Connection(asyncio.BufferedProtocol):
         except h11.RemoteProtocolError as error:
             hint = error.error_status_hint
             status = hint if hint < http.HTTPStatus.INTERNAL_SERVER_ERROR else 400  # the fault is theirs
-            self._respond(self._refuse(status, one_line(str(error), 200)))
+            said = str(error).partition(": bytearray")[0]  # behind it is what they have sent
+            self._respond(self._refuse(status, one_line(said, 200)))
             return
         if isinstance(event, h11.Request):
             self._respond(self._answer(event))

@@ -14,7 +14,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rscollector.config.pem import blocks
@@ -74,17 +74,24 @@ class Context:
         """When the certificate that is in use expires, as Unix time."""
         return self._made.not_after
 
-    def replace(self, tls: Tls) -> None:
+    def replace(self, tls: Tls) -> str:
         """Use another one from the next connection on; raises ValueError, and then the old one goes on.
 
+        Returns why its certificate cannot be used, "" if it can. If not, the one before goes on with all else
+        that is new: who is to be kept out from now on must not come in for a certificate that has expired.
         A certificate whose time is over, or has not come, does not take the place of one that is valid. Where
         there is no other it is used: who looks sees what is wrong, and collectors and sinks work meanwhile.
         """
-        made = _built(tls)
-        now = time.time()
-        if (trouble := made.trouble(now)) and not self._made.trouble(now):
-            raise ValueError(trouble)
+        now, before = time.time(), self._made
+        try:
+            made = _built(tls)
+            trouble = "" if before.trouble(now) else made.trouble(now)
+        except ValueError as error:
+            trouble = str(error)
+        if trouble:
+            made = _built(replace(tls, certificate=before.tls.certificate, key=before.tls.key))
         self._made = made
+        return trouble
 
     def newest(self) -> Made:
         """Return what the next connection uses."""

@@ -20,6 +20,7 @@ from rscollector.runtime.vitals import Vitals
 from rscollector.web.listeners import CannotListen
 from rscollector.web.server import Connections
 
+HASH = "$2b$04$" + "." * 53
 CA = trustme.CA()
 OTHER = trustme.CA()
 
@@ -163,7 +164,7 @@ def test_a_broken_certificate_keeps_the_one_before(tmp_path):
         expires = made.certificates
         (why,) = made.change([local(port, tls=Tls(tls().certificate, tls().key))])
         assert why.startswith(f"127.0.0.1:{port}: the key does not belong to the certificate")
-        assert why.endswith("; what was there before is in use")
+        assert why.endswith("; the certificate before it is in use")
         assert made.certificates == expires
         for _ in range(3):
             assert await ask(port, trusting(CA)) == "metrics,read"
@@ -171,6 +172,24 @@ def test_a_broken_certificate_keeps_the_one_before(tmp_path):
         assert await ask(port, trusting(OTHER)) == "metrics,read"
 
     listening(scenario, local(port, tls=tls()), path=tmp_path)
+
+
+def test_what_cannot_be_used_is_said_until_it_can(tmp_path):
+    """Each time it is read, and not when there is again what is in use."""
+    port, good = free_port(), tls()
+    bad = local(port, tls=Tls(good.certificate, tls().key), users={"bob": HASH})
+    worse = local(port, tls=tls(ciphers=("NONE",)))
+
+    async def scenario(made):
+        for wanted, kept in ((bad, "the certificate before it"), (worse, "what was there before")):
+            for _ in range(2):
+                (why,) = made.change([wanted])
+                assert why.endswith(f"; {kept} is in use")
+        assert await ask(port, trusting(CA)) == "a user and a password are wanted here"
+        assert made.change([local(port, tls=good)]) == []
+        assert await ask(port, trusting(CA)) == "metrics,read"
+
+    listening(scenario, local(port, tls=good), path=tmp_path)
 
 
 def test_a_unix_socket_is_listened_on_and_taken_away(tmp_path):

@@ -7,17 +7,20 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 
+import bcrypt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from harness import until
-from locked import BODY, authority, client_context, locked, stranger, tls
+from locked import BODY, authority, basic, client_context, locked, stranger, tls
 
 from rscollector.config.types import ClientAuth, Tls
 from rscollector.web.handshakes import Crowd, Handshakes
 from rscollector.web.tls import Context
 
+HASH = bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -120,20 +123,33 @@ def test_the_certificates_end_is_known_though_it_is_over():
 def test_a_pair_that_does_not_fit_leaves_the_old_one_in_use():
     """OpenSSL's own context would be broken by it, and no handshake would ever succeed again."""
     with locked(tls=tls()) as served:
-        for bad in (
-            tls(key=authority().issue()[1]),
-            tls(ciphers=("NO-SUCH",)),
-            tls(client=ClientAuth.REQUIRED),
-        ):
+        for bad in (tls(ciphers=("NO-SUCH",)), tls(client=ClientAuth.REQUIRED)):
             with pytest.raises(ValueError, match=r"."):
                 served.replace(tls=bad)
             assert served.get()[0] == 200
-        over = Tls(*authority().issue_odd(-2, -1))
-        with pytest.raises(ValueError, match="the certificate has expired"):
-            served.replace(tls=over)
-        with pytest.raises(ValueError, match="the certificate is not valid before"):
-            served.replace(tls=Tls(*authority().issue_odd(1, 2)))
-        assert served.get()[0] == 200
+        for bad, why in (
+            (tls(key=authority().issue()[1]), "the key does not belong to the certificate"),
+            (Tls(*authority().issue_odd(-2, -1)), "the certificate has expired"),
+            (Tls(*authority().issue_odd(1, 2)), "the certificate is not valid before"),
+        ):
+            assert served.replace(tls=bad).startswith(why)
+            assert served.get()[0] == 200
+
+
+def test_a_certificate_that_cannot_be_used_keeps_nobody_in():
+    """Who is no user any more, and who has no certificate where one is wanted now, is out all the same."""
+    over = Tls(*authority().issue_odd(-2, -1))
+    required = replace(over, client=ClientAuth.REQUIRED, client_ca=authority().pem)
+    own = client_context(authority().issue("scraper"))
+    with locked(None, 0.01, tls=tls(), users={"bob": HASH}) as served:
+        assert served.get(authorization=basic("bob", "right"))[0] == 200
+        assert "has expired" in served.replace(tls=over, users={"alice": HASH})
+        assert served.get(authorization=basic("bob", "right"))[0] == 401
+        assert served.get(authorization=basic("alice", "right"))[0] == 200
+        assert "has expired" in served.replace(tls=required, users={})
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            served.get()
+        assert served.get(context=own)[0] == 200
 
 
 def test_a_certificate_of_clients_is_wanted_from_the_next_connection_on():
