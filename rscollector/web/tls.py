@@ -97,7 +97,8 @@ class Context:
         """Return what the next connection uses."""
         # OpenSSL keeps the sessions of clients that know no tickets; a flood of them would be 20 MB.
         if self._made.context.session_stats()["number"] > _MOST_SESSIONS:
-            self._made = _built(self._made.tls)
+            with suppress(ValueError):  # such as for want of a descriptor, of which a flood takes many
+                self._made = _built(self._made.tls)
         return self._made
 
 

@@ -1,9 +1,11 @@
 """Where the agent listens, exchanged while clients connect; locks on real sockets."""
 
 import asyncio
+import datetime as dt
 import ssl
 import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import trustme
@@ -17,6 +19,7 @@ from rscollector.runtime.listening import Listening
 from rscollector.runtime.looker import Looker
 from rscollector.runtime.reload import relock, renew_locks
 from rscollector.runtime.vitals import Vitals
+from rscollector.web import tls as tls_module
 from rscollector.web.listeners import CannotListen
 from rscollector.web.server import Connections
 
@@ -220,6 +223,25 @@ def test_the_control_socket_is_nobody_elses(tmp_path):
         assert control.is_socket()
 
     listening(scenario, path=tmp_path)
+
+
+def test_a_certificate_is_used_as_soon_as_its_time_has_come(tmp_path, monkeypatch):
+    """Though nothing of it has changed since it was too early for it."""
+    port = free_port()
+    begins = dt.datetime.now(dt.UTC) + dt.timedelta(1)
+    made = OTHER.issue_cert("127.0.0.1", not_before=begins, not_after=begins + dt.timedelta(9))
+    early = Tls(made.cert_chain_pems[0].bytes().decode(), made.private_key_pem.bytes().decode())
+
+    async def scenario(made):
+        (why,) = made.change([local(port, tls=early)])
+        assert f"{port}: the certificate is not valid before" in why
+        monkeypatch.setattr(tls_module, "time", Mock(time=lambda: begins.timestamp() + 1))
+        assert made.change([local(port, tls=early)]) == []
+        assert made.certificates == {
+            f"127.0.0.1:{port}": pytest.approx((begins + dt.timedelta(9)).timestamp(), abs=1)
+        }
+
+    listening(scenario, local(port, tls=tls()), path=tmp_path)
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import ssl
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from unittest.mock import Mock
 
 import bcrypt
 import pytest
@@ -17,6 +18,7 @@ from harness import until
 from locked import BODY, authority, basic, client_context, locked, stranger, tls
 
 from rscollector.config.types import ClientAuth, Tls
+from rscollector.web import tls as module
 from rscollector.web.handshakes import Crowd, Handshakes
 from rscollector.web.tls import Context
 
@@ -136,6 +138,13 @@ def test_a_pair_that_does_not_fit_leaves_the_old_one_in_use():
             assert served.get()[0] == 200
 
 
+def test_a_certificate_that_is_over_gives_way_to_any_other():
+    """It is no better than one that is not valid yet, whose time may come."""
+    context, new = Context(Tls(*authority().issue_odd(-2, -1))), Tls(*authority().issue_odd(1, 2))
+    assert context.replace(new) == ""
+    assert context.newest().tls == new
+
+
 def test_a_certificate_that_cannot_be_used_keeps_nobody_in():
     """Who is no user any more, and who has no certificate where one is wanted now, is out all the same."""
     over = Tls(*authority().issue_odd(-2, -1))
@@ -207,11 +216,15 @@ def test_a_hundred_exchanges_while_others_scrape():
     assert len(scrapes) >= 100
 
 
-def test_sessions_of_clients_without_tickets_do_not_pile_up():
+def test_sessions_of_clients_without_tickets_do_not_pile_up(monkeypatch):
     """OpenSSL would keep twenty thousand of them."""
     context = Context(tls())
     first = context.newest()
     client = client_context(maximum_version=ssl.TLSVersion.TLSv1_2, options=ssl.OP_NO_TICKET)
+    with monkeypatch.context() as patched:
+        patched.setattr(module.os, "memfd_create", Mock(side_effect=OSError("too many open files")))
+        patched.setattr(module, "_MOST_SESSIONS", -1)
+        assert context.newest() is first
     for _ in range(1200):
         there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
         ends = (
@@ -226,6 +239,39 @@ def test_sessions_of_clients_without_tickets_do_not_pile_up():
             ends[1].unwrap()
     assert context.newest().context.session_stats()["number"] <= 1000
     assert context.newest() is not first
+
+
+def test_no_session_is_given_to_a_client_of_tls_1_3():
+    """Who comes each 15 s makes a handshake each time: no ticket outlives the certificate it was got by."""
+    with ExitStack() as stack:
+        served = stack.enter_context(locked(tls=tls()))
+        with client_context().wrap_socket(served.connect(), server_hostname="localhost") as client:
+            client.sendall(REQUEST)
+            while client.recv(1 << 16):
+                pass
+            assert client.version() == "TLSv1.3"
+            assert not client.session.has_ticket
+
+
+@pytest.mark.needs("openssl")
+def test_nobody_negotiates_again():
+    """A client could have the agent compute one handshake after the other on one connection."""
+    with locked(tls=tls()) as served:
+        command = ["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{served.port}"]
+        done = subprocess.run(command, input=b"R\n", capture_output=True, timeout=30, check=False)
+        assert b"no renegotiation" in done.stderr
+        assert served.get()[0] == 200
+
+
+def test_of_the_ciphers_that_both_know_the_server_chooses():
+    """Those that are set stand in their order."""
+    names = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]
+    context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers(":".join(reversed(names)))
+    with ExitStack() as stack:
+        served = stack.enter_context(locked(tls=tls(ciphers=tuple(names))))
+        with context.wrap_socket(served.connect(), server_hostname="localhost") as client:
+            assert client.cipher()[0] == names[0]
 
 
 # Clients and their certificates
