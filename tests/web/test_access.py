@@ -1,5 +1,6 @@
 """Who may come in, how often, and what is told to who may not."""
 
+import asyncio
 import base64
 import logging
 import statistics
@@ -14,6 +15,7 @@ from harness import until
 from locked import BODY, authority, basic, client_context, locked, tls
 
 from rscollector.config.types import ClientAuth
+from rscollector.web import passwords as module
 from rscollector.web.passwords import _NOBODY, Hashing, Passwords, credentials
 from rscollector.web.proxies import Proxies
 from rscollector.web.rates import Buckets, bucket_of
@@ -290,6 +292,31 @@ def test_other_users_hold_at_once():
         }  # fmt: skip
         served.replace(users={"b": hashed("new")})
         assert served.get(authorization=basic("a", "right"))[0] == 401
+        assert set(served.lock.access._passwords._right) == {b"b"}, "and nothing is kept of who has gone"
+
+
+@pytest.mark.parametrize("user", ["prometheus", "nobody"])
+def test_a_wrong_password_is_answered_when_its_time_is_over(user):
+    """However little its hash costs: else the time would tell which users there are."""
+    passwords = Passwords(USERS, Hashing(0.3))
+    began = time.monotonic()
+    assert asyncio.run(passwords.are_right(credentials(basic(user, "wrong")), "::1")) is False
+    assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize("user", ["a", "nobody"])
+def test_a_hash_that_fits_lets_in_only_who_is_a_user_when_it_is_done(user, monkeypatch):
+    """Somebody may be taken out while it is computed; and the hash for those that there are not has a password."""
+    passwords = Passwords({"a": RIGHT}, Hashing(0))
+
+    def fits(*_):
+        passwords.replace({"b": RIGHT})
+        return True
+
+    monkeypatch.setattr(module, "_matches", fits)
+    given = credentials(basic(user, "right"))
+    assert asyncio.run(passwords.are_right(given, "::1")) is False
+    assert not passwords.remembered(given)
 
 
 def test_who_hangs_up_while_his_password_is_computed_leaves_nothing():
