@@ -8,8 +8,8 @@ import os
 import re
 import ssl
 import stat
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,15 +99,15 @@ def _no_certificates(text: str) -> str:
 
 
 def _pair(context: ssl.SSLContext, tls: Tls) -> Iterator[Fault]:
-    if not blocks(tls.key, "PRIVATE KEY"):
+    keys = blocks(tls.key, "PRIVATE KEY")
+    if not keys:
         yield Fault("key", "there is no private key in PEM in it (-----BEGIN PRIVATE KEY-----)")
-    elif "ENCRYPTED" in tls.key:
+    elif any("ENCRYPTED" in each for each in keys):
         yield Fault("key", "it needs a passphrase, and nobody is there to type one: take it off")
     else:
         try:
-            with ExitStack() as undo:
-                texts = blocks(tls.certificate, "CERTIFICATE"), blocks(tls.key, "PRIVATE KEY")
-                context.load_cert_chain(*(_in_memory("\n".join(each), undo) for each in texts))
+            with in_memory(blocks(tls.certificate, "CERTIFICATE")) as certificate, in_memory(keys) as key:
+                context.load_cert_chain(certificate, key)
         except (ssl.SSLError, ValueError) as error:
             yield _unusable(error)
 
@@ -121,12 +121,16 @@ def _unusable(error: Exception) -> Fault:
     return Fault("key", f"it is damaged, or of a kind that OpenSSL on this host does not know: {reason}")
 
 
-def _in_memory(text: str, undo: ExitStack) -> str:
-    """Return the path of a file in memory with a text: OpenSSL's functions want a path."""
-    file = undo.enter_context(os.fdopen(os.memfd_create("pem"), "wb"))
-    file.write(text.encode("utf-8"))
-    file.flush()
-    return f"/proc/self/fd/{file.fileno()}"
+@contextmanager
+def in_memory(found: Sequence[str]) -> Iterator[str]:
+    """Yield a path under which OpenSSL, which takes nothing but paths, finds these blocks; no disk has it."""
+    descriptor = os.memfd_create("pem")
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write("\n".join(found).encode("ascii"))
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 def _reason(error: Exception) -> str:

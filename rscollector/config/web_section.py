@@ -23,7 +23,7 @@ class TlsVersion(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
+class LockSection:
     """What may be said of all addresses of `listen`, and of each listener."""
 
     config_file: str = setting(
@@ -82,7 +82,7 @@ class TlsSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerSection(Lock):
+class ListenerSection(LockSection):
     """A table `[[web.listener]]`: an address with rights and a lock of its own."""
 
     address: str = setting('Where it listens: "0.0.0.0:10070", "[::]:10070", or "unix:/path" for a socket.')
@@ -123,8 +123,8 @@ class ListenerSection(Lock):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebSection(Lock):
-    """The section `[web]`; the settings of `Lock` hold for the addresses of `listen`."""
+class WebSection(LockSection):
+    """The section `[web]`; the settings of `LockSection` hold for the addresses of `listen`."""
 
     listen: tuple[Listen, ...] | None = setting(
         'Where Prometheus and browsers find the agent; by default "127.0.0.1:10070", without a listener.',
@@ -136,7 +136,7 @@ class WebSection(Lock):
 
     def __post_init__(self) -> None:
         super(WebSection, self).__post_init__()
-        idle = [each.name for each in fields(Lock) if getattr(self, each.name)]
+        idle = [each.name for each in fields(LockSection) if getattr(self, each.name)]
         if idle and self.listener and not self.listen:
             why = "holds for the addresses of `listen`, and there are none"
             raise ValueError(f"{idle[0]}: {why}; write it into the listener")

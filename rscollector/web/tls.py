@@ -8,16 +8,15 @@ that is in use; the next connection is given another one.
 """
 
 import ipaddress
-import os
 import re
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rscollector.config.pem import blocks
+from rscollector.config.pem import blocks, in_memory
 from rscollector.config.types import ClientAuth, Tls
 
 _FRAME = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
@@ -108,7 +107,7 @@ def _built(tls: Tls) -> Made:
     keys = _blocks(tls.key, "PRIVATE KEY", "the key")
     with _told("the certificate and its key cannot be used"):
         _set(context, tls)
-        with _in_memory(certificates) as certificate, _in_memory(keys) as key:
+        with in_memory(certificates) as certificate, in_memory(keys) as key:
             context.load_cert_chain(certificate, key, _no_password)
     not_before, not_after = _tried(context, certificates[0])
     _verify_clients(context, tls)
@@ -184,18 +183,6 @@ def _blocks(text: str, wanted: str, what: str) -> list[str]:
     if not (found := blocks(text, wanted)):
         raise ValueError(f"{what}: expected a text in PEM with -----BEGIN {wanted}-----")
     return found
-
-
-@contextmanager
-def _in_memory(found: Sequence[str]) -> Iterator[str]:
-    """Yield a path under which OpenSSL, which takes nothing but paths, finds these blocks; no disk has it."""
-    descriptor = os.memfd_create("pem")
-    try:
-        with os.fdopen(os.dup(descriptor), "wb") as file:
-            file.write("\n".join(found).encode("ascii"))
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
 
 
 def _no_password() -> str:

@@ -364,6 +364,14 @@ def test_without_users_a_rate_is_for_all_but_those_with_a_certificate():
         assert [served.get(context=own)[0] for _ in range(3)] == [200] * 3
 
 
+def test_where_there_are_users_a_certificate_alone_is_counted():
+    """It is half of what is wanted: who has it, and guesses, is a stranger still."""
+    wanted = tls(client=ClientAuth.REQUIRED, client_ca=authority().pem)
+    own = client_context(authority().issue("scraper"))
+    with locked(None, QUICK, users=USERS, tls=wanted, rate_interval=60, rate_burst=2) as served:
+        assert [served.get(context=own)[0] for _ in range(3)] == [401, 401, 429]
+
+
 def test_buckets_fill_up_again_and_are_forgotten():
     """One token each interval, up to the burst; of an address with a full bucket nothing is kept."""
     made = Buckets(10.0, 2, most=3)

@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from harness import until
 from locked import BODY, authority, basic, client_context, locked, stranger, tls
 
+from rscollector.config import pem
 from rscollector.config.types import ClientAuth, Tls
 from rscollector.web import tls as module
 from rscollector.web.handshakes import Crowd, Handshakes
@@ -222,7 +223,7 @@ def test_sessions_of_clients_without_tickets_do_not_pile_up(monkeypatch):
     first = context.newest()
     client = client_context(maximum_version=ssl.TLSVersion.TLSv1_2, options=ssl.OP_NO_TICKET)
     with monkeypatch.context() as patched:
-        patched.setattr(module.os, "memfd_create", Mock(side_effect=OSError("too many open files")))
+        patched.setattr(pem.os, "memfd_create", Mock(side_effect=OSError("too many open files")))
         patched.setattr(module, "_MOST_SESSIONS", -1)
         assert context.newest() is first
     for _ in range(1200):
