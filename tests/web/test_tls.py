@@ -1,5 +1,6 @@
 """TLS of a listener: what is refused before it is used, what clients see, and the exchange of certificates."""
 
+import asyncio
 import logging
 import re
 import ssl
@@ -21,6 +22,7 @@ from rscollector.config import pem
 from rscollector.config.types import ClientAuth, Tls
 from rscollector.web import tls as module
 from rscollector.web.handshakes import Crowd, Handshakes
+from rscollector.web.secured import Secured
 from rscollector.web.tls import Context
 
 HASH = bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()
@@ -240,6 +242,22 @@ def test_sessions_of_clients_without_tickets_do_not_pile_up(monkeypatch):
             ends[1].unwrap()
     assert context.newest().context.session_stats()["number"] <= 1000
     assert context.newest() is not first
+
+
+def test_who_makes_us_write_before_there_is_an_answer_and_does_not_read_is_cut():
+    """As by asking for new keys again and again: what waits for him would grow."""
+
+    async def main():
+        connection, below = Mock(), Mock()
+        secured = Secured(connection, Mock(), Context(tls()), "::1")
+        secured.connection_made(below)
+        secured.pause_writing()
+        assert (below.abort.call_count, connection.pause_writing.call_count) == (1, 0)
+        secured.pause_reading()  # there was a request
+        secured.pause_writing()
+        assert (below.abort.call_count, connection.pause_writing.call_count) == (1, 1)
+
+    asyncio.run(main())
 
 
 def test_no_session_is_given_to_a_client_of_tls_1_3():
