@@ -336,9 +336,13 @@ def test_on_the_control_socket_a_stream_goes_on(tmp_path, quick, monkeypatch):
         assert until(lambda: served.get("/-/healthy")[0] == 200)
 
 
-def test_where_there_is_a_lock_a_stream_ends_on_a_unix_socket_too(tmp_path, quick, monkeypatch):
-    """Who is taken out of the users is soon told nothing any more."""
-    monkeypatch.setattr(events, "_LIFE", 3)
+@pytest.mark.parametrize(("life", "lifetime"), [(3, 15.0), (100_000, 0.3)])
+def test_where_there_is_a_lock_a_stream_ends_on_a_unix_socket_too(
+    life, lifetime, tmp_path, quick, monkeypatch
+):
+    """Who is taken out of the users is soon told nothing any more: it ends, and else it is cut."""
+    monkeypatch.setattr(events, "_LIFE", life)
+    monkeypatch.setattr(server, "LIFETIME", lifetime)
     with locked(tmp_path, application=application(Face()), access_log=True) as made:
         client = made.connect(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
