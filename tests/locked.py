@@ -42,8 +42,11 @@ class Authority:
         chain = "".join(each.bytes().decode() for each in made.cert_chain_pems)
         return chain, made.private_key_pem.bytes().decode()
 
-    def issue_odd(self, begins=-1.0, ends=1.0, purpose=ExtendedKeyUsageOID.SERVER_AUTH, key=None):
-        """Return the same for localhost, valid from and until so many days from now, and for one purpose."""
+    def issue_odd(self, begins=-1.0, ends=1.0, purpose=ExtendedKeyUsageOID.SERVER_AUTH, key=None, names=None):
+        """Return the same for localhost, valid from and until so many days from now, and for one purpose.
+
+        With `names`, these bytes stand where its names would.
+        """
         key = key or ec.generate_private_key(ec.SECP256R1())
         signer = serialization.load_pem_private_key(self._ca.private_key_pem.bytes(), None)
         issuer = x509.load_pem_x509_certificate(self.pem.encode())
@@ -53,7 +56,10 @@ class Authority:
             issuer.subject, name, key.public_key(), x509.random_serial_number(),
             now + dt.timedelta(begins), now + dt.timedelta(ends),
         )  # fmt: skip
-        made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        alternative = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+        if names is not None:
+            alternative = x509.UnrecognizedExtension(alternative.oid, names)
+        made = made.add_extension(alternative, critical=False)
         made = made.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         known = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
@@ -152,13 +158,14 @@ class Locked:
         return self.address[1]
 
     def replace(self, **changes):
-        """Give it other settings, as a reload does; raises what that raises."""
+        """Give it other settings, as a reload does; returns what that returns, and raises what that raises."""
 
         async def change():
-            self.lock.replace(replace(self.listener, **changes))
+            trouble = self.lock.replace(replace(self.listener, **changes))
             self.listener = replace(self.listener, **changes)
+            return trouble
 
-        asyncio.run_coroutine_threadsafe(change(), self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(change(), self.loop).result(20)
 
     def connect(self, data=b"", host="127.0.0.1", source=None):
         """Return a raw connection on which this was sent."""

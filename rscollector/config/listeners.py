@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rscollector.config.build import Builder, Fault, KeyPath
 from rscollector.config.types import UNIX, ClientAuth, Listener, Tls
-from rscollector.config.web_section import ListenerSection, Lock, TlsSection, WebSection
+from rscollector.config.web_section import ListenerSection, LockSection, TlsSection, WebSection
 from rscollector.model.settings import Listen
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class _Maker:
         self._users(section.users, (*path, "users"))
         return self._locked(made, section)
 
-    def _locked(self, listener: Listener, lock: Lock) -> Listener:
+    def _locked(self, listener: Listener, lock: LockSection) -> Listener:
         """Add to a listener what a file says, and what is written beside it."""
         if lock.config_file:
             from rscollector.config import web_config

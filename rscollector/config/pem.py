@@ -5,10 +5,11 @@ so that somebody can look whether it is another now.
 """
 
 import os
+import re
 import ssl
 import stat
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,16 @@ from rscollector.config.looker import look
 from rscollector.config.types import ClientAuth, Tls
 
 _LONGEST = 1 << 20
+_BLOCK = re.compile(
+    r"-----BEGIN ((?:[A-Z0-9]+ )*)(CERTIFICATE|PRIVATE KEY)-----[\x00-\x7f]+?-----END \1\2-----\n?"
+)
 _WEAK = ("TOO_SMALL", "TOO_WEAK")
+
+
+def blocks(text: str, wanted: str) -> list[str]:
+    """Return the blocks of a PEM text; whatever stands between them may be in any language."""
+    found = (each for each in _BLOCK.finditer(text) if each[2] == wanted)
+    return [each[0] for each in found if each[1] != "TRUSTED "]  # which are OpenSSL's own
 
 
 class Fault(NamedTuple):
@@ -79,24 +89,25 @@ def faults(tls: Tls) -> Iterator[Fault]:
 
 
 def _no_certificates(text: str) -> str:
-    if "-----BEGIN CERTIFICATE-----" not in text:
+    if not (found := blocks(text, "CERTIFICATE")):
         return "there is no certificate in PEM in it (-----BEGIN CERTIFICATE-----)"
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=text)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata="\n".join(found))
     except (ssl.SSLError, ValueError) as error:
         return f"a certificate in it is damaged: {_reason(error)}"
     return ""
 
 
 def _pair(context: ssl.SSLContext, tls: Tls) -> Iterator[Fault]:
-    if "PRIVATE KEY-----" not in tls.key:
+    keys = blocks(tls.key, "PRIVATE KEY")
+    if not keys:
         yield Fault("key", "there is no private key in PEM in it (-----BEGIN PRIVATE KEY-----)")
-    elif "ENCRYPTED" in tls.key:
+    elif any("ENCRYPTED" in each for each in keys):
         yield Fault("key", "it needs a passphrase, and nobody is there to type one: take it off")
     else:
         try:
-            with ExitStack() as undo:
-                context.load_cert_chain(*(_in_memory(text, undo) for text in (tls.certificate, tls.key)))
+            with in_memory(blocks(tls.certificate, "CERTIFICATE")) as certificate, in_memory(keys) as key:
+                context.load_cert_chain(certificate, key)
         except (ssl.SSLError, ValueError) as error:
             yield _unusable(error)
 
@@ -110,12 +121,16 @@ def _unusable(error: Exception) -> Fault:
     return Fault("key", f"it is damaged, or of a kind that OpenSSL on this host does not know: {reason}")
 
 
-def _in_memory(text: str, undo: ExitStack) -> str:
-    """Return the path of a file in memory with a text: OpenSSL's functions want a path."""
-    file = undo.enter_context(os.fdopen(os.memfd_create("pem"), "wb"))
-    file.write(text.encode("utf-8"))
-    file.flush()
-    return f"/proc/self/fd/{file.fileno()}"
+@contextmanager
+def in_memory(found: Sequence[str]) -> Iterator[str]:
+    """Yield a path under which OpenSSL, which takes nothing but paths, finds these blocks; no disk has it."""
+    descriptor = os.memfd_create("pem")
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write("\n".join(found).encode("ascii"))
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 def _reason(error: Exception) -> str:

@@ -123,6 +123,14 @@ class ClientAuth(StrEnum):
     REQUIRED = "required"
 
 
+class Right(StrEnum):
+    """What a listener may be asked for; whether the agent is healthy and ready, each of them."""
+
+    METRICS = "metrics"
+    READ = "read"
+    """The page for people, and the API."""
+
+
 UNIX: Final = "unix:"
 """How the address of a Unix socket begins."""
 LOCAL_PROXY: Final = "unix"
@@ -152,8 +160,8 @@ class Tls:
 class Listener:
     """Where the agent listens, and for whom.
 
-    `address` is "0.0.0.0:10070", "[::]:10070" or "unix:/run/…"; `rights` are names of `web.app.Right` in
-    lower case; `users` has the bcrypt hash of each. `rate_interval` are the seconds in which an address gets
+    `address` is "0.0.0.0:10070", "[::]:10070" or "unix:/run/…"; `rights` are values of `Right`;
+    `users` has the bcrypt hash of each. `rate_interval` are the seconds in which an address gets
     one more request, beyond `rate_burst` of them; 0 leaves the built-in bounds alone.
     """
 

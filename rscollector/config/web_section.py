@@ -1,22 +1,18 @@
 """The section `[web]` as it is written; `listeners` makes of it what the agent is given."""
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import permutations
 
-from rscollector.config.types import LOCAL_PROXY, UNIX, ClientAuth
+from rscollector.config.types import LOCAL_PROXY, UNIX, ClientAuth, Right
 from rscollector.model.settings import Listen, setting
 
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?")
-
-
-class Right(StrEnum):
-    """What may be asked of a listener."""
-
-    METRICS = "metrics"
-    READ = "read"
+_PREFIX = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+/?")
+"""A path, but for `.` and `..`: of these browsers make another one."""
+_LONGEST_PATH = 107
 
 
 class TlsVersion(StrEnum):
@@ -27,7 +23,7 @@ class TlsVersion(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
+class LockSection:
     """What may be said of all addresses of `listen`, and of each listener."""
 
     config_file: str = setting(
@@ -86,7 +82,7 @@ class TlsSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerSection(Lock):
+class ListenerSection(LockSection):
     """A table `[[web.listener]]`: an address with rights and a lock of its own."""
 
     address: str = setting('Where it listens: "0.0.0.0:10070", "[::]:10070", or "unix:/path" for a socket.')
@@ -114,7 +110,12 @@ class ListenerSection(Lock):
     def where(self) -> str:
         """The address in its canonical text. Raises ValueError where it is none."""
         if self.address.startswith(f"{UNIX}/") and self.address.isprintable():
-            return self.address
+            path = os.path.normpath(self.address.removeprefix(UNIX))
+            if len(os.fsencode(path)) > _LONGEST_PATH:
+                raise ValueError(
+                    f"address: the kernel knows no path of a socket beyond {_LONGEST_PATH} bytes"
+                )
+            return f"{UNIX}{path}"
         try:
             return str(Listen(self.address))
         except ValueError as error:
@@ -122,8 +123,8 @@ class ListenerSection(Lock):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebSection(Lock):
-    """The section `[web]`; the settings of `Lock` hold for the addresses of `listen`."""
+class WebSection(LockSection):
+    """The section `[web]`; the settings of `LockSection` hold for the addresses of `listen`."""
 
     listen: tuple[Listen, ...] | None = setting(
         'Where Prometheus and browsers find the agent; by default "127.0.0.1:10070", without a listener.',
@@ -135,7 +136,7 @@ class WebSection(Lock):
 
     def __post_init__(self) -> None:
         super(WebSection, self).__post_init__()
-        idle = [each.name for each in fields(Lock) if getattr(self, each.name)]
+        idle = [each.name for each in fields(LockSection) if getattr(self, each.name)]
         if idle and self.listener and not self.listen:
             why = "holds for the addresses of `listen`, and there are none"
             raise ValueError(f"{idle[0]}: {why}; write it into the listener")

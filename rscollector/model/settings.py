@@ -134,7 +134,8 @@ class Listen:
         bracketed = host.startswith("[") and host.endswith("]")
         host = (host[1:-1] if bracketed else host) or "0.0.0.0"  # noqa: S104  only if ":10070" is asked for
         try:
-            self.host = str(ipaddress.ip_address(host))
+            address = ipaddress.ip_address(host)
+            self.host = str(getattr(address, "ipv4_mapped", None) or address)
             if (":" in host) != bracketed or not colon or not port.isdigit() or int(port) > 65535:
                 raise ValueError  # noqa: TRY301  one sentence for all that can be wrong
         except ValueError:

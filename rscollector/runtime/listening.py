@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from rscollector.config.types import UNIX, Listener
-from rscollector.web.app import Right
-from rscollector.web.listeners import Place, listen_at, listen_unix, places
+from rscollector.config.types import UNIX, Listener, Right
+from rscollector.web.listeners import CannotListen, Place, listen_at, listen_unix, places
 from rscollector.web.server import Connections, Server
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ class _Door:
     socket: socket.socket
     lock: "Lock | None"
     server: Server | None = None
+    trouble: str = ""
+    """Why not all of what is wanted of its lock is in use."""
 
     def is_like(self, other: Listener) -> bool:
         """Tell whether all but the lock's settings are the same."""
@@ -58,6 +59,8 @@ class Listening:
 
     def open(self, listeners: Sequence[Listener], control: Path) -> None:
         """Listen, and on the control socket; nobody is answered yet. Raises CannotListen or ValueError."""
+        if any(each.address == f"{UNIX}{control}" for each in listeners):
+            raise CannotListen(f"web.listener: {control} is the control socket; choose another path")
         self.change(listeners)
         everything = tuple(each.value for each in Right)
         self._control = [_Door(Listener(f"{UNIX}{control}", everything), listen_unix(control), None)]
@@ -146,13 +149,14 @@ def _is_locked(listener: Listener) -> bool:
 
 def _exchanged(door: _Door, listener: Listener) -> str:
     """Give a door other settings of its lock; returns why that cannot be, "" if it could."""
-    if door.lock and listener != door.listener:
+    if door.lock and (door.trouble or listener != door.listener):
         try:
-            door.lock.replace(listener)
+            why, kept = door.lock.replace(listener), "the certificate before it"
         except ValueError as error:
-            return f"{listener.address}: {error}; what was there before is in use"
+            why, kept = str(error), "what was there before"
+        door.trouble = f"{listener.address}: {why}; {kept} is in use" if why else ""
     door.listener = listener
-    return ""
+    return door.trouble
 
 
 def _unlink(addresses: Iterable[str]) -> None:

@@ -20,6 +20,8 @@ from rscollector.web.listeners import CannotListen
 
 log = logging.getLogger("rscollector")
 
+_KEPT = "certificates and web configuration were not renewed; what was there before stays in use"
+
 
 async def reload(path: Path | None, supervisor: Supervisor, vitals: Vitals, listening: Listening) -> None:
     """Read the configuration at `path` and apply it."""
@@ -55,15 +57,16 @@ def relock(read: Read, vitals: Vitals, listening: Listening) -> None:
     vitals.certificates = listening.certificates
     if not troubles:
         log.info("certificates and web configuration were read again and are in use")
-    _tell(vitals, "\n".join(troubles))
+    _tell(vitals, "\n".join(troubles), kept="")
 
 
-def _tell(vitals: Vitals, error: str) -> None:
-    """Take note of what is wrong with the locks, and log it when it is news."""
+def _tell(vitals: Vitals, error: str, kept: str = _KEPT) -> None:
+    """Take note of what is wrong with the locks, and log it when it is news, and what is in use meanwhile."""
     if error and error != vitals.web_error:
         for sentence in error.splitlines():
             log.error("%s", sentence)
-        log.error("certificates and web configuration were not renewed; what was there before stays in use")
+        if kept:
+            log.error("%s", kept)
     vitals.web_error = error
 
 
@@ -87,7 +90,8 @@ def apply(read: Read, supervisor: Supervisor, vitals: Vitals, listening: Listeni
     vitals.reloaded_at = time.time()
     vitals.config = read.config
     vitals.certificates = listening.certificates
-    _tell(vitals, "\n".join(troubles))
+    vitals.web_error = ""  # who reloads wants to know again
+    _tell(vitals, "\n".join(troubles), kept="")
     _change(read.config, supervisor)
 
 

@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from enum import Enum
 from functools import partial
 from importlib.resources import files
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from rscollector.config.types import Right
 from rscollector.exposition.render import Format
 from rscollector.web.api import PREFIX, Api, Told
 from rscollector.web.compressed import Compressor, pieces
@@ -58,14 +58,6 @@ class Face(Told, Protocol):
 
     def unready(self) -> str:
         """Return why the agent is not ready, "" when it is."""
-
-
-class Right(Enum):
-    """What a listener may be asked for; whether the agent is healthy and ready, each of them."""
-
-    METRICS = "metrics"
-    READ = "read"
-    """The page for people, and the API."""
 
 
 def application(face: Face, rights: frozenset[Right] = frozenset(Right)) -> ASGIApp:

@@ -2,8 +2,9 @@
 
 An event is at most one in a second, and has the objects of the status of those whose state, reason or notes
 have changed. Its id says where to read on: a reader that comes back with it, as EventSource does by itself,
-is told what has changed since, and all where that is forgotten. Over TCP a stream ends before its connection
-would be cut as every other is, so its reader has to come back; on the control socket it goes on.
+is told what has changed since, and all where that is forgotten. Over TCP, and behind a lock, a
+stream ends before its connection would be cut as every other is, so its reader has to come back; on the
+control socket it goes on.
 """
 
 import asyncio

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rscollector.config.types import UNIX
 from rscollector.model.settings import Listen
@@ -95,7 +95,7 @@ def _listen(place: Place, *, shared: bool) -> socket.socket:
     if family == socket.AF_INET6:
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, place.v6_only)
     try:
-        listener.bind((address.host, address.port))
+        listener.bind(_resolved(address, family))
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
@@ -104,10 +104,16 @@ def _listen(place: Place, *, shared: bool) -> socket.socket:
     return listener
 
 
+def _resolved(address: Listen, family: socket.AddressFamily) -> Any:
+    """Return an address as the kernel has it: of fe80::1%eth0, the interface is a number there."""
+    numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    return socket.getaddrinfo(address.host, address.port, family, socket.SOCK_STREAM, flags=numeric)[0][4]
+
+
 def _why(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return "another process uses this port (perhaps another rscollector); `ss -ltnp` shows which"
-    if error.errno == errno.EADDRNOTAVAIL:
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return "no interface of this host has this address; correct web.listen"
     if error.errno == errno.EAFNOSUPPORT:
         return "this kernel, or the unit's RestrictAddressFamilies=, has no such addresses"
@@ -121,7 +127,10 @@ def listen_unix(path: Path, what: str = "") -> socket.socket:
 
     `what` is what it is called in a complaint, if it is not the control socket.
     """
-    what = what or f"the control socket {path}"
+    there = f"somebody answers on {path} already; choose another path"
+    if not what:
+        what = f"the control socket {path}"
+        there = f"another rscollector answers on {path}; there is one agent per host"
     try:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     except OSError as error:
@@ -129,8 +138,9 @@ def listen_unix(path: Path, what: str = "") -> socket.socket:
     try:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         if _answers(path):
-            raise CannotListen(f"another rscollector answers on {path}; there is one agent per host")  # noqa: TRY301
-        path.unlink(missing_ok=True)
+            raise CannotListen(there)  # noqa: TRY301
+        if path.is_socket():  # anything else is somebody's, and stays: bind says that it is there
+            path.unlink(missing_ok=True)
         before = os.umask(0o117)
         try:
             listener.bind(str(path))
@@ -139,7 +149,9 @@ def listen_unix(path: Path, what: str = "") -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise CannotListen(f"cannot make {what}: {error.strerror or error}") from error
+        why = "there is a file that is no socket; move it away, or choose another path"
+        why = why if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise CannotListen(f"cannot make {what}: {why}") from error
     except CannotListen:
         listener.close()
         raise

@@ -40,15 +40,20 @@ class Lock:
         self.access = Access(listener, shared.hashing)
         self._handshakes = shared.handshakes
 
-    def replace(self, listener: Listener) -> None:
-        """Take other settings, from the next connection on; raises ValueError, and then changes nothing."""
+    def replace(self, listener: Listener) -> str:
+        """Take other settings, from the next connection on; raises ValueError, and then changes nothing.
+
+        Returns why the certificate cannot be used, "" if it can; if not, the one before stays in use.
+        """
+        trouble = ""
         if listener.tls is None:
             self.context = None
         elif self.context is None:
             self.context = Context(listener.tls)
         else:
-            self.context.replace(listener.tls)
+            trouble = self.context.replace(listener.tls)
         self.access.replace(listener)
+        return trouble
 
     def guarded(self, application: ASGIApp) -> ASGIApp:
         """Return the application for those who may ask it."""

@@ -37,7 +37,10 @@ class Proxies:
             if not self.trust(client):
                 break
             try:
-                client = str(ipaddress.ip_address(each.strip()))
+                address = ipaddress.ip_address(each.strip())
             except ValueError:
                 break
+            if getattr(address, "scope_id", None):  # of an interface there, and any text may be one
+                break
+            client = str(address)
         return client

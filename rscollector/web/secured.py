@@ -134,7 +134,10 @@ class Secured(asyncio.Transport, asyncio.BufferedProtocol):
     def _opened(self, tls: ssl.SSLObject) -> None:
         self._lock.complete(self, self._peer)
         self._is_open = True
-        certificate = tls.getpeercert()
+        try:
+            certificate = tls.getpeercert()
+        except ValueError as error:  # a name in it is no text
+            raise ssl.SSLError(1, f"the client's certificate cannot be read: {error}") from None
         if self._made and not self._made.admits(certificate):
             raise ssl.SSLError(1, f"the certificate of {said_by(certificate)!r} has no name that is allowed")
         self.client_name = said_by(certificate)

@@ -252,7 +252,8 @@ class _Connection(asyncio.BufferedProtocol):
         except h11.RemoteProtocolError as error:
             hint = error.error_status_hint
             status = hint if hint < http.HTTPStatus.INTERNAL_SERVER_ERROR else 400  # the fault is theirs
-            self._respond(self._refuse(status, one_line(str(error), 200)))
+            said = str(error).partition(": bytearray")[0]  # behind it is what they have sent
+            self._respond(self._refuse(status, one_line(said, 200)))
             return
         if isinstance(event, h11.Request):
             self._respond(self._answer(event))
@@ -298,7 +299,7 @@ class _Connection(asyncio.BufferedProtocol):
             if caught:
                 log.error("a request failed by a fault of ours", exc_info=caught[0])
                 if not self._is_answered:
-                    await self._refuse(500, "this is a fault of rscollector: its log says more")
+                    await self._refuse(500, "this is a fault of the server: its log says more")
             await self._until_writable()
         except asyncio.CancelledError:  # its page is held no longer, or the client is gone
             self.abort()
@@ -324,7 +325,7 @@ class _Connection(asyncio.BufferedProtocol):
         return self._application(scope, _no_body, self._send)
 
     def _add_what_is_wanted(self, lock: "Lock", scope: Scope, request: h11.Request) -> None:
-        scope["client"] = (self.peer.name, 0)
+        scope["client"], scope["server"] = (self.peer.name, 0), None
         scope["headers"] += [(name, value) for name in lock.wanted if (value := _header(request, name))]
         if self.secured:
             scope["scheme"] = "https"
@@ -337,7 +338,8 @@ class _Connection(asyncio.BufferedProtocol):
         """Send what the application says: a part goes out when the client has taken the one before."""
         if message["type"] == "http.response.start":
             self._is_answered = True
-            if self._client.family == socket.AF_UNIX and _STREAM in message["headers"]:
+            is_ours = self._client.family == socket.AF_UNIX and not self.peer.server.lock
+            if is_ours and _STREAM in message["headers"]:
                 self._end.cancel()  # it ends with its reader
             self._transport.write(_head(message["status"], message["headers"]))
             return

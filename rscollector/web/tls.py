@@ -7,18 +7,18 @@ certificate only: one that wants certificates of clients lets them in without. S
 that is in use; the next connection is given another one.
 """
 
-import os
+import ipaddress
 import re
 import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from rscollector.config.pem import blocks, in_memory
 from rscollector.config.types import ClientAuth, Tls
 
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
 _FRAME = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the times are looked at here, to be told in words
 _STEPS = 5
@@ -49,8 +49,9 @@ class Made:
 
     def admits(self, certificate: dict[str, Any] | None) -> bool:
         """Tell whether a client may come in whose certificate was verified, or who has none."""
-        names = {value for _, value in (certificate or {}).get("subjectAltName", ())}
-        return not (certificate and self.tls.client_sans) or not names.isdisjoint(self.tls.client_sans)
+        names = {_name(str(value)) for _, value in (certificate or {}).get("subjectAltName", ())}
+        allowed = map(_name, self.tls.client_sans)
+        return not (certificate and self.tls.client_sans) or not names.isdisjoint(allowed)
 
     def trouble(self, now: float) -> str:
         """Say what is wrong with the certificate's time, "" if nothing is."""
@@ -72,33 +73,41 @@ class Context:
         """When the certificate that is in use expires, as Unix time."""
         return self._made.not_after
 
-    def replace(self, tls: Tls) -> None:
+    def replace(self, tls: Tls) -> str:
         """Use another one from the next connection on; raises ValueError, and then the old one goes on.
 
+        Returns why its certificate cannot be used, "" if it can. If not, the one before goes on with all else
+        that is new: who is to be kept out from now on must not come in for a certificate that has expired.
         A certificate whose time is over, or has not come, does not take the place of one that is valid. Where
         there is no other it is used: who looks sees what is wrong, and collectors and sinks work meanwhile.
         """
-        made = _built(tls)
-        now = time.time()
-        if (trouble := made.trouble(now)) and not self._made.trouble(now):
-            raise ValueError(trouble)
+        now, before = time.time(), self._made
+        try:
+            made = _built(tls)
+            trouble = "" if before.trouble(now) else made.trouble(now)
+        except ValueError as error:
+            trouble = str(error)
+        if trouble:
+            made = _built(replace(tls, certificate=before.tls.certificate, key=before.tls.key))
         self._made = made
+        return trouble
 
     def newest(self) -> Made:
         """Return what the next connection uses."""
         # OpenSSL keeps the sessions of clients that know no tickets; a flood of them would be 20 MB.
         if self._made.context.session_stats()["number"] > _MOST_SESSIONS:
-            self._made = _built(self._made.tls)
+            with suppress(ValueError):  # such as for want of a descriptor, of which a flood takes many
+                self._made = _built(self._made.tls)
         return self._made
 
 
 def _built(tls: Tls) -> Made:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificates = _blocks(tls.certificate, "CERTIFICATE", "the certificate")
-    _blocks(tls.key, "PRIVATE KEY", "the key")
+    keys = _blocks(tls.key, "PRIVATE KEY", "the key")
     with _told("the certificate and its key cannot be used"):
         _set(context, tls)
-        with _in_memory(tls.certificate) as certificate, _in_memory(tls.key) as key:
+        with in_memory(certificates) as certificate, in_memory(keys) as key:
             context.load_cert_chain(certificate, key, _no_password)
     not_before, not_after = _tried(context, certificates[0])
     _verify_clients(context, tls)
@@ -108,7 +117,7 @@ def _built(tls: Tls) -> Made:
 def _set(context: ssl.SSLContext, tls: Tls) -> None:
     context.minimum_version = _VERSIONS[tls.minimum]
     context.maximum_version = _VERSIONS[tls.maximum]
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0  # who comes each 15 s makes a handshake each time, and nothing outlives a context
     context.set_alpn_protocols(["http/1.1"])
     if tls.ciphers:
@@ -170,23 +179,10 @@ def words(error: ssl.SSLError) -> str:
 
 
 def _blocks(text: str, wanted: str, what: str) -> list[str]:
-    """Return the blocks of a PEM text; whatever stands between them may be in any language."""
-    found = [each[0] for each in _BLOCK.finditer(text) if each[1].endswith(wanted)]
-    if not found:
+    """Return the blocks of a PEM text, of which there has to be one."""
+    if not (found := blocks(text, wanted)):
         raise ValueError(f"{what}: expected a text in PEM with -----BEGIN {wanted}-----")
     return found
-
-
-@contextmanager
-def _in_memory(text: str) -> Iterator[str]:
-    """Yield a path under which OpenSSL, which takes nothing but paths, finds this text; no disk has it."""
-    descriptor = os.memfd_create("pem")
-    try:
-        with os.fdopen(os.dup(descriptor), "wb") as file:
-            file.write(text.encode("utf-8"))
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
 
 
 def _no_password() -> str:
@@ -196,6 +192,14 @@ def _no_password() -> str:
 
 def _date(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+
+
+def _name(text: str) -> str:
+    """Return a name as it is compared: an address of IPv6 may be written in many ways."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
 
 
 def said_by(certificate: dict[str, Any] | None) -> str:

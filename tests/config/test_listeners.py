@@ -104,6 +104,16 @@ def test_a_listener_has_rights_and_a_lock_of_its_own(web):
             "address = 'unix:/s'\n[[web.listener]]\naddress = 'unix:/s'",
             "1: web: listener: unix:/s is there twice",
         ),
+        (
+            "address = 'unix:/run/s'\n[[web.listener]]\naddress = 'unix:/run//web/../s'",
+            "1: web: listener: unix:/run/s is there twice",
+        ),
+        (
+            f"address = 'unix:/{'s' * 107}'",
+            "3: web.listener.0: address: the kernel knows no path of a socket beyond 107 bytes",
+        ),
+        ("address = ':1'\nprefix = '/a/../b'", "3: web.listener.0: prefix: expected a path of letters"),
+        ("address = ':1'\nprefix = '/.'", "3: web.listener.0: prefix: expected a path of letters"),
         ("address = ':1'\ntls = { key = 'server.key' }", "5: web.listener.0.tls.certificate: is required"),
         (
             f"address = ':1'\n{TLS}, client_sans = ['a'] }}",

@@ -130,6 +130,19 @@ def test_all_that_a_file_says_is_taken(place):
     assert (lock.rate_interval, lock.rate_burst) == (60.5, 20)
 
 
+@pytest.mark.parametrize("around", ["\ufeff{}", "# Behörde: é\n{}\nß\n", "é\n\ufeff{}"])
+def test_what_stands_around_a_certificate_may_be_in_any_language(around, place):
+    """Bundles name their authorities, `openssl x509 -text` says what is in one, and some editors leave a mark."""
+    for name in ("server.crt", "server.key", "ca.crt"):
+        (place / f"around-{name}").write_text(around.format((place / name).read_text()), "utf-8")
+    lines = [
+        f"{key}_file: around-{name}"
+        for key, name in (("cert", "server.crt"), ("key", "server.key"), ("client_ca", "ca.crt"))
+    ]
+    text = "\n  ".join(("tls_server_config:", *lines, "client_auth_type: RequireAndVerifyClientCert"))
+    assert parsed(text, place).mistakes == ()
+
+
 def test_ciphers_of_tls_1_3_alone_leave_no_room_for_1_2(place):
     """OpenSSL has a list for 1.2 only: left empty, it would be the default one."""
     text = (CORPUS / "right" / "cipher_suites_of_1_3.yml").read_text()

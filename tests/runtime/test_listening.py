@@ -1,15 +1,17 @@
 """Where the agent listens, exchanged while clients connect; locks on real sockets."""
 
 import asyncio
+import datetime as dt
 import ssl
 import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import trustme
 from harness import free_port
 
-from rscollector.config.types import Listener, Tls
+from rscollector.config.types import Listener, Right, Tls
 from rscollector.runtime import listening as module
 from rscollector.runtime import looker
 from rscollector.runtime.configure import Read
@@ -17,10 +19,11 @@ from rscollector.runtime.listening import Listening
 from rscollector.runtime.looker import Looker
 from rscollector.runtime.reload import relock, renew_locks
 from rscollector.runtime.vitals import Vitals
-from rscollector.web.app import Right
+from rscollector.web import tls as tls_module
 from rscollector.web.listeners import CannotListen
 from rscollector.web.server import Connections
 
+HASH = "$2b$04$" + "." * 53
 CA = trustme.CA()
 OTHER = trustme.CA()
 
@@ -164,7 +167,7 @@ def test_a_broken_certificate_keeps_the_one_before(tmp_path):
         expires = made.certificates
         (why,) = made.change([local(port, tls=Tls(tls().certificate, tls().key))])
         assert why.startswith(f"127.0.0.1:{port}: the key does not belong to the certificate")
-        assert why.endswith("; what was there before is in use")
+        assert why.endswith("; the certificate before it is in use")
         assert made.certificates == expires
         for _ in range(3):
             assert await ask(port, trusting(CA)) == "metrics,read"
@@ -172,6 +175,24 @@ def test_a_broken_certificate_keeps_the_one_before(tmp_path):
         assert await ask(port, trusting(OTHER)) == "metrics,read"
 
     listening(scenario, local(port, tls=tls()), path=tmp_path)
+
+
+def test_what_cannot_be_used_is_said_until_it_can(tmp_path):
+    """Each time it is read, and not when there is again what is in use."""
+    port, good = free_port(), tls()
+    bad = local(port, tls=Tls(good.certificate, tls().key), users={"bob": HASH})
+    worse = local(port, tls=tls(ciphers=("NONE",)))
+
+    async def scenario(made):
+        for wanted, kept in ((bad, "the certificate before it"), (worse, "what was there before")):
+            for _ in range(2):
+                (why,) = made.change([wanted])
+                assert why.endswith(f"; {kept} is in use")
+        assert await ask(port, trusting(CA)) == "a user and a password are wanted here"
+        assert made.change([local(port, tls=good)]) == []
+        assert await ask(port, trusting(CA)) == "metrics,read"
+
+    listening(scenario, local(port, tls=good), path=tmp_path)
 
 
 def test_a_unix_socket_is_listened_on_and_taken_away(tmp_path):
@@ -188,6 +209,39 @@ def test_a_unix_socket_is_listened_on_and_taken_away(tmp_path):
         assert not path.exists()
 
     listening(scenario, Listener(f"unix:{path}", rights=("metrics",)), path=tmp_path)
+
+
+def test_the_control_socket_is_nobody_elses(tmp_path):
+    """Its commands would else end at a listener with fewer rights; at a reload it is answered already."""
+    control = tmp_path / "run" / "control.sock"
+    with pytest.raises(CannotListen, match=r"web.listener: .* is the control socket; choose another path"):
+        listening(None, Listener(f"unix:{control}"), path=tmp_path)
+
+    async def scenario(made):
+        with pytest.raises(CannotListen, match=r"somebody answers on .*control\.sock already"):
+            made.change([Listener(f"unix:{control}")])
+        assert control.is_socket()
+
+    listening(scenario, path=tmp_path)
+
+
+def test_a_certificate_is_used_as_soon_as_its_time_has_come(tmp_path, monkeypatch):
+    """Though nothing of it has changed since it was too early for it."""
+    port = free_port()
+    begins = dt.datetime.now(dt.UTC) + dt.timedelta(1)
+    made = OTHER.issue_cert("127.0.0.1", not_before=begins, not_after=begins + dt.timedelta(9))
+    early = Tls(made.cert_chain_pems[0].bytes().decode(), made.private_key_pem.bytes().decode())
+
+    async def scenario(made):
+        (why,) = made.change([local(port, tls=early)])
+        assert f"{port}: the certificate is not valid before" in why
+        monkeypatch.setattr(tls_module, "time", Mock(time=lambda: begins.timestamp() + 1))
+        assert made.change([local(port, tls=early)]) == []
+        assert made.certificates == {
+            f"127.0.0.1:{port}": pytest.approx((begins + dt.timedelta(9)).timestamp(), abs=1)
+        }
+
+    listening(scenario, local(port, tls=tls()), path=tmp_path)
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 """A configuration that is read again: what the agent knows of it afterwards."""
 
 import asyncio
+from unittest.mock import Mock
 
 from accelerated import World, spec
 
 from rscollector.config.types import Config
 from rscollector.runtime.configure import Read
 from rscollector.runtime.listening import Listening
-from rscollector.runtime.reload import apply
+from rscollector.runtime.reload import apply, relock
 from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.vitals import Vitals
 from rscollector.web.server import Connections
@@ -59,3 +60,21 @@ def test_what_is_not_known_changes_nothing_that_runs(caplog):
 
     assert asyncio.run(main()) == ["old", "old", "new"]
     assert caplog.text.count("x/a: goes on as it was before the reload: it took more than 5 s") == 1
+
+
+def test_a_lock_that_cannot_be_used_is_logged_at_each_reload_and_else_once(caplog):
+    """Who reloads asks; who looks each 30 seconds would fill the log."""
+    vitals, read = Vitals(started=0.0), Read(Config(), ())
+    listening = Mock(change=Mock(return_value=["127.0.0.1:1: why"]), certificates={})
+
+    async def main():
+        supervisor = Supervisor("db1", 100)
+        for _ in range(3):
+            relock(read, vitals, listening)
+        for _ in range(2):
+            apply(read, supervisor, vitals, listening)
+
+    asyncio.run(main())
+    assert caplog.messages.count("127.0.0.1:1: why") == 3
+    assert not [each for each in caplog.messages if "were not renewed" in each], "some of it is in use"
+    assert vitals.web_error == "127.0.0.1:1: why"

@@ -1,5 +1,6 @@
 """Who may come in, how often, and what is told to who may not."""
 
+import asyncio
 import base64
 import logging
 import statistics
@@ -14,6 +15,7 @@ from harness import until
 from locked import BODY, authority, basic, client_context, locked, tls
 
 from rscollector.config.types import ClientAuth
+from rscollector.web import passwords as module
 from rscollector.web.passwords import _NOBODY, Hashing, Passwords, credentials
 from rscollector.web.proxies import Proxies
 from rscollector.web.rates import Buckets, bucket_of
@@ -290,6 +292,31 @@ def test_other_users_hold_at_once():
         }  # fmt: skip
         served.replace(users={"b": hashed("new")})
         assert served.get(authorization=basic("a", "right"))[0] == 401
+        assert set(served.lock.access._passwords._right) == {b"b"}, "and nothing is kept of who has gone"
+
+
+@pytest.mark.parametrize("user", ["prometheus", "nobody"])
+def test_a_wrong_password_is_answered_when_its_time_is_over(user):
+    """However little its hash costs: else the time would tell which users there are."""
+    passwords = Passwords(USERS, Hashing(0.3))
+    began = time.monotonic()
+    assert asyncio.run(passwords.are_right(credentials(basic(user, "wrong")), "::1")) is False
+    assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize("user", ["a", "nobody"])
+def test_a_hash_that_fits_lets_in_only_who_is_a_user_when_it_is_done(user, monkeypatch):
+    """Somebody may be taken out while it is computed; and the hash for those that there are not has a password."""
+    passwords = Passwords({"a": RIGHT}, Hashing(0))
+
+    def fits(*_):
+        passwords.replace({"b": RIGHT})
+        return True
+
+    monkeypatch.setattr(module, "_matches", fits)
+    given = credentials(basic(user, "right"))
+    assert asyncio.run(passwords.are_right(given, "::1")) is False
+    assert not passwords.remembered(given)
 
 
 def test_who_hangs_up_while_his_password_is_computed_leaves_nothing():
@@ -337,6 +364,14 @@ def test_without_users_a_rate_is_for_all_but_those_with_a_certificate():
         assert [served.get(context=own)[0] for _ in range(3)] == [200] * 3
 
 
+def test_where_there_are_users_a_certificate_alone_is_counted():
+    """It is half of what is wanted: who has it, and guesses, is a stranger still."""
+    wanted = tls(client=ClientAuth.REQUIRED, client_ca=authority().pem)
+    own = client_context(authority().issue("scraper"))
+    with locked(None, QUICK, users=USERS, tls=wanted, rate_interval=60, rate_burst=2) as served:
+        assert [served.get(context=own)[0] for _ in range(3)] == [401, 401, 429]
+
+
 def test_buckets_fill_up_again_and_are_forgotten():
     """One token each interval, up to the burst; of an address with a full bucket nothing is kept."""
     made = Buckets(10.0, 2, most=3)
@@ -379,6 +414,7 @@ def test_of_ipv6_it_is_the_network(address, bucket):
         ("10.0.0.1", "198.51.100.1, garbage", "10.0.0.1"),
         ("10.0.0.1", "198.51.100.1, 10.0.0.2, \x1b[2J", "10.0.0.1"),
         ("uid 33", "2001:DB8::1", "2001:db8::1"),
+        ("uid 33", "198.51.100.1, fe80::1%eth0 and a forged line", "uid 33"),
         ("::1", "198.51.100.1", "::1"),
         ("fd00::1", "198.51.100.1", "198.51.100.1"),
     ],

@@ -13,8 +13,9 @@ import pytest
 from faces import DOWN, KEYS, SINKS, Face, serving, told
 from harness import until
 
+from rscollector.config.types import Right
 from rscollector.web import events
-from rscollector.web.app import Right, application
+from rscollector.web.app import application
 from rscollector.web.problems import MOST_NAMED
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"

@@ -10,8 +10,10 @@ from unittest.mock import Mock, patch
 import pytest
 from faces import KEYS, Face, serving, told
 from harness import Unix, until
+from locked import locked
 
 from rscollector.web import events, server
+from rscollector.web.app import application
 from rscollector.web.events import Events
 from rscollector.web.listeners import listen_unix
 
@@ -332,3 +334,17 @@ def test_on_the_control_socket_a_stream_goes_on(tmp_path, quick, monkeypatch):
         assert silent.recv(1) == b""
         silent.close()
         assert until(lambda: served.get("/-/healthy")[0] == 200)
+
+
+@pytest.mark.parametrize(("life", "lifetime"), [(3, 15.0), (100_000, 0.3)])
+def test_where_there_is_a_lock_a_stream_ends_on_a_unix_socket_too(
+    life, lifetime, tmp_path, quick, monkeypatch
+):
+    """Who is taken out of the users is soon told nothing any more: it ends, and else it is cut."""
+    monkeypatch.setattr(events, "_LIFE", life)
+    monkeypatch.setattr(server, "LIFETIME", lifetime)
+    with locked(tmp_path, application=application(Face()), access_log=True) as made:
+        client = made.connect(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        assert b"" in (client.recv(1 << 16) for _ in range(100))
+        client.close()

@@ -1,22 +1,31 @@
 """TLS of a listener: what is refused before it is used, what clients see, and the exchange of certificates."""
 
+import asyncio
+import logging
 import re
 import ssl
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from unittest.mock import Mock
 
+import bcrypt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from harness import until
-from locked import BODY, authority, client_context, locked, stranger, tls
+from locked import BODY, authority, basic, client_context, locked, stranger, tls
 
+from rscollector.config import pem
 from rscollector.config.types import ClientAuth, Tls
+from rscollector.web import tls as module
 from rscollector.web.handshakes import Crowd, Handshakes
+from rscollector.web.secured import Secured
 from rscollector.web.tls import Context
 
+HASH = bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -119,20 +128,40 @@ def test_the_certificates_end_is_known_though_it_is_over():
 def test_a_pair_that_does_not_fit_leaves_the_old_one_in_use():
     """OpenSSL's own context would be broken by it, and no handshake would ever succeed again."""
     with locked(tls=tls()) as served:
-        for bad in (
-            tls(key=authority().issue()[1]),
-            tls(ciphers=("NO-SUCH",)),
-            tls(client=ClientAuth.REQUIRED),
-        ):
+        for bad in (tls(ciphers=("NO-SUCH",)), tls(client=ClientAuth.REQUIRED)):
             with pytest.raises(ValueError, match=r"."):
                 served.replace(tls=bad)
             assert served.get()[0] == 200
-        over = Tls(*authority().issue_odd(-2, -1))
-        with pytest.raises(ValueError, match="the certificate has expired"):
-            served.replace(tls=over)
-        with pytest.raises(ValueError, match="the certificate is not valid before"):
-            served.replace(tls=Tls(*authority().issue_odd(1, 2)))
-        assert served.get()[0] == 200
+        for bad, why in (
+            (tls(key=authority().issue()[1]), "the key does not belong to the certificate"),
+            (Tls(*authority().issue_odd(-2, -1)), "the certificate has expired"),
+            (Tls(*authority().issue_odd(1, 2)), "the certificate is not valid before"),
+        ):
+            assert served.replace(tls=bad).startswith(why)
+            assert served.get()[0] == 200
+
+
+def test_a_certificate_that_is_over_gives_way_to_any_other():
+    """It is no better than one that is not valid yet, whose time may come."""
+    context, new = Context(Tls(*authority().issue_odd(-2, -1))), Tls(*authority().issue_odd(1, 2))
+    assert context.replace(new) == ""
+    assert context.newest().tls == new
+
+
+def test_a_certificate_that_cannot_be_used_keeps_nobody_in():
+    """Who is no user any more, and who has no certificate where one is wanted now, is out all the same."""
+    over = Tls(*authority().issue_odd(-2, -1))
+    required = replace(over, client=ClientAuth.REQUIRED, client_ca=authority().pem)
+    own = client_context(authority().issue("scraper"))
+    with locked(None, 0.01, tls=tls(), users={"bob": HASH}) as served:
+        assert served.get(authorization=basic("bob", "right"))[0] == 200
+        assert "has expired" in served.replace(tls=over, users={"alice": HASH})
+        assert served.get(authorization=basic("bob", "right"))[0] == 401
+        assert served.get(authorization=basic("alice", "right"))[0] == 200
+        assert "has expired" in served.replace(tls=required, users={})
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            served.get()
+        assert served.get(context=own)[0] == 200
 
 
 def test_a_certificate_of_clients_is_wanted_from_the_next_connection_on():
@@ -190,11 +219,15 @@ def test_a_hundred_exchanges_while_others_scrape():
     assert len(scrapes) >= 100
 
 
-def test_sessions_of_clients_without_tickets_do_not_pile_up():
+def test_sessions_of_clients_without_tickets_do_not_pile_up(monkeypatch):
     """OpenSSL would keep twenty thousand of them."""
     context = Context(tls())
     first = context.newest()
     client = client_context(maximum_version=ssl.TLSVersion.TLSv1_2, options=ssl.OP_NO_TICKET)
+    with monkeypatch.context() as patched:
+        patched.setattr(pem.os, "memfd_create", Mock(side_effect=OSError("too many open files")))
+        patched.setattr(module, "_MOST_SESSIONS", -1)
+        assert context.newest() is first
     for _ in range(1200):
         there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
         ends = (
@@ -209,6 +242,55 @@ def test_sessions_of_clients_without_tickets_do_not_pile_up():
             ends[1].unwrap()
     assert context.newest().context.session_stats()["number"] <= 1000
     assert context.newest() is not first
+
+
+def test_who_makes_us_write_before_there_is_an_answer_and_does_not_read_is_cut():
+    """As by asking for new keys again and again: what waits for him would grow."""
+
+    async def main():
+        connection, below = Mock(), Mock()
+        secured = Secured(connection, Mock(), Context(tls()), "::1")
+        secured.connection_made(below)
+        secured.pause_writing()
+        assert (below.abort.call_count, connection.pause_writing.call_count) == (1, 0)
+        secured.pause_reading()  # there was a request
+        secured.pause_writing()
+        assert (below.abort.call_count, connection.pause_writing.call_count) == (1, 1)
+
+    asyncio.run(main())
+
+
+def test_no_session_is_given_to_a_client_of_tls_1_3():
+    """Who comes each 15 s makes a handshake each time: no ticket outlives the certificate it was got by."""
+    with ExitStack() as stack:
+        served = stack.enter_context(locked(tls=tls()))
+        with client_context().wrap_socket(served.connect(), server_hostname="localhost") as client:
+            client.sendall(REQUEST)
+            while client.recv(1 << 16):
+                pass
+            assert client.version() == "TLSv1.3"
+            assert not client.session.has_ticket
+
+
+@pytest.mark.needs("openssl")
+def test_nobody_negotiates_again():
+    """A client could have the agent compute one handshake after the other on one connection."""
+    with locked(tls=tls()) as served:
+        command = ["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{served.port}"]
+        done = subprocess.run(command, input=b"R\n", capture_output=True, timeout=30, check=False)
+        assert b"no renegotiation" in done.stderr
+        assert served.get()[0] == 200
+
+
+def test_of_the_ciphers_that_both_know_the_server_chooses():
+    """Those that are set stand in their order."""
+    names = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]
+    context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers(":".join(reversed(names)))
+    with ExitStack() as stack:
+        served = stack.enter_context(locked(tls=tls(ciphers=tuple(names))))
+        with context.wrap_socket(served.connect(), server_hostname="localhost") as client:
+            assert client.cipher()[0] == names[0]
 
 
 # Clients and their certificates
@@ -269,6 +351,27 @@ def test_a_name_in_the_certificate_has_to_be_one_of_those_that_are_allowed():
         for name in ("scraper.example", "*.example", "192.0.2.8", "SCRAPER2"):
             assert get_with(served, authority().issue(name)) != 200
         assert served.get(context=client_context(authority().issue("other", "scraper")))[0] == 200
+
+
+def test_an_address_in_the_certificate_is_compared_as_one():
+    """Of IPv6 there are many spellings, and OpenSSL's is not the one that people write."""
+    allowed = tls(client=ClientAuth.REQUIRED, client_ca=authority().pem, client_sans=("2001:db8::7",))
+    with locked(tls=allowed) as served:
+        assert get_with(served, authority().issue("2001:db8::7")) == 200
+        assert get_with(served, authority().issue("2001:db8::8")) != 200
+
+
+def test_a_certificate_with_a_name_that_is_no_text_does_not_come_in(caplog):
+    """It is a client's fault and is logged as such, not as one of ours."""
+    names = b"\x30\x04\x82\x02\xff\xfe"  # a DNS name of two bytes
+    odd = authority().issue_odd(purpose=ExtendedKeyUsageOID.CLIENT_AUTH, names=names)
+    allowed = tls(client=ClientAuth.REQUIRED, client_ca=authority().pem)
+    with caplog.at_level(logging.INFO), locked(tls=allowed, access_log=True) as served:
+        assert get_with(served, odd) != 200
+        assert get_with(served, authority().issue("scraper")) == 200
+    (refusal,) = (each for each in caplog.messages if "no TLS" in each)
+    assert "the client's certificate cannot be read" in refusal
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize(

@@ -294,6 +294,7 @@ def test_a_control_socket_that_cannot_be_made_is_named(tmp_path):
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, b"this server speaks HTTP/1.1"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400, b"Only Transfer-Encoding: chunked"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000 + b"\r\n\r\n", 431, b"Receive buffer too long"),
+        (b"GET /\r\n\r\n", 400, b"illegal request line\n"),
         (b"GET / HTTP/1.1\r\n\x1b[2J: x\r\n\r\n", 400, b"illegal header line"),
         (b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: image/png\r\nAccept: application/openmetrics-text\r\n\r\n",
          200, b"# EOF"),
@@ -364,7 +365,7 @@ def test_a_fault_of_ours_is_logged_and_said(served, logged):
     """Not an empty reply: who asks is told where to look."""
     served.face.body = None
     status, _, body = served.get()
-    assert (status, body) == (500, b"this is a fault of rscollector: its log says more\n")
+    assert (status, body) == (500, b"this is a fault of the server: its log says more\n")
     assert {record.getMessage() for record in logged} == {"a request failed by a fault of ours"}
     assert logged[0].exc_info
 
