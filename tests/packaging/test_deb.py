@@ -36,7 +36,7 @@ def test_links_between_the_pages_of_the_package_work(in_build, deb):
 
 
 def test_the_package_is_small_and_bundles_nothing(in_build, deb):
-    """At most 3 MB, half of it pages, alerts and dashboards; its modules are in a directory of their own; every library is the distribution's."""
+    """At most 3 MB, about half of it pages, alerts and dashboards; its modules are in a directory of their own; every library is the distribution's."""
     fields = in_build(f"dpkg-deb --field /build/{deb.name}").stdout
     size = next(int(line.split()[1]) for line in fields.splitlines() if line.startswith("Installed-Size"))
     assert size <= 3072
