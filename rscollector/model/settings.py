@@ -190,6 +190,8 @@ def humanized(seconds: float) -> str:
     if seconds < 10 and round(seconds, 1) != round(seconds):
         return f"{seconds:.1f} s"
     whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
     minutes, hours, days = whole // 60, whole // 3600, whole // 86400
     parts = ((days, "d"), (hours % 24, "h"), (minutes % 60, "min"), (whole % 60, "s"))
     shown = [f"{count} {unit}" for count, unit in parts if count]

@@ -52,7 +52,7 @@ class Row(NamedTuple):
     @property
     def is_wrong(self) -> bool:
         """Whether it is in trouble, or something is missing of what it tells."""
-        return self.style == "bad" or any(map(_is_missing, self.notes))
+        return self.style == "bad" or bool(self.notes and any(map(_is_missing, self.notes)))
 
     @property
     def is_quiet(self) -> bool:
@@ -91,7 +91,7 @@ def size(count: float) -> str:
 def _place(each: Mapping[str, Any]) -> tuple[float, float, str]:
     condition = _condition(each)
     rank: float = _RANKS.get(condition, _RANKS["down"])
-    if condition == "up" and any(map(_is_missing, each["notes"])):
+    if each["notes"] and condition == "up" and any(map(_is_missing, each["notes"])):
         rank = _RANKS["starting"] - 0.5  # it tells less than it could
     since = 0.0 if condition == "up" else each.get("condition_seconds", 0.0)
     return rank, since, f"{each['type']}/{each['name']}"
@@ -117,6 +117,7 @@ def row(each: Mapping[str, Any]) -> Row:
     key, condition = f"{each['type']}/{each['name']}", _condition(each)
     ended = "" if each["up"] else _ENDED.get(each.get("trouble") or "", "")
     memory = each.get("worker_memory_bytes")
+    ago, next_run = each["last_success_seconds_ago"], each.get("next_run_seconds")
     waits = condition in ("removed", "stopping") or each["state"] in _WAITS
     return Row(
         key=key,
@@ -125,8 +126,8 @@ def row(each: Mapping[str, Any]) -> Row:
         since=_humanized(each.get("condition_seconds")),
         reason=each["reason"],
         notes=tuple(each["notes"]),
-        last=_humanized(each["last_success_seconds_ago"], "{} ago", "never"),
-        next="-" if waits and not _is_asked(each) else _humanized(each.get("next_run_seconds"), "in {}"),
+        last="never" if ago is None else f"{humanized(ago)} ago",
+        next="-" if next_run is None or (waits and not _is_asked(each)) else f"in {humanized(next_run)}",
         interval=_humanized(each["interval_seconds"]),
         took=_humanized(each["duration_seconds"]),
         series=each["series"],
@@ -150,5 +151,5 @@ def _waiting(told: Mapping[str, Any] | None) -> str:
     return f"{waiting}; {lost or 'none'} {'were' if lost > 1 else 'was'} lost there"
 
 
-def _humanized(seconds: float | None, text: str = "{}", none: str = "-") -> str:
-    return none if seconds is None else text.format(humanized(seconds))
+def _humanized(seconds: float | None) -> str:
+    return "-" if seconds is None else humanized(seconds)

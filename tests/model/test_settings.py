@@ -230,3 +230,12 @@ def test_an_address_may_leave_no_place_for_another(wide, other, covered):
 def test_what_an_instance_is_fed_with_is_a_word():
     """As it travels to a worker."""
     assert [Feed("runs"), Feed("page"), Feed("")] == [Feed.RUNS, Feed.PAGE, Feed.NOTHING]
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [("127.0.0.1:1", True), ("[::1]:1", True), (":1", False), ("[::]:1", False), ("192.0.2.1:1", False)],
+)
+def test_an_address_that_only_this_host_reaches_is_known(text, local):
+    """All others are open to whoever reaches them."""
+    assert Listen(text).is_local is local
