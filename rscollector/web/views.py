@@ -69,7 +69,8 @@ def index(
         "read": moment(status["config"].get("read_at"), now),
         "web_mistake": web.get("last_reload_error", ""),
         "listeners": [
-            (each, moment(each["certificate_not_after"], now)) for each in web.get("listeners", ())
+            (each, moment(each["certificate_not_after"], now, later="in {}"))
+            for each in web.get("listeners", ())
         ],
         "workers": workers(status["collectors"]),
     }

@@ -376,8 +376,9 @@ def test_who_may_ask_where_and_what_is_wrong_with_it_is_on_the_page(served):
     page = served.get("/")[2].decode()
     assert "http://127.0.0.1:10070: metrics, read</div>" in page
     assert (
-        "https://[::]:10071: metrics; 1 user; certificates of clients required; its certificate ends" in page
+        "https://[::]:10071: metrics; 1 user; certificates of clients required; its certificate until" in page
     )
+    assert re.search(r"2096-10-02 \S+ \S+</time>, in \d+ d", page)
     assert 'datetime="2096-10-02' in page
     assert "Certificates and web configuration" not in page
     served.face.web_mistake = "server.crt:1: <expired>"
