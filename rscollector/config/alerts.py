@@ -1,7 +1,5 @@
 """The alerts that come with a plugin: `alerts.yml` in its package, as Prometheus reads it."""
 
-import os
-import stat
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from rscollector.config.bounded import content
 from rscollector.model.texts import LONGEST_NOTE, one_line
 
 _NAMES = ("alert", "severity", "for", "summary", "description")
@@ -25,8 +24,8 @@ def alerts(module: str) -> list[dict[str, str]]:
     """
     try:
         file = files(module.rpartition(".")[0] or module).joinpath("alerts.yml")
-        text = _text(file) if isinstance(file, Path) else ""  # one in a zip is read by nobody
-    except (OSError, TypeError):  # a module that is in no package has no files
+        text = content(file, _LONGEST_FILE) if isinstance(file, Path) else ""  # none is read from a zip
+    except (ValueError, TypeError):  # a module that is in no package has no files
         return []
     found: list[dict[str, str]] = []
     left = _LONGEST
@@ -36,17 +35,6 @@ def alerts(module: str) -> list[dict[str, str]]:
             return [*found, dict.fromkeys(_NAMES, "") | _MORE]
         found.append(each)
     return found
-
-
-def _text(path: Path) -> bytes:
-    """Read a file of bounded size. What is no regular file may never end; raises OSError for it."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise OSError("it is no regular file")
-        text = opened.read(_LONGEST_FILE + 1)
-    if len(text) > _LONGEST_FILE:
-        raise OSError("it is too long")
-    return text
 
 
 def _alerts(table: Any) -> Iterator[dict[str, str]]:

@@ -7,12 +7,12 @@ so that somebody can look whether it is another now.
 import os
 import re
 import ssl
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from rscollector.config.bounded import content
 from rscollector.config.looker import look
 from rscollector.config.types import ClientAuth, Tls
 
@@ -46,22 +46,9 @@ class LockFiles:
         """Return the text of a file. Raises ValueError with why it cannot be read."""
         self.seen[str(path)] = look(str(path))
         try:
-            with open(path, "rb", opener=_not_waiting) as opened:
-                if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                    raise ValueError(f"{path} cannot be read: it is no regular file")
-                found = opened.read(_LONGEST + 1)
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-        if len(found) > _LONGEST:
-            raise ValueError(f"{path} is longer than {_LONGEST >> 10} KiB: is it the right file?")
-        try:
-            return found.decode("utf-8")
+            return content(path, _LONGEST).decode("utf-8")
         except UnicodeDecodeError:
             raise ValueError(f"{path} is not UTF-8: is it in PEM?") from None
-
-
-def _not_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def faults(tls: Tls) -> Iterator[Fault]:

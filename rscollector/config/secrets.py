@@ -5,11 +5,11 @@ secret that was corrected is found by the next attempt.
 """
 
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from rscollector.config import bounded
 from rscollector.config.build import Unresolved
 from rscollector.model.settings import Secret
 
@@ -77,19 +77,9 @@ def content(where: Place, variables: Mapping[str, str]) -> tuple[bytes, str]:
 
 def _bounded(file: Path) -> bytes:
     try:
-        with open(file, "rb", opener=_not_waiting) as opened:
-            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise Unresolved(f"the secret in {file} cannot be read: it is no regular file")
-            found = opened.read(_LONGEST + 1)
-    except OSError as error:
-        raise Unresolved(f"the secret in {file} cannot be read: {error.strerror}") from None
-    if len(found) > _LONGEST:
-        raise Unresolved(f"the secret in {file} is longer than {_LONGEST >> 10} KiB: is it the right file?")
-    return found
-
-
-def _not_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
+        return bounded.content(file, _LONGEST)
+    except ValueError as error:
+        raise Unresolved(f"the secret in {error}") from None
 
 
 def text(raw: bytes, what: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import re
 import subprocess
@@ -34,19 +33,6 @@ def served():
     """A face behind a real server."""
     with serving(Face()) as made:
         yield made
-
-
-@pytest.fixture
-def logged():
-    """What the web application and asyncio have logged."""
-    records, handler = [], logging.Handler()
-    handler.emit = records.append
-    loggers = [logging.getLogger(name) for name in ("rscollector.web", "asyncio")]
-    for each in loggers:
-        each.addHandler(handler)
-    yield records
-    for each in loggers:
-        each.removeHandler(handler)
 
 
 def names(found):

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gzip
 import json
-import logging
 import re
 import socket
 import stat
@@ -330,19 +329,6 @@ def test_of_a_client_that_is_gone_nothing_is_left(served, after):
         return len(asyncio.all_tasks())
 
     until(lambda: asyncio.run_coroutine_threadsafe(tasks(), served.loop).result(10) == 2)
-
-
-@pytest.fixture
-def logged():
-    """What is logged by us and by asyncio, whatever other tests have done with the loggers."""
-    records, handler = [], logging.Handler()
-    handler.emit = records.append
-    loggers = [logging.getLogger(name) for name in ("rscollector.web", "asyncio")]
-    for each in loggers:
-        each.addHandler(handler)
-    yield records
-    for each in loggers:
-        each.removeHandler(handler)
 
 
 def test_clients_that_reset_are_gone_at_once_and_write_nothing_into_the_log(served, logged):
