@@ -408,15 +408,18 @@ class Bodies:
     def said(self, worker: WorkerProcess, line: str) -> None:
         """Log what a worker printed: under the name of whoever it is from, or under the worker's."""
         level, text = level_and_text(line)
-        residents = self._residents.get(worker, set())
+        # Not its residents: what it prints when it ends comes when some or all have left.
+        whose = {each for each, body in self._bodies.items() if body.spec.worker == worker.name}
         key, told, rest = text.partition(": ")
-        if told and key in residents:
+        if told and key in whose:
             text = rest
         else:
-            key = next(iter(residents)) if len(residents) == 1 else ""
+            key = next(iter(whose)) if len(whose) == 1 else ""
         log.log(level, "%s: %s", key or worker.name, text)
-        lines = self._bodies[key].lines if key else self._printed.setdefault(worker.name, LastLines())
-        lines.add(time.time(), level, text)
+        if key:
+            self._bodies[key].lines.add(time.time(), level, text)
+        elif whose:
+            self._printed.setdefault(worker.name, LastLines()).add(time.time(), level, text)
 
 
 def _run(body: _Body, question: Question, done: Done, heard: Heard, now: float) -> Run:

@@ -119,6 +119,24 @@ def test_a_line_is_told_of_whom_it_names_and_else_of_the_worker(lived, caplog):
     assert "local: tame/c: what" in caplog.messages
 
 
+def test_what_is_printed_when_most_have_left_is_still_the_workers(lived):
+    """The last one that lives in it need not have printed it, and of a worker whose collectors are gone nothing is kept."""
+
+    async def act(bodies, _keeper):
+        worker = bodies._bodies[A].worker
+        bodies._move(A, None)
+        bodies.said(worker, "of one of them")
+        bodies.said(worker, f"{A}: of this one")
+        told = [[line.text for line in lines] for lines in (*bodies.lines(A), *bodies.lines(B))]
+        worker.name = "gone"
+        bodies.said(worker, "of nobody")
+        bodies._move(A, worker)
+        return told, list(bodies._printed)
+
+    shared = ["of one of them"]
+    assert lived(act) == ([["of this one"], shared, [], shared], ["local"])
+
+
 def test_a_deadline_ends_with_the_body(lived):
     """What comes too late is no hang of the one that is opened after it."""
 
