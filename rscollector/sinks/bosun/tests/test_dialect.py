@@ -7,23 +7,15 @@ import sys
 import pytest
 from test_spooled import context, told
 
-from collectors.agent import Agent
-from collectors.filesystem import Filesystem
-from collectors.galera import Galera
-from collectors.host import Host
-from collectors.mongodb import MongoDB
-from collectors.network import Network
-from collectors.postfix import Postfix
-from collectors.vip import Vip
 from rscollector.api import Kind, Metric, Taken
-from rscollector.config.registry import places
+from rscollector.config.registry import COLLECTORS, load, places
 from rscollector.sinks.bosun import Bosun, dialect
 from rscollector.sinks.bosun.sink import Dialect
 from rscollector.sinks.bosun.tests.old_names import RS_COLLECTOR, SCOLLECTOR, TABLE
 
 ELSEWHERE = "not collected"
-COLLECTORS = (Agent, Filesystem, Galera, Host, MongoDB, Network, Postfix, Vip)
-METRICS = {metric.name: metric for each in COLLECTORS for metric in each.metrics}
+OURS = {name: place for name, place in places()[COLLECTORS].items() if place.startswith("collectors.")}
+METRICS = {metric.name: metric for each in OURS.items() for metric in load(*each).metrics}
 WORDS = Metric("mine_words", Kind.GAUGE, "Words.", labels=("of",))
 OLD = """
 from rscollector.api.old import Old, scaled
