@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from rscollector.api.heap import give_back
 from rscollector.config.types import Config
 from rscollector.model.settings import humanized
 from rscollector.model.stopping import AGENT_STOPS
@@ -121,6 +122,7 @@ class Agent:
         for spec in sorted(config.specs, key=lambda each: not each.sink):  # sinks are born first
             self._supervisor.add(spec)
         reloads = asyncio.create_task(self._reload_when_asked())
+        give_back()
         self._heartbeat.start()
         vitals.busy = ""
         self._systemd.ready()
@@ -151,6 +153,7 @@ class Agent:
             self._reload.clear()  # a hundred signals during one reload make one more
             self._systemd.reloading()
             await reload(self._path, self._supervisor, self._vitals, self._listening)
+            give_back()
             self._telemetry.every_second(self._loop.time())
             self._systemd.ready()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rscollector.api import Collector, Context, PageSink, Sink
+from rscollector.api.heap import give_back
 from rscollector.config import registry
 from rscollector.config.build import Builder, Reader
 from rscollector.config.state_files import state_file
@@ -159,6 +160,8 @@ class Server:
         kind = wrong.kind if wrong else ""
         memory, number = _resident_memory(), held.telling.number
         yield encoded(Done(question.seq, self._taken, number, memory, notes, sentences, kind, reason))
+        if not question.layout:  # its first run here: all is imported by now
+            give_back()
 
     def _close(self, question: Close) -> Iterator[bytes]:
         held = self._held.get(question.instance)
