@@ -56,7 +56,8 @@ class History:
         newest = self._past[-1]
         yield newest
         for after, before in pairwise(reversed(self._past)):
-            yield before._replace(lasted=round(max(0.0, after.at - before.at), 3))
+            reason = "" if before.condition is Condition.STARTING else before.reason  # it has started since
+            yield before._replace(reason=reason, lasted=round(max(0.0, after.at - before.at), 3))
 
     def took(self, now: float, duration: float) -> None:
         """Take note of how long a run took that has ended now."""
