@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from harness import until
+from pymongo import WriteConcern
 from scenes import shared_agent
 from watching import AGENT
 
@@ -47,6 +48,13 @@ def write(member, count=1, pause=0.0):
         for number in range(count):
             client.test.lag.insert_one({"number": number})
             time.sleep(pause)
+
+
+def write_to_all(replicas, primary):
+    """Write a document, and wait until the primary knows that each member has it, and so all before it."""
+    concern = WriteConcern(w=len(replicas.members), wtimeout=60_000)
+    with primary.client() as client:
+        client.test.get_collection("lag", write_concern=concern).insert_one({})
 
 
 @contextmanager
@@ -122,8 +130,7 @@ def test_a_busy_set_has_no_lag(watch, primary, replicas):
 def test_a_secondary_that_applies_nothing_is_behind_since_the_first_write_it_lacks(watch, primary, replicas):
     """The lag grows with the time, though nobody writes any more; when it has caught up, it is nothing."""
     member = replicas.secondaries()[0]
-    first = time.monotonic()  # the page may be of before this write, and the member may lack it
-    write(primary)
+    write_to_all(replicas, primary)
     until(lambda: watch.lag(primary.name, member.address)[0] == 0)
 
     def lag():
@@ -131,6 +138,7 @@ def test_a_secondary_that_applies_nothing_is_behind_since_the_first_write_it_lac
 
     member.fail("rsSyncApplyStop", "alwaysOn")
     try:
+        first = time.monotonic()
         write(primary, 3, 0.5)
         last = time.monotonic() - 0.5
         # What is told is older than what is asked: it is never too much.
