@@ -159,8 +159,8 @@ def _unit(row: Any) -> Unit | None:
     return unit if set(map(type, unit)) == {str} else None
 
 
-def timers(context: Context) -> list[Timer]:
-    """Return all timers that systemd has in memory. Raises Unavailable."""
+def timers(context: Context) -> tuple[list[Timer], int]:
+    """Return all timers that systemd has in memory, and how many rows cannot be read. Raises Unavailable."""
     found, odd = [], 0
     for row in _rows(context, TIMERS, context.budget() / 2):
         try:
@@ -168,9 +168,7 @@ def timers(context: Context) -> list[Timer]:
             found.append(Timer(_text(row["unit"]), _text(row.get("activates") or ""), *times))
         except (KeyError, TypeError):
             odd += 1
-    if odd:
-        context.note(f"missing: {odd} timers in rows of systemctl list-timers that cannot be read")
-    return found
+    return found, odd
 
 
 def facts(context: Context, names: Sequence[str]) -> dict[str, Facts]:
@@ -205,7 +203,7 @@ def _facts(told: dict[str, str]) -> Facts:
 
 def group_born(context: Context, group: str) -> int:
     """Return the inode of a control group, 0 where there is none: of one that was made anew it is another."""
-    for place in ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup"):  # with version 1, and with 2
+    for place in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd"):  # with version 2, and with 1
         with suppress(OSError, ValueError):
             return context.path(f"{place}{group}").stat().st_ino
     return 0
