@@ -128,8 +128,8 @@ def _outlived(report: Report) -> Iterator[str]:
     expire = report.soa.expire if report.soa else 0
     if ends and 0 < min(ends) < expire:
         yield (
-            f"{report.zone}: a secondary without its primary goes on for {_span(expire)}, and a signature that "
-            f"it has now ends in {_span(min(ends))}: then it would answer with one that has ended "
+            f"{report.zone}: a secondary without its primary goes on for {_span(expire)}, and a signature "
+            f"that it has now ends in {_span(min(ends))}: then it would answer with one that has ended "
             "(dns_zone_expire_seconds)."
         )
 

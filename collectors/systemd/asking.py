@@ -19,7 +19,11 @@ BOOTED = "/run/systemd/system"
 """The directory that is there where systemd is the first process, says sd_booted(3)."""
 MANAGER = (SYSTEMCTL, "show", "--property=Version,SystemState,NJobs,UnitsLoadTimestampMonotonic")
 UNITS = (SYSTEMCTL, "list-units", "--all", "--output=json")
-TIMERS = (SYSTEMCTL, "list-timers", "--all", "--output=json")
+SPEAKABLE = tuple(
+    f"*.{kind}" for kind in ("service", "timer", "socket", "target", "path", "slice", "scope", "automount")
+)
+"""The units that no path and no device names: where such a name is no UTF-8, systemd 252 tells of none."""
+TIMERS = (SYSTEMCTL, "list-timers", "--all", "--output=json", "*.timer")
 PROPERTIES = (
     SYSTEMCTL,
     "show",
@@ -29,6 +33,7 @@ PROPERTIES = (
 )
 _MOST_BYTES = 16 << 20
 _ENDED = ("disconnected from message bus", "endpoint is not connected", "Connection reset by peer")
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _STATES = itemgetter("unit", "load", "active", "sub")
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|min|h|d|w|month|y)", re.ASCII)
@@ -144,7 +149,16 @@ def _hint(said: str) -> str:
 
 def units(context: Context) -> dict[str, Unit]:
     """Return all units that systemd has in memory, by their names. Raises Unavailable."""
-    rows = _rows(context, UNITS)
+    try:
+        rows = _rows(context, UNITS)
+    except Unavailable as error:
+        if "Invalid argument" not in str(error):
+            raise
+        rows = _rows(context, (*UNITS, *SPEAKABLE))
+        context.note(
+            "missing: mounts, swaps and devices: systemctl list-units fails with them (Invalid argument), as "
+            "where the path of a mount is no UTF-8 (see /proc/self/mountinfo, and systemd's issue 36206)"
+        )
     found = list(map(_unit, rows))
     if odd := found.count(None):
         context.note(f"missing: {odd} units in rows of systemctl list-units that cannot be read")
@@ -215,13 +229,17 @@ def span(text: str) -> float:
 
 
 def _run(context: Context, command: Sequence[str], limit: int = 1 << 20, seconds: float = inf) -> bytes:
-    """Run systemctl, once more where systemd was executed anew meanwhile: that ends all connections to it."""
+    """Run systemctl, once more where systemd was executed anew meanwhile: that ends all connections to it.
+
+    Its colours are taken out, which SYSTEMD_COLORS in the environment puts into JSON, too.
+    """
     try:
-        return context.run(command, limit=limit, seconds=seconds)
+        told = context.run(command, limit=limit, seconds=seconds)
     except Unavailable as error:
         if not any(each in str(error) for each in _ENDED):
             raise
-    return context.run(command, limit=limit, seconds=seconds)
+        told = context.run(command, limit=limit, seconds=seconds)
+    return _COLOUR.sub(b"", told) if b"\x1b" in told else told
 
 
 def _rows(context: Context, command: Sequence[str], seconds: float = inf) -> list[Any]:

@@ -20,6 +20,7 @@ _MOST, _LEAST = 100, 5
 _IN_TROUBLE = 50
 """Of those in trouble that many are asked at a tick; of more those that were asked longest ago."""
 _IN_TURN = 4
+"""Of all others, while nobody is in trouble; each two that are have the place of one."""
 _HOUR = 3600.0
 
 
@@ -71,7 +72,7 @@ class Watch:
         anew = {name for name in running if self._is_anew(context, name)}
         trouble = self._longest_ago(self._in_trouble(units, anew.union(more), context.clock()), _IN_TROUBLE)
         others = {*may, *self._told_why} - {*strangers, *trouble}
-        turn = self._longest_ago(others, _IN_TURN)
+        turn = self._longest_ago(others, max(1, _IN_TURN - len(trouble) // 2))
         asked = list(dict.fromkeys((*trouble, *strangers, *turn)))[: self._most]
         self._has_waited = may_wait and not self._has_waited
         if self._has_waited:
