@@ -5,7 +5,9 @@ an answer that is no JSON is no answer, and a row or a property that cannot be r
 """
 
 import json
+import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import inf
@@ -32,7 +34,12 @@ PROPERTIES = (
     "--",  # the names -.mount and -.slice are on every host
 )
 _MOST_BYTES = 16 << 20
-_ENDED = ("disconnected from message bus", "endpoint is not connected", "Connection reset by peer")
+_ENDED = (
+    "disconnected from message bus", "endpoint is not connected", "Connection reset by peer",
+    "Connection refused",
+)  # fmt: skip
+_ANEW = 0.5
+"""Seconds in which a systemd that is executed anew (`daemon-reexec`, as by an update of it) listens again."""
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _STATES = itemgetter("unit", "load", "active", "sub")
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
@@ -141,6 +148,8 @@ def manager(context: Context) -> Manager:
 def _hint(said: str) -> str:
     """Return what to look at, for those who are told no more by systemctl."""
     if "connect to" in said:  # "… bus", with more words between since systemd 256
+        if os.geteuid() == 0:
+            return ": systemd itself does not answer, which root asks without a bus"
         return "; a user who is not root needs the system bus for it: look whether dbus is installed and runs"
     if "in time" in said:
         return ": systemd, or the system bus, does not answer"
@@ -229,7 +238,7 @@ def span(text: str) -> float:
 
 
 def _run(context: Context, command: Sequence[str], limit: int = 1 << 20, seconds: float = inf) -> bytes:
-    """Run systemctl, once more where systemd was executed anew meanwhile: that ends all connections to it.
+    """Run systemctl, once more where systemd is executed anew meanwhile: that ends all connections to it.
 
     Its colours are taken out, which SYSTEMD_COLORS in the environment puts into JSON, too.
     """
@@ -238,6 +247,7 @@ def _run(context: Context, command: Sequence[str], limit: int = 1 << 20, seconds
     except Unavailable as error:
         if not any(each in str(error) for each in _ENDED):
             raise
+        time.sleep(min(_ANEW, context.budget() / 2))
         told = context.run(command, limit=limit, seconds=seconds)
     return _COLOUR.sub(b"", told) if b"\x1b" in told else told
 
