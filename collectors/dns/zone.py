@@ -271,9 +271,8 @@ class Zone:
         Who answers there may be another process: what is wrong over UDP goes before what is right over TCP,
         and of two serials the older one counts. Else that answer counts which tells more.
         """
-        told = judge(self.name, answer.best)
         if not answer.udp.message or not answer.tcp or not answer.tcp.message:
-            return told, False
+            return judge(self.name, answer.best), False
         udp, tcp = judge(self.name, answer.udp), judge(self.name, answer.tcp)
         if not udp or not tcp or udp.serial is None or tcp.serial is None:
             return udp, bool(udp and udp.serial is not None)
@@ -281,7 +280,7 @@ class Zone:
             return replace(tcp, why="over TCP"), False
         if newer(tcp.serial, udp.serial):
             return replace(udp, why="over UDP"), False
-        return told, False
+        return udp if answer.best is answer.udp else tcp, False
 
     def _remember(self, right: Mapping[Target, Soa], now: float) -> None:
         told = {target.address: soa.serial for target, soa in right.items()}
