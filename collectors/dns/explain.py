@@ -34,6 +34,7 @@ def explain(reports: Iterable[Report]) -> Iterator[str]:
         if more := sum(1 for _ in servers):
             yield f"{report.zone}: there is more to say of its servers, in {more} sentences."
         yield from _names(report)
+        yield from _outlived(report)
     yield from map(_summary, reports)
 
 
@@ -119,6 +120,18 @@ def _names(report: Report) -> Iterator[str]:
                     f"{report.zone}: {where} names {_listed(sorted(names))} as its server, and {not_where} "
                     "does not (dns_zone_server_listed)."
                 )
+
+
+def _outlived(report: Report) -> Iterator[str]:
+    """Say that signatures end before a secondary without its primary, from which new ones come, gives up."""
+    ends = [each.signature for each in report.servers if each.signature is not None]
+    expire = report.soa.expire if report.soa else 0
+    if ends and 0 < min(ends) < expire:
+        yield (
+            f"{report.zone}: a secondary without its primary goes on for {_span(expire)}, and a signature "
+            f"that it has now ends in {_span(min(ends))}: then it would answer with one that has ended "
+            "(dns_zone_expire_seconds)."
+        )
 
 
 def _summary(report: Report) -> str:

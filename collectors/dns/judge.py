@@ -78,6 +78,11 @@ class Verdict:
     signed: tuple[tuple[int, int], ...] = ()
     expiry: int | None = None
 
+    @property
+    def serial(self) -> int | None:
+        """The serial, of one that has authority."""
+        return self.soa.serial if self.soa and self.state is State.AUTHORITATIVE else None
+
 
 def judge(zone: Name, heard: Heard) -> Verdict | None:
     """Return what it means that this was heard, None where this host could not ask."""

@@ -197,12 +197,13 @@ class _Look:
         self, addresses: Collection[str]
     ) -> Generator[list[Wanted], Answers, dict[str, list[Message]]]:
         """Ask the servers themselves who they are, and for the signatures of their names and keys."""
-        asked = [(address, rdtype) for address in sorted(addresses) for rdtype in (_NS, RdataType.DNSKEY)]
-        answers = yield [Wanted(Question(self._zone, rdtype), address) for address, rdtype in asked]
+        questions = [Question(self._zone, rdtype) for rdtype in (_NS, RdataType.DNSKEY)]  # written once each
+        asked = [Wanted(each, address) for address in sorted(addresses) for each in questions]
+        answers = yield asked
         heard: dict[str, list[Message]] = {}
-        for (address, _), told in zip(asked, answers, strict=True):
+        for wanted, told in zip(asked, answers, strict=True):
             if told and told.flags & dns.flags.AA:
-                heard.setdefault(address, []).append(told)
+                heard.setdefault(wanted.address, []).append(told)
         return heard
 
     def _own(self, heard: Mapping[str, Sequence[Message]]) -> Names | None:

@@ -126,8 +126,7 @@ class Seen:
     @property
     def serial(self) -> int | None:
         """The serial, of one that has authority."""
-        is_right = self.verdict.state is State.AUTHORITATIVE and self.verdict.soa
-        return self.verdict.soa.serial if is_right and self.verdict.soa else None
+        return self.verdict.serial
 
     def samples(self, zone: str) -> Iterator[Sample]:
         """Yield what is told of it."""
@@ -247,11 +246,7 @@ class Zone:
             if is_lame:
                 lame_over_tcp.add(target)
         judged = {target: each for target, each in verdicts.items() if each}
-        right = {
-            target: each.soa
-            for target, each in judged.items()
-            if each.state is State.AUTHORITATIVE and each.soa
-        }
+        right = {target: each.soa for target, each in judged.items() if each.serial is not None and each.soa}
         self._remember(right, now)
         primary_up = self._primary(judged, right, now)
         seen = tuple(
@@ -273,17 +268,19 @@ class Zone:
     def _judged(self, answer: Answer) -> tuple[Verdict | None, bool]:
         """Judge an answer, and tell whether over TCP there is another one that is lame.
 
-        Who answers there may be another process: of two serials the older one counts.
+        Who answers there may be another process: what is wrong over UDP goes before what is right over TCP,
+        and of two serials the older one counts. Else that answer counts which tells more.
         """
-        told = judge(self.name, answer.best)
-        if not told or not told.soa or not answer.tcp or not answer.tcp.message or answer.best is answer.tcp:
-            return told, False
-        over_tcp = judge(self.name, answer.tcp)
-        if told.state is not State.AUTHORITATIVE or not over_tcp or not over_tcp.soa:
-            return told, told.state is State.AUTHORITATIVE
-        if over_tcp.state is State.AUTHORITATIVE and newer(told.soa.serial, over_tcp.soa.serial):
-            return replace(over_tcp, why="over TCP"), False
-        return told, over_tcp.state is not State.AUTHORITATIVE
+        if not answer.udp.message or not answer.tcp or not answer.tcp.message:
+            return judge(self.name, answer.best), False
+        udp, tcp = judge(self.name, answer.udp), judge(self.name, answer.tcp)
+        if not udp or not tcp or udp.serial is None or tcp.serial is None:
+            return udp, bool(udp and udp.serial is not None)
+        if newer(udp.serial, tcp.serial):
+            return replace(tcp, why="over TCP"), False
+        if newer(tcp.serial, udp.serial):
+            return replace(udp, why="over UDP"), False
+        return udp if answer.best is answer.udp else tcp, False
 
     def _remember(self, right: Mapping[Target, Soa], now: float) -> None:
         told = {target.address: soa.serial for target, soa in right.items()}
@@ -340,19 +337,20 @@ class Zone:
         protocols = {"udp": answer.udp.answers}
         if answer.tcp:
             protocols["tcp"] = answer.tcp.answers and not is_lame_over_tcp
-        serial = verdict.soa.serial if verdict.state is State.AUTHORITATIVE and verdict.soa else None
+        serial = verdict.serial
         behind, behind_seconds = None, None
         if serial is not None and self.serials.has_order:
             behind = self.serials.behind(serial)
             since = self.serials.since(serial) if behind else None
             first = now if since is None else since
             behind_seconds = now - max(first, self._in_sync.get(target, first))  # who went back, was not
+        heard = answer.udp if answer.udp.message else answer.best
         known = (*verdict.signed, *self.found.signed.get(target.address, ())) if serial is not None else ()
         return Seen(
             target,
             verdict,
             protocols,
-            answer.best.seconds if answer.best.answers else None,
+            heard.seconds if heard.answers else None,
             behind,
             behind_seconds,
             self._went_back[target],

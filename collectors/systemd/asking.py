@@ -5,7 +5,9 @@ an answer that is no JSON is no answer, and a row or a property that cannot be r
 """
 
 import json
+import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from math import inf
@@ -19,7 +21,11 @@ BOOTED = "/run/systemd/system"
 """The directory that is there where systemd is the first process, says sd_booted(3)."""
 MANAGER = (SYSTEMCTL, "show", "--property=Version,SystemState,NJobs,UnitsLoadTimestampMonotonic")
 UNITS = (SYSTEMCTL, "list-units", "--all", "--output=json")
-TIMERS = (SYSTEMCTL, "list-timers", "--all", "--output=json")
+SPEAKABLE = tuple(
+    f"*.{kind}" for kind in ("service", "timer", "socket", "target", "path", "slice", "scope", "automount")
+)
+"""The units that no path and no device names: where such a name is no UTF-8, systemd 252 tells of none."""
+TIMERS = (SYSTEMCTL, "list-timers", "--all", "--output=json", "*.timer")
 PROPERTIES = (
     SYSTEMCTL,
     "show",
@@ -28,7 +34,13 @@ PROPERTIES = (
     "--",  # the names -.mount and -.slice are on every host
 )
 _MOST_BYTES = 16 << 20
-_ENDED = ("disconnected from message bus", "endpoint is not connected", "Connection reset by peer")
+_ENDED = (
+    "disconnected from message bus", "endpoint is not connected", "Connection reset by peer",
+    "Connection refused",
+)  # fmt: skip
+_ANEW = 0.5
+"""Seconds in which a systemd that is executed anew (`daemon-reexec`, as by an update of it) listens again."""
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _STATES = itemgetter("unit", "load", "active", "sub")
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|min|h|d|w|month|y)", re.ASCII)
@@ -136,6 +148,8 @@ def manager(context: Context) -> Manager:
 def _hint(said: str) -> str:
     """Return what to look at, for those who are told no more by systemctl."""
     if "connect to" in said:  # "… bus", with more words between since systemd 256
+        if os.geteuid() == 0:
+            return ": systemd itself does not answer, which root asks without a bus"
         return "; a user who is not root needs the system bus for it: look whether dbus is installed and runs"
     if "in time" in said:
         return ": systemd, or the system bus, does not answer"
@@ -144,7 +158,16 @@ def _hint(said: str) -> str:
 
 def units(context: Context) -> dict[str, Unit]:
     """Return all units that systemd has in memory, by their names. Raises Unavailable."""
-    rows = _rows(context, UNITS)
+    try:
+        rows = _rows(context, UNITS)
+    except Unavailable as error:
+        if "Invalid argument" not in str(error):
+            raise
+        rows = _rows(context, (*UNITS, *SPEAKABLE))
+        context.note(
+            "missing: mounts, swaps and devices: systemctl list-units fails with them (Invalid argument), as "
+            "where the path of a mount is no UTF-8 (see /proc/self/mountinfo, and systemd's issue 36206)"
+        )
     found = list(map(_unit, rows))
     if odd := found.count(None):
         context.note(f"missing: {odd} units in rows of systemctl list-units that cannot be read")
@@ -159,8 +182,8 @@ def _unit(row: Any) -> Unit | None:
     return unit if set(map(type, unit)) == {str} else None
 
 
-def timers(context: Context) -> list[Timer]:
-    """Return all timers that systemd has in memory. Raises Unavailable."""
+def timers(context: Context) -> tuple[list[Timer], int]:
+    """Return all timers that systemd has in memory, and how many rows cannot be read. Raises Unavailable."""
     found, odd = [], 0
     for row in _rows(context, TIMERS, context.budget() / 2):
         try:
@@ -168,9 +191,7 @@ def timers(context: Context) -> list[Timer]:
             found.append(Timer(_text(row["unit"]), _text(row.get("activates") or ""), *times))
         except (KeyError, TypeError):
             odd += 1
-    if odd:
-        context.note(f"missing: {odd} timers in rows of systemctl list-timers that cannot be read")
-    return found
+    return found, odd
 
 
 def facts(context: Context, names: Sequence[str]) -> dict[str, Facts]:
@@ -205,7 +226,7 @@ def _facts(told: dict[str, str]) -> Facts:
 
 def group_born(context: Context, group: str) -> int:
     """Return the inode of a control group, 0 where there is none: of one that was made anew it is another."""
-    for place in ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup"):  # with version 1, and with 2
+    for place in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd"):  # with version 2, and with 1
         with suppress(OSError, ValueError):
             return context.path(f"{place}{group}").stat().st_ino
     return 0
@@ -217,13 +238,18 @@ def span(text: str) -> float:
 
 
 def _run(context: Context, command: Sequence[str], limit: int = 1 << 20, seconds: float = inf) -> bytes:
-    """Run systemctl, once more where systemd was executed anew meanwhile: that ends all connections to it."""
+    """Run systemctl, once more where systemd is executed anew meanwhile: that ends all connections to it.
+
+    Its colours are taken out, which SYSTEMD_COLORS in the environment puts into JSON, too.
+    """
     try:
-        return context.run(command, limit=limit, seconds=seconds)
+        told = context.run(command, limit=limit, seconds=seconds)
     except Unavailable as error:
         if not any(each in str(error) for each in _ENDED):
             raise
-    return context.run(command, limit=limit, seconds=seconds)
+        time.sleep(min(_ANEW, context.budget() / 2))
+        told = context.run(command, limit=limit, seconds=seconds)
+    return _COLOUR.sub(b"", told) if b"\x1b" in told else told
 
 
 def _rows(context: Context, command: Sequence[str], seconds: float = inf) -> list[Any]:

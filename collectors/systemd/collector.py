@@ -1,16 +1,18 @@
 """The collector `systemd`: what this host's service manager says of its units, by systemctl.
 
-Four short questions at each tick. Only the first two, for systemd itself and for its units, fail the collect:
-without timers, results or restarts the rest is told, and a note says what is missing.
+Three short questions at each tick, and one for timers where they may have changed. Only the first two, for
+systemd itself and for its units, fail the collect: without timers, results or restarts the rest is told, and
+a note says what is missing.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from collectors.systemd import asking, timers, units
-from collectors.systemd.asking import Facts, Manager, Timer
+from collectors.systemd.asking import Facts, Manager, Unit
 from collectors.systemd.explain import Picture, explain
+from collectors.systemd.timetable import Timetable
 from collectors.systemd.units import SYSTEMD, Choice, Patterns
 from collectors.systemd.watch import Watch
 from rscollector.api import Collector, Context, Sample, setting
@@ -54,18 +56,20 @@ class Systemd(Collector[SystemdSettings]):
         """Know nobody: all services are asked at the first tick."""
         self._ignored = Patterns(self.settings.ignored_units)
         self._watch, self._choice = Watch(), Choice(Patterns(self.settings.units))
+        self._timetable = Timetable()
 
     def collect(self, context: Context) -> list[Sample]:
         """Ask for all."""
         manager = asking.manager(context)
         all_units = asking.units(context)
         known = {name: unit for name, unit in all_units.items() if name not in self._ignored}
-        listed: list[Timer] = []
+        is_due = self._timetable.is_due(all_units, manager.loaded, self.wall(), context.clock())
         with optional(context, "timers, and who starts for long (which may be the job of one)") as of_timers:
-            listed = asking.timers(context)
-        wall = self.wall()
+            if is_due:
+                self._list_timers(context, all_units, manager.loaded)
+        listed, wall = self._timetable.listed, self.wall()
         more = {*timers.overdue(listed, wall), *timers.daemons(listed, known)}
-        asked = self._watch.wanted(context, known, more, manager.loaded)
+        asked = self._watch.wanted(context, known, more, manager.loaded, may_wait=is_due)
         told: dict[str, Facts] = {}
         with optional(context, "results of failures, restarts, and who starts for long") as question:
             told = asking.facts(context, asked)
@@ -90,8 +94,15 @@ class Systemd(Collector[SystemdSettings]):
             *(sample for clock in clocks for sample in clock.samples()),
         ]
 
+    def _list_timers(self, context: Context, units: Mapping[str, Unit], loaded: str) -> None:
+        """Have the timers listed. Raises Unavailable, and then none is known."""
+        self._timetable.forget()
+        self._timetable.take(asking.timers(context), units, loaded, self.wall(), context.clock())
+
     def _bounds(self, context: Context, clocks: int) -> None:
-        """Tell what is not shown since there is too much of it."""
+        """Tell what is not shown since there is too much of it, or it cannot be read."""
+        if odd := self._timetable.odd:
+            context.note(f"missing: {odd} timers in rows of systemctl list-timers that cannot be read")
         if self._choice.left_out:
             context.note(f"missing: {self._choice.left_out} units; at most {units.MOST} are shown by name")
         if clocks > timers.MOST:

@@ -9,6 +9,7 @@ from collectors.systemd.units import LONG, Shown, named
 from collectors.systemd.watch import Restarted
 
 _WORST = 10
+_SET_BACK = 3600.0
 _STATES = {
     "initializing": "is booting, and has only begun",
     "starting": "has not finished its boot",
@@ -139,6 +140,11 @@ def _trouble(each: Told, picture: Picture) -> str:
         )
     if each.never:
         return f"{name} is active, has never elapsed and never will (systemd_timer_never_elapses)."
+    if (ahead := (each.timer.last or 0.0) - picture.wall) >= _SET_BACK:
+        return (
+            f"{name} has elapsed last in what is {_time(ahead)} from now: the clock was set back since, and "
+            "the timer may wait until it is as late again (systemd_timer_last_time_seconds)."
+        )
     target = picture.units.get(each.timer.activates)
     if each.state == "running" and target and target.active == "active":
         return f"{name} does not elapse as long as {unit} is active (systemd_timer_state)."

@@ -4,7 +4,7 @@ systemctl has made Unix times of what systemd knows by one clock or the other. W
 is no next time: it does not elapse before that has ended.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from collectors.systemd.asking import Facts, Timer, Unit
@@ -81,17 +81,17 @@ class Told(NamedTuple):
             yield NEVER(int(self.never), timer=label)
 
 
-def overdue(timers: list[Timer], wall: float) -> set[str]:
+def overdue(timers: Sequence[Timer], wall: float) -> set[str]:
     """Return the timers that should have elapsed: by how much they may be late has to be asked."""
     return {each.name for each in timers if each.next is not None and each.next < wall}
 
 
-def jobs(timers: list[Timer], units: Mapping[str, Unit]) -> set[str]:
+def jobs(timers: Sequence[Timer], units: Mapping[str, Unit]) -> set[str]:
     """Return the units that timers have started: how long those work is told with the timer."""
     return {each.activates for each in timers if each.name in units and units[each.name].sub == "running"}
 
 
-def daemons(timers: list[Timer], units: Mapping[str, Unit]) -> Iterator[str]:
+def daemons(timers: Sequence[Timer], units: Mapping[str, Unit]) -> Iterator[str]:
     """Yield the timers whose unit is up and at work, and those units: what they are has to be asked."""
     working = jobs(timers, units)
     for each in timers:
@@ -101,7 +101,7 @@ def daemons(timers: list[Timer], units: Mapping[str, Unit]) -> Iterator[str]:
 
 
 def at_work(
-    timers: list[Timer], units: Mapping[str, Unit], facts: Mapping[str, Facts], now: float
+    timers: Sequence[Timer], units: Mapping[str, Unit], facts: Mapping[str, Facts], now: float
 ) -> dict[str, float]:
     """Return for how many seconds units are up that a calendar starts, which are to end before its next time.
 
@@ -119,7 +119,7 @@ def at_work(
 
 
 def told(
-    timers: list[Timer],
+    timers: Sequence[Timer],
     units: Mapping[str, Unit],
     facts: Mapping[str, Facts],
     at_work: Mapping[str, float],

@@ -5,7 +5,7 @@ restarted: one that flaps looks as well as any other most of the time. So all se
 tick; then those in trouble, those whose control group was made anew, which systemd does whenever it starts a
 service, and of the others a few in turn, for some keep it (`KillMode=process`). What cannot be restarted by
 systemd (`Restart=no`) has no turn, until unit files are read again; why a unit is failed is asked once, and
-in turn.
+in turn. A tick that lists the timers, which costs as much, asks nobody who can wait for the next one.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -20,6 +20,7 @@ _MOST, _LEAST = 100, 5
 _IN_TROUBLE = 50
 """Of those in trouble that many are asked at a tick; of more those that were asked longest ago."""
 _IN_TURN = 4
+"""Of all others, while nobody is in trouble; each two that are have the place of one."""
 _HOUR = 3600.0
 
 
@@ -44,13 +45,21 @@ class Watch:
         self._cannot: set[str] = set()
         self._told_why: set[str] = set()
         self._loaded = ""
+        self._has_waited = False
 
     def wanted(
-        self, context: Context, units: Mapping[str, Unit], more: Collection[str], loaded: str
+        self,
+        context: Context,
+        units: Mapping[str, Unit],
+        more: Collection[str],
+        loaded: str,
+        *,
+        may_wait: bool,
     ) -> list[str]:
         """Return who is to be asked: of all units, `more` among them are in trouble.
 
-        `loaded` changes when systemd has read the unit files again.
+        `loaded` changes when systemd has read the unit files again. Whoever can wait for the next tick does
+        so if they `may_wait`, and have not at the last one.
         """
         self._forget(units)
         if loaded != self._loaded:
@@ -63,9 +72,20 @@ class Watch:
         anew = {name for name in running if self._is_anew(context, name)}
         trouble = self._longest_ago(self._in_trouble(units, anew.union(more), context.clock()), _IN_TROUBLE)
         others = {*may, *self._told_why} - {*strangers, *trouble}
-        turn = self._longest_ago(others, _IN_TURN)
+        turn = self._longest_ago(others, max(1, _IN_TURN - len(trouble) // 2))
         asked = list(dict.fromkeys((*trouble, *strangers, *turn)))[: self._most]
+        self._has_waited = may_wait and not self._has_waited
+        if self._has_waited:
+            asked = [name for name in asked if name in more or not self._can_wait(units[name])]
         return sorted(asked, key=lambda name: name in self._asked and name not in self.facts)
+
+    def _can_wait(self, unit: Unit) -> bool:
+        """Tell whether what is known of it is true, and only a restart may be missing in its count."""
+        return unit.name in self.facts and not unit.is_starting and not self._has_failed(unit)
+
+    def _has_failed(self, unit: Unit) -> bool:
+        """Tell whether it is failed, and has not told why."""
+        return unit.is_failed and unit.name not in self._told_why
 
     def _forget(self, units: Mapping[str, Unit]) -> None:
         """Forget the units that systemd has forgotten, and why those were failed that are not any more."""
@@ -78,9 +98,8 @@ class Watch:
     def _in_trouble(self, units: Mapping[str, Unit], more: Collection[str], now: float) -> Iterator[str]:
         for name, unit in units.items():
             restarted = self.restarted.get(name)
-            has_failed = unit.is_failed and name not in self._told_why
             is_restarted = unit.waits_for_restart or (restarted and now - restarted.at < _HOUR)
-            if has_failed or is_restarted or unit.is_starting or name in more:
+            if self._has_failed(unit) or is_restarted or unit.is_starting or name in more:
                 yield name
 
     def _longest_ago(self, names: Iterable[str], most: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Units of systemd: what a collect costs, systemctl included, and systemd itself; beside prometheus-node-exporter's systemd.
+"""Units of systemd: what a run costs agent and systemctl, and systemd itself; beside prometheus-node-exporter's systemd.
 
 Wants root: each Debian is booted, from a tree like those of `tests/packaging`. `python tests/bench units` prints the rows.
 """
@@ -15,7 +15,10 @@ from hosts import ROOT, Host
 from trees import RELEASES, _tree
 
 UNITS = 300
-PACKAGES = "systemd,systemd-sysv,dbus,procps,python3,curl,prometheus-node-exporter"
+PACKAGES = "systemd,systemd-sysv,dbus,procps,curl,prometheus-node-exporter," + ",".join(
+    f"python3{each}"
+    for each in ("", "-h11", "-jinja2", "-netifaces", "-prometheus-client", "-psutil", "-starlette", "-yaml")
+)
 NOBODY = 65534
 SCRAPES = 20
 EXPORTER = "prometheus-node-exporter"
@@ -64,10 +67,9 @@ def rows():
 def _of(host):
     host.shell(f"systemctl disable --now {EXPORTER}\nUNITS={UNITS}\n{MAKE}")
     version = host.run("systemctl", "--version").stdout.split()[1]
-    beside, told = _exporter(host), _measured(host)
+    beside, told = _exporter(host), _measured(host, "units_inside.py")
     name = f"systemd {version}: {told['units']} units"
-    scrape = f"{EXPORTER} {beside['cpu']:.3g} ms per scrape"
-    yield Row(f"{name}, CPU of a collect and of systemctl", told["cpu"], "ms", scrape, None, 40)
+    yield from _costs(name, told, _measured(host, "units_agent.py"), f"{beside['cpu']:.3g} ms per scrape")
     yield Row(f"{name}, of that the collector's own process", told["own"], "ms")
     yield Row(
         f"{name}, CPU of systemd itself for it", told["init"], "ms", f"{beside['init']:.3g} ms per scrape"
@@ -76,16 +78,23 @@ def _of(host):
     ratio = told["series"] / beside["series"]
     yield Row(f"{name}, series", told["series"], "", f"{EXPORTER} {beside['series']}", ratio)
     host.shell(TROUBLE)
-    yield Row(
-        f"{name}, ten more are failed and ten flap, CPU of a collect and of systemctl",
-        _measured(host)["cpu"],
-        "ms",
-    )
+    name = f"{name}, ten more are failed and ten flap"
+    yield from _costs(name, _measured(host, "units_inside.py"), _measured(host, "units_agent.py"))
 
 
-def _measured(host):
-    script = HERE / "units_inside.py"
-    return json.loads(host.run("env", f"PYTHONPATH={ROOT}", "python3", script, NOBODY).stdout)
+def _costs(name, told, agent, scrape=""):
+    """Yield what a collect costs, and what a run of it costs an agent: its process and the worker's telling are in that."""
+    beside = scrape and f"{EXPORTER} {scrape}"
+    yield Row(f"{name}, CPU of a collect and of systemctl", told["cpu"], "ms", beside)
+    whole = agent["agent"] + agent["worker"] + agent["systemctl"]
+    yield Row(f"{name}, CPU of a run: agent, worker and systemctl", whole, "ms", beside, None, 40)
+    more = whole - told["cpu"]
+    yield Row(f"{name}, of one that lists the timers", told["listing"] + more, "ms", "", None, 40)
+
+
+def _measured(host, script):
+    """Return what a script tells that runs on the host, as JSON."""
+    return json.loads(host.run("env", f"PYTHONPATH={ROOT}", "python3", HERE / script, NOBODY).stdout)
 
 
 def _exporter(host):

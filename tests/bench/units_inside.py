@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 from pathlib import Path
+from statistics import median
 
 from collectors.systemd import Systemd
 from collectors.systemd.collector import SystemdSettings
@@ -35,23 +36,32 @@ def main(user):
     os.setresuid(user, user, user)
     collector = Systemd(SystemdSettings())
     collector.open(context())
-    took, samples, before = [], [], 0.0
-    for tick in range(TICKS + 1):
-        if tick == 1:
-            before = cpu(1)
-        began = spent()
-        samples = collector.collect(context())
-        took.append([after - before for before, after in zip(began, spent(), strict=True)])
-    first, *others = took
+    first, samples = tick(collector)
+    before = cpu(1)
+    plain = [tick(collector)[0] for _ in range(TICKS)]
+    init = (cpu(1) - before) / TICKS
+    listing = []
+    for _ in range(TICKS):
+        collector._timetable.forget()
+        listing.append(tick(collector)[0])
+        tick(collector)
     told = {
-        "cpu": sorted(map(sum, others))[TICKS // 2],
-        "own": sorted(own for own, _ in others)[TICKS // 2],
+        "cpu": median(map(sum, plain)),
+        "own": median(own for own, _ in plain),
+        "listing": median(map(sum, listing)),
         "first": sum(first),
-        "init": (cpu(1) - before) / TICKS,
+        "init": init,
         "series": sum(each.metric.width for each in samples),
         "units": int(sum(each.value for each in samples if each.metric.name == "systemd_units")),
     }
     print(json.dumps(told))
+
+
+def tick(collector):
+    """Return the CPU that a collect takes, and its samples."""
+    began = spent()
+    samples = collector.collect(context())
+    return [after - before for before, after in zip(began, spent(), strict=True)], samples
 
 
 def context():

@@ -69,7 +69,7 @@ def _ticks(which, aim=None):
     cpu, took = zip(*(_tick(collector) for _ in range(TICKS)), strict=True)
     what = f"DNS: a zone of 50 servers, {which}"
     yield Row(f"{what}: CPU of a collect", sorted(cpu)[TICKS // 2], "ms", aim=aim)
-    yield Row(f"{what}: CPU of one that looks for servers, too", first, "ms")
+    yield Row(f"{what}: CPU of one that looks for servers, too", first, "ms", aim=aim)
     yield Row(f"{what}: time of a collect", sorted(took)[TICKS // 2], "s", aim=WAIT + 0.1)
 
 

@@ -13,6 +13,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 ROOT = Path(__file__).resolve().parents[2] / "collectors"
 FOUND = {path.parent.name: json.loads(path.read_text()) for path in ROOT.glob("*/dashboard.json")}
 EACH = pytest.mark.parametrize("name", sorted(FOUND))
+WHOLE = ("dns", "filesystem", "network", "systemd")
+"""Those that show all that they have: each of their metrics answers a question of an operator."""
 
 
 def panels(name):
@@ -76,3 +78,11 @@ def test_queries_are_about_metrics_that_exist(name):
             used = set(re.findall(rf"\b(?:{name}|rscollector)_[a-z0-9_]+", bare))
             assert {re.sub("_(bucket|sum|count)$", "", each) for each in used} <= known
             assert used
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_every_metric_has_a_panel(name):
+    """What is nowhere on a dashboard is looked at by nobody before it is too late."""
+    shown = " ".join(target["expr"] for panel in panels(name) for target in panel["targets"])
+    used = {re.sub("_(bucket|sum|count)$", "", each) for each in re.findall(r"[a-z0-9_]+", shown)}
+    assert {metric.name for metric in declared(name).metrics} - used == set()

@@ -155,6 +155,13 @@ class Servers:
         self._named("primary", f"recursion no; notify-source {PRIMARY};", text, PRIMARY, PRIMARY6)
         until(lambda: self.serial(PRIMARY, "example.test") is not None)
 
+    def without(self, zone):
+        """Have the primary reload its configuration, in which a zone is no more."""
+        config = self.directory / "primary" / "named.conf"
+        lines = config.read_text().splitlines(keepends=True)
+        config.write_text("".join(each for each in lines if not each.startswith(f'zone "{zone}"')))
+        self.processes["primary"].send_signal(signal.SIGHUP)
+
     def change(self, zone, serial):
         """Give a zone another serial on the primary."""
         (self.directory / "primary" / zone).write_text(ZONES[zone].text(serial))

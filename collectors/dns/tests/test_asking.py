@@ -141,6 +141,34 @@ def test_who_answers_over_tcp_may_be_another_process():
     assert f"{B}, asked for example.test, has the serial 5 over TCP, which is 2 behind 7, for" in said
 
 
+@pytest.mark.parametrize(
+    ("over_udp", "expected"),
+    [
+        (serving("example.test", 5), ("authoritative", 5)),
+        (serving("example.test", 7), ("authoritative", 7)),
+        (serving("example.test", 8), ("authoritative", 7)),
+        (serving("example.test", 7, aa=False), ("not_authoritative", None)),
+        (lambda question, _: reply(question, rcode="REFUSED", aa=False), ("refused", None)),
+    ],
+)
+def test_where_only_tcp_has_edns_what_is_wrong_over_udp_counts(over_udp, expected):
+    """Two processes again, of which only the one at TCP knows EDNS: its signatures do not cover what the other is."""
+
+    def says(question, protocol):
+        if protocol == "tcp":
+            return signing(question, protocol)
+        if question.edns >= 0:
+            return reply(question, rcode="FORMERR", aa=False)
+        return over_udp(question, protocol)
+
+    signing = serving("example.test", 7)
+    with Answering({A: says, B: signing}) as server:
+        found, context = asked(server)
+    assert (state(found, A), of(found, "dns_server_serial", A)) == expected
+    assert any("has the serial 5 over UDP" in each for each in context.sentences) is (expected[1] == 5)
+    assert of(found, "dns_server_protocol_up", A, protocol="udp") == 1
+
+
 def test_truncated_and_no_tcp_is_told_as_that():
     """Nobody can hear the rest of what it says."""
     with Answering({A: truncated}, deaf={(A, "tcp")}) as server:

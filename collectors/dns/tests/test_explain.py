@@ -270,7 +270,17 @@ def test_a_signature_is_told_in_its_last_week_and_when_it_has_ended(left, senten
     """Before, only the summary has it; afterwards it does not end any more."""
     sentences = said({NS2: (7, left)})
     told = [f"{NS2_}, has a signature {sentence} (dns_server_signature_expiry_seconds)."]
-    assert sentences == [*(told if sentence else ()), WELL.replace(" (", f"{summary} (")]
+    outlived = [each for each in sentences if "a secondary without its primary" in each]
+    assert bool(outlived) is (0 < left < DAY)
+    assert sentences == [*(told if sentence else ()), *outlived, WELL.replace(" (", f"{summary} (")]
+
+
+def test_signatures_that_end_before_secondaries_give_up_are_told():
+    """Whoever loses the primary answers with signatures that have ended (dnsviz 149): the zone's expire is too long."""
+    assert said({NS2: (7, 3600)})[-2] == (
+        "example.test: a secondary without its primary goes on for 1 d, and a signature that it has now ends in 1 h: "
+        "then it would answer with one that has ended (dns_zone_expire_seconds)."
+    )
 
 
 def test_a_server_without_a_name_is_told_by_its_address_and_of_many_names_ten_are_told():

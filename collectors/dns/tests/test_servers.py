@@ -136,6 +136,17 @@ def test_who_does_not_have_the_zone_refuses(watcher):
     assert watched.context.degradation is None
 
 
+def test_a_zone_that_a_reload_takes_out_is_refused(servers, watcher):
+    """Its secondaries go on, and the primary is away though it runs."""
+    watched = watcher("lag.test")
+    servers.without("lag.test")
+    until(lambda: watched.states("lag.test", PRIMARY) == ["refused"])
+    assert watched.states("lag.test", *SECONDARIES) == ["authoritative"] * 4
+    assert [watched.zone(each, "lag.test") for each in ("up", "primary_up")] == [1, 0]
+    assert watched.context.degradation is None
+    servers.kill("primary")  # it is started again with all zones
+
+
 def test_a_zone_that_does_not_exist_is_told(watcher):
     """The parent has never heard of it, and no server is known."""
     watched = watcher("no.test", "example.test", primaries=[])

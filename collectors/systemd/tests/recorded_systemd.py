@@ -2,10 +2,11 @@
 
 import json
 import math
+from fnmatch import fnmatch
 from pathlib import Path
 
 from collectors.systemd import Systemd
-from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, TIMERS, UNITS
+from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, SPEAKABLE, TIMERS, UNITS
 from rscollector.api import Unavailable
 from rscollector.runtime.foreground import settings_of
 from rscollector.testing import FakeContext, Root, values
@@ -72,8 +73,16 @@ class Systemctl:
         return {
             MANAGER: _text(self.manager).encode(),
             UNITS: json.dumps(list(self.units.values())).encode(),
+            (*UNITS, *SPEAKABLE): json.dumps(
+                [self.units[name] for name in self.units if speakable(name)]
+            ).encode(),
             TIMERS: json.dumps(list(self.timers.values())).encode(),
         }[command]
+
+
+def speakable(name):
+    """Tell whether a unit's name is none of a path or a device."""
+    return any(fnmatch(name, each) for each in SPEAKABLE)
 
 
 def _block(text):

@@ -9,7 +9,7 @@ import pytest
 from collectors.systemd import Systemd
 from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, TIMERS, UNITS, Unit, manager
 from collectors.systemd.collector import SystemdSettings
-from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
+from collectors.systemd.tests.recorded_systemd import Systemctl, Watched, speakable
 from rscollector.api import Context, Misconfigured, Unavailable
 from rscollector.testing import FakeContext, Root, collect, values
 
@@ -60,10 +60,16 @@ def test_a_host_without_systemctl_is_said_to_have_none(tmp_path):
         "Failed to connect to system scope bus via local transport: No such file or directory",
     ],
 )
-def test_a_host_without_a_bus_says_who_needs_it(program, said):
-    """In the words of 252 and of 257."""
-    with pytest.raises(Unavailable, match=r"connect to .*; a user who is not root needs the system bus"):
-        collect(Systemd, context=program(f"echo '{said}' >&2; exit 1"))
+def test_a_host_without_a_bus_says_who_needs_it(program, said, monkeypatch):
+    """In the words of 252 and of 257; root, who asks systemd itself, is not sent to look for a bus."""
+    context = program(f"echo '{said}' >&2; exit 1")
+    for user, hint in (
+        (65534, "; a user who is not root needs the system bus"),
+        (0, ": systemd itself does not"),
+    ):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        with pytest.raises(Unavailable, match=rf"connect to .*{hint}"):
+            collect(Systemd, context=context)
 
 
 def test_a_systemctl_that_hangs_is_killed_and_said_to(program):
@@ -312,3 +318,34 @@ def test_a_systemd_that_was_executed_anew_meanwhile_is_asked_once_more(program, 
         printf 'Version=257\\nSystemState=running\\nNJobs=0\\n'"""
     )
     assert manager(context).state == "running"
+
+
+@pytest.mark.parametrize("command", [UNITS, TIMERS])
+def test_json_in_colours_is_read_without_them(command, tmp_path):
+    """systemctl of 252 and 257 paints JSON where SYSTEMD_COLORS=1 is in the environment (systemd-pilot 16)."""
+    plain, painted = (Watched(Systemctl(), tmp_path / each) for each in ("plain", "painted"))
+    rows = json.loads(painted.systemctl.answer(command))
+    pairs = (",".join(f"{paint(key)}:{paint(value)}" for key, value in row.items()) for row in rows)
+    painted.systemctl.instead[command] = f"[{','.join(f'{{{each}}}' for each in pairs)}]".encode()
+    assert painted.tick() == plain.tick()
+    assert painted.context.notes == []
+
+
+def paint(value):
+    """Return a value in JSON as systemctl paints it."""
+    return f"\x1b[0;32m{json.dumps(value)}\x1b[0m"
+
+
+def test_a_mount_whose_path_is_no_utf8_costs_the_mounts_only(watched):
+    """systemd 252 then refuses to list units at all (systemd 36206): others are asked for by their kinds."""
+    refusal = "systemctl failed (exit status 1): Failed to list units: Invalid argument"
+    watched.systemctl.instead[UNITS] = Unavailable(refusal)
+    found = watched.tick()
+    left = [row for name, row in watched.systemctl.units.items() if speakable(name)]
+    assert 0 < len(left) < len(watched.systemctl.units)
+    assert found['systemd_units{state="active"}'] == sum(row["active"] == "active" for row in left)
+    assert 'systemd_unit_failure_info{unit="broken.service",result="exit-code"}' in found
+    assert "36206" in watched.context.notes[0]
+    watched.systemctl.instead[UNITS] = Unavailable("systemctl failed (exit status 1): Access denied")
+    with pytest.raises(Unavailable, match="Access denied"):
+        watched.tick()

@@ -185,3 +185,16 @@ def test_of_ten_that_are_failed_none_is_left_out():
         Shown(Unit(f"a{number}.service", "loaded", "failed", "failed"), None, 0.0) for number in range(10)
     ]
     assert len(about(shown=failed)) == 10
+
+
+def test_a_timer_that_has_elapsed_in_the_future_goes_by_a_clock_that_was_set_back(watched):
+    """systemd does not plan it anew (systemd 6036); clocks that differ by less are no reason to say so."""
+    watched.systemctl.timer("hourly.timer", next_=3 * 3600 + 120, last=2 * 3600 + 120)
+    watched.tick()
+    assert (
+        "hourly.timer has elapsed last in what is 2 h from now: the clock was set back since, and the timer may wait "
+        "until it is as late again (systemd_timer_last_time_seconds)."
+    ) in watched.said
+    watched.systemctl.timer("hourly.timer", next_=7200, last=3599 + 300)
+    watched.tick(300)
+    assert not any("set back" in each for each in watched.said)
