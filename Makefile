@@ -44,4 +44,4 @@ everything: ## all that can be tested: all that takes long, with both sets of li
 	.ci/run everything
 
 clean: ## remove everything that was made here
-	rm -rf .venv .venv-distribution .venv-schemathesis .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv .venv-distribution .venv-schemathesis .debian-13 .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
