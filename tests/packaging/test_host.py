@@ -275,6 +275,47 @@ def test_a_driver_that_is_not_installed_is_named(boot, installed):
     assert "Traceback" not in told.stderr + host.log()
 
 
+HASH = "$2b$04$dqz4uqrsxZnk/t0W9EWS0euOvOURbN/Hd3wS4Gpm8FbLvBToBpNHC"
+
+
+def test_passwords_that_cannot_be_checked_are_named(boot, installed):
+    """Without bcrypt, users are a mistake to a check and a reload, and who comes later is told; with it they come in."""
+    host = boot(installed)
+    watched(host)
+
+    def asked(*options):
+        command = (
+            "curl",
+            "-s",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            *options,
+            "http://127.0.0.1:10070/metrics",
+        )
+        return host.run(*command).stdout
+
+    who = ("--user", "prometheus:secret")
+    host.run("apt-get", "-qq", "-y", "remove", "python3-bcrypt")
+    host.put("/etc/rscollector/web-config.yml", f"basic_auth_users:\n  prometheus: {HASH}\n")
+    configure(host, '[web]\nconfig_file = "web-config.yml"\n', reload=False)
+    told = host.run("rscollector", "check", check=False)
+    missing = "passwords need Debian's package python3-bcrypt (pip: bcrypt), which is not installed"
+    assert (told.returncode, told.stderr.count(missing)) == (2, 1)
+    assert host.run("systemctl", "reload", "rscollector", check=False).returncode != 0
+    until(lambda: missing in host.log(), 30)
+    assert asked() == "200"
+    host.run("apt-get", "-qq", "-y", "install", "python3-bcrypt")
+    host.run("systemctl", "reload", "rscollector")
+    host.run("apt-get", "-qq", "-y", "remove", "python3-bcrypt")
+    assert (asked(), asked(*who)) == ("401", "503")
+    until(lambda: "passwords cannot be checked, so nobody comes in" in host.log(), 30)
+    assert "install python3-bcrypt" in host.log()
+    host.run("apt-get", "-qq", "-y", "install", "python3-bcrypt")
+    assert asked(*who) == "200"
+
+
 def test_a_postfix_that_comes_later_is_watched_without_root(boot, installed):
     """Its group is joined, and the journal's: queues and flow are read by a user who is nobody else."""
     host = boot(installed)
