@@ -1,8 +1,6 @@
 """A fleet behind TLS, made as the page on hosts says, with the distribution's own libraries and Prometheus."""
 
-import json
 import re
-import urllib.parse
 
 import bcrypt
 import pytest
@@ -16,14 +14,12 @@ pytestmark = [
 PAGE = (ROOT / "docs" / "deployment.md").read_text()
 SECTION = PAGE.partition("## A fleet behind TLS")[2].partition("\n## ")[0]
 PASSWORD = "hush: hush"
-QUICK = "s/^( +)(scrape_interval|scrape_timeout|evaluation_interval): .*/\\1\\2: 1s/"
 
 
 def block(language, beginning=""):
     """Return the text of a block of the page's section that begins so."""
-    return re.search(rf"^```{language}\n({re.escape(beginning)}.*?)^```", SECTION, re.MULTILINE | re.DOTALL)[
-        1
-    ]
+    found = re.search(rf"^```{language}\n({re.escape(beginning)}.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
+    return found[1]
 
 
 class Authority:
@@ -33,8 +29,8 @@ class Authority:
         self.directory = directory
         directory.mkdir()
         lines = [line for line in block("sh").splitlines() if not line.startswith("htpasswd")]
-        self._made, self._issued = "\n".join(lines).replace("db1 db2", host).split("for host", 1)
-        run("bash", "-euc", self._made, cwd=directory)
+        made, self._issued = "\n".join(lines).replace("db1 db2", host).split("for host", 1)
+        run("bash", "-euc", made, cwd=directory)
         self.issue()
 
     def issue(self, days=398):
@@ -43,35 +39,11 @@ class Authority:
         run("bash", "-euc", script, cwd=self.directory)
 
 
-def ask(host, path, **parameters):
-    """Ask the Prometheus of a host, None while it has no answer."""
-    url = f"http://127.0.0.1:9090{path}?{urllib.parse.urlencode(parameters)}"
-    answer = host.run("curl", "-fs", url, check=False).stdout
-    return json.loads(answer)["data"] if answer else None
-
-
-def value(host, query):
-    """Return the value of a query with one result, None while there is none."""
-    found = (ask(host, "/api/v1/query", query=query) or {"result": []})["result"]
-    return float(found[0]["value"][1]) if found else None
-
-
 def status_code(bare, *options, port=10070, scheme="https"):
     """Return with what the agent answers who asks for its metrics, 0 for nothing."""
     url = f"{scheme}://{bare.name}:{port}/metrics"
-    command = (
-        "curl",
-        "-s",
-        "-o",
-        "/dev/null",
-        "-w",
-        "%{http_code}",
-        "--cacert",
-        "/root/ca.crt",
-        *options,
-        url,
-    )
-    return int(bare.host.run(*command, check=False).stdout)
+    code = ("-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", "/root/ca.crt")
+    return int(bare.host.run("curl", *code, *options, url, check=False).stdout)
 
 
 def test_a_fleet_behind_tls_is_scraped(bare, tmp_path):
@@ -83,7 +55,7 @@ def test_a_fleet_behind_tls_is_scraped(bare, tmp_path):
     host, authority, playbook = bare.host, Authority(tmp_path / "files", bare.name), tmp_path / "fleet.yml"
     host.shell(f"echo 127.0.0.2 {bare.name} >>/etc/hosts")
     host.copy(authority.directory / "ca.crt", "/root/ca.crt")
-    host.shell(f"sed -i -E '{QUICK}' /etc/prometheus/prometheus.yml && systemctl restart prometheus")
+    host.hurry_prometheus()
     host.run("apt-get", "-qq", "-y", "install", "--no-install-recommends", "/root/rscollector.deb")
     assert host.run("dpkg", "--status", "python3-bcrypt", check=False).returncode != 0
     plays = block("yaml", "- hosts: db").replace("hosts: db", "hosts: all")
@@ -98,8 +70,8 @@ def test_a_fleet_behind_tls_is_scraped(bare, tmp_path):
 
     done, _ = play()
     assert "hush" not in done.stdout + done.stderr
-    until(lambda: value(host, 'up{job="rscollector"}') == 1)
-    until(lambda: value(host, 'rscollector_collector_up{type="agent"}') == 1)
+    until(lambda: host.value('up{job="rscollector"}') == 1)
+    until(lambda: host.value('rscollector_collector_up{type="agent"}') == 1)
     again, changed = play()
     assert changed == 0, again.stdout
     user = ("--user", f"prometheus:{PASSWORD}")
@@ -108,15 +80,15 @@ def test_a_fleet_behind_tls_is_scraped(bare, tmp_path):
 
     pid = host.show("MainPID")
     expires = 'rscollector_web_certificate_not_after_timestamp_seconds{listener="0.0.0.0:10070"}'
-    before = until(lambda: value(host, expires))
+    before = until(lambda: host.value(expires))
     authority.issue(days=800)
     playbook.write_text(plays.partition("- hosts: prometheus")[0])
     play("127.0.0.2:10071")
-    until(lambda: value(host, expires) > before)
+    until(lambda: host.value(expires) > before)
     assert [status_code(bare, *user, port=port) for port in (10070, 10071)] == [200, 200]
     done, _ = play("192.0.2.1:10071", check=False)
     assert done.returncode != 0
     assert "cannot listen on 192.0.2.1:10071: no interface of this host has this address" in done.stdout
     assert [status_code(bare, *user, port=port) for port in (10070, 10071)] == [200, 200]
     assert host.show("MainPID") == pid
-    assert value(host, 'min_over_time(up{job="rscollector"}[1h])') == 1
+    assert host.value('min_over_time(up{job="rscollector"}[1h])') == 1
