@@ -26,10 +26,10 @@ def shortened(rules):
 class Prometheus:
     """A Prometheus, in a network namespace if there is one, and asked from a process in it.
 
-    `scrape` is what its configuration says of the scrape beside the target, such as TLS and a password.
+    `program` is its release, by the command; `scrape` is what its configuration says of the scrape beside the target, such as TLS and a password.
     """
 
-    def __init__(self, directory, target, net=None, **scrape):
+    def __init__(self, directory, target, net=None, program="prometheus", **scrape):
         self.target = target
         self.enter = net.enter if net else []
         self.port = free_port()
@@ -46,7 +46,7 @@ class Prometheus:
         }
         (directory / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
         command = [
-            "prometheus",
+            program,
             f"--config.file={directory}/prometheus.yml",
             f"--storage.tsdb.path={directory}/data",
             f"--web.listen-address=127.0.0.1:{self.port}",

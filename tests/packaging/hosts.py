@@ -1,11 +1,13 @@
 """Commands in trees, and hosts that boot a real systemd from one: what they write is in a layer of their own."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import time
+import urllib.parse
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -141,6 +143,23 @@ class Host:
     def fetch(self, path="/metrics", port=10070):
         """Ask the agent on the host, "" while nobody answers."""
         return self.run("curl", "-fs", f"http://127.0.0.1:{port}{path}", check=False).stdout
+
+    def hurry_prometheus(self):
+        """Have the Prometheus on the host scrape and evaluate each second."""
+        slow = r"^( +)(scrape_interval|scrape_timeout|evaluation_interval): .*"
+        self.run("sed", "-i", "-E", rf"s/{slow}/\1\2: 1s/", "/etc/prometheus/prometheus.yml")
+        self.run("systemctl", "restart", "prometheus")
+
+    def ask_prometheus(self, path, **parameters):
+        """Return the data of its answer, None while there is none."""
+        url = f"http://127.0.0.1:9090{path}?{urllib.parse.urlencode(parameters)}"
+        answer = self.run("curl", "-fs", url, check=False).stdout
+        return json.loads(answer)["data"] if answer else None
+
+    def value(self, query):
+        """Return the value of a query to it with one result, None while there is none."""
+        found = (self.ask_prometheus("/api/v1/query", query=query) or {"result": []})["result"]
+        return float(found[0]["value"][1]) if found else None
 
     def show(self, name, unit="rscollector"):
         """Return a property of a unit."""

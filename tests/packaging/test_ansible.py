@@ -50,7 +50,7 @@ def test_the_second_run_changes_nothing(bare, capsys):
 
 
 def test_what_is_no_longer_listed_goes_and_what_is_kept_runs_on(playing):
-    """By a reload: the agent stays the same process; a new address needs a restart."""
+    """By a reload: the agent stays the same process, with a new address, too."""
     playing.play(rscollector_collector_galera=GALERA)
     until(lambda: 'name="second",type="galera"' in playing.host.fetch(), 30)
     pid = playing.host.show("MainPID")
@@ -62,7 +62,9 @@ def test_what_is_no_longer_listed_goes_and_what_is_kept_runs_on(playing):
     assert playing.host.show("MainPID") == pid
     assert playing.host.shell("ls /etc/rscollector/secrets") == "collector.galera.main.password\n"
     playing.play(rscollector_collector_galera=GALERA[:1], rscollector_listen=["127.0.0.1:10071"])
-    until(lambda: "rscollector_collector_up" in playing.host.fetch(port=10071), 30)
+    assert "rscollector_collector_up" in playing.host.fetch(port=10071)
+    assert playing.host.fetch() == ""
+    assert playing.host.show("MainPID") == pid
 
 
 def test_a_wrong_variable_is_refused_before_anything_is_touched(playing):

@@ -1,8 +1,6 @@
 """From `dpkg -i` to an alert and back: the package, the roles, a real Prometheus, an address that is taken away."""
 
-import json
 import re
-import urllib.parse
 
 import pytest
 from harness import until
@@ -21,27 +19,15 @@ def test_an_address_that_is_taken_away_wakes_somebody(bare):
     """Prometheus scrapes what the role has registered, with the rules that it has installed."""
     host = bare.host
 
-    def ask(path, **parameters):
-        url = f"http://127.0.0.1:9090{path}?{urllib.parse.urlencode(parameters)}"
-        answer = host.run("curl", "-fs", url, check=False).stdout
-        return json.loads(answer)["data"] if answer else None
-
-    def value(query):
-        found = (ask("/api/v1/query", query=query) or {"result": []})["result"]
-        return float(found[0]["value"][1]) if found else None
-
     def firing():
         return {
             each["labels"]["alertname"]
-            for each in ask("/api/v1/alerts")["alerts"]
+            for each in host.ask_prometheus("/api/v1/alerts")["alerts"]
             if each["state"] == "firing"
         }
 
     host.run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
-    host.shell(
-        "sed -i -E 's/^( +)(scrape_interval|scrape_timeout|evaluation_interval): .*/\\1\\2: 1s/' /etc/prometheus/prometheus.yml"
-    )
-    host.run("systemctl", "restart", "prometheus")
+    host.hurry_prometheus()
     vip = [{"name": "main", "addresses": [ADDRESS], "interval": "1s"}]
     host.shell("echo postfix postfix/main_mailer_type select Local only | debconf-set-selections")
     host.run("apt-get", "-qq", "-y", "install", "postfix")
@@ -56,11 +42,11 @@ def test_an_address_that_is_taken_away_wakes_somebody(bare):
     bare.play(playbook=site, **variables)
     _, changed = bare.play(playbook=site, **variables)
     assert changed == 0
-    until(lambda: value('up{job="rscollector"}') == 1, 60)
-    until(lambda: value(f'vip_bound{{address="{ADDRESS}"}}') == 1, 30)
-    groups = {group["name"] for group in ask("/api/v1/rules")["groups"]}
+    until(lambda: host.value('up{job="rscollector"}') == 1, 60)
+    until(lambda: host.value(f'vip_bound{{address="{ADDRESS}"}}') == 1, 30)
+    groups = {group["name"] for group in host.ask_prometheus("/api/v1/rules")["groups"]}
     assert groups == {f"rscollector-{name}" for name in with_file("alerts.yml")}
-    until(lambda: value("postfix_queue_messages{queue='deferred'}") == 0, 60)
+    until(lambda: host.value("postfix_queue_messages{queue='deferred'}") == 0, 60)
     assert (
         host.shell("cat /srv/rscollector-postfix.json")
         == (ROOT / "collectors/postfix/dashboard.json").read_text()
@@ -71,7 +57,7 @@ def test_an_address_that_is_taken_away_wakes_somebody(bare):
         if "postfix_queue_messages" in each
     ]
     assert queued
-    assert [each for each in queued if not ask("/api/v1/query", query=each)["result"]] == []
+    assert [each for each in queued if not host.ask_prometheus("/api/v1/query", query=each)["result"]] == []
     assert "VipOnNoHost" not in firing()
     host.run("ip", "address", "delete", f"{ADDRESS}/32", "dev", "lo")
     until(lambda: "VipOnNoHost" in firing(), 180)

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import trustme
 from harness import until
 from hosts import ROOT, left, seconds, watched
 
@@ -273,6 +274,85 @@ def test_a_driver_that_is_not_installed_is_named(boot, installed):
     told = host.run("rscollector", "check", check=False)
     assert "python3-pymongo" in told.stderr
     assert "Traceback" not in told.stderr + host.log()
+
+
+HASH = "$2b$04$dqz4uqrsxZnk/t0W9EWS0euOvOURbN/Hd3wS4Gpm8FbLvBToBpNHC"
+
+
+def test_passwords_that_cannot_be_checked_are_named(boot, installed):
+    """Without bcrypt, users are a mistake to a check and a reload, and who comes later is told; with it they come in."""
+    host = boot(installed)
+    watched(host)
+
+    def asked(*options):
+        command = (
+            "curl",
+            "-s",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            *options,
+            "http://127.0.0.1:10070/metrics",
+        )
+        return host.run(*command).stdout
+
+    who = ("--user", "prometheus:secret")
+    host.run("apt-get", "-qq", "-y", "remove", "python3-bcrypt")
+    host.put("/etc/rscollector/web-config.yml", f"basic_auth_users:\n  prometheus: {HASH}\n")
+    configure(host, '[web]\nconfig_file = "web-config.yml"\n', reload=False)
+    told = host.run("rscollector", "check", check=False)
+    missing = "passwords need Debian's package python3-bcrypt (pip: bcrypt), which is not installed"
+    assert (told.returncode, told.stderr.count(missing)) == (2, 1)
+    assert host.run("systemctl", "reload", "rscollector", check=False).returncode != 0
+    until(lambda: missing in host.log(), 30)
+    assert asked() == "200"
+    host.run("apt-get", "-qq", "-y", "install", "python3-bcrypt")
+    host.run("systemctl", "reload", "rscollector")
+    host.run("apt-get", "-qq", "-y", "remove", "python3-bcrypt")
+    assert (asked(), asked(*who)) == ("401", "503")
+    until(lambda: "passwords cannot be checked, so nobody comes in" in host.log(), 30)
+    assert "install python3-bcrypt" in host.log()
+    host.run("apt-get", "-qq", "-y", "install", "python3-bcrypt")
+    assert asked(*who) == "200"
+
+
+# Megabytes, with the libraries of each: bcrypt of Debian 12 brings cffi with it.
+LOCK_COSTS = {"bookworm": 8, "trixie": 4}
+
+
+def test_a_lock_costs_little_memory(boot, installed, release, capsys):
+    """TLS and a user who is in, beside an agent that everybody may ask; of the agent itself, its workers have none."""
+    host = boot(installed)
+    authority = trustme.CA()
+    made = authority.issue_cert("127.0.0.1")
+    host.put("/root/ca.crt", authority.cert_pem.bytes().decode())
+    host.put("/etc/rscollector/server.pem", made.private_key_and_cert_chain_pem.bytes().decode())
+    host.put(
+        "/etc/rscollector/web-config.yml",
+        "tls_server_config:\n  cert_file: server.pem\n  key_file: server.pem\n"
+        f"basic_auth_users:\n  prometheus: {HASH}\n",
+    )
+    ask = "curl -fs --cacert /root/ca.crt --user prometheus:secret"
+
+    def resident(url):
+        """Return the kilobytes that the agent has in memory after it was started and scraped."""
+        host.run("systemctl", "restart", "rscollector")
+        for _ in range(3):
+            until(
+                lambda: '_up{name="main",type="agent"} 1' in host.shell(f"{ask} {url}/metrics", check=False),
+                30,
+            )
+        rollup = host.shell(f"cat /proc/{host.show('MainPID')}/smaps_rollup")
+        return int(re.search(r"^Rss: +(\d+) kB", rollup, re.MULTILINE)[1])
+
+    watched(host)
+    without = resident("http://127.0.0.1:10070")
+    configure(host, '[web]\nconfig_file = "web-config.yml"\n', reload=False)
+    more = (resident("https://127.0.0.1:10070") - without) / 1000
+    with capsys.disabled():
+        print(f"\n{release}: {without / 1000:.1f} MB of an agent, {more:.1f} MB more with TLS and a user")
+    assert 0 < more < LOCK_COSTS[release]
 
 
 def test_a_postfix_that_comes_later_is_watched_without_root(boot, installed):

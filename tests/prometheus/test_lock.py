@@ -7,6 +7,7 @@ import bcrypt
 import pytest
 import trustme
 from harness import free_port, until
+from reverse import nginx
 from scraping import Prometheus
 
 CA, STRANGERS = trustme.CA(), trustme.CA()
@@ -81,9 +82,9 @@ def scrape(directory, client="prometheus", **more):
     return {"scheme": "https", "tls_config": tls, "basic_auth": auth, **more}
 
 
-@pytest.mark.needs("prometheus", "curl")
-def test_a_real_prometheus_comes_in_and_nobody_else(agent, place, tmp_path):
-    """With TLS, a client certificate and a password, over IPv4 and IPv6; whoever lacks one of them is told nothing."""
+@pytest.mark.needs("curl")
+def test_whoever_lacks_one_thing_is_told_nothing(agent, place):
+    """With TLS, a client certificate and a password one comes in, by IPv4 and IPv6; without one of them nobody does."""
     port = free_port()
     addresses = f'listen = ["127.0.0.1:{port}", "[::1]:{port}"]'
     started = agent(f'{AGENT}{addresses}\nconfig_file = "{place}/web-config.yml"\n')
@@ -103,15 +104,54 @@ def test_a_real_prometheus_comes_in_and_nobody_else(agent, place, tmp_path):
         ["curl", "-s", f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=False, timeout=30
     ).stdout
     assert "HTTPS" in status
-    prometheus = Prometheus(tmp_path, f"localhost:{port}", **scrape(place))
-    try:
-        until(lambda: prometheus.value('up{job="rscollector"}') == 1)
-        until(lambda: prometheus.value('rscollector_collector_up{type="agent"}') == 1)
-        expires = f'rscollector_web_certificate_not_after_timestamp_seconds{{listener="127.0.0.1:{port}"}}'
-        until(lambda: (prometheus.value(expires) or 0) > time.time())
-        assert prometheus.value("rscollector_web_last_reload_successful") == 1
-    finally:
-        prometheus.stop()
+    assert PASSWORD not in started.log
+
+
+NGINX = """
+listen 127.0.0.1:{port} ssl;
+ssl_certificate {place}/server.crt; ssl_certificate_key {place}/server.key;
+ssl_client_certificate {place}/ca.crt; ssl_verify_client on;
+location /db1/ {{ proxy_pass http://127.0.0.1:{behind}; }}
+"""
+
+
+@pytest.mark.needs("nginx")
+@pytest.mark.parametrize(
+    "program",
+    [pytest.param(each, marks=pytest.mark.needs(each)) for each in ("prometheus", "prometheus-trixie")],
+)
+def test_a_real_prometheus_comes_in(agent, place, tmp_path, program):
+    """With TLS, a client certificate and a password: by IPv4, by IPv6, and through an nginx that shows a prefix."""
+    port, behind, before = free_port(), free_port(), free_port()
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)).decode()
+    started = agent(f"""{AGENT}
+        listen = ["127.0.0.1:{port}", "[::1]:{port}"]
+        config_file = "{place}/web-config.yml"
+        access_log = true
+        [[web.listener]]
+        address = "127.0.0.1:{behind}"
+        users = {{ prometheus = "{hashed}" }}
+        prefix = "/db1"
+        trusted_proxies = ["127.0.0.1"]
+        access_log = true
+        """)
+    ways = [
+        {"targets": [f"127.0.0.1:{port}"], "labels": {"way": "ipv4"}},
+        {"targets": [f"[::1]:{port}"], "labels": {"way": "ipv6"}},
+        {"targets": [f"127.0.0.1:{before}"], "labels": {"way": "nginx", "__metrics_path__": "/db1/metrics"}},
+    ]
+    with nginx(tmp_path, NGINX.format(place=place, port=before, behind=behind)):
+        prometheus = Prometheus(tmp_path, "", program=program, **scrape(place), static_configs=ways)
+        try:
+            for way in ("ipv4", "ipv6", "nginx"):
+                until(lambda way=way: prometheus.value(f'up{{way="{way}"}}') == 1)
+                of_agent = f'rscollector_collector_up{{type="agent",way="{way}"}}'
+                until(lambda up=of_agent: prometheus.value(up) == 1)
+            expires = f'rscollector_web_certificate_not_after_timestamp_seconds{{listener="127.0.0.1:{port}",way="ipv4"}}'
+            until(lambda: (prometheus.value(expires) or 0) > time.time())
+            assert prometheus.value('rscollector_web_last_reload_successful{way="ipv4"}') == 1
+        finally:
+            prometheus.stop()
     assert PASSWORD not in started.log
 
 

@@ -2,73 +2,64 @@
 
 import http.client
 import logging
-import subprocess
+from contextlib import ExitStack
 
 import pytest
 from harness import free_port, until
 from locked import authority, basic, locked, tls
+from reverse import nginx
 
-CONFIG = """
-daemon off; master_process off; error_log stderr; pid {directory}/pid;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {directory}/a; proxy_temp_path {directory}/b; fastcgi_temp_path {directory}/c;
-  uwsgi_temp_path {directory}/d; scgi_temp_path {directory}/e;
-  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-  server {{
-    listen 127.0.0.1:{port};
-    location /kept/ {{ proxy_pass {upstream}; proxy_ssl_trusted_certificate {directory}/ca.pem; proxy_ssl_verify on;
-                       proxy_ssl_name localhost; }}
-    location /taken/ {{ proxy_pass {upstream}/; proxy_ssl_trusted_certificate {directory}/ca.pem; proxy_ssl_verify on;
-                        proxy_ssl_name localhost; }}
-  }}
-}}
+SERVER = """
+listen 127.0.0.1:{port};
+location /kept/ {{ proxy_pass {upstream}; proxy_ssl_trusted_certificate {directory}/ca.pem; proxy_ssl_verify on;
+                   proxy_ssl_name localhost; }}
+location /taken/ {{ proxy_pass {upstream}/; proxy_ssl_trusted_certificate {directory}/ca.pem; proxy_ssl_verify on;
+                    proxy_ssl_name localhost; }}
 """
 
 
 @pytest.fixture
-def nginx(tmp_path):
+def proxied(tmp_path):
     """Start an nginx before an upstream; returns how it is asked."""
-    started = []
+    with ExitStack() as running:
 
-    def start(upstream):
-        port = free_port()
-        (tmp_path / "ca.pem").write_text(authority().pem)
-        (tmp_path / "nginx.conf").write_text(CONFIG.format(directory=tmp_path, port=port, upstream=upstream))
-        started.append(subprocess.Popen(["nginx", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]))
+        def start(upstream):
+            port = free_port()
+            (tmp_path / "ca.pem").write_text(authority().pem)
+            running.enter_context(
+                nginx(tmp_path, SERVER.format(directory=tmp_path, port=port, upstream=upstream))
+            )
 
-        def get(path, **headers):
-            connection = http.client.HTTPConnection("127.0.0.1", port, 20, source_address=("127.0.0.2", 0))
-            try:
-                connection.request(
-                    "GET", path, headers={name.replace("_", "-"): each for name, each in headers.items()}
+            def get(path, **headers):
+                connection = http.client.HTTPConnection(
+                    "127.0.0.1", port, 20, source_address=("127.0.0.2", 0)
                 )
-                response = connection.getresponse()
-                return response.status, response.headers, response.read().decode()
-            except ConnectionRefusedError:
-                return None
-            finally:
-                connection.close()
+                try:
+                    connection.request(
+                        "GET", path, headers={name.replace("_", "-"): each for name, each in headers.items()}
+                    )
+                    response = connection.getresponse()
+                    return response.status, response.headers, response.read().decode()
+                except ConnectionRefusedError:
+                    return None
+                finally:
+                    connection.close()
 
-        until(lambda: get("/"))
-        return get
+            until(lambda: get("/"))
+            return get
 
-    yield start
-    for each in started:
-        each.terminate()
-        each.wait(20)
+        yield start
 
 
 @pytest.mark.needs("nginx")
 @pytest.mark.parametrize("secured", [False, True])
-def test_a_prefix_behind_nginx(nginx, caplog, secured):
+def test_a_prefix_behind_nginx(proxied, caplog, secured):
     """Whether the proxy takes the prefix away or not, over TLS too; and what a client makes up is not believed."""
     caplog.set_level(logging.INFO, "rscollector.web.access")
     with locked(
         prefix="/kept", trusted_proxies=("127.0.0.1",), access_log=True, tls=tls() if secured else None
     ) as served:
-        get = nginx(f"http{'s' * secured}://127.0.0.1:{served.port}")
+        get = proxied(f"http{'s' * secured}://127.0.0.1:{served.port}")
         for path, seen in (("/kept/", "/"), ("/kept/a/b", "/a/b"), ("/taken/a", "/a")):
             status, _, body = get(path, x_forwarded_for="192.0.2.1")
             assert (status, body.split()[1]) == (200, seen)
@@ -80,11 +71,11 @@ def test_a_prefix_behind_nginx(nginx, caplog, secured):
 
 
 @pytest.mark.needs("nginx")
-def test_a_unix_socket_behind_nginx(nginx, tmp_path):
+def test_a_unix_socket_behind_nginx(proxied, tmp_path):
     """nginx is its one client, and each client of a proxy before it has his own tries."""
     users = {"a": "$2b$04$abcdefghijklmnopqrstuuUcL9TEEkeFhPzw0zNxDDDDDDDDDDDDD"}
     with locked(tmp_path / "run", 0.01, users=users, trusted_proxies=("unix", "127.0.0.2")) as served:
-        get = nginx(f"http://unix:{served.address}:")
+        get = proxied(f"http://unix:{served.address}:")
         for client in ("192.0.2.1", "192.0.2.2"):
             told = [
                 get("/taken/", authorization=basic("a", f"{client}{number}"), x_forwarded_for=client)[0]
