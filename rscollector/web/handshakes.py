@@ -1,7 +1,9 @@
 """How many may be on their way in: in a handshake, and silent after it; and how often an address may try.
 
 A handshake costs the loop a millisecond of CPU (RSA 4096: nine), before anybody has shown who he is, and TLS
-costs some 20 KB for each connection, while a scraper sends its request at once.
+costs some 20 KB for each connection, while a scraper sends its request at once. There is a bound for each
+address, and one for all together: a flood of strangers takes all of that, but for the share of those whom the
+listener has let in within the last hour. What gets a stranger into that share is what opens the lock.
 """
 
 from collections import Counter
@@ -12,6 +14,9 @@ from rscollector.web.rates import Buckets, bucket_of
 AT_ONCE = 32
 SILENT = 256
 PER_SECOND = 20
+OF_ALL = 50
+"""Handshakes a second of all strangers together, and of those whom a listener knows: 4 % of a core each."""
+_LATELY, _MOST_KNOWN = 3600.0, 1024
 
 
 class Waiting(Protocol):
@@ -19,6 +24,25 @@ class Waiting(Protocol):
 
     def abort(self) -> None:
         """End it now."""
+
+
+class Known:
+    """Addresses that a listener has let in lately."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def add(self, address: str, now: float) -> None:
+        """Take note of one that was let in."""
+        bucket = bucket_of(address)
+        self._until.pop(bucket, None)
+        self._until[bucket] = now + _LATELY
+        if len(self._until) > _MOST_KNOWN:
+            del self._until[next(iter(self._until))]
+
+    def has(self, address: str, now: float) -> bool:
+        """Tell whether this is one of them."""
+        return self._until.get(bucket_of(address), 0.0) > now
 
 
 class Crowd:
@@ -54,18 +78,21 @@ class Handshakes:
 
     def __init__(self) -> None:
         self.buckets = Buckets(1 / PER_SECOND, PER_SECOND)
+        self.shares = Buckets(1 / OF_ALL, OF_ALL)
         self._open, self._silent = Crowd(AT_ONCE), Crowd(SILENT)
 
     def __len__(self) -> int:
         return len(self._open) + len(self._silent)
 
-    def begin(self, connection: Waiting, address: str, now: float) -> bool:
-        """Begin a handshake, unless this address has had enough of them."""
+    def begin(self, connection: Waiting, address: str, share: str, now: float) -> str:
+        """Begin a handshake, or return why not; `share` is the listener that knows the address, or ""."""
         bucket = bucket_of(address)
         if self.buckets.take(bucket, now) > 0:
-            return False
+            return "too many handshakes of this address in a second"
+        if self.shares.take(share, now) > 0:
+            return "too many handshakes of all in a second"
         self._open.add(connection, bucket)
-        return True
+        return ""
 
     def complete(self, connection: Waiting, address: str) -> None:
         """Take note that it is over, and that a request is waited for."""
