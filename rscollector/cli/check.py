@@ -20,7 +20,6 @@ Exit status 0: right, though there may be hints; 2: something is wrong.
 """
 _USER = "rscollector"
 _SECONDS = 30.0
-_SOON = 14 * 86400
 _READABLE = f"to let it read a file: chgrp {_USER} FILE && chmod 640 FILE; it needs x above"
 
 
@@ -69,11 +68,12 @@ def _certificates(config: "Config | None") -> tuple[list[str], list[str]]:
             except ValueError as error:
                 useless.append(f"{listener.address}: {error}")
                 continue
-            left = certificate.not_after - time.time()
-            if trouble := certificate.trouble(time.time()):
+            now = time.time()
+            if trouble := certificate.trouble(now):
                 hints.append(f"{listener.address}: {trouble}")
-            elif left < _SOON:
-                hints.append(f"{listener.address}: the certificate expires in {humanized(left)}")
+            elif certificate.is_late(now):
+                left = humanized(certificate.not_after - now)
+                hints.append(f"{listener.address}: the certificate expires in {left}")
     return useless, hints
 
 

@@ -102,10 +102,10 @@ class Listening:
         }
 
     @property
-    def certificates(self) -> dict[str, float]:
-        """When the certificate of each listener that has one expires, as Unix time, by its address."""
+    def certificates(self) -> dict[str, tuple[float, float]]:
+        """From when to when the certificate of each listener that has one is valid, by its address."""
         return {
-            door.listener.address: door.lock.context.not_after
+            door.listener.address: door.lock.context.validity
             for door in self._doors.values()
             if door.lock and door.lock.context
         }

@@ -81,6 +81,11 @@ NOT_AFTER = AGENT.gauge(
     "When the certificate that a listener uses expires, as Unix time.",
     "listener",
 )
+NOT_BEFORE = AGENT.gauge(
+    "web_certificate_not_before_timestamp_seconds",
+    "From when on the certificate that a listener uses is valid, as Unix time.",
+    "listener",
+)
 LOCKS_OK = AGENT.gauge(
     "web_last_reload_successful",
     "Whether certificates, keys and web configuration were right when they were last read; "
@@ -206,6 +211,7 @@ class Telemetry:
             (OUTPUT_DROPPED, supervisor.bodies.lines_dropped()),
             (EVICTED, vitals.evicted),
             (BUILD, rscollector.__version__, platform.python_version(), 1),
-            *((NOT_AFTER, address, when) for address, when in vitals.certificates.items()),
+            *((NOT_BEFORE, address, begins) for address, (begins, _) in vitals.certificates.items()),
+            *((NOT_AFTER, address, ends) for address, (_, ends) in vitals.certificates.items()),
             *([(LOCKS_OK, int(not vitals.web_error))] if vitals.config.seen else []),
         )

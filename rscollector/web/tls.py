@@ -22,6 +22,7 @@ from rscollector.config.types import ClientAuth, Tls
 _FRAME = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the times are looked at here, to be told in words
 _STEPS = 5
+_SOON = 14 * 86400.0
 _MOST_SESSIONS = 1000
 _VERIFY = {
     ClientAuth.NONE: ssl.CERT_NONE,
@@ -61,6 +62,10 @@ class Made:
             return f"the certificate is not valid before {_date(self.not_before)}"
         return ""
 
+    def is_late(self, now: float) -> bool:
+        """Tell whether it should have been renewed, as is mostly done when a third of its life is left."""
+        return self.not_after - now < min(_SOON, (self.not_after - self.not_before) / 4)
+
 
 class Context:
     """The newest good context. Raises ValueError with a sentence when there is none to begin with."""
@@ -69,9 +74,9 @@ class Context:
         self._made = _built(tls)
 
     @property
-    def not_after(self) -> float:
-        """When the certificate that is in use expires, as Unix time."""
-        return self._made.not_after
+    def validity(self) -> tuple[float, float]:
+        """From when to when the certificate that is in use is valid, as Unix time."""
+        return self._made.not_before, self._made.not_after
 
     def replace(self, tls: Tls) -> str:
         """Use another one from the next connection on; raises ValueError, and then the old one goes on.

@@ -31,7 +31,15 @@ def checked(directory, capsys, toml=CONFIG):
     [
         ({}, []),
         ({"not_after": NOW + 20 * DAY}, []),
-        ({"not_after": NOW + 13.5 * DAY}, ["127.0.0.1:10070: the certificate expires in 13 d 11 h"]),
+        (
+            {"not_before": NOW - 76.5 * DAY, "not_after": NOW + 13.5 * DAY},
+            ["127.0.0.1:10070: the certificate expires in 13 d 11 h"],
+        ),
+        ({"not_before": NOW - 0.7 * DAY, "not_after": NOW + 0.3 * DAY}, []),
+        (
+            {"not_before": NOW - 0.8 * DAY, "not_after": NOW + 0.2 * DAY},
+            ["127.0.0.1:10070: the certificate expires in 4 h 47 min"],
+        ),
         (
             {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY},
             ["127.0.0.1:10070: the certificate has expired"],

@@ -237,9 +237,8 @@ def test_a_certificate_is_used_as_soon_as_its_time_has_come(tmp_path, monkeypatc
         assert f"{port}: the certificate is not valid before" in why
         monkeypatch.setattr(tls_module, "time", Mock(time=lambda: begins.timestamp() + 1))
         assert made.change([local(port, tls=early)]) == []
-        assert made.certificates == {
-            f"127.0.0.1:{port}": pytest.approx((begins + dt.timedelta(9)).timestamp(), abs=1)
-        }
+        times = begins.timestamp(), (begins + dt.timedelta(9)).timestamp()
+        assert made.certificates == {f"127.0.0.1:{port}": pytest.approx(times, abs=1)}
 
     listening(scenario, local(port, tls=tls()), path=tmp_path)
 

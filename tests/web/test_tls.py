@@ -21,7 +21,7 @@ from locked import BODY, authority, basic, client_context, locked, stranger, tls
 from rscollector.config import pem
 from rscollector.config.types import ClientAuth, Tls
 from rscollector.web import tls as module
-from rscollector.web.handshakes import Crowd, Handshakes
+from rscollector.web.handshakes import Crowd, Handshakes, Known
 from rscollector.web.secured import Secured
 from rscollector.web.tls import Context
 
@@ -112,10 +112,10 @@ def test_the_texts_may_have_anything_around_the_blocks():
     assert Context(made).not_after > 32_000_000_000
 
 
-def test_the_certificates_end_is_known_though_it_is_over():
+def test_the_certificates_times_are_known_though_it_is_over():
     """Where there is no other it is used: collectors and sinks work meanwhile."""
     context = Context(Tls(*authority().issue_odd(-2, -1)))
-    assert abs(context.not_after - time.time() + 86400) < 100
+    assert context.validity == pytest.approx((time.time() - 2 * 86400, time.time() - 86400), abs=100)
     assert context.newest().trouble(time.time()).startswith("the certificate has expired (20")
     assert (
         context.newest().trouble(time.time() - 3 * 86400).startswith("the certificate is not valid before 20")
@@ -499,19 +499,68 @@ def test_who_holds_most_makes_room():
     assert len(crowd) == 3
 
 
+def begun(handshakes, address, now, share="", connection=None):
+    """Tell whether a handshake may begin."""
+    return handshakes.begin(connection or Held(), address, share, now) == ""
+
+
 def test_handshakes_of_an_address_are_bounded_by_the_second():
     """Twenty at once, one each twentieth of a second after that; who is silent afterwards is counted too."""
     handshakes = Handshakes()
     made = [Held() for _ in range(25)]
-    assert [handshakes.begin(each, "2001:db8::1", 0.0) for each in made] == [True] * 20 + [False] * 5
-    assert not handshakes.begin(Held(), "2001:db8::2", 0.01), "it is one network"
-    assert handshakes.begin(Held(), "2001:db8::2", 0.06)
-    assert handshakes.begin(Held(), "2001:db8:1::2", 0.06)
+    told = [begun(handshakes, "2001:db8::1", 0.0, connection=each) for each in made]
+    assert told == [True] * 20 + [False] * 5
+    assert not begun(handshakes, "2001:db8::2", 0.01), "it is one network"
+    assert begun(handshakes, "2001:db8::2", 0.06)
+    assert begun(handshakes, "2001:db8:1::2", 0.06)
     assert len(handshakes) == 22
     handshakes.complete(made[0], "2001:db8::1")
     assert len(handshakes) == 22
     handshakes.end(made[0])
     assert len(handshakes) == 21
+
+
+def test_handshakes_of_all_are_bounded_by_the_second():
+    """Fifty at once of strangers, one each fiftieth of a second after that; whom a listener knows has another share."""
+    handshakes = Handshakes()
+    told = [begun(handshakes, f"10.0.0.{number}", 0.0) for number in range(60)]
+    assert told == [True] * 50 + [False] * 10
+    assert handshakes.begin(Held(), "10.0.1.1", "", 0.01) == "too many handshakes of all in a second"
+    assert begun(handshakes, "10.0.1.1", 0.03)
+    assert begun(handshakes, "10.0.1.2", 0.03, "0.0.0.0:1")
+
+
+def test_whom_a_listener_has_let_in_is_known_for_an_hour():
+    """By address, of IPv6 by its network; of more than a thousand those are known that came last."""
+    known = Known()
+    known.add("2001:db8::1", 0.0)
+    assert [known.has("2001:db8::2", now) for now in (0.0, 3599.0, 3600.0)] == [True, True, False]
+    assert not known.has("2001:db8:1::1", 0.0)
+    for number in range(1024):
+        known.add(f"10.0.{number // 256}.{number % 256}", 1.0)
+    assert [known.has(each, 2.0) for each in ("2001:db8::1", "10.0.0.0")] == [False, True]
+
+
+def test_a_flood_of_strangers_does_not_take_the_share_of_who_was_in():
+    """From more addresses than one bound for each would hold; and a wrong password makes nobody known."""
+    context = client_context()
+    with locked(None, 0.0, tls=tls(), users={"a": HASH}) as served:
+
+        def get(source, password):
+            try:
+                return served.get(context=context, source=source, authorization=basic("a", password))[0]
+            except ssl.SSLError as error:
+                return error.reason
+
+        assert get("127.0.0.9", "right") == 200
+        assert get("127.0.0.8", "wrong") == 401
+        now = time.monotonic()
+        while not served.shared.handshakes.shares.take("", now):
+            pass
+        served.shared.handshakes.shares._empty_until[""] += 60.0
+        assert get("127.0.0.7", "right") == "TLSV1_ALERT_INTERNAL_ERROR"
+        assert get("127.0.0.8", "wrong") == "TLSV1_ALERT_INTERNAL_ERROR"
+        assert get("127.0.0.9", "right") == 200
 
 
 def test_an_address_that_has_had_enough_is_told_so_by_an_alert():
