@@ -8,7 +8,7 @@ listeners before it go on.
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,11 +87,15 @@ class Listening:
         for door in left:
             door.close()
         _unlink({place.address for place in gone} - {place.address for place in wanted})
-        return [why for place, door in kept.items() if (why := _exchanged(door, wanted[place]))]
+        return [why for place, door in self._doors.items() if (why := _exchanged(door, wanted[place]))]
 
     def _made(self, wanted: Mapping[Place, Listener], gone: Iterable[Place]) -> dict[Place, _Door]:
         """Make the doors that are not there yet, or have to be others: then on the same socket."""
-        others = {place: each for place, each in wanted.items() if self._needs_another(place, each)}
+        others = {
+            place: self._with_tls_before(place, each)
+            for place, each in wanted.items()
+            if self._needs_another(place, each)
+        }
         locks = {place: self._lock(each) for place, each in others.items()}
         new = [place for place in others if place not in self._doors]
         sockets = listen_at(new, [self._doors[place].socket for place in gone])
@@ -118,6 +122,13 @@ class Listening:
 
     def _needs_another(self, place: Place, listener: Listener) -> bool:
         return place not in self._doors or not self._doors[place].is_like(listener)
+
+    def _with_tls_before(self, place: Place, listener: Listener) -> Listener:
+        """Return a listener with the TLS of the door before it, which is exchanged like that of any other."""
+        before = self._doors.get(place)
+        if before and before.lock and before.lock.context and listener.tls:
+            return replace(listener, tls=before.lock.context.newest().tls)
+        return listener
 
     def _lock(self, listener: Listener) -> "Lock | None":
         if not _is_locked(listener):

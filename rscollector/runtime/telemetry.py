@@ -88,8 +88,8 @@ NOT_BEFORE = AGENT.gauge(
 )
 LOCKS_OK = AGENT.gauge(
     "web_last_reload_successful",
-    "Whether certificates, keys and web configuration were right when they were last read; "
-    "absent where there are none.",
+    "Whether certificates, keys and web configuration were right when they were last read; where not, those before "
+    "are in use, also after a reload that was else successful. Absent where there are none.",
 )
 BUILD = AGENT.info("build", "Version of the agent and of Python.", "version", "python")
 

@@ -177,6 +177,23 @@ def test_a_broken_certificate_keeps_the_one_before(tmp_path):
     listening(scenario, local(port, tls=tls()), path=tmp_path)
 
 
+def test_a_certificate_that_is_over_does_not_come_in_with_other_rights(tmp_path):
+    """Rights make another door on the same socket; what kept the certificate out of the old one holds for it too."""
+    port, now = free_port(), dt.datetime.now(dt.UTC)
+    made = OTHER.issue_cert("127.0.0.1", not_before=now - dt.timedelta(9), not_after=now - dt.timedelta(1))
+    over = Tls(made.cert_chain_pems[0].bytes().decode(), made.private_key_pem.bytes().decode())
+
+    async def scenario(made):
+        for listener in (local(port, tls=over, rights=("metrics",)), local(port, tls=over)):
+            (why,) = made.change([listener])
+            assert f"127.0.0.1:{port}: the certificate has expired" in why
+            assert await ask(port, trusting(CA)) == ",".join(listener.rights)
+        assert made.change([local(port, tls=tls(OTHER), rights=("metrics",))]) == []
+        assert await ask(port, trusting(OTHER)) == "metrics"
+
+    listening(scenario, local(port, tls=tls()), path=tmp_path)
+
+
 def test_what_cannot_be_used_is_said_until_it_can(tmp_path):
     """Each time it is read, and not when there is again what is in use."""
     port, good = free_port(), tls()

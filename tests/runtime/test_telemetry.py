@@ -154,7 +154,8 @@ def test_what_is_locked_is_told_with_when_its_certificate_expires():
     shown = _head(told)
     assert "metrics on http://127.0.0.1:2/metrics, https://[::]:1/db1/metrics" in shown
     assert shown.endswith(
-        "certificates and web configuration are those before; the newest are wrong:\nserver.key: it is damaged"
+        "certificates or web configuration in the files are wrong; those before are in their place:\n"
+        "server.key: it is damaged"
     )
     assert "alice" not in json.dumps(told)
 
