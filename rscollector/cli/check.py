@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rscollector.cli.common import Commands, add_command, add_config, complain, paint
-from rscollector.model.settings import humanized
 
 if TYPE_CHECKING:
     from rscollector.config.types import Config
@@ -68,12 +67,7 @@ def _certificates(config: "Config | None") -> tuple[list[str], list[str]]:
             except ValueError as error:
                 useless.append(f"{listener.address}: {error}")
                 continue
-            now = time.time()
-            if trouble := certificate.trouble(now):
-                hints.append(f"{listener.address}: {trouble}")
-            elif certificate.is_late(now):
-                left = humanized(certificate.not_after - now)
-                hints.append(f"{listener.address}: the certificate expires in {left}")
+            hints += [f"{listener.address}: {each}" for each in certificate.hints(time.time())]
     return useless, hints
 
 

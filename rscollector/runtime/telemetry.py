@@ -78,7 +78,7 @@ OUTPUT_DROPPED = AGENT.counter(
 EVICTED = AGENT.counter("web_connections_evicted", "Connections that were cut because there were too many.")
 NOT_AFTER = AGENT.gauge(
     "web_certificate_not_after_timestamp_seconds",
-    "When the certificate that a listener uses expires, as Unix time.",
+    "When the certificate that a listener uses expires, or one between it and its CA, as Unix time.",
     "listener",
 )
 NOT_BEFORE = AGENT.gauge(
@@ -88,8 +88,8 @@ NOT_BEFORE = AGENT.gauge(
 )
 LOCKS_OK = AGENT.gauge(
     "web_last_reload_successful",
-    "Whether certificates, keys and web configuration were right when they were last read; where not, those before "
-    "are in use, also after a reload that was else successful. Absent where there are none.",
+    "Whether certificates, keys and web configuration were right when they were last read; where not, those "
+    "before are in use, also after a reload that was else successful. Absent where there are none.",
 )
 BUILD = AGENT.info("build", "Version of the agent and of Python.", "version", "python")
 

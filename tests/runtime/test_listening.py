@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import os
 import ssl
 import stat
 from pathlib import Path
@@ -269,6 +270,16 @@ def looked(tmp_path):
         str(file): looker.looker.look(str(file)),
         str(tmp_path / "none"): "No such file or directory",
     }
+
+
+def test_a_file_that_has_the_time_of_the_one_before_is_noticed(looked):
+    """In its place, of the same size and with the same time, as `rsync --inplace --times` and images have it."""
+    file, seen = looked
+    os.utime(file, (1, 1))
+    seen[str(file)] = looker.looker.look(str(file))
+    file.write_text("new")
+    os.utime(file, (1, 1))
+    assert asyncio.run(Looker().has_changed(seen))
 
 
 def test_a_file_that_changes_is_noticed(looked):

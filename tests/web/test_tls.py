@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from harness import until
-from locked import BODY, authority, basic, client_context, locked, stranger, tls
+from locked import BODY, Link, authority, basic, client_context, locked, stranger, tls
 
 from rscollector.config import pem
 from rscollector.config.types import ClientAuth, Tls
@@ -120,6 +120,36 @@ def test_the_certificates_times_are_known_though_it_is_over():
     assert (
         context.newest().trouble(time.time() - 3 * 86400).startswith("the certificate is not valid before 20")
     )
+
+
+def test_the_certificates_of_the_chain_count_and_no_others():
+    """Without one that leads to the root clients refuse it; the root, and what is in the file by mistake, do not matter."""
+    root = Link("root", ends=-1)
+    policy = Link("policy", root, ends=7)
+    issuing, before = Link("issuing", policy, ends=5), Link("issuing", policy, ends=-3)
+    own, stray = (
+        Link("localhost", issuing, purpose=ExtendedKeyUsageOID.SERVER_AUTH),
+        Link("stray", root, ends=1),
+    )
+
+    def ends(*chain):
+        texts = "".join(each.pem for each in (own, *chain))
+        return (Context(Tls(texts, own.key)).validity[1] - time.time()) / 86400
+
+    assert ends() == pytest.approx(30, abs=0.01)
+    assert ends(issuing, before, policy, stray, root) == pytest.approx(5, abs=0.01)
+    assert ends(policy, issuing) == pytest.approx(5, abs=0.01)
+    assert ends(before) == pytest.approx(-3, abs=0.01)
+
+
+def test_a_chain_that_is_over_keeps_no_new_certificate_out():
+    """One that is signed by another root, too, may be over and do no harm: it is told, and used."""
+    over = Link("issuing", Link("root"), ends=-3)
+    own = Link("localhost", over, purpose=ExtendedKeyUsageOID.SERVER_AUTH)
+    context = Context(tls())
+    assert context.replace(Tls(own.pem + over.pem, own.key)) == ""
+    (told,) = context.newest().hints(time.time())
+    assert told.startswith("a certificate between it and its CA has expired (20")
 
 
 # The exchange
@@ -345,6 +375,20 @@ def test_a_certificate_may_be_optional(version):
                 assert (served.get(context=context)[0] == 200) is comes_in
             except (ssl.SSLError, ConnectionError):
                 assert not comes_in
+
+
+def test_the_ca_of_clients_need_not_be_a_root():
+    """To Go's exporters each certificate of the file is one to trust: the issuing CA, or one client alone."""
+    root = Link("root")
+    issuing = Link("issuing", root)
+    unknown = "TLSV1_ALERT_UNKNOWN_CA"
+    client, other = (
+        Link(name, issuing, purpose=ExtendedKeyUsageOID.CLIENT_AUTH) for name in ("prom", "other")
+    )
+    for trusted, status in ((issuing, [200, 200]), (root, [unknown, unknown]), (client, [200, unknown])):
+        with locked(tls=tls(client=ClientAuth.REQUIRED, client_ca=trusted.pem)) as served:
+            told = [get_with(served, (each.pem, each.key)) for each in (client, other)]
+            assert told == status, trusted.certificate.subject
 
 
 def test_a_name_in_the_certificate_has_to_be_one_of_those_that_are_allowed():
