@@ -2,8 +2,8 @@
 
 A handshake costs the loop a millisecond of CPU (RSA 4096: nine), before anybody has shown who he is, and TLS
 costs some 20 KB for each connection, while a scraper sends its request at once. There is a bound for each
-address, and one for all together: a flood of strangers takes all of that, but for the share of those whom the
-listener has let in within the last hour. What gets a stranger into that share is what opens the lock.
+address, and one for all together, in what runs out: CPU. A flood of strangers takes all of that, but for the
+share of those whom the listener has let in within the last hour: what opens the share is what opens the lock.
 """
 
 from collections import Counter
@@ -14,8 +14,9 @@ from rscollector.web.rates import Buckets, bucket_of
 AT_ONCE = 32
 SILENT = 256
 PER_SECOND = 20
-OF_ALL = 50
-"""Handshakes a second of all strangers together, and of those whom a listener knows: 4 % of a core each."""
+SHARE = 0.1
+"""Of a core, for the handshakes of all strangers together, and for those of whom a listener knows."""
+_MILLISECOND, _AT_ONCE = 0.001, 100  # of CPU; what is saved for who come at once
 _LATELY, _MOST_KNOWN = 3600.0, 1024
 
 
@@ -78,18 +79,21 @@ class Handshakes:
 
     def __init__(self) -> None:
         self.buckets = Buckets(1 / PER_SECOND, PER_SECOND)
-        self.shares = Buckets(1 / OF_ALL, OF_ALL)
+        self.shares = Buckets(_MILLISECOND / SHARE, _AT_ONCE)
         self._open, self._silent = Crowd(AT_ONCE), Crowd(SILENT)
 
     def __len__(self) -> int:
         return len(self._open) + len(self._silent)
 
-    def begin(self, connection: Waiting, address: str, share: str, now: float) -> str:
-        """Begin a handshake, or return why not; `share` is the listener that knows the address, or ""."""
+    def begin(self, connection: Waiting, address: str, share: str, cost: float, now: float) -> str:
+        """Begin a handshake, or return why not.
+
+        `share` is the listener that knows the address, or "" for a stranger; `cost` is in seconds of CPU.
+        """
         bucket = bucket_of(address)
         if self.buckets.take(bucket, now) > 0:
             return "too many handshakes of this address in a second"
-        if self.shares.take(share, now) > 0:
+        if self.shares.take(share, now, cost / _MILLISECOND) > 0:
             return "too many handshakes of all in a second"
         self._open.add(connection, bucket)
         return ""

@@ -73,13 +73,14 @@ class Lock:
 
     def begin(self, connection: Waiting, context: Context, peer: str) -> Made | None:
         """Return the context of a handshake, None while there have been too many of them."""
+        made = context.newest()
         if not self.access.proxies.trust(peer):
             now = time.monotonic()
             share = self._address if self._known.has(peer, now) else ""
-            if why := self._handshakes.begin(connection, peer, share, now):
+            if why := self._handshakes.begin(connection, peer, share, made.cost, now):
                 self._log(peer, why)
                 return None
-        return context.newest()
+        return made
 
     def complete(self, connection: Waiting, peer: str) -> None:
         """Take note that a handshake is over, and a request is waited for."""

@@ -61,15 +61,15 @@ def test_a_certificate_that_is_over_soon_is_a_hint(validity, said, tmp_path, cap
 
 def test_what_else_is_over_soon_is_a_hint(tmp_path, capsys):
     """Clients refuse a chain of which a part has expired, and are refused when their CA has."""
-    root = Link("root", ends=9)
-    issuing = Link("issuing", root, ends=5)
+    root = Link("root", ends=9.2)
+    issuing = Link("issuing", root, ends=5.2)
     own = Link("localhost", issuing, ends=90, purpose=ExtendedKeyUsageOID.SERVER_AUTH)
     for name, text in (("server.crt", own.pem + issuing.pem), ("server.key", own.key), ("ca.crt", root.pem)):
         (tmp_path / name).write_text(text)
     status, complaints = checked(tmp_path, capsys, CONFIG.replace('.key" }', '.key", client_ca = "ca.crt" }'))
     told = [
-        "rscollector: 127.0.0.1:10070: a certificate between it and its CA expires in 4 d 23 h",
-        "rscollector: 127.0.0.1:10070: the CA of clients expires in 8 d 23 h",
+        "rscollector: 127.0.0.1:10070: a certificate between it and its CA expires in 5 d 4 h",
+        "rscollector: 127.0.0.1:10070: the CA of clients expires in 9 d 4 h",
     ]
     assert (status, complaints) == (0, told)
 

@@ -5,6 +5,7 @@ import datetime as dt
 import os
 import ssl
 import stat
+import time
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -253,7 +254,7 @@ def test_a_certificate_is_used_as_soon_as_its_time_has_come(tmp_path, monkeypatc
     async def scenario(made):
         (why,) = made.change([local(port, tls=early)])
         assert f"{port}: the certificate is not valid before" in why
-        monkeypatch.setattr(tls_module, "time", Mock(time=lambda: begins.timestamp() + 1))
+        monkeypatch.setattr(tls_module, "time", Mock(wraps=time, time=lambda: begins.timestamp() + 1))
         assert made.change([local(port, tls=early)]) == []
         times = begins.timestamp(), (begins + dt.timedelta(9)).timestamp()
         assert made.certificates == {f"127.0.0.1:{port}": pytest.approx(times, abs=1)}

@@ -13,7 +13,7 @@ from unittest.mock import Mock
 
 import bcrypt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from harness import until
 from locked import BODY, Link, authority, basic, client_context, locked, stranger, tls
@@ -308,6 +308,26 @@ def test_no_session_is_given_to_a_client_of_tls_1_3():
 
 
 @pytest.mark.needs("openssl")
+@pytest.mark.parametrize("group", ["ffdhe2048", "ffdhe8192", "secp521r1", "X448"])
+def test_nobody_chooses_how_much_a_handshake_costs(group):
+    """A stranger with one hello could have it compute for a tenth of a second (D(HE)at, CVE-2002-20001)."""
+    context = client_context()
+    context.set_ecdh_curve(group)
+    with locked(tls=tls()) as served:
+        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+            served.get(context=context)
+        assert served.get()[0] == 200
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("key", [ec.SECP384R1(), ec.SECP521R1()])
+def test_the_key_of_a_certificate_may_be_of_another_curve(key, version):
+    """One is for the certificate, and one for what keeps the connection secret."""
+    made = Tls(*authority().issue_odd(key=ec.generate_private_key(key)))
+    with locked(tls=made) as served:
+        assert served.get(context=client_context(maximum_version=version))[0] == 200
+
+
 def test_nobody_negotiates_again():
     """A client could have the agent compute one handshake after the other on one connection."""
     with locked(tls=tls()) as served:
@@ -548,9 +568,9 @@ def test_who_holds_most_makes_room():
     assert len(crowd) == 3
 
 
-def begun(handshakes, address, now, share="", connection=None):
+def begun(handshakes, address, now, share="", connection=None, cost=0.002):
     """Tell whether a handshake may begin."""
-    return handshakes.begin(connection or Held(), address, share, now) == ""
+    return handshakes.begin(connection or Held(), address, share, cost, now) == ""
 
 
 def test_handshakes_of_an_address_are_bounded_by_the_second():
@@ -570,13 +590,25 @@ def test_handshakes_of_an_address_are_bounded_by_the_second():
 
 
 def test_handshakes_of_all_are_bounded_by_the_second():
-    """Fifty at once of strangers, one each fiftieth of a second after that; whom a listener knows has another share."""
+    """By what they cost, a tenth of a core for strangers together; whom a listener knows has another share."""
     handshakes = Handshakes()
     told = [begun(handshakes, f"10.0.0.{number}", 0.0) for number in range(60)]
     assert told == [True] * 50 + [False] * 10
-    assert handshakes.begin(Held(), "10.0.1.1", "", 0.01) == "too many handshakes of all in a second"
-    assert begun(handshakes, "10.0.1.1", 0.03)
+    why = handshakes.begin(Held(), "10.0.1.1", "", 0.002, 0.005)
+    assert why == "too many handshakes of all in a second"
+    assert begun(handshakes, "10.0.1.1", 0.03, cost=0.009)
+    assert not begun(handshakes, "10.0.1.1", 0.09)
+    assert begun(handshakes, "10.0.1.1", 0.12)
     assert begun(handshakes, "10.0.1.2", 0.03, "0.0.0.0:1")
+
+
+def test_what_a_handshake_costs_is_known_before_anybody_asks():
+    """It is measured with the certificate itself: with RSA it is a multiple."""
+    costs = [
+        Context(Tls(*authority().issue_odd(key=key))).newest().cost
+        for key in (None, rsa.generate_private_key(65537, 4096))
+    ]
+    assert 0 < 4 * costs[0] < costs[1] < 1.0
 
 
 def test_whom_a_listener_has_let_in_is_known_for_an_hour():
