@@ -85,18 +85,19 @@ class Handshakes:
     def __len__(self) -> int:
         return len(self._open) + len(self._silent)
 
-    def begin(self, connection: Waiting, address: str, share: str, cost: float, now: float) -> str:
-        """Begin a handshake, or return why not.
-
-        `share` is the listener that knows the address, or "" for a stranger; `cost` is in seconds of CPU.
-        """
+    def begin(self, connection: Waiting, address: str, share: str, now: float) -> str:
+        """Begin a handshake, or return why not; `share` is the listener that knows the address, or ""."""
         bucket = bucket_of(address)
         if self.buckets.take(bucket, now) > 0:
             return "too many handshakes of this address in a second"
-        if self.shares.take(share, now, cost / _MILLISECOND) > 0:
+        if self.shares.take(share, now, 0) > 0:
             return "too many handshakes of all in a second"
         self._open.add(connection, bucket)
         return ""
+
+    def spend(self, share: str, cpu: float, now: float) -> None:
+        """Take note of what a handshake has cost, in seconds of CPU: a client has a say in that."""
+        self.shares.spend(share, now, cpu / _MILLISECOND)
 
     def complete(self, connection: Waiting, address: str) -> None:
         """Take note that it is over, and that a request is waited for."""

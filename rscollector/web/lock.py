@@ -73,14 +73,21 @@ class Lock:
 
     def begin(self, connection: Waiting, context: Context, peer: str) -> Made | None:
         """Return the context of a handshake, None while there have been too many of them."""
-        made = context.newest()
         if not self.access.proxies.trust(peer):
             now = time.monotonic()
-            share = self._address if self._known.has(peer, now) else ""
-            if why := self._handshakes.begin(connection, peer, share, made.cost, now):
+            if why := self._handshakes.begin(connection, peer, self._share(peer, now), now):
                 self._log(peer, why)
                 return None
-        return made
+        return context.newest()
+
+    def spend(self, peer: str, cpu: float) -> None:
+        """Take note of what a part of a handshake has cost, in seconds of CPU."""
+        if not self.access.proxies.trust(peer):
+            now = time.monotonic()
+            self._handshakes.spend(self._share(peer, now), cpu, now)
+
+    def _share(self, peer: str, now: float) -> str:
+        return self._address if self._known.has(peer, now) else ""
 
     def complete(self, connection: Waiting, peer: str) -> None:
         """Take note that a handshake is over, and a request is waited for."""

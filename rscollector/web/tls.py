@@ -24,7 +24,7 @@ from rscollector.model.settings import humanized
 _FRAME = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the times are looked at here, to be told in words
 _CURVE = "prime256v1"
-"""What all clients know. OpenSSL itself takes what costs us 100 ms (ffdhe8192), and who asks for it nothing."""
+"""What all clients know. OpenSSL itself takes what costs us 100 ms (ffdhe8192), and who asks for it none."""
 _STEPS = 5
 _SOON = 14 * 86400.0
 _MOST_SESSIONS = 1000
@@ -45,7 +45,7 @@ _SAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A context that was tried, and what else a handshake needs; `cost` is its CPU, in seconds.
+    """A context that was tried, and what else a handshake needs.
 
     `chain_ends` is when the first of those between the certificate and its CA expires, `clients_end` when the
     last CA of clients does: as Unix time, infinite where there are none.
@@ -53,7 +53,6 @@ class Made:
 
     tls: Tls
     context: ssl.SSLContext
-    cost: float
     not_before: float
     not_after: float
     chain_ends: float
@@ -136,12 +135,12 @@ def _built(tls: Tls) -> Made:
         _set(context, tls)
         with in_memory(certificates) as certificate, in_memory(keys) as key:
             context.load_cert_chain(certificate, key, _no_password)
-    seen, cost = _tried(context, certificates[0])
+    seen = _tried(context, certificates[0])
     _verify_clients(context, tls)
     with _told("the certificate and its chain cannot be read"):
         chain = min(_chain(seen, certificates[1:]), default=math.inf)
         clients = max(map(_ends, _authorities(context)), default=math.inf)
-        return Made(tls, context, cost, _seconds(seen["notBefore"]), _ends(seen), chain, clients)
+        return Made(tls, context, _seconds(seen["notBefore"]), _ends(seen), chain, clients)
 
 
 def _set(context: ssl.SSLContext, tls: Tls) -> None:
@@ -191,8 +190,8 @@ def _seconds(time_: Any) -> float:
     return ssl.cert_time_to_seconds(str(time_))
 
 
-def _tried(context: ssl.SSLContext, own: str) -> tuple[dict[str, Any], float]:
-    """Have a client connect that trusts just this certificate; returns what it saw, and our CPU for it."""
+def _tried(context: ssl.SSLContext, own: str) -> dict[str, Any]:
+    """Have a client connect that trusts just this certificate; returns what it has seen."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags = ssl.VerifyFlags(ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME)
@@ -201,18 +200,14 @@ def _tried(context: ssl.SSLContext, own: str) -> tuple[dict[str, Any], float]:
         there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
         asking = client.wrap_bio(back, there)
         answering = context.wrap_bio(there, back, server_side=True)
-        cost = 0.0
         for _ in range(_STEPS):
-            with suppress(ssl.SSLWantReadError):
-                asking.do_handshake()
-            began = time.thread_time()
-            with suppress(ssl.SSLWantReadError):
-                answering.do_handshake()
-            cost += time.thread_time() - began
+            for each in (asking, answering):
+                with suppress(ssl.SSLWantReadError):
+                    each.do_handshake()
         seen = asking.getpeercert()
     if not seen:
         raise ValueError("no client could connect with this certificate: the handshake does not end")
-    return seen, cost
+    return seen
 
 
 @contextmanager

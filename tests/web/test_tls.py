@@ -568,9 +568,12 @@ def test_who_holds_most_makes_room():
     assert len(crowd) == 3
 
 
-def begun(handshakes, address, now, share="", connection=None, cost=0.002):
-    """Tell whether a handshake may begin."""
-    return handshakes.begin(connection or Held(), address, share, cost, now) == ""
+def begun(handshakes, address, now, share="", connection=None):
+    """Tell whether a handshake may begin, and have it cost two milliseconds."""
+    if handshakes.begin(connection or Held(), address, share, now):
+        return False
+    handshakes.spend(share, 0.002, now)
+    return True
 
 
 def test_handshakes_of_an_address_are_bounded_by_the_second():
@@ -589,26 +592,35 @@ def test_handshakes_of_an_address_are_bounded_by_the_second():
     assert len(handshakes) == 21
 
 
-def test_handshakes_of_all_are_bounded_by_the_second():
-    """By what they cost, a tenth of a core for strangers together; whom a listener knows has another share."""
+def test_handshakes_of_all_are_bounded_by_what_they_cost():
+    """A tenth of a core for strangers together; whom a listener knows has another share."""
     handshakes = Handshakes()
     told = [begun(handshakes, f"10.0.0.{number}", 0.0) for number in range(60)]
     assert told == [True] * 50 + [False] * 10
-    why = handshakes.begin(Held(), "10.0.1.1", "", 0.002, 0.005)
+    why = handshakes.begin(Held(), "10.0.1.1", "", 0.005)
     assert why == "too many handshakes of all in a second"
-    assert begun(handshakes, "10.0.1.1", 0.03, cost=0.009)
-    assert not begun(handshakes, "10.0.1.1", 0.09)
-    assert begun(handshakes, "10.0.1.1", 0.12)
+    assert begun(handshakes, "10.0.1.1", 0.03)
     assert begun(handshakes, "10.0.1.2", 0.03, "0.0.0.0:1")
+    handshakes.spend("", 0.128, 0.03)
+    assert [begun(handshakes, "10.0.1.1", now) for now in (1.0, 1.31)] == [False, True]
 
 
-def test_what_a_handshake_costs_is_known_before_anybody_asks():
-    """It is measured with the certificate itself: with RSA it is a multiple."""
-    costs = [
-        Context(Tls(*authority().issue_odd(key=key))).newest().cost
-        for key in (None, rsa.generate_private_key(65537, 4096))
-    ]
-    assert 0 < 4 * costs[0] < costs[1] < 1.0
+def test_who_makes_a_handshake_dear_pays_for_it():
+    """A chain of fifty certificates that lead nowhere is looked at before its client is refused."""
+    links = [Link("root")]
+    for number in range(50):
+        links.append(Link(f"link-{number}", links[-1]))
+    own = Link("client", links[-1], purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
+    long = client_context(("".join(each.pem for each in (own, *reversed(links))), own.key))
+    with locked(tls=tls(client=ClientAuth.REQUIRED, client_ca=authority().pem)) as served:
+        spent = []
+        served.lock.spend = lambda _, cpu: spent.append(cpu)
+        with pytest.raises(ssl.SSLError):
+            served.get(context=client_context())
+        usual, spent[:] = sum(spent), []
+        with pytest.raises(ssl.SSLError):
+            served.get(context=long)
+    assert 0 < 3 * usual < sum(spent)
 
 
 def test_whom_a_listener_has_let_in_is_known_for_an_hour():
