@@ -31,9 +31,9 @@ class _Door:
     listener: Listener
     socket: socket.socket
     lock: "Lock | None"
-    server: Server | None = None
     trouble: str = ""
     """Why not all of what is wanted of its lock is in use."""
+    server: Server | None = None
 
     def is_like(self, other: Listener) -> bool:
         """Tell whether all but the lock's settings are the same."""
@@ -91,17 +91,13 @@ class Listening:
 
     def _made(self, wanted: Mapping[Place, Listener], gone: Iterable[Place]) -> dict[Place, _Door]:
         """Make the doors that are not there yet, or have to be others: then on the same socket."""
-        others = {
-            place: self._with_tls_before(place, each)
-            for place, each in wanted.items()
-            if self._needs_another(place, each)
-        }
-        locks = {place: self._lock(each) for place, each in others.items()}
+        others = {place: each for place, each in wanted.items() if self._needs_another(place, each)}
+        locks = {place: self._lock(each, self._doors.get(place)) for place, each in others.items()}
         new = [place for place in others if place not in self._doors]
         sockets = listen_at(new, [self._doors[place].socket for place in gone])
         at = dict(zip(new, sockets, strict=True))
         return {
-            place: _Door(each, at[place] if place in at else self._doors[place].socket.dup(), locks[place])
+            place: _Door(each, at[place] if place in at else self._doors[place].socket.dup(), *locks[place])
             for place, each in others.items()
         }
 
@@ -123,21 +119,21 @@ class Listening:
     def _needs_another(self, place: Place, listener: Listener) -> bool:
         return place not in self._doors or not self._doors[place].is_like(listener)
 
-    def _with_tls_before(self, place: Place, listener: Listener) -> Listener:
-        """Return a listener with the TLS of the door before it, which is exchanged like that of any other."""
-        before = self._doors.get(place)
-        if before and before.lock and before.lock.context and listener.tls:
-            return replace(listener, tls=before.lock.context.newest().tls)
-        return listener
+    def _lock(self, listener: Listener, before: _Door | None) -> "tuple[Lock | None, str]":
+        """Make a lock, and say why not all of it is new.
 
-    def _lock(self, listener: Listener) -> "Lock | None":
+        It begins with the TLS of the door before it, so that a certificate gives way to a better one only.
+        """
         if not _is_locked(listener):
-            return None
+            return None, ""
         from rscollector.web.lock import Lock, Shared  # noqa: PLC0415  whoever has no lock has none in memory
 
         self._shared = self._shared or Shared()
         try:
-            return Lock(listener, self._shared)
+            if before and before.lock and before.lock.context and listener.tls:
+                lock = Lock(replace(listener, tls=before.lock.context.newest().tls), self._shared)
+                return lock, lock.replace(listener)
+            return Lock(listener, self._shared), ""
         except ValueError as error:
             raise ValueError(f"{listener.address}: {error}") from error
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from rscollector.config.pem import blocks, in_memory
@@ -47,15 +48,15 @@ _SAYS = {
 class Made:
     """A context that was tried, and what else a handshake needs.
 
-    `chain_ends` is when the first of those between the certificate and its CA expires, `clients_end` when the
-    last CA of clients does: as Unix time, infinite where there are none.
+    `chain` is from when to when that one between the certificate and its CA is valid that expires first,
+    `clients_end` when the last CA of clients expires: as Unix time, infinite where there are none.
     """
 
     tls: Tls
     context: ssl.SSLContext
     not_before: float
     not_after: float
-    chain_ends: float
+    chain: tuple[float, float]
     clients_end: float
 
     def admits(self, certificate: dict[str, Any] | None) -> bool:
@@ -79,7 +80,7 @@ class Made:
         soon = min(_SOON, (self.not_after - self.not_before) / 4)
         for what, ends in (
             ("the certificate", self.not_after),
-            ("a certificate between it and its CA", self.chain_ends),
+            ("a certificate between it and its CA", self.chain[1]),
             ("the CA of clients", self.clients_end),
         ):
             if now <= ends < now + soon:
@@ -96,8 +97,9 @@ class Context:
 
     @property
     def validity(self) -> tuple[float, float]:
-        """From when to when the certificate that is in use is valid, and what it came with, as Unix time."""
-        return self._made.not_before, min(self._made.not_after, self._made.chain_ends)
+        """From when to when the certificate in use is valid, or what of its chain ends before it does."""
+        own = self._made.not_before, self._made.not_after
+        return min(own, self._made.chain, key=itemgetter(1))
 
     def replace(self, tls: Tls) -> str:
         """Use another one from the next connection on; raises ValueError, and then the old one goes on.
@@ -138,9 +140,9 @@ def _built(tls: Tls) -> Made:
     seen = _tried(context, certificates[0])
     _verify_clients(context, tls)
     with _told("the certificate and its chain cannot be read"):
-        chain = min(_chain(seen, certificates[1:]), default=math.inf)
-        clients = max(map(_ends, _authorities(context)), default=math.inf)
-        return Made(tls, context, _seconds(seen["notBefore"]), _ends(seen), chain, clients)
+        chain = min(_chain(seen, certificates[1:]), key=itemgetter(1), default=(0.0, math.inf))
+        clients = max((_times(each)[1] for each in _authorities(context)), default=math.inf)
+        return Made(tls, context, *_times(seen), chain, clients)
 
 
 def _set(context: ssl.SSLContext, tls: Tls) -> None:
@@ -165,14 +167,14 @@ def _verify_clients(context: ssl.SSLContext, tls: Tls) -> None:
     context.verify_mode = _VERIFY[tls.client]
 
 
-def _chain(seen: dict[str, Any], certificates: list[str]) -> Iterator[float]:
-    """Yield when each of those expires that lead from a certificate to its root, which clients have."""
+def _chain(seen: dict[str, Any], certificates: list[str]) -> Iterator[tuple[float, float]]:
+    """Yield the times of each of those that lead from a certificate to its root, which clients have."""
     store = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for each in certificates:
         store.load_verify_locations(cadata=each)
-    found = {each["subject"]: each for each in sorted(_authorities(store), key=_ends)}
+    found = {each["subject"]: each for each in sorted(_authorities(store), key=_times)}
     while (seen := found.pop(seen["issuer"], {})) and seen["issuer"] != seen["subject"]:
-        yield _ends(seen)
+        yield _times(seen)
 
 
 def _authorities(context: ssl.SSLContext) -> list[Any]:
@@ -182,12 +184,10 @@ def _authorities(context: ssl.SSLContext) -> list[Any]:
         return []
 
 
-def _ends(certificate: dict[str, Any]) -> float:
-    return _seconds(certificate["notAfter"])
-
-
-def _seconds(time_: Any) -> float:
-    return ssl.cert_time_to_seconds(str(time_))
+def _times(certificate: dict[str, Any]) -> tuple[float, float]:
+    """Return from when to when it is valid, as Unix time."""
+    begins, ends = (ssl.cert_time_to_seconds(certificate[name]) for name in ("notBefore", "notAfter"))
+    return begins, ends
 
 
 def _tried(context: ssl.SSLContext, own: str) -> dict[str, Any]:
