@@ -593,16 +593,30 @@ def test_handshakes_of_an_address_are_bounded_by_the_second():
 
 
 def test_handshakes_of_all_are_bounded_by_what_they_cost():
-    """A tenth of a core for strangers together; whom a listener knows has another share."""
+    """A fifth of a core for strangers together; whom a listener knows has another share."""
     handshakes = Handshakes()
     told = [begun(handshakes, f"10.0.0.{number}", 0.0) for number in range(60)]
-    assert told == [True] * 50 + [False] * 10
-    why = handshakes.begin(Held(), "10.0.1.1", "", 0.005)
-    assert why == "too many handshakes of all in a second"
+    assert told == [True] * 40 + [False] * 20
+    assert handshakes.begin(Held(), "10.0.1.1", "", 0.004) == "too many handshakes of all in a second"
     assert begun(handshakes, "10.0.1.1", 0.03)
     assert begun(handshakes, "10.0.1.2", 0.03, "0.0.0.0:1")
     handshakes.spend("", 0.128, 0.03)
-    assert [begun(handshakes, "10.0.1.1", now) for now in (1.0, 1.31)] == [False, True]
+    assert [begun(handshakes, "10.0.1.1", now) for now in (0.5, 0.68)] == [False, True]
+
+
+def test_strangers_do_not_make_those_go_who_are_known():
+    """However many are under way: in a handshake, or silent after theirs."""
+    handshakes, known = Handshakes(), [Held(), Held()]
+    strangers = [Held() for _ in range(600)]
+    for each in known:
+        assert begun(handshakes, "10.0.0.1", 0.0, "0.0.0.0:1", each)
+    handshakes.complete(known[1], "10.0.0.1")
+    for number, each in enumerate(strangers):
+        assert begun(handshakes, f"10.1.{number % 200}.{number // 200}", number / 10, connection=each)
+        if number % 2:
+            handshakes.complete(each, f"10.1.{number % 200}.{number // 200}")
+    assert [each.is_cut for each in known] == [False, False]
+    assert len(handshakes) <= 2 + 32 + 256
 
 
 def test_who_makes_a_handshake_dear_pays_for_it():
