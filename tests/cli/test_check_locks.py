@@ -40,7 +40,7 @@ def checked(directory, capsys, toml=CONFIG):
         ({"not_before": NOW - 0.7 * DAY, "not_after": NOW + 0.3 * DAY}, []),
         (
             {"not_before": NOW - 0.8 * DAY, "not_after": NOW + 0.2 * DAY},
-            ["127.0.0.1:10070: the certificate expires in 4 h 47 min"],
+            ["127.0.0.1:10070: the certificate expires in 4 h"],
         ),
         (
             {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY},
