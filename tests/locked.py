@@ -72,6 +72,37 @@ class Authority:
         return signed.public_bytes(serialization.Encoding.PEM).decode(), text
 
 
+class Link:
+    """A certificate of a chain, made by the one above it, or a root; it ends in so many days."""
+
+    def __init__(self, name, above=None, ends=30.0, purpose=None):
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._above, now = above, dt.datetime.now(dt.UTC)
+        own = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        made = x509.CertificateBuilder(
+            above.certificate.subject if above else own, own, self._key.public_key(), x509.random_serial_number(),
+            now - dt.timedelta(60), now + dt.timedelta(ends),
+        )  # fmt: skip
+        made = made.add_extension(x509.BasicConstraints(not purpose, None), critical=True)
+        made = made.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
+        )
+        signer = above._key if above else self._key
+        known = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        made = made.add_extension(known, critical=False)
+        if purpose:
+            alternative = x509.SubjectAlternativeName([x509.DNSName(name)])
+            made = made.add_extension(alternative, critical=False)
+            made = made.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        else:
+            usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+            made = made.add_extension(usage, critical=True)
+        self.certificate = made.sign(signer, hashes.SHA256())
+        self.pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+        form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        self.key = self._key.private_bytes(serialization.Encoding.PEM, *form).decode()
+
+
 @cache
 def authority():
     """Return the CA that the tests share."""

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rscollector.cli.common import Commands, add_command, add_config, complain, paint
-from rscollector.model.settings import humanized
 
 if TYPE_CHECKING:
     from rscollector.config.types import Config
@@ -20,7 +19,6 @@ Exit status 0: right, though there may be hints; 2: something is wrong.
 """
 _USER = "rscollector"
 _SECONDS = 30.0
-_SOON = 14 * 86400
 _READABLE = f"to let it read a file: chgrp {_USER} FILE && chmod 640 FILE; it needs x above"
 
 
@@ -69,11 +67,7 @@ def _certificates(config: "Config | None") -> tuple[list[str], list[str]]:
             except ValueError as error:
                 useless.append(f"{listener.address}: {error}")
                 continue
-            left = certificate.not_after - time.time()
-            if trouble := certificate.trouble(time.time()):
-                hints.append(f"{listener.address}: {trouble}")
-            elif left < _SOON:
-                hints.append(f"{listener.address}: the certificate expires in {humanized(left)}")
+            hints += [f"{listener.address}: {each}" for each in certificate.hints(time.time())]
     return useless, hints
 
 

@@ -177,6 +177,7 @@ def _head(answer: dict[str, Any]) -> str:
         lines += [paint("the last reload failed; the configuration before it is in use:", "bad")]
         lines += [config["last_reload_error"]]
     if web.get("last_reload_error"):
-        lines += [paint("certificates and web configuration are those before; the newest are wrong:", "bad")]
+        why = "certificates or web configuration in the files are wrong; those before are in their place:"
+        lines += [paint(why, "bad")]
         lines += [web["last_reload_error"]]
     return "\n".join(lines)

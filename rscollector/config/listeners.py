@@ -112,6 +112,8 @@ class _Maker:
                 texts.append(self.files.text(self._directory / file) if file else "")
             except ValueError as error:
                 self._builder.fault((*path, name), str(error))
+        if why := pem.exposed(self._directory / section.key):
+            self.noted.append(Fault((*path, "key"), why))
         if len(texts) < 3:
             return None
         client = section.client or (ClientAuth.REQUIRED if section.client_ca else ClientAuth.NONE)

@@ -6,7 +6,9 @@ so that somebody can look whether it is another now.
 
 import os
 import re
+import shlex
 import ssl
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +51,20 @@ class LockFiles:
             return content(path, _LONGEST).decode("utf-8")
         except UnicodeDecodeError:
             raise ValueError(f"{path} is not UTF-8: is it in PEM?") from None
+
+
+def exposed(path: Path) -> str:
+    """Say that every user of this host can read a secret, and what mends that; "" if they cannot."""
+    try:
+        file = path.resolve()
+        is_open = file.stat().st_mode & stat.S_IROTH and all(
+            each.stat().st_mode & stat.S_IXOTH for each in file.parents
+        )
+    except (OSError, ValueError, RuntimeError):  # it is told already that there is no such file
+        return ""
+    name = shlex.quote(str(path))
+    mend = f"chgrp rscollector {name} && chmod 640 {name}"
+    return f"every user of this host can read it: {mend}" if is_open else ""
 
 
 def faults(tls: Tls) -> Iterator[Fault]:

@@ -136,6 +136,8 @@ class _Reader:
         lock = Listener("", users=self._users(sections.get("basic_auth_users")))
         lock = replace(lock, headers=self._headers(sections.get("http_server_config")))
         lock = replace(lock, tls=self._tls(sections.get("tls_server_config")))
+        if lock.users and (why := pem.exposed(self._path)):
+            self.hints.append(f"{self._path}: has the hashes of users, and {why}")
         interval, burst = self._rate(sections.get("rate_limit"))
         return replace(lock, rate_interval=interval, rate_burst=burst)
 
@@ -147,6 +149,7 @@ class _Reader:
         if not nodes:
             return None
         material = {name: self._material(name, nodes, path) for name in ("cert", "key", "client_ca")}
+        self._exposed(nodes, path)
         client = self._client(nodes, path, has_ca=bool(material["client_ca"]))
         ciphers = self._names("cipher_suites", nodes, path, (*_CIPHERS, *_OF_1_3))
         minimum = self._version("min_version", nodes, path) or "TLSv1.2"
@@ -189,6 +192,15 @@ class _Reader:
         except ValueError as error:
             self._wrong(nodes[f"{name}_file"], (*path, f"{name}_file"), str(error))
             return ""
+
+    def _exposed(self, nodes: _Nodes, path: tuple[str, ...]) -> None:
+        """Note that everybody can read the key, be it in this file or in its own."""
+        for key, directory in (("key", None), ("key_file", self._path.parent)):
+            node = nodes.get(key)
+            if isinstance(node, ScalarNode) and node.value:
+                why = pem.exposed(directory / node.value if directory else self._path)
+                if why:
+                    self._hint(node, (*path, key), why)
 
     def _client(self, nodes: _Nodes, path: tuple[str, ...], *, has_ca: bool) -> ClientAuth:
         key = "client_auth_type"

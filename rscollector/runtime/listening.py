@@ -8,7 +8,7 @@ listeners before it go on.
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,9 +31,9 @@ class _Door:
     listener: Listener
     socket: socket.socket
     lock: "Lock | None"
-    server: Server | None = None
     trouble: str = ""
     """Why not all of what is wanted of its lock is in use."""
+    server: Server | None = None
 
     def is_like(self, other: Listener) -> bool:
         """Tell whether all but the lock's settings are the same."""
@@ -87,25 +87,25 @@ class Listening:
         for door in left:
             door.close()
         _unlink({place.address for place in gone} - {place.address for place in wanted})
-        return [why for place, door in kept.items() if (why := _exchanged(door, wanted[place]))]
+        return [why for place, door in self._doors.items() if (why := _exchanged(door, wanted[place]))]
 
     def _made(self, wanted: Mapping[Place, Listener], gone: Iterable[Place]) -> dict[Place, _Door]:
         """Make the doors that are not there yet, or have to be others: then on the same socket."""
         others = {place: each for place, each in wanted.items() if self._needs_another(place, each)}
-        locks = {place: self._lock(each) for place, each in others.items()}
+        locks = {place: self._lock(each, self._doors.get(place)) for place, each in others.items()}
         new = [place for place in others if place not in self._doors]
         sockets = listen_at(new, [self._doors[place].socket for place in gone])
         at = dict(zip(new, sockets, strict=True))
         return {
-            place: _Door(each, at[place] if place in at else self._doors[place].socket.dup(), locks[place])
+            place: _Door(each, at[place] if place in at else self._doors[place].socket.dup(), *locks[place])
             for place, each in others.items()
         }
 
     @property
-    def certificates(self) -> dict[str, float]:
-        """When the certificate of each listener that has one expires, as Unix time, by its address."""
+    def certificates(self) -> dict[str, tuple[float, float]]:
+        """From when to when the certificate of each listener that has one is valid, by its address."""
         return {
-            door.listener.address: door.lock.context.not_after
+            door.listener.address: door.lock.context.validity
             for door in self._doors.values()
             if door.lock and door.lock.context
         }
@@ -119,14 +119,21 @@ class Listening:
     def _needs_another(self, place: Place, listener: Listener) -> bool:
         return place not in self._doors or not self._doors[place].is_like(listener)
 
-    def _lock(self, listener: Listener) -> "Lock | None":
+    def _lock(self, listener: Listener, before: _Door | None) -> "tuple[Lock | None, str]":
+        """Make a lock, and say why not all of it is new.
+
+        It begins with the TLS of the door before it, so that a certificate gives way to a better one only.
+        """
         if not _is_locked(listener):
-            return None
+            return None, ""
         from rscollector.web.lock import Lock, Shared  # noqa: PLC0415  whoever has no lock has none in memory
 
         self._shared = self._shared or Shared()
         try:
-            return Lock(listener, self._shared)
+            if before and before.lock and before.lock.context and listener.tls:
+                lock = Lock(replace(listener, tls=before.lock.context.newest().tls), self._shared)
+                return lock, lock.replace(listener)
+            return Lock(listener, self._shared), ""
         except ValueError as error:
             raise ValueError(f"{listener.address}: {error}") from error
 

@@ -108,7 +108,7 @@ def _web(vitals: Vitals) -> dict[str, Any]:
                 "rights": list(each.rights),
                 "users": len(each.users),
                 "client_certificates": each.tls.client.value if each.tls else "none",
-                "certificate_not_after": vitals.certificates.get(each.address),
+                "certificate_not_after": vitals.certificates.get(each.address, (None, None))[1],
             }
             for each in vitals.config.listeners
         ],

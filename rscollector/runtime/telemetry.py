@@ -78,13 +78,18 @@ OUTPUT_DROPPED = AGENT.counter(
 EVICTED = AGENT.counter("web_connections_evicted", "Connections that were cut because there were too many.")
 NOT_AFTER = AGENT.gauge(
     "web_certificate_not_after_timestamp_seconds",
-    "When the certificate that a listener uses expires, as Unix time.",
+    "When the certificate that a listener uses expires, or one between it and its CA, as Unix time.",
+    "listener",
+)
+NOT_BEFORE = AGENT.gauge(
+    "web_certificate_not_before_timestamp_seconds",
+    "From when on the certificate that a listener uses is valid, as Unix time.",
     "listener",
 )
 LOCKS_OK = AGENT.gauge(
     "web_last_reload_successful",
-    "Whether certificates, keys and web configuration were right when they were last read; "
-    "absent where there are none.",
+    "Whether certificates, keys and web configuration were right when they were last read; where not, those "
+    "before are in use, also after a reload that was else successful. Absent where there are none.",
 )
 BUILD = AGENT.info("build", "Version of the agent and of Python.", "version", "python")
 
@@ -206,6 +211,7 @@ class Telemetry:
             (OUTPUT_DROPPED, supervisor.bodies.lines_dropped()),
             (EVICTED, vitals.evicted),
             (BUILD, rscollector.__version__, platform.python_version(), 1),
-            *((NOT_AFTER, address, when) for address, when in vitals.certificates.items()),
+            *((NOT_BEFORE, address, begins) for address, (begins, _) in vitals.certificates.items()),
+            *((NOT_AFTER, address, ends) for address, (_, ends) in vitals.certificates.items()),
             *([(LOCKS_OK, int(not vitals.web_error))] if vitals.config.seen else []),
         )

@@ -11,7 +11,7 @@ class Vitals:
     """`config` is the one in use; `busy` says what the agent does instead of watching, "" when it watches.
 
     Changes are numbered anew in each `epoch`. `started` is the loop's time, `reloaded_at` Unix time;
-    `loop_lag` is in seconds. `certificates` says when that of each listener expires, as Unix time;
+    `loop_lag` is in seconds. `certificates` says from when to when that of each listener is valid;
     `web_error`, why what is locked with could not be renewed.
     """
 
@@ -27,5 +27,5 @@ class Vitals:
     suspends: int = 0
     log_dropped: int = 0
     evicted: int = 0
-    certificates: dict[str, float] = field(default_factory=dict)
+    certificates: dict[str, tuple[float, float]] = field(default_factory=dict)
     web_error: str = ""

@@ -1,10 +1,12 @@
 """How many may be on their way in: in a handshake, and silent after it; and how often an address may try.
 
 A handshake costs the loop a millisecond of CPU (RSA 4096: nine), before anybody has shown who he is, and TLS
-costs some 20 KB for each connection, while a scraper sends its request at once.
+costs some 20 KB for each connection, while a scraper sends its request at once. There is a bound for each
+address, and one for all together, in what runs out: CPU. A flood of strangers takes all of that, but for the
+share of those whom the listener has let in within the last hour: what opens the share is what opens the lock.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Protocol
 
 from rscollector.web.rates import Buckets, bucket_of
@@ -12,6 +14,11 @@ from rscollector.web.rates import Buckets, bucket_of
 AT_ONCE = 32
 SILENT = 256
 PER_SECOND = 20
+SHARE = 0.2
+"""Of a core, for the handshakes of all strangers together, and for those of whom a listener knows."""
+_MILLISECOND, _AT_ONCE = 0.001, 100  # of CPU; what is saved for who come at once
+_AROUND = 0.5  # of these, which each connection costs beside its handshake
+_LATELY, _MOST_KNOWN = 3600.0, 1024
 
 
 class Waiting(Protocol):
@@ -19,6 +26,25 @@ class Waiting(Protocol):
 
     def abort(self) -> None:
         """End it now."""
+
+
+class Known:
+    """Addresses that a listener has let in lately."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def add(self, address: str, now: float) -> None:
+        """Take note of one that was let in."""
+        bucket = bucket_of(address)
+        self._until.pop(bucket, None)
+        self._until[bucket] = now + _LATELY
+        if len(self._until) > _MOST_KNOWN:
+            del self._until[next(iter(self._until))]
+
+    def has(self, address: str, now: float) -> bool:
+        """Tell whether this is one of them."""
+        return self._until.get(bucket_of(address), 0.0) > now
 
 
 class Crowd:
@@ -50,29 +76,44 @@ class Crowd:
 
 
 class Handshakes:
-    """All connections of all listeners that have begun with TLS and have not asked for anything."""
+    """All connections of all listeners that have begun with TLS and have not asked for anything.
+
+    A share is "" for strangers, and else the listener that knows an address: no share is in another's way.
+    """
 
     def __init__(self) -> None:
         self.buckets = Buckets(1 / PER_SECOND, PER_SECOND)
-        self._open, self._silent = Crowd(AT_ONCE), Crowd(SILENT)
+        self.shares = Buckets(_MILLISECOND / SHARE, _AT_ONCE)
+        self._share: dict[Waiting, str] = {}
+        self._open: defaultdict[str, Crowd] = defaultdict(lambda: Crowd(AT_ONCE))
+        self._silent: defaultdict[str, Crowd] = defaultdict(lambda: Crowd(SILENT))
 
     def __len__(self) -> int:
-        return len(self._open) + len(self._silent)
+        return sum(map(len, (*self._open.values(), *self._silent.values())))
 
-    def begin(self, connection: Waiting, address: str, now: float) -> bool:
-        """Begin a handshake, unless this address has had enough of them."""
+    def begin(self, connection: Waiting, address: str, share: str, now: float) -> str:
+        """Begin a handshake of a share, or return why not."""
         bucket = bucket_of(address)
         if self.buckets.take(bucket, now) > 0:
-            return False
-        self._open.add(connection, bucket)
-        return True
+            return "too many handshakes of this address in a second"
+        if self.shares.take(share, now, _AROUND) > 0:
+            return "too many handshakes of all in a second"
+        self._share[connection] = share
+        self._open[share].add(connection, bucket)
+        return ""
+
+    def spend(self, share: str, cpu: float, now: float) -> None:
+        """Take note of what a handshake has cost, in seconds of CPU: a client has a say in that."""
+        self.shares.spend(share, now, cpu / _MILLISECOND)
 
     def complete(self, connection: Waiting, address: str) -> None:
-        """Take note that it is over, and that a request is waited for."""
-        self._open.discard(connection)
-        self._silent.add(connection, bucket_of(address))
+        """Take note that it is over, and that a request is waited for; that of a proxy was not begun here."""
+        share = self._share.setdefault(connection, "")
+        self._open[share].discard(connection)
+        self._silent[share].add(connection, bucket_of(address))
 
     def end(self, connection: Waiting) -> None:
         """Forget one: it has asked, or is gone."""
-        self._open.discard(connection)
-        self._silent.discard(connection)
+        if (share := self._share.pop(connection, None)) is not None:
+            self._open[share].discard(connection)
+            self._silent[share].discard(connection)

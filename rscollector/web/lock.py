@@ -8,12 +8,12 @@ import ssl
 import time
 from dataclasses import dataclass, field
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rscollector.config.types import Listener
 from rscollector.model.texts import one_line
 from rscollector.web.access import WANTED, Access
-from rscollector.web.handshakes import Handshakes, Waiting
+from rscollector.web.handshakes import Handshakes, Known, Waiting
 from rscollector.web.passwords import Hashing
 from rscollector.web.secured import Connection, Secured
 from rscollector.web.tls import Context, Made, words
@@ -39,6 +39,8 @@ class Lock:
         self.context = Context(listener.tls) if listener.tls else None
         self.access = Access(listener, shared.hashing)
         self._handshakes = shared.handshakes
+        self._known = Known()
+        self._address = listener.address
 
     def replace(self, listener: Listener) -> str:
         """Take other settings, from the next connection on; raises ValueError, and then changes nothing.
@@ -57,18 +59,35 @@ class Lock:
 
     def guarded(self, application: ASGIApp) -> ASGIApp:
         """Return the application for those who may ask it."""
-        return self.access.guarded(application)
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["scheme"] == "https":
+                self._known.add(scope["client"][0], time.monotonic())
+            await application(scope, receive, send)
+
+        return self.access.guarded(answer)
 
     def secured(self, connection: Connection, peer: str) -> Secured | None:
         """Return what is between a new connection and its socket, None without TLS."""
         return Secured(connection, self, self.context, peer) if self.context else None
 
     def begin(self, connection: Waiting, context: Context, peer: str) -> Made | None:
-        """Return the context of a handshake, None for an address that has had enough of them."""
-        if self.access.proxies.trust(peer) or self._handshakes.begin(connection, peer, time.monotonic()):
-            return context.newest()
-        self._log(peer, "too many handshakes in a second")
-        return None
+        """Return the context of a handshake, None while there have been too many of them."""
+        if not self.access.proxies.trust(peer):
+            now = time.monotonic()
+            if why := self._handshakes.begin(connection, peer, self._share(peer, now), now):
+                self._log(peer, why)
+                return None
+        return context.newest()
+
+    def spend(self, peer: str, cpu: float) -> None:
+        """Take note of what a part of a handshake has cost, in seconds of CPU."""
+        if not self.access.proxies.trust(peer):
+            now = time.monotonic()
+            self._handshakes.spend(self._share(peer, now), cpu, now)
+
+    def _share(self, peer: str, now: float) -> str:
+        return self._address if self._known.has(peer, now) else ""
 
     def complete(self, connection: Waiting, peer: str) -> None:
         """Take note that a handshake is over, and a request is waited for."""

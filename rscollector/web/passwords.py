@@ -6,8 +6,8 @@ passwords puts a right one out. What is in neither goes to one thread, which com
 all listeners together; eight may wait, half of them of one address; and an address has five tries, and then
 one more each twelve seconds. Who exceeds that is told at once when to come again, and nothing is computed.
 
-Neither the answer nor its time tells whether a user exists: an unknown one costs the highest cost that is
-configured, and a wrong password is answered when its half second is over.
+Neither the answer nor its time tells whether a user exists: a wrong password costs the highest cost that is
+configured, whoever is asked for, and is answered when its half second is over.
 """
 
 import asyncio
@@ -84,8 +84,8 @@ class Hashing:
         self._waiting: list[str] = []
         self._is_unable = False
 
-    async def matches(self, password: bytes, hashed: str, address: str) -> bool:
-        """Tell whether this is the password. Raises Later and CannotCheck."""
+    async def matches(self, password: bytes, hashed: str, cost: int, address: str) -> bool:
+        """Tell whether this is the password; one that is not costs so much. Raises Later and CannotCheck."""
         bucket, waiting = bucket_of(address), len(self._waiting)
         if waiting >= (_OF_ONE if bucket in self._waiting else WAITING):
             raise Later(waiting * self._pace)
@@ -94,7 +94,7 @@ class Hashing:
         self._waiting.append(bucket)
         try:
             async with self._turn:
-                right = await self._computed(password, hashed)
+                right = await self._computed(password, hashed, cost)
         finally:
             self._waiting.remove(bucket)
         if right:
@@ -103,13 +103,14 @@ class Hashing:
             await asyncio.sleep(self._next - time.monotonic())
         return right
 
-    async def _computed(self, password: bytes, hashed: str) -> bool:
+    async def _computed(self, password: bytes, hashed: str, cost: int) -> bool:
         await asyncio.sleep(self._next - time.monotonic())
         self._next = time.monotonic() + self._pace
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "passwords", _leave_signals_to_the_main_thread)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, _matches, password, hashed)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, _matches, password, hashed, cost)
         except ImportError as error:
             if not self._is_unable:
                 self._is_unable = True
@@ -134,8 +135,8 @@ class Passwords:
         """Take other users. Who has the same hash as before is still in: what is remembered depends on it."""
         self._users = {name.encode("utf-8"): hashed for name, hashed in users.items()}
         self._right = {name: each for name, each in self._right.items() if name in self._users}
-        costs = [int(hashed.split("$")[2]) for hashed in users.values()]
-        self._nobody = _NOBODY.format(cost=max(costs, default=_CHEAPEST))
+        self._cost = max(map(_cost, users.values()), default=_CHEAPEST)
+        self._nobody = _NOBODY.format(cost=self._cost)
 
     def remembered(self, given: Credentials) -> bool | None:
         """Tell whether these are right, None if nobody knows yet; this computes nothing but a digest."""
@@ -156,7 +157,7 @@ class Passwords:
 
     async def _found_out(self, given: Credentials, digest: bytes, address: str) -> bool:
         hashed = self._users.get(given.user, self._nobody)
-        right = await self._hashing.matches(given.password, hashed, address)
+        right = await self._hashing.matches(given.password, hashed, self._cost, address)
         if right and self._users.get(given.user) == hashed:  # and nobody has changed it meanwhile
             self._right[given.user] = digest
             return True
@@ -182,15 +183,24 @@ class Passwords:
         return hmac.digest(self._key, joined, "sha256")
 
 
-def _matches(password: bytes, hashed: str) -> bool:
+def _cost(hashed: str) -> int:
+    return int(hashed.split("$")[2])
+
+
+def _matches(password: bytes, hashed: str, cost: int) -> bool:
+    """Tell whether it is. If not, it takes as long as a hash of that cost: each step is twice as dear."""
     import bcrypt  # noqa: PLC0415  up to 5 MB, for those only who have users
 
     if len(hashed) != _LENGTH:  # at which bcrypt 4.2 panics, and that is no Exception
         return False
     try:
-        return bool(bcrypt.checkpw(password, hashed.encode("ascii")))
+        if bcrypt.checkpw(password, hashed.encode("ascii")):
+            return True
     except ValueError:  # it is no hash
         return False
+    for each in range(_cost(hashed), cost):
+        bcrypt.checkpw(password, _NOBODY.format(cost=each).encode("ascii"))
+    return False
 
 
 def _leave_signals_to_the_main_thread() -> None:

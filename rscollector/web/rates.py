@@ -21,17 +21,21 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._empty_until)
 
-    def take(self, address: str, now: float) -> float:
-        """Take a token; returns 0, or in how many seconds there is one, and then none was taken."""
+    def take(self, address: str, now: float, tokens: float = 1.0) -> float:
+        """Take tokens; returns 0, or in how many seconds there are some, and then none was taken."""
         until = max(self._empty_until.get(address, 0.0), now)
         wait = until - now - self._slack
         if wait > 1e-6:
             return wait
-        self._empty_until.pop(address, None)  # so that those who come last are the newest
-        self._empty_until[address] = until + self._interval
+        self.spend(address, now, tokens)
+        return 0.0
+
+    def spend(self, address: str, now: float, tokens: float) -> None:
+        """Take tokens, be they there or not: what is missing has to come before there is another one."""
+        until = max(self._empty_until.pop(address, 0.0), now)  # so that those who come last are the newest
+        self._empty_until[address] = until + tokens * self._interval
         while len(self._empty_until) > self._most or self._oldest() <= now:
             del self._empty_until[next(iter(self._empty_until))]
-        return 0.0
 
     def give_back(self, address: str) -> None:
         """Put a token back."""

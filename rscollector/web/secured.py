@@ -7,6 +7,7 @@ a hello on, all read into the same buffer, and what waits for a client that does
 
 import asyncio
 import ssl
+import time
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
@@ -34,6 +35,7 @@ class Doorkeeper(Protocol):
     """What counts handshakes: the lock of the listener."""
 
     def begin(self, connection: "Secured", context: Context, peer: str, /) -> Made | None: ...  # noqa: D102
+    def spend(self, peer: str, cpu: float, /) -> None: ...  # noqa: D102
     def complete(self, connection: "Secured", peer: str, /) -> None: ...  # noqa: D102
     def end(self, connection: "Secured", /) -> None: ...  # noqa: D102
     def failed(self, peer: str, error: ssl.SSLError, /) -> None: ...  # noqa: D102
@@ -120,7 +122,7 @@ class Secured(asyncio.Transport, asyncio.BufferedProtocol):
         tls = cast(ssl.SSLObject, self._tls)
         try:
             if not self._is_open:
-                tls.do_handshake()
+                self._shake_hands(tls)
                 self._opened(tls)
             self._read(tls)
         except ssl.SSLWantReadError:
@@ -130,6 +132,13 @@ class Secured(asyncio.Transport, asyncio.BufferedProtocol):
             self._give_up(self._outgoing.read())
             return
         self._flush()
+
+    def _shake_hands(self, tls: ssl.SSLObject) -> None:
+        began = time.thread_time()
+        try:
+            tls.do_handshake()
+        finally:
+            self._lock.spend(self._peer, time.thread_time() - began)
 
     def _opened(self, tls: ssl.SSLObject) -> None:
         self._lock.complete(self, self._peer)

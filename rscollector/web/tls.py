@@ -8,20 +8,26 @@ that is in use; the next connection is given another one.
 """
 
 import ipaddress
+import math
 import re
 import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from rscollector.config.pem import blocks, in_memory
 from rscollector.config.types import ClientAuth, Tls
+from rscollector.model.settings import humanized
 
 _FRAME = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the times are looked at here, to be told in words
+_CURVE = "prime256v1"
+"""What all clients know. OpenSSL itself takes what costs us 100 ms (ffdhe8192), and who asks for it none."""
 _STEPS = 5
+_SOON = 14 * 86400.0
 _MOST_SESSIONS = 1000
 _VERIFY = {
     ClientAuth.NONE: ssl.CERT_NONE,
@@ -40,12 +46,18 @@ _SAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A context that was tried, and what else a handshake needs."""
+    """A context that was tried, and what else a handshake needs.
+
+    `chain` is from when to when that one between the certificate and its CA is valid that expires first,
+    `clients_end` when the last CA of clients expires: as Unix time, infinite where there are none.
+    """
 
     tls: Tls
     context: ssl.SSLContext
     not_before: float
     not_after: float
+    chain: tuple[float, float]
+    clients_end: float
 
     def admits(self, certificate: dict[str, Any] | None) -> bool:
         """Tell whether a client may come in whose certificate was verified, or who has none."""
@@ -61,6 +73,21 @@ class Made:
             return f"the certificate is not valid before {_date(self.not_before)}"
         return ""
 
+    def hints(self, now: float) -> Iterator[str]:
+        """Say what is over, or should have been renewed, as is mostly done when a third of a life is left."""
+        if trouble := self.trouble(now):
+            yield trouble
+        soon = min(_SOON, (self.not_after - self.not_before) / 4)
+        for what, ends in (
+            ("the certificate", self.not_after),
+            ("a certificate between it and its CA", self.chain[1]),
+            ("the CA of clients", self.clients_end),
+        ):
+            if now <= ends < now + soon:
+                yield f"{what} expires in {humanized(ends - now)}"
+            elif ends < now and ends != self.not_after:
+                yield f"{what} has expired ({_date(ends)})"
+
 
 class Context:
     """The newest good context. Raises ValueError with a sentence when there is none to begin with."""
@@ -69,9 +96,10 @@ class Context:
         self._made = _built(tls)
 
     @property
-    def not_after(self) -> float:
-        """When the certificate that is in use expires, as Unix time."""
-        return self._made.not_after
+    def validity(self) -> tuple[float, float]:
+        """From when to when the certificate in use is valid, or what of its chain ends before it does."""
+        own = self._made.not_before, self._made.not_after
+        return min(own, self._made.chain, key=itemgetter(1))
 
     def replace(self, tls: Tls) -> str:
         """Use another one from the next connection on; raises ValueError, and then the old one goes on.
@@ -109,9 +137,12 @@ def _built(tls: Tls) -> Made:
         _set(context, tls)
         with in_memory(certificates) as certificate, in_memory(keys) as key:
             context.load_cert_chain(certificate, key, _no_password)
-    not_before, not_after = _tried(context, certificates[0])
+    seen = _tried(context, certificates[0])
     _verify_clients(context, tls)
-    return Made(tls, context, not_before, not_after)
+    with _told("the certificate and its chain cannot be read"):
+        chain = min(_chain(seen, certificates[1:]), key=itemgetter(1), default=(0.0, math.inf))
+        clients = max((_times(each)[1] for each in _authorities(context)), default=math.inf)
+        return Made(tls, context, *_times(seen), chain, clients)
 
 
 def _set(context: ssl.SSLContext, tls: Tls) -> None:
@@ -122,8 +153,7 @@ def _set(context: ssl.SSLContext, tls: Tls) -> None:
     context.set_alpn_protocols(["http/1.1"])
     if tls.ciphers:
         context.set_ciphers(":".join(tls.ciphers))
-    if tls.curve:
-        context.set_ecdh_curve(tls.curve)
+    context.set_ecdh_curve(tls.curve or _CURVE)
 
 
 def _verify_clients(context: ssl.SSLContext, tls: Tls) -> None:
@@ -133,11 +163,35 @@ def _verify_clients(context: ssl.SSLContext, tls: Tls) -> None:
     authorities = _blocks(tls.client_ca, "CERTIFICATE", "the CA of clients")
     with _told("the CA of clients cannot be used"):
         context.load_verify_locations(cadata="\n".join(authorities))
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # one that is no root is enough, as it is to Go
     context.verify_mode = _VERIFY[tls.client]
 
 
-def _tried(context: ssl.SSLContext, own: str) -> tuple[float, float]:
-    """Have a client connect that trusts just this certificate; returns from when to when it is valid."""
+def _chain(seen: dict[str, Any], certificates: list[str]) -> Iterator[tuple[float, float]]:
+    """Yield the times of each of those that lead from a certificate to its root, which clients have."""
+    store = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for each in certificates:
+        store.load_verify_locations(cadata=each)
+    found = {each["subject"]: each for each in sorted(_authorities(store), key=_times)}
+    while (seen := found.pop(seen["issuer"], {})) and seen["issuer"] != seen["subject"]:
+        yield _times(seen)
+
+
+def _authorities(context: ssl.SSLContext) -> list[Any]:
+    try:
+        return context.get_ca_certs()
+    except ValueError:  # a name in one of them is no text, by which it works all the same
+        return []
+
+
+def _times(certificate: dict[str, Any]) -> tuple[float, float]:
+    """Return from when to when it is valid, as Unix time."""
+    begins, ends = (ssl.cert_time_to_seconds(certificate[name]) for name in ("notBefore", "notAfter"))
+    return begins, ends
+
+
+def _tried(context: ssl.SSLContext, own: str) -> dict[str, Any]:
+    """Have a client connect that trusts just this certificate; returns what it has seen."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags = ssl.VerifyFlags(ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME)
@@ -153,7 +207,7 @@ def _tried(context: ssl.SSLContext, own: str) -> tuple[float, float]:
         seen = asking.getpeercert()
     if not seen:
         raise ValueError("no client could connect with this certificate: the handshake does not end")
-    return ssl.cert_time_to_seconds(str(seen["notBefore"])), ssl.cert_time_to_seconds(str(seen["notAfter"]))
+    return seen
 
 
 @contextmanager

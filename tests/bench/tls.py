@@ -27,6 +27,7 @@ listen = ["127.0.0.1:{plain}"]
 address = "127.0.0.1:{port}"
 tls = {{ certificate = "{certificate}", key = "{key}" }}
 users = {users}
+trusted_proxies = ["127.8.0.0/16"]  # whose handshakes are not bounded
 """
 IDLE = """
 [collector.agent.main]

@@ -298,9 +298,12 @@ ALIVE = [telemetry.UPTIME(1.0)]
 """What the agent says of itself, under no collector's name."""
 
 
-def lock(not_after, *, well=True):
-    """Return what the agent says of a listener behind TLS."""
-    return [telemetry.NOT_AFTER(not_after, listener="0.0.0.0:10070"), telemetry.LOCKS_OK(int(well))]
+def lock(not_after, *, well=True, life=90 * 24 * HOUR):
+    """Return what the agent says of a listener behind TLS, whose certificate was made for so long."""
+    at = {"listener": "0.0.0.0:10070"}
+    return [
+        telemetry.NOT_AFTER(not_after, **at), telemetry.NOT_BEFORE(not_after - life, **at), telemetry.LOCKS_OK(int(well)),
+    ]  # fmt: skip
 
 
 def sink(state, in_agent=0, dropped_in_agent=0, **changed):

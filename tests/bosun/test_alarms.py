@@ -1108,13 +1108,13 @@ def _agent_fresh(site):
     site.tell("a", up("galera", well=False), since=FRESH)
 
 
-def locked(days=60, *, well=True, ago=10 * MINUTE):
+def locked(days=60, *, of=90, well=True, ago=10 * MINUTE):
     """Return a scene: an agent behind TLS, how long its certificate holds, and how it is with a new one since."""
 
     def play(site):
         agents()(site)
-        site.tell("a", lock(NOW + days * 24 * HOUR), until=ago, name="")
-        site.tell("a", lock(NOW + days * 24 * HOUR, well=well), since=ago, name="")
+        site.tell("a", lock(NOW + days * 24 * HOUR, life=of * 24 * HOUR), until=ago, name="")
+        site.tell("a", lock(NOW + days * 24 * HOUR, well=well, life=of * 24 * HOUR), since=ago, name="")
 
     return play
 
@@ -1125,6 +1125,11 @@ AGENT = {
     "behind TLS": (locked(), {}),
     "certificate expires in 15 days": (locked(15), {}),
     "certificate expires in 13 days": (locked(13), {"rscollector.certificate.expires": {LOCKED: "warning"}}),
+    "certificate of a day, 7 hours are left": (locked(7 / 24, of=1), {}),
+    "certificate of a day, 5 hours are left": (
+        locked(5 / 24, of=1),
+        {"rscollector.certificate.expires": {LOCKED: "warning"}},
+    ),
     "certificate has expired": (locked(-1), {"rscollector.certificate.expires": {LOCKED: "warning"}}),
     "a new certificate is wrong": (locked(well=False), {"rscollector.lock.not.renewed": {"a": "warning"}}),
     "a new certificate is wrong for a minute": (locked(well=False, ago=MINUTE), {}),

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 import trustme
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from locked import Link
 
 from rscollector.cli.main import main
 
@@ -31,7 +33,15 @@ def checked(directory, capsys, toml=CONFIG):
     [
         ({}, []),
         ({"not_after": NOW + 20 * DAY}, []),
-        ({"not_after": NOW + 13.5 * DAY}, ["127.0.0.1:10070: the certificate expires in 13 d 11 h"]),
+        (
+            {"not_before": NOW - 76.5 * DAY, "not_after": NOW + 13.5 * DAY},
+            ["127.0.0.1:10070: the certificate expires in 13 d 11 h"],
+        ),
+        ({"not_before": NOW - 0.7 * DAY, "not_after": NOW + 0.3 * DAY}, []),
+        (
+            {"not_before": NOW - 0.8 * DAY, "not_after": NOW + 0.2 * DAY},
+            ["127.0.0.1:10070: the certificate expires in 4 h"],
+        ),
         (
             {"not_before": NOW - 9 * DAY, "not_after": NOW - DAY},
             ["127.0.0.1:10070: the certificate has expired"],
@@ -47,6 +57,21 @@ def test_a_certificate_that_is_over_soon_is_a_hint(validity, said, tmp_path, cap
     status, complaints = checked(tmp_path, capsys)
     assert (status, len(complaints)) == (0, len(said))
     assert all(wanted in found for wanted, found in zip(said, complaints, strict=True))
+
+
+def test_what_else_is_over_soon_is_a_hint(tmp_path, capsys):
+    """Clients refuse a chain of which a part has expired, and are refused when their CA has."""
+    root = Link("root", ends=9.2)
+    issuing = Link("issuing", root, ends=5.2)
+    own = Link("localhost", issuing, ends=90, purpose=ExtendedKeyUsageOID.SERVER_AUTH)
+    for name, text in (("server.crt", own.pem + issuing.pem), ("server.key", own.key), ("ca.crt", root.pem)):
+        (tmp_path / name).write_text(text)
+    status, complaints = checked(tmp_path, capsys, CONFIG.replace('.key" }', '.key", client_ca = "ca.crt" }'))
+    told = [
+        "rscollector: 127.0.0.1:10070: a certificate between it and its CA expires in 5 d 4 h",
+        "rscollector: 127.0.0.1:10070: the CA of clients expires in 9 d 4 h",
+    ]
+    assert (status, complaints) == (0, told)
 
 
 @pytest.mark.needs("openssl")

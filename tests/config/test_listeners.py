@@ -1,5 +1,9 @@
 """The section `[web]`: addresses, each with its rights and its lock, and what is said of them."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 import trustme
 
@@ -190,6 +194,59 @@ def test_an_open_door_is_a_hint(toml, hints, web):
     loaded = web(f"[web]\n{toml}\n")
     assert loaded.mistakes == ()
     assert [each.replace(f"{web.directory}/", "") for each in loaded.hints] == hints
+
+
+@pytest.fixture
+def public(web):
+    """The same in a directory that every user of the host may enter."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        directory = Path(made) / "all of us"
+        shutil.copytree(web.directory, directory)
+        for each in (made, directory):
+            Path(each).chmod(0o755)
+        for each in directory.iterdir():
+            each.chmod(0o640)
+        yield directory
+
+
+def read_by_all(place, path, file, what=""):
+    """Return the hint that everybody can read that file."""
+    name = f"'{place}/{file}'"
+    return f"{place}/{path}: {what}every user of this host can read it: chgrp rscollector {name} && chmod 640 {name}"
+
+
+def test_a_key_that_everybody_can_read_is_a_hint(public):
+    """With the command that mends it, for a file of its own and for one that is in the web configuration."""
+    (public / "rscollector.toml").write_text(f'[[web.listener]]\naddress = "127.0.0.1:1"\n{TLS} }}\n')
+    assert load(public / "rscollector.toml").hints == ()
+    (public / "server.key").chmod(0o644)
+    told = read_by_all(public, "rscollector.toml:3: web.listener.0.tls.key", "server.key")
+    assert load(public / "rscollector.toml").hints == (told,)
+    (public / "rscollector.toml").write_text(
+        '[web]\nconfig_file = "w.yml"\nlisten = ["127.0.0.1:1", "[::1]:1"]\n'
+    )
+    config = public / "w.yml"
+    config.write_text("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n")
+    told = read_by_all(public, "w.yml:3: tls_server_config.key_file", "server.key")
+    assert load(public / "rscollector.toml").hints == (told,)
+    text = (public / "server.key").read_text().replace("\n", "\n    ")
+    config.write_text(f"tls_server_config:\n  cert_file: server.crt\n  key: |\n    {text}\n")
+    told = read_by_all(public, "w.yml:3: tls_server_config.key", "w.yml")
+    assert load(public / "rscollector.toml").hints == (told,)
+
+
+def test_users_whom_everybody_can_read_are_a_hint(public):
+    """Their hashes can be guessed at elsewhere; behind a directory that nobody enters they cannot be read."""
+    (public / "rscollector.toml").write_text('[web]\nconfig_file = "w.yml"\nlisten = ["127.0.0.1:1"]\n')
+    config = public / "w.yml"
+    config.write_text(f"basic_auth_users: {{alice: {HASH}}}\n")
+    told = read_by_all(public, "w.yml", "w.yml", "has the hashes of users, and ")
+    assert load(public / "rscollector.toml").hints == (told,)
+    public.parent.chmod(0o750)
+    assert load(public / "rscollector.toml").hints == ()
+    public.parent.chmod(0o755)
+    config.write_text("http_server_config: {http2: true}\n")
+    assert load(public / "rscollector.toml").hints == ()
 
 
 def test_the_same_files_are_read_again_and_nothing_else(web):

@@ -1,5 +1,6 @@
 """A real agent behind TLS and a password, asked by a real Prometheus, by curl and by openssl."""
 
+import datetime as dt
 import subprocess
 import time
 
@@ -177,6 +178,28 @@ def test_certificates_are_exchanged_under_scrapes(agent, place):
     started.reload(toml)
     until(lambda: started.status()["config"]["last_reload_successful"])
     assert curl(place, url)[:2] == (0, 200)
+
+
+@pytest.mark.needs("curl")
+def test_a_reload_that_refuses_a_certificate_says_so(agent, place):
+    """The configuration was right and is in use, and so it is said; of the lock it is not, by status and metric."""
+    port = free_port()
+    toml = f'{AGENT}listen = ["127.0.0.1:{port}"]\nconfig_file = "{place}/web-config.yml"\n'
+    started, url = agent(toml), f"https://127.0.0.1:{port}/metrics"
+    now = dt.datetime.now(dt.UTC)
+    issue(place, "server", not_before=now - dt.timedelta(9), not_after=now - dt.timedelta(1))
+    started.reload(toml)
+    until(lambda: started.status()["web"]["last_reload_error"])
+    told = started.status()
+    assert told["config"]["last_reload_successful"]
+    assert not told["web"]["last_reload_successful"]
+    assert "the certificate has expired" in told["web"]["last_reload_error"]
+    assert told["web"]["listeners"][0]["certificate_not_after"] > time.time()
+    until(lambda: "\nrscollector_web_last_reload_successful 0.0\n" in curl(place, url)[2])
+    assert "\nrscollector_config_last_reload_successful 1.0\n" in curl(place, url)[2]
+    issue(place, "server")
+    started.reload(toml)
+    until(lambda: "\nrscollector_web_last_reload_successful 1.0\n" in curl(place, url)[2])
 
 
 def test_an_agent_does_not_start_behind_a_broken_lock(agent, place):

@@ -2,8 +2,10 @@
 
 import asyncio
 import datetime as dt
+import os
 import ssl
 import stat
+import time
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -177,6 +179,23 @@ def test_a_broken_certificate_keeps_the_one_before(tmp_path):
     listening(scenario, local(port, tls=tls()), path=tmp_path)
 
 
+def test_a_certificate_that_is_over_does_not_come_in_with_other_rights(tmp_path):
+    """Rights make another door on the same socket; what kept the certificate out of the old one holds for it too."""
+    port, now = free_port(), dt.datetime.now(dt.UTC)
+    made = OTHER.issue_cert("127.0.0.1", not_before=now - dt.timedelta(9), not_after=now - dt.timedelta(1))
+    over = Tls(made.cert_chain_pems[0].bytes().decode(), made.private_key_pem.bytes().decode())
+
+    async def scenario(made):
+        for listener in (local(port, tls=over, rights=("metrics",)), local(port, tls=over)):
+            (why,) = made.change([listener])
+            assert f"127.0.0.1:{port}: the certificate has expired" in why
+            assert await ask(port, trusting(CA)) == ",".join(listener.rights)
+        assert made.change([local(port, tls=tls(OTHER), rights=("metrics",))]) == []
+        assert await ask(port, trusting(OTHER)) == "metrics"
+
+    listening(scenario, local(port, tls=tls()), path=tmp_path)
+
+
 def test_what_cannot_be_used_is_said_until_it_can(tmp_path):
     """Each time it is read, and not when there is again what is in use."""
     port, good = free_port(), tls()
@@ -235,11 +254,10 @@ def test_a_certificate_is_used_as_soon_as_its_time_has_come(tmp_path, monkeypatc
     async def scenario(made):
         (why,) = made.change([local(port, tls=early)])
         assert f"{port}: the certificate is not valid before" in why
-        monkeypatch.setattr(tls_module, "time", Mock(time=lambda: begins.timestamp() + 1))
+        monkeypatch.setattr(tls_module, "time", Mock(wraps=time, time=lambda: begins.timestamp() + 1))
         assert made.change([local(port, tls=early)]) == []
-        assert made.certificates == {
-            f"127.0.0.1:{port}": pytest.approx((begins + dt.timedelta(9)).timestamp(), abs=1)
-        }
+        times = begins.timestamp(), (begins + dt.timedelta(9)).timestamp()
+        assert made.certificates == {f"127.0.0.1:{port}": pytest.approx(times, abs=1)}
 
     listening(scenario, local(port, tls=tls()), path=tmp_path)
 
@@ -253,6 +271,16 @@ def looked(tmp_path):
         str(file): looker.looker.look(str(file)),
         str(tmp_path / "none"): "No such file or directory",
     }
+
+
+def test_a_file_that_has_the_time_of_the_one_before_is_noticed(looked):
+    """In its place, of the same size and with the same time, as `rsync --inplace --times` and images have it."""
+    file, seen = looked
+    os.utime(file, (1, 1))
+    seen[str(file)] = looker.looker.look(str(file))
+    file.write_text("new")
+    os.utime(file, (1, 1))
+    assert asyncio.run(Looker().has_changed(seen))
 
 
 def test_a_file_that_changes_is_noticed(looked):

@@ -19,7 +19,7 @@ from rscollector.runtime.supervisor import Supervisor
 from rscollector.runtime.telemetry import Telemetry
 from rscollector.runtime.vitals import Vitals
 
-EXPIRES = "rscollector_web_certificate_not_after_timestamp_seconds"
+VALID = [f"rscollector_web_certificate_not_{end}_timestamp_seconds" for end in ("before", "after")]
 NUMBER = Metric("x_n", Kind.GAUGE, "A number.")
 
 
@@ -134,13 +134,13 @@ def test_what_is_locked_is_told_with_when_its_certificate_expires():
                 vitals.config = Config(
                     host="h", listeners=(Listener("127.0.0.1:2"), secured), seen={"/f": "1"}
                 )
-                vitals.certificates, vitals.web_error = {"[::]:1": 7.0}, "server.key: it is damaged"
+                vitals.certificates, vitals.web_error = {"[::]:1": (2.0, 7.0)}, "server.key: it is damaged"
             samples = {each.metric.name: (each.values, each.value) for each in telemetry.samples(None)}
-            found.append((samples.get("rscollector_web_last_reload_successful"), samples.get(EXPIRES)))
+            found.append((samples.get("rscollector_web_last_reload_successful"), *map(samples.get, VALID)))
         return found, status(supervisor, vitals, 0.0)
 
     found, told = with_telemetry(act)
-    assert found == [(None, None), (((), 0), (("[::]:1",), 7.0))]
+    assert found == [(None, None, None), (((), 0), (("[::]:1",), 2.0), (("[::]:1",), 7.0))]
     plain, locked = told["web"]["listeners"]
     assert (plain["url"], plain["certificate_not_after"], plain["users"]) == (
         "http://127.0.0.1:2/metrics",
@@ -154,7 +154,8 @@ def test_what_is_locked_is_told_with_when_its_certificate_expires():
     shown = _head(told)
     assert "metrics on http://127.0.0.1:2/metrics, https://[::]:1/db1/metrics" in shown
     assert shown.endswith(
-        "certificates and web configuration are those before; the newest are wrong:\nserver.key: it is damaged"
+        "certificates or web configuration in the files are wrong; those before are in their place:\n"
+        "server.key: it is damaged"
     )
     assert "alice" not in json.dumps(told)
 

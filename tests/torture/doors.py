@@ -53,12 +53,18 @@ class Door:
             raise
         return client
 
+    def connect_as_scraper(self, timeout):
+        """Return a connection of who comes again and again."""
+        return self.connect(timeout)
+
 
 @dataclass(frozen=True)
 class TlsDoor(Door):
-    """A listener with TLS. Each client comes from another address, as far as there are some."""
+    """A listener with TLS. Each stranger comes from another address, as far as there are some."""
 
     context: ssl.SSLContext = None
+    scraper: str | None = "127.0.0.1"
+    """The address of who scrapes again and again; None has one for each scrape."""
 
     def plain(self, timeout=10.0, buffer=None, source=None):
         """Return a connection on which no TLS is spoken yet."""
@@ -72,8 +78,21 @@ class TlsDoor(Door):
         return client
 
     def connect(self, timeout=10.0, buffer=None, source=None):
-        """Return a connection after its handshake."""
-        return self.context.wrap_socket(self.plain(timeout, buffer, source), server_hostname="localhost")
+        """Return a connection after its handshake; who is told that there are too many comes again."""
+        deadline = time.monotonic() + timeout
+        while True:
+            client = self.plain(timeout, buffer, source)
+            try:
+                return self.context.wrap_socket(client, server_hostname="localhost")
+            except ssl.SSLError as error:
+                client.close()
+                if error.reason != "TLSV1_ALERT_INTERNAL_ERROR" or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def connect_as_scraper(self, timeout):
+        """Return a connection of who comes again and again."""
+        return self.connect(timeout, source=self.scraper)
 
 
 def request(path=_PAGE, *lines, method="GET"):

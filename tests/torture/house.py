@@ -62,7 +62,7 @@ def doors(agent, port):
 def scrape(door, path="/metrics", timeout=HONEST, **headers):
     """Return status, headers and body, as an honest client gets them."""
     with closing(http.client.HTTPConnection("localhost", timeout=timeout)) as connection:
-        connection.sock = door.connect(timeout)
+        connection.sock = door.connect_as_scraper(timeout)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request("GET", path, headers={**door.headers, **given})
         response = connection.getresponse()

@@ -245,6 +245,21 @@ def test_the_hash_of_nobody_has_the_highest_cost_that_is_configured():
     assert not bcrypt.checkpw(b"", _NOBODY.format(cost="04").encode())
 
 
+@pytest.mark.parametrize("user", ["cheap", "dear", "nobody"])
+def test_a_wrong_password_costs_the_same_for_whoever_it_is(user, monkeypatch):
+    """Also where a hash takes longer than the half second: on a slow host, or at a cost of 14."""
+    rounds, computed = [], bcrypt.checkpw
+
+    def counted(password, hashed):
+        rounds.append(2 ** int(hashed.split(b"$")[2]))
+        return computed(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
+    passwords = Passwords({"cheap": hashed("x", 4), "dear": hashed("x", 7)}, Hashing(0))
+    assert asyncio.run(passwords.are_right(credentials(basic(user, "wrong")), "::1")) is False
+    assert sum(rounds) == 2**7
+
+
 def test_the_poisoned_key_of_the_cache():
     """CVE-2022-46146: user, hash and password that are joined the same are not the same."""
     users = {"alice": hashed("alice's", 4)}

@@ -13,15 +13,15 @@ from unittest.mock import Mock
 
 import bcrypt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from harness import until
-from locked import BODY, authority, basic, client_context, locked, stranger, tls
+from locked import BODY, Link, authority, basic, client_context, locked, stranger, tls
 
 from rscollector.config import pem
 from rscollector.config.types import ClientAuth, Tls
 from rscollector.web import tls as module
-from rscollector.web.handshakes import Crowd, Handshakes
+from rscollector.web.handshakes import Crowd, Handshakes, Known
 from rscollector.web.secured import Secured
 from rscollector.web.tls import Context
 
@@ -109,20 +109,55 @@ def test_the_texts_may_have_anything_around_the_blocks():
     ).stdout.decode()
     assert "BEGIN EC PRIVATE KEY" in older
     made = tls(client=ClientAuth.REQUIRED, client_ca=f"Behörde: é\n{authority().pem}", key=older)
-    assert Context(made).not_after > 32_000_000_000
+    assert Context(made).validity[1] > 32_000_000_000
 
 
-def test_the_certificates_end_is_known_though_it_is_over():
+def test_the_certificates_times_are_known_though_it_is_over():
     """Where there is no other it is used: collectors and sinks work meanwhile."""
     context = Context(Tls(*authority().issue_odd(-2, -1)))
-    assert abs(context.not_after - time.time() + 86400) < 100
+    assert context.validity == pytest.approx((time.time() - 2 * 86400, time.time() - 86400), abs=100)
     assert context.newest().trouble(time.time()).startswith("the certificate has expired (20")
     assert (
         context.newest().trouble(time.time() - 3 * 86400).startswith("the certificate is not valid before 20")
     )
 
 
+def test_the_certificates_of_the_chain_count_and_no_others():
+    """Without one that leads to the root clients refuse it; the root, and what is in the file by mistake, do not matter."""
+    root = Link("root", ends=-1)
+    policy = Link("policy", root, ends=7)
+    issuing, before = Link("issuing", policy, ends=5), Link("issuing", policy, ends=-3)
+    own, stray = (
+        Link("localhost", issuing, purpose=ExtendedKeyUsageOID.SERVER_AUTH),
+        Link("stray", root, ends=1),
+    )
+
+    def ends(*chain):
+        texts = "".join(each.pem for each in (own, *chain))
+        return (Context(Tls(texts, own.key)).validity[1] - time.time()) / 86400
+
+    assert ends() == pytest.approx(30, abs=0.01)
+    assert ends(issuing, before, policy, stray, root) == pytest.approx(5, abs=0.01)
+    assert ends(policy, issuing) == pytest.approx(5, abs=0.01)
+    assert ends(before) == pytest.approx(-3, abs=0.01)
+
+
+def test_a_chain_that_is_over_keeps_no_new_certificate_out():
+    """One that is signed by another root, too, may be over and do no harm: it is told, and used."""
+    over = Link("issuing", Link("root"), ends=-3)
+    own = Link("localhost", over, purpose=ExtendedKeyUsageOID.SERVER_AUTH)
+    context = Context(tls())
+    assert context.replace(Tls(own.pem + over.pem, own.key)) == ""
+    (told,) = context.newest().hints(time.time())
+    assert told.startswith("a certificate between it and its CA has expired (20")
+
+
 # The exchange
+
+
+def unbounded(served):
+    """Let everybody begin as many handshakes as he likes."""
+    served.shared.handshakes.buckets._slack = served.shared.handshakes.shares._slack = 1e9
 
 
 def test_a_pair_that_does_not_fit_leaves_the_old_one_in_use():
@@ -204,7 +239,7 @@ def test_a_hundred_exchanges_while_others_scrape():
     made = [Tls(*authority().issue()) for _ in range(4)]
     with locked(tls=made[0]) as served:
         hands = [threading.Thread(target=scrape, args=[f"127.0.1.{number}"]) for number in range(4)]
-        served.shared.handshakes.buckets._slack = 1e9  # they do nothing else
+        unbounded(served)  # they do nothing else
         for each in hands:
             each.start()
         for number in range(100):
@@ -273,6 +308,26 @@ def test_no_session_is_given_to_a_client_of_tls_1_3():
 
 
 @pytest.mark.needs("openssl")
+@pytest.mark.parametrize("group", ["ffdhe2048", "ffdhe8192", "secp521r1", "X448"])
+def test_nobody_chooses_how_much_a_handshake_costs(group):
+    """A stranger with one hello could have it compute for a tenth of a second (D(HE)at, CVE-2002-20001)."""
+    context = client_context()
+    context.set_ecdh_curve(group)
+    with locked(tls=tls()) as served:
+        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+            served.get(context=context)
+        assert served.get()[0] == 200
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("key", [ec.SECP384R1(), ec.SECP521R1()])
+def test_the_key_of_a_certificate_may_be_of_another_curve(key, version):
+    """One is for the certificate, and one for what keeps the connection secret."""
+    made = Tls(*authority().issue_odd(key=ec.generate_private_key(key)))
+    with locked(tls=made) as served:
+        assert served.get(context=client_context(maximum_version=version))[0] == 200
+
+
 def test_nobody_negotiates_again():
     """A client could have the agent compute one handshake after the other on one connection."""
     with locked(tls=tls()) as served:
@@ -340,6 +395,20 @@ def test_a_certificate_may_be_optional(version):
                 assert (served.get(context=context)[0] == 200) is comes_in
             except (ssl.SSLError, ConnectionError):
                 assert not comes_in
+
+
+def test_the_ca_of_clients_need_not_be_a_root():
+    """To Go's exporters each certificate of the file is one to trust: the issuing CA, or one client alone."""
+    root = Link("root")
+    issuing = Link("issuing", root)
+    unknown = "TLSV1_ALERT_UNKNOWN_CA"
+    client, other = (
+        Link(name, issuing, purpose=ExtendedKeyUsageOID.CLIENT_AUTH) for name in ("prom", "other")
+    )
+    for trusted, status in ((issuing, [200, 200]), (root, [unknown, unknown]), (client, [200, unknown])):
+        with locked(tls=tls(client=ClientAuth.REQUIRED, client_ca=trusted.pem)) as served:
+            told = [get_with(served, (each.pem, each.key)) for each in (client, other)]
+            assert told == status, trusted.certificate.subject
 
 
 def test_a_name_in_the_certificate_has_to_be_one_of_those_that_are_allowed():
@@ -465,7 +534,7 @@ def test_curl_and_openssl_are_served(tmp_path):
 def test_nothing_of_a_connection_is_left(monkeypatch):
     """Neither after an answer, nor after a failed handshake, nor after a client that vanishes."""
     with locked(tls=tls()) as served:
-        served.shared.handshakes.buckets._slack = 1e9
+        unbounded(served)
         for _ in range(20):
             served.get("/big")
             with pytest.raises(ssl.SSLError):
@@ -499,19 +568,106 @@ def test_who_holds_most_makes_room():
     assert len(crowd) == 3
 
 
+def begun(handshakes, address, now, share="", connection=None):
+    """Tell whether a handshake may begin, and have it cost two milliseconds."""
+    if handshakes.begin(connection or Held(), address, share, now):
+        return False
+    handshakes.spend(share, 0.002, now)
+    return True
+
+
 def test_handshakes_of_an_address_are_bounded_by_the_second():
     """Twenty at once, one each twentieth of a second after that; who is silent afterwards is counted too."""
     handshakes = Handshakes()
     made = [Held() for _ in range(25)]
-    assert [handshakes.begin(each, "2001:db8::1", 0.0) for each in made] == [True] * 20 + [False] * 5
-    assert not handshakes.begin(Held(), "2001:db8::2", 0.01), "it is one network"
-    assert handshakes.begin(Held(), "2001:db8::2", 0.06)
-    assert handshakes.begin(Held(), "2001:db8:1::2", 0.06)
+    told = [begun(handshakes, "2001:db8::1", 0.0, connection=each) for each in made]
+    assert told == [True] * 20 + [False] * 5
+    assert not begun(handshakes, "2001:db8::2", 0.01), "it is one network"
+    assert begun(handshakes, "2001:db8::2", 0.06)
+    assert begun(handshakes, "2001:db8:1::2", 0.06)
     assert len(handshakes) == 22
     handshakes.complete(made[0], "2001:db8::1")
     assert len(handshakes) == 22
     handshakes.end(made[0])
     assert len(handshakes) == 21
+
+
+def test_handshakes_of_all_are_bounded_by_what_they_cost():
+    """A fifth of a core for strangers together; whom a listener knows has another share."""
+    handshakes = Handshakes()
+    told = [begun(handshakes, f"10.0.0.{number}", 0.0) for number in range(60)]
+    assert told == [True] * 40 + [False] * 20
+    assert handshakes.begin(Held(), "10.0.1.1", "", 0.004) == "too many handshakes of all in a second"
+    assert begun(handshakes, "10.0.1.1", 0.03)
+    assert begun(handshakes, "10.0.1.2", 0.03, "0.0.0.0:1")
+    handshakes.spend("", 0.128, 0.03)
+    assert [begun(handshakes, "10.0.1.1", now) for now in (0.5, 0.68)] == [False, True]
+
+
+def test_strangers_do_not_make_those_go_who_are_known():
+    """However many are under way: in a handshake, or silent after theirs."""
+    handshakes, known = Handshakes(), [Held(), Held()]
+    strangers = [Held() for _ in range(600)]
+    for each in known:
+        assert begun(handshakes, "10.0.0.1", 0.0, "0.0.0.0:1", each)
+    handshakes.complete(known[1], "10.0.0.1")
+    for number, each in enumerate(strangers):
+        assert begun(handshakes, f"10.1.{number % 200}.{number // 200}", number / 10, connection=each)
+        if number % 2:
+            handshakes.complete(each, f"10.1.{number % 200}.{number // 200}")
+    assert [each.is_cut for each in known] == [False, False]
+    assert len(handshakes) <= 2 + 32 + 256
+
+
+def test_who_makes_a_handshake_dear_pays_for_it():
+    """A chain of fifty certificates that lead nowhere is looked at before its client is refused."""
+    links = [Link("root")]
+    for number in range(50):
+        links.append(Link(f"link-{number}", links[-1]))
+    own = Link("client", links[-1], purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
+    long = client_context(("".join(each.pem for each in (own, *reversed(links))), own.key))
+    with locked(tls=tls(client=ClientAuth.REQUIRED, client_ca=authority().pem)) as served:
+        spent = []
+        served.lock.spend = lambda _, cpu: spent.append(cpu)
+        with pytest.raises(ssl.SSLError):
+            served.get(context=client_context())
+        usual, spent[:] = sum(spent), []
+        with pytest.raises(ssl.SSLError):
+            served.get(context=long)
+    assert 0 < 3 * usual < sum(spent)
+
+
+def test_whom_a_listener_has_let_in_is_known_for_an_hour():
+    """By address, of IPv6 by its network; of more than a thousand those are known that came last."""
+    known = Known()
+    known.add("2001:db8::1", 0.0)
+    assert [known.has("2001:db8::2", now) for now in (0.0, 3599.0, 3600.0)] == [True, True, False]
+    assert not known.has("2001:db8:1::1", 0.0)
+    for number in range(1024):
+        known.add(f"10.0.{number // 256}.{number % 256}", 1.0)
+    assert [known.has(each, 2.0) for each in ("2001:db8::1", "10.0.0.0")] == [False, True]
+
+
+def test_a_flood_of_strangers_does_not_take_the_share_of_who_was_in():
+    """From more addresses than one bound for each would hold; and a wrong password makes nobody known."""
+    context = client_context()
+    with locked(None, 0.0, tls=tls(), users={"a": HASH}) as served:
+
+        def get(source, password):
+            try:
+                return served.get(context=context, source=source, authorization=basic("a", password))[0]
+            except ssl.SSLError as error:
+                return error.reason
+
+        assert get("127.0.0.9", "right") == 200
+        assert get("127.0.0.8", "wrong") == 401
+        now = time.monotonic()
+        while not served.shared.handshakes.shares.take("", now):
+            pass
+        served.shared.handshakes.shares._empty_until[""] += 60.0
+        assert get("127.0.0.7", "right") == "TLSV1_ALERT_INTERNAL_ERROR"
+        assert get("127.0.0.8", "wrong") == "TLSV1_ALERT_INTERNAL_ERROR"
+        assert get("127.0.0.9", "right") == 200
 
 
 def test_an_address_that_has_had_enough_is_told_so_by_an_alert():
