@@ -176,6 +176,8 @@ class Face:
         return {
             "files": ["/etc/rscollector/rscollector.toml"],
             "read_at": 1.5e9,
+            "reloads_begun": 0,
+            "reloads_ended": 0,
             "last_reload_successful": not self.mistakes,
             "last_reload_error": self.mistakes,
         }

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import rscollector
-from rscollector.cli import check, collect, collectors, migrate, new, run, spool, status
+from rscollector.cli import check, collect, collectors, migrate, new, reload, run, spool, status
 
 _EPILOG = """\
 examples:
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"rscollector {rscollector.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, check, collect, collectors, status, spool, migrate, new):
+    for module in (run, check, reload, status, collect, collectors, spool, migrate, new):
         module.add(commands)
     return top
 

@@ -1,23 +1,17 @@
 """`rscollector status`: what the running agent says, through its control socket, once or again and again."""
 
 import argparse
-import http.client
 import json
 import math
-import socket
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+from rscollector.cli.asking import add_socket, first_answer
 from rscollector.cli.common import Commands, add_command, complain, paint, table
 from rscollector.model.settings import humanized
-from rscollector.model.texts import printable
-from rscollector.runtime.control import FOREIGN, candidates, is_foreign
 from rscollector.web.rows import calm, rows
 
-_TIMEOUT = 5.0
-_LONGEST = 64 << 20
 _CLEAR = "\033[H\033[J"
 _MORE = """\
 Exit status 0: every collector is up, and the last reload went well; 1: something is wrong, or no agent
@@ -40,20 +34,7 @@ def add(commands: Commands) -> None:
         metavar="SECONDS",
         help="show it again and again, every 2 seconds or as often as said",
     )
-    parser.add_argument("--socket", type=Path, metavar="PATH", help="the agent's control socket")
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+    add_socket(parser)
 
 
 def status(given: argparse.Namespace) -> int:
@@ -70,11 +51,12 @@ def status(given: argparse.Namespace) -> int:
 
 
 def _once(given: argparse.Namespace, before: str = "") -> int:
-    answer = _first_answer([given.socket] if given.socket else list(candidates()))
+    found = first_answer(given.socket)
     if before:
         print(before, end="")  # what was said before stays until there is something to say
-    if answer is None:
+    if found is None:
         return 1
+    answer = found.status
     try:
         shown = json.dumps(answer, indent=2) if given.json else _shown(answer, wrong=given.wrong)
         is_well = all(each["up"] for each in answer["collectors"]) and _is_configured(answer)
@@ -94,53 +76,6 @@ def _seconds(text: str) -> float:
     if not 0.2 <= number <= 3600:
         raise argparse.ArgumentTypeError(f"expected seconds from 0.2 to 3600, not {text}")
     return number
-
-
-def _first_answer(paths: list[Path]) -> Any:
-    complaints = []
-    for path in paths:
-        if is_foreign(path):
-            complaints.append(f"{path.parent} {FOREIGN}")
-            continue
-        try:
-            return ask(path)
-        except (OSError, TypeError, ValueError, http.client.HTTPException) as error:
-            complaints.append(f"no agent answers on {path}: {_why(error)}")
-    for sentence in complaints:
-        complain(sentence)
-    return None
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "there is no such socket; is `rscollector run` running, as this user?"
-    if isinstance(error, PermissionError):
-        return "you may not; run this as the agent's user, in its group, or as root"
-    if isinstance(error, ConnectionRefusedError):
-        return "the agent that made it is gone"
-    return str(error) or type(error).__name__
-
-
-def ask(path: Path) -> Any:
-    """Return the status of the agent behind a control socket."""
-    connection = _UnixConnection(path)
-    try:
-        connection.request("GET", "/api/v1/status")
-        told = json.loads(connection.getresponse().read(_LONGEST))
-        if not isinstance(told, dict):
-            raise TypeError("what it says is not about an agent")
-        return _printable(told)
-    finally:
-        connection.close()
-
-
-def _printable(value: Any) -> Any:
-    """Return what an agent, perhaps one of another version, says so that it does nothing to a terminal."""
-    if isinstance(value, dict):
-        return {_printable(key): _printable(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return list(map(_printable, value))
-    return printable(value) if isinstance(value, str) else value
 
 
 def _shown(answer: dict[str, Any], *, wrong: bool) -> str:

@@ -25,7 +25,9 @@ _KEPT = "certificates and web configuration were not renewed; what was there bef
 
 async def reload(path: Path | None, supervisor: Supervisor, vitals: Vitals, listening: Listening) -> None:
     """Read the configuration at `path` and apply it."""
+    vitals.reloads_begun += 1
     apply(await read_configuration(path), supervisor, vitals, listening)
+    vitals.reloads_ended += 1
 
 
 async def renew_locks(looker: Looker, vitals: Vitals, listening: Listening) -> None:

@@ -55,6 +55,8 @@ def reading(vitals: Vitals) -> dict[str, Any]:
     return {
         "files": list(vitals.config.files),
         "read_at": vitals.reloaded_at,
+        "reloads_begun": vitals.reloads_begun,
+        "reloads_ended": vitals.reloads_ended,
         "last_reload_successful": vitals.reload_ok,
         "last_reload_error": vitals.reload_error,
     }

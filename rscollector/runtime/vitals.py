@@ -12,7 +12,8 @@ class Vitals:
 
     Changes are numbered anew in each `epoch`. `started` is the loop's time, `reloaded_at` Unix time;
     `loop_lag` is in seconds. `certificates` says from when to when that of each listener is valid;
-    `web_error`, why what is locked with could not be renewed.
+    `web_error`, why what is locked with could not be renewed. Of the reloads that have begun, those that have
+    ended are counted too.
     """
 
     started: float
@@ -20,6 +21,8 @@ class Vitals:
     config: Config = field(default_factory=Config)
     busy: str = "is starting"
     loop_lag: float = 0
+    reloads_begun: int = 0
+    reloads_ended: int = 0
     reload_ok: bool = True
     reloaded_at: float = 0
     reload_error: str = ""

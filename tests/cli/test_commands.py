@@ -31,7 +31,7 @@ timeout = "1s"
 
 
 @pytest.mark.parametrize(
-    "command", ["", "run", "check", "collect", "collectors", "status", "spool", "migrate", "new"]
+    "command", ["", "run", "check", "reload", "status", "collect", "collectors", "spool", "migrate", "new"]
 )
 def test_help_teaches_every_command(rscollector, command):
     """Each command says what it does and how it is called, and that is no failure."""

@@ -1,0 +1,163 @@
+"""`reload` with real agents, and with one that says what the test wants."""
+
+import datetime as dt
+import os
+import signal
+
+import pytest
+import trustme
+from faces import Face, serving
+from harness import free_port
+
+from rscollector.cli import asking, reload
+from rscollector.cli.main import main
+from rscollector.web.listeners import listen_unix
+
+CONFIG = """
+[web]
+listen = ["127.0.0.1:{port}"]
+[collector.tame.good]
+"""
+LOCKED = """
+[[web.listener]]
+address = "127.0.0.1:{port}"
+tls = {{ certificate = "server.crt", key = "server.key" }}
+[collector.tame.good]
+"""
+YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+NOT_IN_USE = "rscollector: the reload has failed; the configuration before it is in use"
+
+
+@pytest.fixture
+def reloaded(capsys):
+    """Return what a reload ends with, prints and complains of."""
+
+    def run(socket):
+        status = main(["reload", "--socket", str(socket)])
+        said = capsys.readouterr()
+        return status, said.out.strip(), said.err.splitlines()
+
+    return run
+
+
+def test_what_was_read_is_in_use_when_it_ends(agent, reloaded):
+    """Whoever asks then sees the new configuration."""
+    started = agent(CONFIG.format(port=free_port()))
+    with started.config.open("a") as file:
+        file.write("[collector.tame.new]\n")
+    assert reloaded(started.socket) == (
+        0, f"OK ({started.config}): the agent has read its configuration again", [],
+    )  # fmt: skip
+    assert started.collector("tame/new")
+
+
+def test_a_mistake_is_told_and_changes_nothing(agent, reloaded):
+    """With its file and line, as `check` has it."""
+    started = agent(CONFIG.format(port=free_port()))
+    started.config.write_text("[collector.tame.good]\n[collector.nothing.x]\n")
+    status, printed, complaints = reloaded(started.socket)
+    assert (status, printed) == (1, "")
+    assert any(f"{started.config}:2" in each for each in complaints)
+    assert complaints[-1] == NOT_IN_USE
+    assert started.collector("tame/good")
+
+
+def test_what_only_the_agent_finds_out_is_told(agent, reloaded):
+    """The files are right, and the address is another host's."""
+    started = agent(CONFIG.format(port=free_port()))
+    started.config.write_text(CONFIG.replace("127.0.0.1", "192.0.2.1").format(port=10071))
+    assert reloaded(started.socket) == (
+        1, "", ["rscollector: cannot listen on 192.0.2.1:10071: no interface of this host has this address; correct web.listen", NOT_IN_USE],
+    )  # fmt: skip
+
+
+def test_a_certificate_that_is_refused_is_told(agent, reloaded, tmp_path):
+    """All else of the configuration is in use."""
+    authority = trustme.CA()
+    good, other = authority.issue_cert("localhost"), authority.issue_cert("localhost", not_after=YESTERDAY)
+    started = agent(CONFIG.format(port=free_port()))
+    directory = started.config.parent
+
+    def put(certificate):
+        certificate.private_key_pem.write_to_path(directory / "server.key")
+        certificate.cert_chain_pems[0].write_to_path(directory / "server.crt")
+
+    put(good)
+    port = free_port()
+    started.config.write_text(LOCKED.format(port=port))
+    assert reloaded(started.socket)[0] == 0
+    put(other)
+    started.config.write_text(LOCKED.format(port=port) + "[collector.tame.new]\n")
+    status, printed, complaints = reloaded(started.socket)
+    assert (status, printed) == (1, "")
+    assert "expired" in complaints[0]
+    assert (
+        complaints[-1]
+        == "rscollector: what was there before is in the place of what is wrong; all else is in use"
+    )
+    assert started.collector("tame/new")
+
+
+def test_without_an_agent_it_says_so(reloaded, tmp_path):
+    """Nothing is sent to anybody."""
+    status, printed, complaints = reloaded(tmp_path / "none.sock")
+    assert (status, printed, len(complaints)) == (1, "", 1)
+    assert "is `rscollector run` running" in complaints[0]
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Return the signals that are sent, of which none arrives."""
+    found = []
+    monkeypatch.setattr(os, "kill", lambda *signal: found.append(signal))
+    return found
+
+
+@pytest.fixture
+def face(tmp_path):
+    """Return an agent that says what the test wants; its socket is `control.sock`."""
+    made = Face(["a/b"])
+    with serving(made, beside=[listen_unix(tmp_path / "run" / "control.sock")]):
+        yield made
+
+
+def test_who_is_sent_the_signal_the_kernel_says(face, reloaded, sent, tmp_path, monkeypatch):
+    """And not the answer: root sends it, and whoever can answer at the socket could have it sent to anybody."""
+    monkeypatch.setattr(reload, "_SECONDS", 0.2)
+    assert reloaded(tmp_path / "run" / "control.sock") == (
+        1, "", ["rscollector: the agent has not read its configuration within 0 s; its log may say why"],
+    )  # fmt: skip
+    assert sent == [(os.getpid(), signal.SIGHUP)]
+    assert face.status()["pid"] != os.getpid()
+
+
+def test_an_agent_of_before_is_sent_nothing(face, reloaded, sent, tmp_path, monkeypatch):
+    """It would never be seen to have ended."""
+    whole = face.overview
+    monkeypatch.setattr(face, "overview", lambda: whole() | {"config": {"files": []}})
+    status, _, complaints = reloaded(tmp_path / "run" / "control.sock")
+    assert (status, len(complaints), sent) == (1, 1, [])
+    assert "no agent that this version understands" in complaints[0]
+
+
+def test_one_in_another_container_is_sent_nothing(face, reloaded, sent, tmp_path, monkeypatch):
+    """The kernel gives it the number 0, which is this process group."""
+    monkeypatch.setattr(asking._UnixConnection, "peer", lambda _self: 0)
+    status, _, complaints = reloaded(tmp_path / "run" / "control.sock")
+    assert (status, sent) == (1, [])
+    assert "another container" in complaints[0]
+
+
+def test_one_that_was_under_way_does_not_count(face, reloaded, sent, tmp_path, monkeypatch):
+    """It may have read the files before they were written."""
+    whole, counts = face.overview, iter([(5, 4), (5, 5), (6, 5), (6, 6)])
+
+    def told():
+        begun, ended = next(counts)
+        status = whole()
+        status["config"] |= {"reloads_begun": begun, "reloads_ended": ended, "last_reload_error": ""}
+        return status | {"config": status["config"] | {"last_reload_successful": True}}
+
+    monkeypatch.setattr(face, "overview", told)
+    assert reloaded(tmp_path / "run" / "control.sock")[0] == 0
+    assert list(counts) == []
