@@ -160,11 +160,11 @@ def test_a_reload_with_a_mistake_changes_nothing(boot, installed):
     watched(host)
     pid = host.show("MainPID")
     configure(host, "[collector.vip.second]\nadresses = []\n", reload=False)
-    host.run("systemctl", "reload", "rscollector", check=False)
+    assert host.run("systemctl", "reload", "rscollector", check=False).returncode != 0
+    assert "collector.vip.second.adresses" in host.run("rscollector", "status", check=False).stdout
     until(lambda: "rscollector_config_last_reload_successful 0" in host.fetch(), 30)
     assert "conf.d/more.toml:2: collector.vip.second.adresses" in host.log()
     assert 'name="second"' not in host.fetch()
-    assert host.run("systemctl", "reload", "rscollector", check=False).returncode != 0
     assert "conf.d/more.toml:2" in host.run("rscollector", "check", check=False).stderr
     configure(host, "[collector.vip.second]\naddresses = []\n")
     until(lambda: 'rscollector_collector_up{name="second",type="vip"} 1' in host.fetch(), 30)
