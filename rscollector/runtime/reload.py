@@ -86,8 +86,7 @@ def apply(read: Read, supervisor: Supervisor, vitals: Vitals, listening: Listeni
     if read.config is None:
         for mistake in read.mistakes:
             log.error("%s", mistake)
-        count = len(read.mistakes)
-        log.error("reload failed: %d mistakes; the configuration before it stays in use", count)
+        log.error("reload failed; the configuration before it stays in use")
         return
     vitals.reloaded_at = time.time()
     vitals.config = read.config

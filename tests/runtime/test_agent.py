@@ -495,7 +495,7 @@ def test_a_wrong_reload_keeps_the_old_configuration_and_says_so(agent):
     started = agent(AGENT + TAME)
     until(lambda: started.collector("tame/good")["up"])
     started.reload(AGENT + TAME + "speling = 1\n")
-    until(lambda: "reload failed: 1 mistakes" in started.log)
+    until(lambda: "reload failed; the configuration before it stays in use" in started.log)
     assert started.value("rscollector_config_last_reload_successful") == 0
     assert "collector.tame.good.speling: unknown key" in started.status()["config"]["last_reload_error"]
     assert started.collector("tame/good")["up"]
