@@ -70,7 +70,7 @@ class Unit(NamedTuple):
 
     @property
     def is_broken(self) -> bool:
-        """Tell whether systemd cannot use its file: it is inactive whatever starts it, and never failed."""
+        """Tell whether systemd cannot use its files: nothing starts it, and it is not failed for that."""
         return self.load in ("bad-setting", "error")
 
     @property

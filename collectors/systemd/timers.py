@@ -39,7 +39,8 @@ RUNNING = SYSTEMD.gauge(
 )
 NEVER = SYSTEMD.gauge(
     "timer_never_elapses",
-    "Whether an active timer has never elapsed and never will (1): what it waits for cannot come.",
+    "Whether an active timer has not elapsed since it was started, and never will (1): what it waits for "
+    "cannot come.",
     "timer",
 )
 METRICS = (STATE, LAST, NEXT, LATE, RUNNING, NEVER)
@@ -61,7 +62,7 @@ class Told(NamedTuple):
 
     @property
     def never(self) -> bool:
-        """Tell whether it has never elapsed and never will."""
+        """Tell whether it has not elapsed since it was started, and never will."""
         return self.state == "elapsed" and self.timer.next is None and self.timer.last is None
 
     def samples(self) -> Iterator[Sample]:

@@ -37,7 +37,8 @@ STARTING = SYSTEMD.gauge(
     "unit",
 )
 BROKEN = SYSTEMD.gauge(
-    "units_broken", "Units that systemd cannot use, for a setting in their files is wrong (LoadState)."
+    "units_broken",
+    "Units that systemd cannot start, for it cannot read or does not understand their files (LoadState).",
 )
 METRICS = (UNITS, BROKEN, STATE, FAILURE, RESTARTS, STARTING)
 

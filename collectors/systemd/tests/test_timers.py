@@ -238,5 +238,5 @@ def test_a_timer_whose_calendar_is_wrong_is_told(watched, load):
     watched.systemctl.unit("off.timer", "inactive", "dead", load="masked")
     assert watched.tick()["systemd_units_broken"] == 1
     assert any(
-        sentence.startswith("cron.timer cannot be used: systemd does not") for sentence in watched.said
+        sentence.startswith("cron.timer cannot be started: systemd cannot") for sentence in watched.said
     )
