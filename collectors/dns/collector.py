@@ -267,5 +267,5 @@ class _Resolvers:
             return [f"no resolver is known: {_RESOLV_CONF} names none, and `resolvers` is not set"]
         if self._failed and not self._has_answered:
             failed = ", ".join(f"{address}: {why}" for address, why in self._failed.items())
-            return [f"no resolver answers ({failed}): servers that were known before are asked"]
+            return [f"no resolver answers ({failed}): who is asked stays as it was"]
         return []

@@ -76,6 +76,7 @@ class _Look:
         self._literal = [each for each in listed if is_address(each)]
         self._named = [each for each in listed if not is_address(each)]
         self._told: list[str] = []
+        self._open: set[str] = set()
         self._unresolved: set[str] = set()
         self._aliases: set[str] = set()
         self._glue: dict[str, Addresses] = {}
@@ -126,7 +127,7 @@ class _Look:
         (of_above,) = yield [Wanted(Question(above, _NS, recursive=True))]
         hosts = sorted(ns_names(above, of_above.answer) or ())[:_PARENTS] if of_above else []
         found = yield from self._resolved(hosts, {})
-        addresses = _spread([each or () for each in found.values()])[:_PARENTS]
+        addresses = _spread([*found.values()])[:_PARENTS]
         answers = yield [Wanted(Question(self._zone, _NS), address) for address in addresses]
         return self._said([told for told in answers if told])
 
@@ -147,25 +148,25 @@ class _Look:
 
     def _resolved(
         self, names: Collection[str], known: Mapping[str, Addresses]
-    ) -> Generator[list[Wanted], Answers, dict[str, Addresses | None]]:
+    ) -> Generator[list[Wanted], Answers, dict[str, Addresses]]:
         """Ask for the addresses of names; those of a family that nobody tells stay as they were known.
 
-        None: of one family at least nobody could say whether there are any, and none is known.
+        Names of which nobody could say whether they have addresses of a family are `_open`.
         """
         asked = [(name, rdtype) for name in names for rdtype in (_A, _AAAA)]
         answers = yield [Wanted(Question(parsed(name), rdtype, recursive=True)) for name, rdtype in asked]
         found: dict[str, Addresses] = dict.fromkeys(names, ())
-        open_: set[str] = set()
+        self._open.difference_update(names)
         for (name, rdtype), told in zip(asked, answers, strict=True):
             if told is None or not self._is_final(told):
-                open_.add(name)
+                self._open.add(name)
                 of_family = (each for each in known.get(name, ()) if (":" in each) is (rdtype is _AAAA))
                 found[name] += tuple(of_family)
                 continue
             if any(rrsets(parsed(name), told.answer, _CNAME)):
                 self._aliases.add(name)
             found[name] += addresses_of(parsed(name), told, rdtype)
-        return {name: None if name in open_ and not has else has for name, has in found.items()}
+        return found
 
     def _is_final(self, told: Message) -> bool:
         """Tell whether it is now known which addresses there are: those of a zone that is denied stay."""
@@ -181,11 +182,11 @@ class _Look:
         found = yield from self._resolved(asked[:_MOST_NAMES], self._before.servers)
         servers: dict[str, Addresses] = {}
         for name, addresses in found.items():
-            glue = [each for each in self._glue.get(name, ()) if each not in (addresses or ())]
-            if glue and addresses:
+            glue = [each for each in self._glue.get(name, ()) if each not in addresses]
+            if glue and addresses and name not in self._open:
                 self._tell(f"the parent has {', '.join(glue[:3])} for {name}, which is no address of it")
-            every = (*(addresses or ()), *glue)
-            if addresses is None:
+            every = (*addresses, *glue)
+            if name in self._open and not addresses:
                 self._unresolved.add(name)
                 self._tell(f"no resolver can say which addresses {name} has")
             if len(every) > _MOST_ADDRESSES:
@@ -212,7 +213,7 @@ class _Look:
         names = Counter(each for each in said if each)
         if len(names) > 1:
             self._tell("its servers do not agree on who they are (NS)")
-        return max(names, key=lambda each: (names[each], sorted(each)), default=None)
+        return max(names, key=names.__getitem__, default=None)
 
     def _signed(self, heard: Sequence[Message]) -> tuple[tuple[int, int], ...]:
         return tuple(sorted({each for told in heard for each in signatures(self._zone, told)}))

@@ -628,3 +628,34 @@ def test_a_hundred_names_are_asked_at_most(world):
     found = world.opened(servers=servers, delegation=False).tick()
     assert len([each for each in found if each.startswith("dns_zone_server_addresses")]) == 100
     assert f"{ZONE}: 150 servers are named; 100 of them are asked" in world.said
+
+
+def test_glue_of_a_family_that_no_resolver_tells_is_no_contradiction(world):
+    """The parent may well be right; it is one where the resolver says that there is no such address."""
+    world.parent[NS2] = [TWO, "::1"]
+    before = world.server_.says[RESOLVER]
+
+    def says(question, protocol):
+        asked = question.question[0]
+        if (asked.name.to_text(), asked.rdtype) == (f"{NS2}.", dns.rdatatype.AAAA):
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return before(question, protocol)
+
+    world.server_.says[RESOLVER] = says
+    assert (NS2, "::1") in addresses(world.opened().tick())
+    assert "which is no address of it" not in world.said
+    world.server_.says[RESOLVER] = before
+    world.tick(301)
+    world.tick(15)
+    assert f"the parent has ::1 for {NS2}, which is no address of it" in world.said
+
+
+def test_servers_are_asked_who_they_are_and_for_their_keys():
+    """For the signatures of both, which no answer about the SOA has."""
+    asked = look(parsed(ZONE), Found(), [ONE], by_delegation=False)
+    next(asked)
+    wanted = asked.send([])
+    assert [(each.question.rdtype, each.address) for each in wanted] == [
+        (dns.rdatatype.NS, ONE),
+        (dns.rdatatype.DNSKEY, ONE),
+    ]
