@@ -18,8 +18,9 @@ from collectors.dns.explain import explain
 from collectors.dns.heard import PORT, Answer, Query
 from collectors.dns.kept import keep, restore
 from collectors.dns.looking import Wanted, is_address, look
+from collectors.dns.report import METRICS, Report, Target
 from collectors.dns.wire import parsed, shown
-from collectors.dns.zone import METRICS, Report, Target, Zone
+from collectors.dns.zone import Zone
 from rscollector.api import Collector, Context, IpAddress, Needs, Package, Sample, Unavailable, setting
 
 WAIT = 2.0

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from collectors.dns.judge import State
-from collectors.dns.zone import Report, Seen
+from collectors.dns.report import Report, Seen
 from rscollector.api import humanized
 
 _MOST = 10
