@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from collectors.dns.judge import DOWN, LAME, Soa, State, Verdict
-from collectors.dns.looking import Found, is_address
+from collectors.dns.looking import Found
+from collectors.dns.wire import is_address
 from rscollector.api import Metric, Namespace, Sample
 
 _ZONE = Namespace("dns_zone", "zone")

@@ -16,7 +16,7 @@ from harness import until
 from netns import namespace
 
 from collectors.dns import Dns
-from collectors.dns.collector import WAIT
+from collectors.dns.asking import WAIT
 from collectors.dns.heard import PORT
 from collectors.dns.tests.answering import Answering, serving
 from collectors.dns.tests.installed import search_path

@@ -11,8 +11,7 @@ from dns.rdatatype import RdataType
 from harness import until
 
 from collectors.dns import asking, talk
-from collectors.dns.asking import ask
-from collectors.dns.collector import WAIT
+from collectors.dns.asking import WAIT, ask
 from collectors.dns.heard import Answer, Failure, Heard, Query
 from collectors.dns.tests.answering import SOA, Answering, asked, of, reply, serving, silent, state
 from collectors.dns.wire import Question, parsed

@@ -7,8 +7,10 @@ import dns.message
 import dns.rdatatype
 import pytest
 
-from collectors.dns.collector import DnsSettings, nameservers
-from collectors.dns.looking import Found, look, says_delegated
+from collectors.dns.collector import DnsSettings
+from collectors.dns.looking import Found, look
+from collectors.dns.records import says_delegated
+from collectors.dns.resolvers import nameservers
 from collectors.dns.tests.answering import SOA, Answering, asking, of, reply, serving, silent, state
 from collectors.dns.wire import parsed
 from rscollector.api import Context
