@@ -4,9 +4,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from collectors.systemd.asking import Manager, Unit
 from collectors.systemd.timers import Told
 from collectors.systemd.units import LONG, Shown, named
+from collectors.systemd.values import Manager, Unit
 from collectors.systemd.watch import Restarted
 from rscollector.api import humanized
 

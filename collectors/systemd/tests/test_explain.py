@@ -2,11 +2,11 @@
 
 import pytest
 
-from collectors.systemd.asking import Manager, Timer, Unit
 from collectors.systemd.explain import _RESULTS, _STATES, Picture, explain
 from collectors.systemd.tests.recorded_systemd import VERSIONS, Systemctl, Watched
 from collectors.systemd.timers import Told
 from collectors.systemd.units import Shown
+from collectors.systemd.values import Manager, Timer, Unit
 from rscollector.api import humanized
 
 

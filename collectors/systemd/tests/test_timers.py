@@ -2,9 +2,10 @@
 
 import pytest
 
-from collectors.systemd.asking import PROPERTIES, Facts, Timer, Unit, span
+from collectors.systemd.asking import PROPERTIES, span
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
 from collectors.systemd.timers import MOST, told
+from collectors.systemd.values import Facts, Timer, Unit
 from rscollector.api import Unavailable
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from collectors.systemd.asking import TIMERS, Timer
+from collectors.systemd.asking import TIMERS
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
 from collectors.systemd.timetable import Timetable
+from collectors.systemd.values import Timer
 from rscollector.api import Unavailable
 
 NEXT = 'systemd_timer_next_time_seconds{timer="job.timer"}'
@@ -168,11 +169,11 @@ def test_they_are_listed_when_one_elapses_or_clocks_have_parted_by_more_than_a_s
 def test_without_any_timer_they_are_listed_each_five_minutes_and_at_once_when_nothing_is_known():
     """An old systemd does not tell when it has read the unit files."""
     timetable = Timetable()
-    assert timetable.is_due({}, "", 1000.0, 0.0)
+    assert timetable.is_due({}, "", 0.0, 0.0)
     timetable.take(([], 0), {}, "", 1000.0, 0.0)
     assert [timetable.is_due({}, "", 1000.0 + now, now) for now in (299.0, 300.0)] == [False, True]
     timetable.forget()
-    assert timetable.is_due({}, "", 1001.0, 1.0)
+    assert timetable.is_due({}, "", 1.0, 1.0)
 
 
 def test_for_how_long_a_job_works_is_told_at_each_tick(watched):

@@ -2,9 +2,10 @@
 
 import pytest
 
-from collectors.systemd.asking import PROPERTIES, TIMERS, Facts, Unit
+from collectors.systemd.asking import PROPERTIES, TIMERS
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
 from collectors.systemd.units import LONG, MOST, Choice, Patterns, starting
+from collectors.systemd.values import Facts, Unit
 from collectors.systemd.watch import _IN_TURN, _MOST
 from rscollector.api import Unavailable
 
