@@ -1,6 +1,6 @@
 """A zone of 50 servers of which 49 are silent, and one of 50 that all answer; and the memory of the worker.
 
-Wants root: the servers are at port 53 of a network namespace. `python tests/bench zones` prints the rows (a module `dns` is dnspython).
+Wants root: the servers are at port 53 of a network namespace. `python tests/bench zones` prints the rows (not `dns`: that would hide dnspython).
 """
 
 import os

@@ -661,3 +661,21 @@ def test_servers_are_asked_who_they_are_and_for_their_keys():
         (dns.rdatatype.NS, ONE),
         (dns.rdatatype.DNSKEY, ONE),
     ]
+
+
+def test_a_name_that_is_resolved_at_the_second_attempt_is_known(world):
+    """A server of the parent is one of the zone, too: it is resolved for both, and the later answer counts."""
+    world.parent["ns.test"] = ["::1"]
+    before, failed = world.server_.says[RESOLVER], []
+
+    def says(question, protocol):
+        asked = question.question[0]
+        if (asked.name.to_text(), asked.rdtype) == ("ns.test.", dns.rdatatype.AAAA) and not failed:
+            failed.append(asked)
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return before(question, protocol)
+
+    world.server_.says[RESOLVER] = says
+    world.opened().tick()
+    assert failed
+    assert "the parent has ::1 for ns.test, which is no address of it" in world.said
