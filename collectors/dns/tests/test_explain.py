@@ -258,6 +258,7 @@ def test_signatures_of_names_and_keys_count_with_that_of_the_soa():
 @pytest.mark.parametrize(
     ("left", "sentence", "summary"),
     [
+        (14 * DAY, "", "; the first signature ends in 14 d"),  # valid since this moment
         (7 * DAY, "", "; the first signature ends in 7 d"),
         (7 * DAY - 1, "that ends in 6 d 23 h", "; the first signature ends in 6 d 23 h"),
         (DAY, "that ends in 1 d", "; the first signature ends in 1 d"),
@@ -277,7 +278,7 @@ def test_a_signature_is_told_in_its_last_week_and_when_it_has_ended(left, senten
 
 def test_signatures_that_end_before_secondaries_give_up_are_told():
     """Whoever loses the primary answers with signatures that have ended (dnsviz 149): the zone's expire is too long."""
-    assert said({NS2: (7, 3600)})[-2] == (
+    assert said({NS1: (7, 10 * DAY), NS2: (7, 3600)})[-2] == (
         "example.test: a secondary without its primary goes on for 1 d, and a signature that it has now ends in 1 h: "
         "unless it signs itself, it would then answer with one that has ended (dns_zone_expire_seconds)."
     )

@@ -345,6 +345,14 @@ def test_servers_that_disagree_on_who_they_are_are_told(world):
     assert listed(found) == {f'"{NS3}",by="parent"}}'}
 
 
+def test_one_that_names_more_than_the_others_is_not_taken_for_that(world):
+    """What most of them say is taken, though it is less and comes later."""
+    world.serials[HIDDEN] = 7
+    world.own = {ONE: [NS1, NS2, NS3], TWO: [NS1, NS2], HIDDEN: [NS1, NS2]}
+    assert listed(world.opened(servers=[HIDDEN]).tick()) == set()
+    assert "its servers do not agree on who they are (NS)" in world.said
+
+
 def test_without_a_parent_that_tells_the_zones_own_names_count(world):
     """Where the parent's servers have both zones no delegation is seen, and none is missed."""
     world.referral = world.server(ONE)
@@ -646,6 +654,7 @@ def test_glue_of_a_family_that_no_resolver_tells_is_no_contradiction(world):
     world.server_.says[RESOLVER] = says
     assert (NS2, "::1") in addresses(world.opened().tick())
     assert "which is no address of it" not in world.said
+    assert "no resolver can say" not in world.said
     world.server_.says[RESOLVER] = before
     world.tick(301)
     world.tick(15)
