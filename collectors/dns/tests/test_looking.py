@@ -550,6 +550,7 @@ NS_OF_ZONE = f"{ZONE}. NS {NS1}."
         ((f"{ZONE}. CNAME elsewhere.test.",), {"authority": [SOA_ABOVE]}, None),
         ((), {"authority": [f"{ZONE}. SOA {SOA.format(ZONE, 1)}"]}, None),
         ((NS_OF_ZONE,), {}, None),
+        ((NS_OF_ZONE,), {"authority": [NS_OF_ZONE]}, None),
         ((), {"rcode": "SERVFAIL", "authority": [NS_OF_ZONE], "aa": False}, None),
     ],
 )
