@@ -81,7 +81,7 @@ class _Look:
         self._literal = [each for each in listed if is_address(each)]
         self._named = [each for each in listed if not is_address(each)]
         self._told: list[str] = []
-        self._open: set[str] = set()
+        self._untold: set[str] = set()
         self._unresolved: set[str] = set()
         self._aliases: set[str] = set()
         self._glue: dict[str, Addresses] = {}
@@ -156,15 +156,15 @@ class _Look:
     ) -> Generator[list[Wanted], Answers, dict[str, Addresses]]:
         """Ask for the addresses of names; those of a family that nobody tells stay as they were known.
 
-        Names of which nobody could say whether they have addresses of a family are `_open`.
+        Names of which nobody could say whether they have addresses of a family are `_untold`.
         """
         asked = [(name, rdtype) for name in names for rdtype in (_A, _AAAA)]
         answers = yield [Wanted(Question(parsed(name), rdtype, recursive=True)) for name, rdtype in asked]
         found: dict[str, Addresses] = dict.fromkeys(names, ())
-        self._open.difference_update(names)
+        self._untold.difference_update(names)
         for (name, rdtype), told in zip(asked, answers, strict=True):
             if told is None or not self._is_final(told):
-                self._open.add(name)
+                self._untold.add(name)
                 of_family = (each for each in known.get(name, ()) if (":" in each) is (rdtype is _AAAA))
                 found[name] += tuple(of_family)
                 continue
@@ -188,10 +188,10 @@ class _Look:
         servers: dict[str, Addresses] = {}
         for name, addresses in found.items():
             more = [each for each in self._glue.get(name, ()) if each not in addresses]
-            if more and addresses and name not in self._open:
+            if more and addresses and name not in self._untold:
                 self._tell(f"the parent has {', '.join(more[:3])} for {name}, which is no address of it")
             every = (*addresses, *more)
-            if name in self._open and not addresses:
+            if name in self._untold and not addresses:
                 self._unresolved.add(name)
                 self._tell(f"no resolver can say which addresses {name} has")
             if len(every) > _MOST_ADDRESSES:

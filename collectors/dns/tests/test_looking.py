@@ -363,10 +363,20 @@ def test_without_a_parent_that_tells_the_zones_own_names_count(world):
 
 
 def test_the_second_resolver_is_asked_what_the_first_does_not_answer(world):
-    """And neither is said to fail while one answers."""
+    """And neither is said to fail while one answers; who is no resolver is asked once."""
     world.server_.says[RESOLVER] = silent
     world.server_.says[HIDDEN] = world.resolver
     found = world.opened(resolvers=[RESOLVER, HIDDEN]).tick()
+    assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
+    assert [address for address, *_ in world.server_.asked].count(PARENT) == 1
+
+
+def test_a_resolver_that_is_silent_does_not_take_the_time_of_the_next(world):
+    """By a clock that passes: each wait has a third of what is left."""
+    world.server_.says[RESOLVER] = silent
+    world.server_.says[HIDDEN] = world.resolver
+    collector = world.opened(resolvers=[RESOLVER, HIDDEN]).collector
+    found = values(collector.collect(Context("main", timeout=2, interval=15, agent=1)))
     assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
 
 

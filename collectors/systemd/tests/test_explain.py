@@ -214,6 +214,7 @@ def test_a_timer_that_waits_for_later_than_what_is_to_come_goes_by_a_clock_that_
     ("next_", "late", "said"),
     [
         (90.0, 0.0, "1 of 1 timer wait for their time; the next is a.timer, in 1 min 30 s"),
+        (0.0, 0.0, "1 of 1 timer wait for their time; the next is a.timer, at any moment"),
         (-30.0, 0.0, "1 of 1 timer wait for their time; the next is a.timer, at any moment"),
         (-90.0, 30.0, ""),
     ],
