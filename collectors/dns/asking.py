@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 from collectors.dns.heard import Answer, Query
 from collectors.dns.talk import Talk, Tcp, Udp
 
+WAIT = 2.0
+"""Seconds for all answers of a tick: no resolver waits longer for one server before it asks the next."""
+
 
 def ask(queries: Sequence[Query], seconds: float) -> list[Answer]:
     """Ask everybody at once, and return the answers in the same order, after so many seconds at most."""

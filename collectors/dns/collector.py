@@ -6,33 +6,27 @@ first time. What one server, one name or one zone does is told of that, and is n
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 
-import dns.rcode
-from dns.message import Message
-
-from collectors.dns import asking
+from collectors.dns.asking import WAIT, ask
 from collectors.dns.explain import explain
 from collectors.dns.heard import PORT, Answer, Query
 from collectors.dns.kept import keep, restore
-from collectors.dns.looking import Wanted, is_address, look
-from collectors.dns.wire import parsed, shown
-from collectors.dns.zone import METRICS, Report, Target, Zone
+from collectors.dns.looking import look
+from collectors.dns.report import METRICS, Report, Target
+from collectors.dns.resolvers import RESOLV_CONF, Resolvers, nameservers
+from collectors.dns.wire import is_address, parsed, shown
+from collectors.dns.zone import Zone
 from rscollector.api import Collector, Context, IpAddress, Needs, Package, Sample, Unavailable, setting
 
-WAIT = 2.0
-"""Seconds for all answers of a tick: no resolver waits longer for one server before it asks the next."""
 _SHARE = 0.6
 _EVERY, _SOON = 300.0, 60.0
 """Seconds between two looks for servers, and where not all was found, or nobody answers for a zone."""
-_AT_ONCE = 200
 _MOST_TARGETS = 400
 _MOST_ZONES = 200
-_RESOLVERS = 3
 _SHOWN = 5
-_RESOLV_CONF = "/etc/resolv.conf"
 _ODD = re.compile(r"@?\Z|.*[\s:ßẞς\u200c\u200d]", re.DOTALL)
 """An empty variable, a port, a URL; and what one version of IDNA writes as another name than the next."""
 
@@ -59,7 +53,7 @@ class DnsSettings:
     )
     resolvers: tuple[IpAddress, ...] = setting(
         "IP addresses of resolvers to find servers and their addresses by; by default those of "
-        f"{_RESOLV_CONF}.",
+        f"{RESOLV_CONF}.",
         default=(),
     )
 
@@ -141,7 +135,7 @@ class Dns(Collector[DnsSettings]):
             )
             del asked[_MOST_TARGETS:]
         queries = [Query(zone.question, target.address, self.port, tcp=True) for zone, target in asked]
-        answers = asking.ask(queries, min(WAIT, _SHARE * context.budget()))
+        answers = ask(queries, min(WAIT, _SHARE * context.budget()))
         of_zone: dict[Zone, dict[Target, Answer]] = {zone: {} for zone in self._zones}
         for (zone, target), answer in zip(asked, answers, strict=True):
             of_zone[zone][target] = answer
@@ -175,7 +169,7 @@ class Dns(Collector[DnsSettings]):
             zone: look(zone.name, zone.found, self._listed, by_delegation=self.settings.delegation)
             for zone in self._zones
         }
-        resolvers = _Resolvers(self._resolvers(context), self.port, lambda: end - context.clock())
+        resolvers = Resolvers(self._resolvers(context), self.port, lambda: end - context.clock())
         wanted = {zone: next(each) for zone, each in looks.items()}
         while wanted:
             every = dict.fromkeys(each for asked in wanted.values() for each in asked)
@@ -194,9 +188,9 @@ class Dns(Collector[DnsSettings]):
         if self.settings.resolvers:
             return [each.text for each in self.settings.resolvers]
         try:
-            text = context.path(_RESOLV_CONF).read_text(errors="replace")
+            text = context.path(RESOLV_CONF).read_text(errors="replace")
         except OSError as error:
-            context.note(f"{_RESOLV_CONF}: {error.strerror}")
+            context.note(f"{RESOLV_CONF}: {error.strerror}")
             return []
         return nameservers(text)
 
@@ -205,67 +199,3 @@ def _in_turn(zones: Sequence[Zone]) -> list[tuple[Zone, Target]]:
     """Return one server of each zone, then the next of each: where they are too many, no zone is without."""
     rounds = zip_longest(*([(zone, target) for target in zone.targets] for zone in zones))
     return [each for each in chain.from_iterable(rounds) if each]
-
-
-def nameservers(text: str) -> list[str]:
-    """Return the addresses of the resolvers that a resolv.conf names."""
-    words = [line.split() for line in text.splitlines()]
-    found = [each[1] for each in words if len(each) > 1 and each[0] == "nameserver" and is_address(each[1])]
-    return found[:_RESOLVERS]
-
-
-class _Resolvers:
-    """Resolvers, which are asked in turn: the next one what the one before has not answered."""
-
-    def __init__(self, addresses: Sequence[str], port: int, left: Callable[[], float]) -> None:
-        self._addresses = addresses
-        self._port = port
-        self._left = left
-        self._has_been_asked = self._has_answered = False
-        self._failed: dict[str, str] = {}
-
-    def answers(self, wanted: Sequence[Wanted]) -> dict[Wanted, Message]:
-        """Return what was answered, of resolvers only what is an answer.
-
-        Each wait takes a third of the time that is left at most: nobody who is silent takes the time of all.
-        """
-        found: dict[Wanted, Message] = {}
-        direct = [each for each in wanted if each.address]
-        for address in self._addresses or [""]:
-            todo = [each for each in wanted if not each.address and each not in found]
-            asked = [(each, each.address or address) for each in (*todo, *direct)]
-            direct = []
-            self._has_been_asked |= bool(todo)
-            if not address:
-                asked = [each for each in asked if each[1]]
-            for start in range(0, len(asked), _AT_ONCE):
-                self._ask(asked[start : start + _AT_ONCE], found)
-        return found
-
-    def _ask(self, asked: Sequence[tuple[Wanted, str]], found: dict[Wanted, Message]) -> None:
-        seconds = min(WAIT, self._left() / 3)
-        if seconds <= 0:
-            return
-        queries = [Query(each.question, address, self._port) for each, address in asked]
-        for (each, address), answer in zip(asked, asking.ask(queries, seconds), strict=True):
-            heard = answer.best
-            if each.address:
-                if heard.message:
-                    found[each] = heard.message
-            elif heard.message and heard.message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                found[each] = heard.message
-                self._has_answered = True
-            else:
-                rcode = heard.message and dns.rcode.to_text(heard.message.rcode())
-                self._failed[address] = str(rcode or heard.why or heard.failure)
-
-    def told(self) -> list[str]:
-        """Say who has not answered."""
-        if not self._has_been_asked:
-            return []
-        if not self._addresses:
-            return [f"no resolver is known: {_RESOLV_CONF} names none, and `resolvers` is not set"]
-        if self._failed and not self._has_answered:
-            failed = ", ".join(f"{address}: {why}" for address, why in self._failed.items())
-            return [f"no resolver answers ({failed}): servers that were known before are asked"]
-        return []

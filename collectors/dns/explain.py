@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from collectors.dns.judge import State
-from collectors.dns.zone import Report, Seen
+from collectors.dns.report import Report, Seen
+from rscollector.api import humanized
 
 _MOST = 10
 _SOON = 7 * 86_400
 _SAYS = {
-    State.REFUSED: "it refuses to answer ({why})",
+    State.REFUSED: "it refuses to answer ({why}): it has not the zone, or its access list refuses this host",
     State.SERVFAIL: "it cannot answer ({why}): mostly it has expired there, or was not loaded",
     State.NXDOMAIN: "it says that there is no such zone ({why})",
     State.REFERRAL: "it has not the zone, and refers {why}",
@@ -51,7 +52,10 @@ def _zone(report: Report) -> Iterator[str]:
     if report.primary_up is False:
         left = ""
         if report.expiry is not None:
-            left = f"; of those that do, the first gives up in {_span(report.expiry)} at the earliest"
+            left = (
+                "; if those that do not reach it either, the first of them gives up in "
+                f"{humanized(report.expiry)} at the earliest"
+            )
         yield f"{zone}: its primary does not answer for it{left} (dns_zone_primary_up)."
 
 
@@ -64,13 +68,14 @@ def _servers(report: Report) -> Iterator[str]:
             continue
         if each.behind:
             where = f" {each.verdict.why}" if each.verdict.why else ""
+            since = f", for {humanized(each.behind_seconds)} at least" if each.behind_seconds else ""
             yield (
-                f"{on}, has the serial {each.serial}{where}, which is {each.behind} behind {report.newest}, "
-                f"for {_span(each.behind_seconds or 0)} at least (dns_server_serial_behind)."
+                f"{on}, has the serial {each.serial}{where}, which is {each.behind} behind "
+                f"{report.newest}{since} (dns_server_serial_behind)."
             )
         if each.went_back:
             yield (
-                f"{on}, has gone back to an older serial; changes to an older one: {each.went_back} "
+                f"{on}, has gone back to an older serial; times since this worker began: {each.went_back} "
                 "(dns_server_serial_went_back_total)."
             )
         yield from _signature(on, each)
@@ -82,12 +87,12 @@ def _servers(report: Report) -> Iterator[str]:
 def _signature(on: str, each: Seen) -> Iterator[str]:
     if each.signature is not None and each.signature < _SOON:
         left = each.signature
-        when = f"ends in {_span(left)}" if left > 0 else f"ended {_span(abs(left))} ago"
+        when = f"ends in {humanized(left)}" if left > 0 else f"ended {humanized(-left)} ago"
         yield f"{on}, has a signature that {when} (dns_server_signature_expiry_seconds)."
     if each.signature_age is not None and each.signature_age < 0:
         yield (
-            f"{on}, has a signature that by this host's clock is valid in {_span(-each.signature_age)} only "
-            "(dns_server_signature_age_seconds)."
+            f"{on}, has a signature that by this host's clock is valid in {humanized(-each.signature_age)} "
+            "only (dns_server_signature_age_seconds)."
         )
 
 
@@ -128,15 +133,15 @@ def _outlived(report: Report) -> Iterator[str]:
     expire = report.soa.expire if report.soa else 0
     if ends and 0 < min(ends) < expire:
         yield (
-            f"{report.zone}: a secondary without its primary goes on for {_span(expire)}, and a signature "
-            f"that it has now ends in {_span(min(ends))}: then it would answer with one that has ended "
-            "(dns_zone_expire_seconds)."
+            f"{report.zone}: a secondary without its primary goes on for {humanized(expire)}, and a "
+            f"signature that it has now ends in {humanized(min(ends))}: unless it signs itself, it would "
+            "then answer with one that has ended (dns_zone_expire_seconds)."
         )
 
 
 def _summary(report: Report) -> str:
     ends = [each.signature for each in report.servers if each.signature is not None]
-    signed = f"; the first signature ends in {_span(min(ends))}" if ends and min(ends) > 0 else ""
+    signed = f"; the first signature ends in {humanized(min(ends))}" if ends and min(ends) > 0 else ""
     at = f" at the serial {report.newest}" if report.newest is not None else ""
     return (
         f"{report.zone}: {report.in_sync} of {len(report.servers)} addresses are in sync{at}{signed} "
@@ -147,11 +152,3 @@ def _summary(report: Report) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return ", ".join(names[:_MOST]) + more
-
-
-def _span(seconds: float) -> str:
-    """Return a time as people say it."""
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"

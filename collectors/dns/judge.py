@@ -3,7 +3,6 @@
 Pure.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,14 +10,11 @@ import dns.flags
 import dns.rcode
 from dns.message import Message
 from dns.name import Name
-from dns.rdataclass import RdataClass
 from dns.rdatatype import RdataType
-from dns.rrset import RRset
 
 from collectors.dns.heard import Failure, Heard
-from collectors.dns.wire import shown
-
-_EXPIRE = 9
+from collectors.dns.records import rrsets, signatures
+from collectors.dns.wire import EXPIRE, shown
 
 
 class State(StrEnum):
@@ -110,13 +106,6 @@ def _without_soa(zone: Name, told: Message) -> Verdict:
     return Verdict(State.NO_SOA, f"but that of {shown(others[0])}" if others else "")
 
 
-def rrsets(zone: Name, section: Iterable[RRset], rdtype: RdataType) -> Iterator[RRset]:
-    """Yield what a section has of a name and a type."""
-    for each in section:
-        if each.rdtype == rdtype and each.rdclass == RdataClass.IN and each.name == zone:
-            yield each
-
-
 def _soa(zone: Name, told: Message) -> Soa | None:
     for found in rrsets(zone, told.answer, RdataType.SOA):
         for each in found:
@@ -124,20 +113,9 @@ def _soa(zone: Name, told: Message) -> Soa | None:
     return None
 
 
-def signatures(zone: Name, told: Message) -> tuple[tuple[int, int], ...]:
-    """Return when the signatures of the zone's own name begin and end, as it stands in an answer.
-
-    Of those over the same records, as while keys are changed, one that is valid is enough (RFC 6840, 5.11).
-    """
-    found = rrsets(zone, [*told.answer, *told.authority], RdataType.RRSIG)
-    return tuple(
-        sorted({(min(s.inception for s in each), max(s.expiration for s in each)) for each in found})
-    )
-
-
 def _expiry(told: Message) -> int | None:
     for each in told.options:
         data = getattr(each, "data", b"")
-        if each.otype == _EXPIRE and len(data) == 4:
+        if each.otype == EXPIRE and len(data) == 4:
             return int.from_bytes(data, "big")
     return None

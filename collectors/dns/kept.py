@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from collectors.dns.looking import Found, Names, is_address
-from collectors.dns.wire import parsed, shown
+from collectors.dns.looking import Found
+from collectors.dns.records import Names
+from collectors.dns.wire import is_address, parsed, shown
 from collectors.dns.zone import Zone
 from rscollector.api import Context, replace_file
 

@@ -5,9 +5,8 @@ in that order, None for what nobody has answered. What is not known this time st
 is down takes away no server.
 """
 
-import ipaddress
 from collections import Counter
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,19 +15,25 @@ import dns.rcode
 from dns.message import Message
 from dns.name import Name, root
 from dns.rdatatype import RdataType
-from dns.rrset import RRset
 
-from collectors.dns.judge import rrsets, signatures
-from collectors.dns.wire import Question, parsed, shown
+from collectors.dns.records import (
+    Addresses,
+    Names,
+    addresses_of,
+    glue,
+    ns_names,
+    rrsets,
+    says_delegated,
+    signatures,
+    zone_above,
+)
+from collectors.dns.wire import Question, is_address, parsed, shown
 
-_A, _AAAA, _NS, _SOA, _CNAME = RdataType.A, RdataType.AAAA, RdataType.NS, RdataType.SOA, RdataType.CNAME
+_A, _AAAA, _NS, _CNAME = RdataType.A, RdataType.AAAA, RdataType.NS, RdataType.CNAME
 _MOST_NAMES, _MOST_ADDRESSES = 100, 16
 _PARENTS = 6
 """How many addresses of the parent are asked, and of how many of its servers."""
-_LONGEST_CHAIN = 8
 
-Names = frozenset[str]
-Addresses = tuple[str, ...]
 Answers = list[Message | None]
 
 
@@ -76,6 +81,7 @@ class _Look:
         self._literal = [each for each in listed if is_address(each)]
         self._named = [each for each in listed if not is_address(each)]
         self._told: list[str] = []
+        self._untold: set[str] = set()
         self._unresolved: set[str] = set()
         self._aliases: set[str] = set()
         self._glue: dict[str, Addresses] = {}
@@ -113,20 +119,20 @@ class _Look:
         """Ask the servers of the parent for the names that it has, None where they do not tell."""
         wanted = [Wanted(Question(self._zone, _NS, recursive=True))]
         if self._zone != root:
-            wanted.append(Wanted(Question(self._zone.parent(), _SOA, recursive=True)))
+            wanted.append(Wanted(Question(self._zone.parent(), RdataType.SOA, recursive=True)))
         of_zone, *of_parent = yield wanted
         if of_zone:
             self._guessed = ns_names(self._zone, of_zone.answer) or frozenset()
             if of_zone.rcode() == dns.rcode.NXDOMAIN:  # which some resolvers say of what they are to hide
                 self._tell("the resolver says that there is no such name")
                 self._is_denied = True
-        above = _apex(self._zone, of_parent[0]) if of_parent and of_parent[0] else None
+        above = zone_above(self._zone, of_parent[0]) if of_parent and of_parent[0] else None
         if above is None:
             return None
         (of_above,) = yield [Wanted(Question(above, _NS, recursive=True))]
         hosts = sorted(ns_names(above, of_above.answer) or ())[:_PARENTS] if of_above else []
         found = yield from self._resolved(hosts, {})
-        addresses = _spread([each or () for each in found.values()])[:_PARENTS]
+        addresses = _spread([*found.values()])[:_PARENTS]
         answers = yield [Wanted(Question(self._zone, _NS), address) for address in addresses]
         return self._said([told for told in answers if told])
 
@@ -141,31 +147,31 @@ class _Look:
         for told, says in zip(answers, said, strict=True):
             names |= (ns_names(self._zone, told.authority) or frozenset()) if says else frozenset()
         for name in names:
-            glue = (each for told in answers for each in _glue(parsed(name), told))
-            self._glue[name] = tuple(dict.fromkeys(glue))
+            every = (each for told in answers for each in glue(parsed(name), told))
+            self._glue[name] = tuple(dict.fromkeys(every))
         return names
 
     def _resolved(
         self, names: Collection[str], known: Mapping[str, Addresses]
-    ) -> Generator[list[Wanted], Answers, dict[str, Addresses | None]]:
+    ) -> Generator[list[Wanted], Answers, dict[str, Addresses]]:
         """Ask for the addresses of names; those of a family that nobody tells stay as they were known.
 
-        None: of one family at least nobody could say whether there are any, and none is known.
+        Names of which nobody could say whether they have addresses of a family are `_untold`.
         """
         asked = [(name, rdtype) for name in names for rdtype in (_A, _AAAA)]
         answers = yield [Wanted(Question(parsed(name), rdtype, recursive=True)) for name, rdtype in asked]
         found: dict[str, Addresses] = dict.fromkeys(names, ())
-        open_: set[str] = set()
+        self._untold.difference_update(names)
         for (name, rdtype), told in zip(asked, answers, strict=True):
             if told is None or not self._is_final(told):
-                open_.add(name)
+                self._untold.add(name)
                 of_family = (each for each in known.get(name, ()) if (":" in each) is (rdtype is _AAAA))
                 found[name] += tuple(of_family)
                 continue
             if any(rrsets(parsed(name), told.answer, _CNAME)):
                 self._aliases.add(name)
             found[name] += addresses_of(parsed(name), told, rdtype)
-        return {name: None if name in open_ and not has else has for name, has in found.items()}
+        return found
 
     def _is_final(self, told: Message) -> bool:
         """Tell whether it is now known which addresses there are: those of a zone that is denied stay."""
@@ -181,11 +187,11 @@ class _Look:
         found = yield from self._resolved(asked[:_MOST_NAMES], self._before.servers)
         servers: dict[str, Addresses] = {}
         for name, addresses in found.items():
-            glue = [each for each in self._glue.get(name, ()) if each not in (addresses or ())]
-            if glue and addresses:
-                self._tell(f"the parent has {', '.join(glue[:3])} for {name}, which is no address of it")
-            every = (*(addresses or ()), *glue)
-            if addresses is None:
+            more = [each for each in self._glue.get(name, ()) if each not in addresses]
+            if more and addresses and name not in self._untold:
+                self._tell(f"the parent has {', '.join(more[:3])} for {name}, which is no address of it")
+            every = (*addresses, *more)
+            if name in self._untold and not addresses:
                 self._unresolved.add(name)
                 self._tell(f"no resolver can say which addresses {name} has")
             if len(every) > _MOST_ADDRESSES:
@@ -212,7 +218,7 @@ class _Look:
         names = Counter(each for each in said if each)
         if len(names) > 1:
             self._tell("its servers do not agree on who they are (NS)")
-        return max(names, key=lambda each: (names[each], sorted(each)), default=None)
+        return max(names, key=names.__getitem__, default=None)
 
     def _signed(self, heard: Sequence[Message]) -> tuple[tuple[int, int], ...]:
         return tuple(sorted({each for told in heard for each in signatures(self._zone, told)}))
@@ -232,74 +238,8 @@ def _flat(servers: Mapping[str, Addresses]) -> set[str]:
     return {address for found in servers.values() for address in found}
 
 
-def _apex(zone: Name, told: Message) -> Name | None:
-    """Return the zone above, by the SOA that was found when one was asked for."""
-    for each in (*told.answer, *told.authority):
-        if each.rdtype == _SOA and zone != each.name and zone.is_subdomain(each.name):
-            return each.name
-    return None
-
-
-def says_delegated(zone: Name, told: Message) -> bool | None:
-    """Tell whether the parent's server says that the zone is delegated; None if it says nothing of that.
-
-    A server that has both zones answers for the lower one, and the delegation is not seen.
-    """
-    if told.rcode() == dns.rcode.NXDOMAIN:
-        return False if told.flags & dns.flags.AA else None
-    if told.rcode() != dns.rcode.NOERROR or ns_names(zone, told.answer) is not None:
-        return None
-    if ns_names(zone, told.authority) is not None:
-        return True
-    above = [each for each in told.authority if each.rdtype == _SOA and each.name != zone]
-    return False if told.flags & dns.flags.AA and above and not told.answer else None
-
-
-def ns_names(zone: Name, section: Iterable[RRset]) -> Names | None:
-    """Return the names that the NS records of a zone have in a section, None if there is none."""
-    found = [shown(record.target) for each in rrsets(zone, section, _NS) for record in each]
-    return frozenset(found) if found else None
-
-
-def _glue(name: Name, told: Message) -> Addresses:
-    return tuple(
-        record.address
-        for rdtype in (_A, _AAAA)
-        for each in rrsets(name, told.additional, rdtype)
-        for record in each
-        if is_usable(record.address)
-    )
-
-
 def _spread(addresses: Sequence[Sequence[str]]) -> list[str]:
     """Return the first address of each, then the second of each, and so on, without repetition."""
     longest = max(map(len, addresses), default=0)
     ordered = [each[place] for place in range(longest) for each in addresses if place < len(each)]
     return list(dict.fromkeys(ordered))
-
-
-def addresses_of(name: Name, told: Message, rdtype: RdataType) -> Addresses:
-    """Return the addresses of a name, along its aliases."""
-    for _ in range(_LONGEST_CHAIN):
-        if found := [record.address for each in rrsets(name, told.answer, rdtype) for record in each]:
-            return tuple(sorted(filter(is_usable, found)))
-        aliases = [record.target for each in rrsets(name, told.answer, _CNAME) for record in each]
-        if not aliases:
-            break
-        name = aliases[0]
-    return ()
-
-
-def is_address(text: str) -> bool:
-    """Tell whether a text is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def is_usable(address: str) -> bool:
-    """Tell whether one host can be asked at an address that somebody else has written down."""
-    found = ipaddress.ip_address(address)
-    return not (found.is_multicast or found.is_unspecified or address == "255.255.255.255")

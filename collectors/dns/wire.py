@@ -1,10 +1,11 @@
-"""The wire: questions as bytes, and bytes as messages. Pure; dnspython makes and reads both.
+"""The wire: questions as bytes, bytes as messages, names as texts. Pure; dnspython makes and reads all.
 
 Whether a message answers our question is seen in its first bytes, before anything of it is read: id,
 question, and that it is an answer. An answer that is not read within these bounds is malformed, whoever sent
 it.
 """
 
+import ipaddress
 import struct
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +27,7 @@ LONGEST_ANSWER = 32_768
 _MOST_RECORDS = 500
 _HEAD = struct.Struct("!6H")
 _QR, _OPCODE, _TC = 0x8000, 0x7800, 0x0200
-_EXPIRE = 9  # RFC 7314
+EXPIRE = 9  # RFC 7314
 _FAULTS = (dns.exception.DNSException, ValueError, LookupError, TypeError, AttributeError, struct.error)
 """What dnspython raises about bytes: mostly its own."""
 _NO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS)
@@ -56,7 +57,7 @@ class Question:
 
     def _wire(self, *, edns: bool) -> bytes:
         options: list[dns.edns.Option] = (
-            [dns.edns.GenericOption(dns.edns.OptionType.make(_EXPIRE), b"")]
+            [dns.edns.GenericOption(dns.edns.OptionType.make(EXPIRE), b"")]
             if self.rdtype is RdataType.SOA
             else []
         )
@@ -127,3 +128,12 @@ def parsed(text: str) -> Name:
         return dns.name.from_text(text).canonicalize()
     except (dns.exception.DNSException, UnicodeError) as error:
         raise ValueError(f"{text!r:.80} is no domain name: {error}") from error
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from collectors.systemd import asking, timers, units
-from collectors.systemd.asking import Facts, Manager, Unit
 from collectors.systemd.explain import Picture, explain
 from collectors.systemd.timetable import Timetable
 from collectors.systemd.units import SYSTEMD, Choice, Patterns
+from collectors.systemd.values import Facts, Manager, Unit
 from collectors.systemd.watch import Watch
 from rscollector.api import Collector, Context, Sample, setting
 from rscollector.kit.optional import optional
@@ -68,7 +68,7 @@ class Systemd(Collector[SystemdSettings]):
             if is_due:
                 self._list_timers(context, all_units, manager.loaded)
         listed, wall = self._timetable.listed, self.wall()
-        more = {*timers.overdue(listed, wall), *timers.daemons(listed, known)}
+        more = {*timers.overdue(listed, wall), *timers.with_process(listed, known)}
         asked = self._watch.wanted(context, known, more, manager.loaded, may_wait=is_due)
         told: dict[str, Facts] = {}
         with optional(context, "results of failures, restarts, and who starts for long") as question:

@@ -1,12 +1,14 @@
 """What systemd says, in plain language: sentences, trouble first, each with where it is read. Pure."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from collectors.systemd.asking import Manager, Unit
 from collectors.systemd.timers import Told
 from collectors.systemd.units import LONG, Shown, named
+from collectors.systemd.values import Manager, Unit
 from collectors.systemd.watch import Restarted
+from rscollector.api import humanized
 
 _WORST = 10
 _SET_BACK = 3600.0
@@ -87,7 +89,8 @@ def _failed(each: Shown) -> str:
     if not each.result:
         return f"{name} is failed (systemd_unit_state)."
     told = f"{why} ({each.result})" if why else each.result
-    return f"{name} is failed: {told}; `journalctl -u {name}` may tell more (systemd_unit_failure_info)."
+    command = f"journalctl -u {shlex.quote(name)}"
+    return f"{name} is failed: {told}; `{command}` may tell more (systemd_unit_failure_info)."
 
 
 def _restarts(picture: Picture) -> Iterator[str]:
@@ -96,7 +99,7 @@ def _restarts(picture: Picture) -> Iterator[str]:
     for (unit, _, _), count in counted:
         newly = ""
         if times := _newly(picture, unit):
-            newly = f", {times} of them in the last {_time(picture.restarted[unit.name].seconds)}"
+            newly = f", {times} of them in the last {humanized(picture.restarted[unit.name].seconds)}"
         yield (
             f"{named(unit.name)} has been restarted by systemd {_count(count, 'time')} since it was loaded "
             f"or started by somebody else{newly}; it is {unit.active} ({unit.sub}) now "
@@ -112,7 +115,7 @@ def _newly(picture: Picture, unit: Unit) -> int:
 
 def _starting(unit: Unit, seconds: float | None) -> str:
     return (
-        f"{named(unit.name)} has been starting for {_time(seconds or 0.0)} ({unit.sub}), and who is "
+        f"{named(unit.name)} has been starting for {humanized(seconds or 0.0)} ({unit.sub}), and who is "
         "to start after it waits (systemd_unit_starting_seconds)."
     )
 
@@ -120,8 +123,8 @@ def _starting(unit: Unit, seconds: float | None) -> str:
 def _broken(each: Unit) -> str:
     name = named(each.name)
     return (
-        f"{name} cannot be used: systemd does not understand its file ({each.load}); `systemctl status "
-        f"{name}` has the line (systemd_units_broken)."
+        f"{name} cannot be started: systemd cannot read its files, or does not understand them "
+        f"({each.load}); `systemctl status {shlex.quote(name)}` has the reason (systemd_units_broken)."
     )
 
 
@@ -132,18 +135,25 @@ def _changing(each: Shown) -> str:
 def _trouble(each: Told, picture: Picture) -> str:
     name, unit = named(each.timer.name), named(each.timer.activates)
     if each.late:
-        return f"{name} should have elapsed {_time(each.late)} ago, or earlier (systemd_timer_late_seconds)."
+        return (
+            f"{name} should have elapsed {humanized(each.late)} ago, or earlier (systemd_timer_late_seconds)."
+        )
     if each.running and each.running >= LONG:
         return (
-            f"{name} has started {unit}, which has been at work for {_time(each.running)}; the timer does "
-            "not elapse again before that ends (systemd_timer_running_seconds)."
+            f"{name} has started {unit}, which has been at work for {humanized(each.running)}; the timer "
+            "does not elapse again before that ends (systemd_timer_running_seconds)."
         )
     if each.never:
-        return f"{name} is active, has never elapsed and never will (systemd_timer_never_elapses)."
-    if (ahead := (each.timer.last or 0.0) - picture.wall) >= _SET_BACK:
         return (
-            f"{name} has elapsed last in what is {_time(ahead)} from now: the clock was set back since, and "
-            "the timer may wait until it is as late again (systemd_timer_last_time_seconds)."
+            f"{name} is active, has not elapsed since it was started, and never will "
+            "(systemd_timer_never_elapses)."
+        )
+    last, next_ = each.timer.last or 0.0, each.timer.next or 0.0
+    if next_ > last > picture.wall + _SET_BACK:
+        return (
+            f"{name} has elapsed last in what is {humanized(last - picture.wall)} from now: the clock was "
+            "set back since, and the timer may wait until it is as late again "
+            "(systemd_timer_last_time_seconds)."
         )
     target = picture.units.get(each.timer.activates)
     if each.state == "running" and target and target.active == "active":
@@ -152,22 +162,19 @@ def _trouble(each: Told, picture: Picture) -> str:
 
 
 def _timers(picture: Picture) -> Iterator[str]:
-    times = [(each.timer.next, each.timer.name) for each in picture.timers if each.timer.next is not None]
+    times = [
+        (each.timer.next, each.timer.name)
+        for each in picture.timers
+        if each.timer.next is not None and not each.late
+    ]
     if times:
         next_, name = min(times)
+        when = f"in {humanized(next_ - picture.wall)}" if next_ > picture.wall else "at any moment"
         yield (
             f"{len(times)} of {_count(len(picture.timers), 'timer')} wait for their time; the next is "
-            f"{named(name)}, in {_time(max(0.0, next_ - picture.wall))} (systemd_timer_next_time_seconds)."
+            f"{named(name)}, {when} (systemd_timer_next_time_seconds)."
         )
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _time(seconds: float) -> str:
-    """Return a time as people say it."""
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -7,8 +7,8 @@ is no next time: it does not elapse before that has ended.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from collectors.systemd.asking import Facts, Timer, Unit
 from collectors.systemd.units import SYSTEMD, named
+from collectors.systemd.values import Facts, Timer, Unit
 from rscollector.api import Sample
 
 STATES = ("waiting", "running", "elapsed", "dead", "failed")
@@ -39,7 +39,8 @@ RUNNING = SYSTEMD.gauge(
 )
 NEVER = SYSTEMD.gauge(
     "timer_never_elapses",
-    "Whether an active timer has never elapsed and never will (1): what it waits for cannot come.",
+    "Whether an active timer has not elapsed since it was started, and never will (1): what it waits for "
+    "cannot come.",
     "timer",
 )
 METRICS = (STATE, LAST, NEXT, LATE, RUNNING, NEVER)
@@ -61,7 +62,7 @@ class Told(NamedTuple):
 
     @property
     def never(self) -> bool:
-        """Tell whether it has never elapsed and never will."""
+        """Tell whether it has not elapsed since it was started, and never will."""
         return self.state == "elapsed" and self.timer.next is None and self.timer.last is None
 
     def samples(self) -> Iterator[Sample]:
@@ -91,7 +92,7 @@ def jobs(timers: Sequence[Timer], units: Mapping[str, Unit]) -> set[str]:
     return {each.activates for each in timers if each.name in units and units[each.name].sub == "running"}
 
 
-def daemons(timers: Sequence[Timer], units: Mapping[str, Unit]) -> Iterator[str]:
+def with_process(timers: Sequence[Timer], units: Mapping[str, Unit]) -> Iterator[str]:
     """Yield the timers whose unit is up and at work, and those units: what they are has to be asked."""
     working = jobs(timers, units)
     for each in timers:

@@ -2,15 +2,16 @@
 
 To list them is a fourth of what a tick costs, and they hardly change: of one that has elapsed the time is
 over, and one that was started, stopped or loaded anew has another state, or systemd has read the unit files.
-So they are listed when anything of that is seen, when a clock was set or stood still (suspend), and now and
-then: a time that nobody sees move, as when somebody runs the job of `OnUnitActiveSec=` by hand, is right
-again by then.
+So they are listed when anything of that is seen, when a clock was set or stood still (suspend), and each
+five minutes: a time that moves unseen is right again by then, as when somebody has run the job of
+`OnUnitActiveSec=` by hand, restarted a timer or set the time zone between two ticks. Nothing that is alerted
+on goes by such a time: whoever is overdue by the list is listed anew before anybody says so.
 """
 
 from collections.abc import Mapping, Sequence
 from math import inf
 
-from collectors.systemd.asking import Timer, Unit
+from collectors.systemd.values import Timer, Unit
 
 _EVERY = 300.0
 _SET = 1.0

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import translate
 from typing import NamedTuple
 
-from collectors.systemd.asking import Facts, Unit
+from collectors.systemd.values import Facts, Unit
 from rscollector.api import Namespace, Sample
 from rscollector.kit.names import shown
 
@@ -37,7 +37,8 @@ STARTING = SYSTEMD.gauge(
     "unit",
 )
 BROKEN = SYSTEMD.gauge(
-    "units_broken", "Units that systemd cannot use, for a setting in their files is wrong (LoadState)."
+    "units_broken",
+    "Units that systemd cannot start, for it cannot read or does not understand their files (LoadState).",
 )
 METRICS = (UNITS, BROKEN, STATE, FAILURE, RESTARTS, STARTING)
 
@@ -126,7 +127,7 @@ class Choice:
         until = self._until | dict.fromkeys((*trouble, *wanted), now + _STAYS)
         self._until = {name: until[name] for name in names[:MOST] if name in until}
         return [
-            Shown(unit, facts.get(name), since(unit, starting))
+            Shown(unit, facts.get(name), starting_for(unit, starting))
             for name in sorted(names[:MOST])
             for unit in [units.get(name) or _gone(name)]
         ]
@@ -149,7 +150,7 @@ def starting(units: Mapping[str, Unit], told: Mapping[str, Facts], now: float) -
             yield name, max(0.0, now - facts.since)
 
 
-def since(unit: Unit, starting: Mapping[str, float]) -> float | None:
+def starting_for(unit: Unit, starting: Mapping[str, float]) -> float | None:
     """Return for how many seconds a unit has been starting: 0 if it is not, None if that is not known."""
     return starting.get(unit.name) if unit.is_starting else 0.0
 

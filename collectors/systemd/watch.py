@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from heapq import nsmallest
 from typing import NamedTuple
 
-from collectors.systemd.asking import Facts, Unit, group_born
+from collectors.systemd.asking import group_born
+from collectors.systemd.values import Facts, Unit
 from rscollector.api import Context
 
 _MOST, _LEAST = 100, 5

@@ -38,6 +38,7 @@ from rscollector.model.settings import (
     NoSettings,
     Rate,
     Secret,
+    humanized,
     setting,
 )
 from rscollector.model.stopping import SINK_SENDS
@@ -69,6 +70,7 @@ __all__ = [
     "Taken",
     "Unavailable",
     "Value",
+    "humanized",
     "one_line",
     "replace_file",
     "setting",

@@ -1,6 +1,6 @@
 """A zone of 50 servers of which 49 are silent, and one of 50 that all answer; and the memory of the worker.
 
-Wants root: the servers are at port 53 of a network namespace. `python tests/bench zones` prints the rows (a module `dns` is dnspython).
+Wants root: the servers are at port 53 of a network namespace. `python tests/bench zones` prints the rows (not `dns`: that would hide dnspython).
 """
 
 import os
@@ -16,7 +16,7 @@ from harness import until
 from netns import namespace
 
 from collectors.dns import Dns
-from collectors.dns.collector import WAIT
+from collectors.dns.asking import WAIT
 from collectors.dns.heard import PORT
 from collectors.dns.tests.answering import Answering, serving
 from collectors.dns.tests.installed import search_path

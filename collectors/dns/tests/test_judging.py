@@ -114,9 +114,9 @@ def test_of_two_signatures_over_the_same_records_one_that_is_valid_is_enough():
 
 @pytest.mark.parametrize("data", [b"", b"\0\0\1", b"\0\0\0\0\1"])
 def test_an_expiry_of_another_length_is_none(data):
-    """Servers that only repeat the option tell nothing."""
+    """Servers that only repeat the option tell nothing; nor does another option."""
     told = reply(question(), OURS)
-    told.use_edns(options=[dns.edns.GenericOption(9, data)])
+    told.use_edns(options=[dns.edns.GenericOption(9, data), dns.edns.GenericOption(65_001, bytes(4))])
     assert judge(ZONE, Heard(dns.message.from_wire(told.to_wire()))).expiry is None
 
 

@@ -7,8 +7,10 @@ import dns.message
 import dns.rdatatype
 import pytest
 
-from collectors.dns.collector import DnsSettings, nameservers
-from collectors.dns.looking import Found, look, says_delegated
+from collectors.dns.collector import DnsSettings
+from collectors.dns.looking import Found, look
+from collectors.dns.records import says_delegated
+from collectors.dns.resolvers import nameservers
 from collectors.dns.tests.answering import SOA, Answering, asking, of, reply, serving, silent, state
 from collectors.dns.wire import parsed
 from rscollector.api import Context
@@ -343,6 +345,14 @@ def test_servers_that_disagree_on_who_they_are_are_told(world):
     assert listed(found) == {f'"{NS3}",by="parent"}}'}
 
 
+def test_one_that_names_more_than_the_others_is_not_taken_for_that(world):
+    """What most of them say is taken, though it is less and comes later."""
+    world.serials[HIDDEN] = 7
+    world.own = {ONE: [NS1, NS2, NS3], TWO: [NS1, NS2], HIDDEN: [NS1, NS2]}
+    assert listed(world.opened(servers=[HIDDEN]).tick()) == set()
+    assert "its servers do not agree on who they are (NS)" in world.said
+
+
 def test_without_a_parent_that_tells_the_zones_own_names_count(world):
     """Where the parent's servers have both zones no delegation is seen, and none is missed."""
     world.referral = world.server(ONE)
@@ -353,10 +363,20 @@ def test_without_a_parent_that_tells_the_zones_own_names_count(world):
 
 
 def test_the_second_resolver_is_asked_what_the_first_does_not_answer(world):
-    """And neither is said to fail while one answers."""
+    """And neither is said to fail while one answers; who is no resolver is asked once."""
     world.server_.says[RESOLVER] = silent
     world.server_.says[HIDDEN] = world.resolver
     found = world.opened(resolvers=[RESOLVER, HIDDEN]).tick()
+    assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
+    assert [address for address, *_ in world.server_.asked].count(PARENT) == 1
+
+
+def test_a_resolver_that_is_silent_does_not_take_the_time_of_the_next(world):
+    """By a clock that passes: each wait has a third of what is left."""
+    world.server_.says[RESOLVER] = silent
+    world.server_.says[HIDDEN] = world.resolver
+    collector = world.opened(resolvers=[RESOLVER, HIDDEN]).collector
+    found = values(collector.collect(Context("main", timeout=2, interval=15, agent=1)))
     assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
 
 
@@ -540,6 +560,7 @@ NS_OF_ZONE = f"{ZONE}. NS {NS1}."
         ((f"{ZONE}. CNAME elsewhere.test.",), {"authority": [SOA_ABOVE]}, None),
         ((), {"authority": [f"{ZONE}. SOA {SOA.format(ZONE, 1)}"]}, None),
         ((NS_OF_ZONE,), {}, None),
+        ((NS_OF_ZONE,), {"authority": [NS_OF_ZONE]}, None),
         ((), {"rcode": "SERVFAIL", "authority": [NS_OF_ZONE], "aa": False}, None),
     ],
 )
@@ -628,3 +649,53 @@ def test_a_hundred_names_are_asked_at_most(world):
     found = world.opened(servers=servers, delegation=False).tick()
     assert len([each for each in found if each.startswith("dns_zone_server_addresses")]) == 100
     assert f"{ZONE}: 150 servers are named; 100 of them are asked" in world.said
+
+
+def test_glue_of_a_family_that_no_resolver_tells_is_no_contradiction(world):
+    """The parent may well be right; it is one where the resolver says that there is no such address."""
+    world.parent[NS2] = [TWO, "::1"]
+    before = world.server_.says[RESOLVER]
+
+    def says(question, protocol):
+        asked = question.question[0]
+        if (asked.name.to_text(), asked.rdtype) == (f"{NS2}.", dns.rdatatype.AAAA):
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return before(question, protocol)
+
+    world.server_.says[RESOLVER] = says
+    assert (NS2, "::1") in addresses(world.opened().tick())
+    assert "which is no address of it" not in world.said
+    assert "no resolver can say" not in world.said
+    world.server_.says[RESOLVER] = before
+    world.tick(301)
+    world.tick(15)
+    assert f"the parent has ::1 for {NS2}, which is no address of it" in world.said
+
+
+def test_servers_are_asked_who_they_are_and_for_their_keys():
+    """For the signatures of both, which no answer about the SOA has."""
+    asked = look(parsed(ZONE), Found(), [ONE], by_delegation=False)
+    next(asked)
+    wanted = asked.send([])
+    assert [(each.question.rdtype, each.address) for each in wanted] == [
+        (dns.rdatatype.NS, ONE),
+        (dns.rdatatype.DNSKEY, ONE),
+    ]
+
+
+def test_a_name_that_is_resolved_at_the_second_attempt_is_known(world):
+    """A server of the parent is one of the zone, too: it is resolved for both, and the later answer counts."""
+    world.parent["ns.test"] = ["::1"]
+    before, failed = world.server_.says[RESOLVER], []
+
+    def says(question, protocol):
+        asked = question.question[0]
+        if (asked.name.to_text(), asked.rdtype) == ("ns.test.", dns.rdatatype.AAAA) and not failed:
+            failed.append(asked)
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return before(question, protocol)
+
+    world.server_.says[RESOLVER] = says
+    world.opened().tick()
+    assert failed
+    assert "the parent has ::1 for ns.test, which is no address of it" in world.said

@@ -7,9 +7,10 @@ import dns.rrset
 
 from collectors.dns.heard import Answer, Failure, Heard
 from collectors.dns.looking import Found
+from collectors.dns.report import Target
 from collectors.dns.tests.answering import SOA, reply
 from collectors.dns.wire import message, parsed
-from collectors.dns.zone import Target, Zone
+from collectors.dns.zone import Zone
 
 NS1, NS1_6, NS2, HIDDEN = "192.0.2.1", "2001:db8::1", "192.0.2.2", "192.0.2.3"
 SERVERS = {"ns1.example.test": (NS1, NS1_6), "ns2.example.test": (NS2,), HIDDEN: (HIDDEN,)}

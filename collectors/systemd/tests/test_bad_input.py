@@ -7,9 +7,10 @@ import string
 import pytest
 
 from collectors.systemd import Systemd
-from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, TIMERS, UNITS, Unit, manager
+from collectors.systemd.asking import BOOTED, MANAGER, PROPERTIES, TIMERS, UNITS, manager
 from collectors.systemd.collector import SystemdSettings
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched, speakable
+from collectors.systemd.values import Unit
 from rscollector.api import Context, Misconfigured, Unavailable
 from rscollector.testing import FakeContext, Root, collect, values
 

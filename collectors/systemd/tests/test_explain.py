@@ -2,11 +2,12 @@
 
 import pytest
 
-from collectors.systemd.asking import Manager, Timer, Unit
 from collectors.systemd.explain import _RESULTS, _STATES, Picture, explain
 from collectors.systemd.tests.recorded_systemd import VERSIONS, Systemctl, Watched
 from collectors.systemd.timers import Told
 from collectors.systemd.units import Shown
+from collectors.systemd.values import Manager, Timer, Unit
+from rscollector.api import humanized
 
 
 @pytest.fixture
@@ -27,13 +28,12 @@ def test_a_host_in_trouble_says_what_is_the_matter(version, tmp_path):
             watched.systemctl.monotonic
             - int(facts[f"{name}.service"]["InactiveExitTimestampMonotonic"]) / 1e6
         )
-        / 60
         for name in ("stuck", "busy")
     }
     late = (
         watched.systemctl.wall - watched.systemctl.timers["systemd-tmpfiles-clean.timer"]["next"] / 1e6 - 60
     )
-    waiting = sum(row["next"] is not None for row in watched.systemctl.timers.values())
+    waiting = sum(row["next"] is not None for row in watched.systemctl.timers.values()) - 1  # one is late
     assert watched.said[:-1] == [
         f"systemd is degraded: it has finished its boot, and not every unit is well (systemd_system_state). Of {count} units 6 are failed (systemd_units). Jobs that run or wait: 3 (systemd_jobs).",
         "broken.service is failed: a process of it ended with a status that says failure (exit-code); `journalctl -u broken.service` may tell more (systemd_unit_failure_info).",
@@ -44,11 +44,11 @@ def test_a_host_in_trouble_says_what_is_the_matter(version, tmp_path):
         "slow.service is failed: a step took longer than its timeout (timeout); `journalctl -u slow.service` may tell more (systemd_unit_failure_info).",
         f"flapping.service has been restarted by systemd {flaps} times since it was loaded or started by somebody else; it is activating (auto-restart) now (systemd_unit_restarts_total).",
         f"limited.service has been restarted by systemd {limited} times since it was loaded or started by somebody else; it is failed (failed) now (systemd_unit_restarts_total).",
-        f"stuck.service has been starting for {ago['stuck']:.0f} min (start), and who is to start after it waits (systemd_unit_starting_seconds).",
-        f"busy.timer has started busy.service, which has been at work for {ago['busy']:.0f} min; the timer does not elapse again before that ends (systemd_timer_running_seconds).",
-        "never.timer is active, has never elapsed and never will (systemd_timer_never_elapses).",
+        f"stuck.service has been starting for {humanized(ago['stuck'])} (start), and who is to start after it waits (systemd_unit_starting_seconds).",
+        f"busy.timer has started busy.service, which has been at work for {humanized(ago['busy'])}; the timer does not elapse again before that ends (systemd_timer_running_seconds).",
+        "never.timer is active, has not elapsed since it was started, and never will (systemd_timer_never_elapses).",
         "remains.timer does not elapse as long as remains.service is active (systemd_timer_state).",
-        f"systemd-tmpfiles-clean.timer should have elapsed {late / 60:.0f} min ago, or earlier (systemd_timer_late_seconds).",
+        f"systemd-tmpfiles-clean.timer should have elapsed {humanized(late)} ago, or earlier (systemd_timer_late_seconds).",
     ]
     assert watched.said[-1].startswith(
         f"{waiting} of {len(watched.systemctl.timers)} timers wait for their time; "
@@ -77,8 +77,8 @@ def test_the_newest_restarts_are_first(watched):
     watched.tick(60)
     told = [sentence for sentence in watched.said if "restarted by systemd" in sentence]
     assert told == [
-        "b.service has been restarted by systemd 14 times since it was loaded or started by somebody else, 3 of them in the last 60 s; it is activating (auto-restart) now (systemd_unit_restarts_total).",
-        "c.service has been restarted by systemd 12 times since it was loaded or started by somebody else, 1 of them in the last 60 s; it is active (running) now (systemd_unit_restarts_total).",
+        "b.service has been restarted by systemd 14 times since it was loaded or started by somebody else, 3 of them in the last 1 min; it is activating (auto-restart) now (systemd_unit_restarts_total).",
+        "c.service has been restarted by systemd 12 times since it was loaded or started by somebody else, 1 of them in the last 1 min; it is active (running) now (systemd_unit_restarts_total).",
         "a.service has been restarted by systemd 11 times since it was loaded or started by somebody else; it is active (running) now (systemd_unit_restarts_total).",
     ]
     watched.tick(60)
@@ -137,14 +137,14 @@ def test_each_reason_is_told_with_systemds_word(watched, result):
     assert watched.said[1].startswith(f"a.service is failed: {_RESULTS[result]} ({result});")
 
 
-def test_days_are_told_as_days(watched):
-    """A job of yesterday is not one of 86400 s."""
+def test_a_job_of_days_is_told_in_days(watched):
+    """And not in seconds."""
     systemctl = watched.systemctl
     systemctl.timer("a.timer", last=-200_000, sub="running")
     systemctl.unit("a.service", "activating", "start", InactiveExitTimestampMonotonic="1")
     systemctl.monotonic = 200_000.0
     watched.tick()
-    assert any("at work for 2 days; " in sentence for sentence in watched.said)
+    assert any("at work for 2 d 7 h; " in sentence for sentence in watched.said)
 
 
 def about(timers=(), shown=(), units=()):
@@ -187,14 +187,48 @@ def test_of_ten_that_are_failed_none_is_left_out():
     assert len(about(shown=failed)) == 10
 
 
-def test_a_timer_that_has_elapsed_in_the_future_goes_by_a_clock_that_was_set_back(watched):
-    """systemd does not plan it anew (systemd 6036); clocks that differ by less are no reason to say so."""
-    watched.systemctl.timer("hourly.timer", next_=3 * 3600 + 120, last=2 * 3600 + 120)
-    watched.tick()
-    assert (
-        "hourly.timer has elapsed last in what is 2 h from now: the clock was set back since, and the timer may wait "
+@pytest.mark.parametrize(
+    ("last", "next_", "is_told"),
+    [
+        (3601.0, 3602.0, True),
+        (3600.0, 7200.0, False),  # clocks that differ by less are no reason to say so
+        (7200.0, 7200.0, False),  # without a calendar it does not wait for its last time
+        (7200.0, None, False),  # it does not wait at all: it has elapsed, or its job works
+        (None, 7200.0, False),
+    ],
+)
+def test_a_timer_that_waits_for_later_than_what_is_to_come_goes_by_a_clock_that_was_set_back(
+    last, next_, is_told
+):
+    """systemd does not plan it anew (systemd 6036)."""
+    told = about([Told(Timer("a.timer", "a.service", next_, last), "waiting", 0.0, 0.0)])
+    said = (
+        "a.timer has elapsed last in what is 1 h 1 s from now: the clock was set back since, and the timer may wait "
         "until it is as late again (systemd_timer_last_time_seconds)."
-    ) in watched.said
-    watched.systemctl.timer("hourly.timer", next_=7200, last=3599 + 300)
-    watched.tick(300)
-    assert not any("set back" in each for each in watched.said)
+    )
+    assert (said in told) is is_told
+    assert any("set back" in each for each in told) is is_told
+
+
+@pytest.mark.parametrize(
+    ("next_", "late", "said"),
+    [
+        (90.0, 0.0, "1 of 1 timer wait for their time; the next is a.timer, in 1 min 30 s"),
+        (0.0, 0.0, "1 of 1 timer wait for their time; the next is a.timer, at any moment"),
+        (-30.0, 0.0, "1 of 1 timer wait for their time; the next is a.timer, at any moment"),
+        (-90.0, 30.0, ""),
+    ],
+)
+def test_who_is_late_is_not_the_next(next_, late, said):
+    """It has its own sentence; one that is due within its accuracy may elapse at any moment."""
+    last = about([Told(Timer("a.timer", "a.service", next_, None), "waiting", late, 0.0)])[-1]
+    assert last.startswith(said or "a.timer should have elapsed 30 s ago")
+
+
+def test_what_is_to_be_copied_into_a_shell_is_quoted_where_it_has_to_be(watched):
+    """Names of mounts have a backslash, which a shell would take away."""
+    watched.systemctl.unit("a\\x2db.mount", "failed", "failed", Result="timeout")
+    watched.systemctl.unit("c\\x2dd.timer", "inactive", "dead", load="bad-setting")
+    watched.tick()
+    assert "`journalctl -u 'a\\x2db.mount'` may tell more" in watched.said[1]
+    assert "`systemctl status 'c\\x2dd.timer'` has the reason" in watched.said[2]

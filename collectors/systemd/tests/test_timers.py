@@ -2,9 +2,10 @@
 
 import pytest
 
-from collectors.systemd.asking import PROPERTIES, Facts, Timer, Unit, span
+from collectors.systemd.asking import PROPERTIES, span
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
 from collectors.systemd.timers import MOST, told
+from collectors.systemd.values import Facts, Timer, Unit
 from rscollector.api import Unavailable
 
 
@@ -238,5 +239,5 @@ def test_a_timer_whose_calendar_is_wrong_is_told(watched, load):
     watched.systemctl.unit("off.timer", "inactive", "dead", load="masked")
     assert watched.tick()["systemd_units_broken"] == 1
     assert any(
-        sentence.startswith("cron.timer cannot be used: systemd does not") for sentence in watched.said
+        sentence.startswith("cron.timer cannot be started: systemd cannot") for sentence in watched.said
     )

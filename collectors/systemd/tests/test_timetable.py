@@ -4,6 +4,8 @@ import pytest
 
 from collectors.systemd.asking import TIMERS
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
+from collectors.systemd.timetable import Timetable
+from collectors.systemd.values import Timer
 from rscollector.api import Unavailable
 
 NEXT = 'systemd_timer_next_time_seconds{timer="job.timer"}'
@@ -63,6 +65,11 @@ def has_a_clock_set(watched):
     watched.systemctl.wall += 3600
 
 
+def has_a_clock_set_back(watched):
+    """Have the wall clock be an hour behind what it was."""
+    watched.systemctl.wall -= 3600
+
+
 def was_suspended(watched):
     """Have CLOCK_MONOTONIC stand still while an hour passes."""
     watched.systemctl.monotonic -= 3600
@@ -77,6 +84,7 @@ def was_suspended(watched):
         is_gone,
         is_loaded_anew,
         has_a_clock_set,
+        has_a_clock_set_back,
         was_suspended,
     ],
 )
@@ -139,3 +147,40 @@ def test_a_tick_that_lists_timers_asks_nobody_who_can_wait(watched):
     found = watched.tick(300)
     assert {"new.service", "starts.service"} <= {name for each in asked for name in each}
     assert 'systemd_unit_failure_info{unit="new.service",result="timeout"}' in found
+
+
+@pytest.mark.parametrize(
+    ("wall", "now", "is_due"),
+    [
+        (1099.0, 99.0, False),
+        (1100.0, 100.0, True),  # the next one elapses
+        (1051.0, 50.0, False),  # clocks drift
+        (1051.5, 50.0, True),
+        (1048.5, 50.0, True),
+    ],
+)
+def test_they_are_listed_when_one_elapses_or_clocks_have_parted_by_more_than_a_second(wall, now, is_due):
+    """Clocks are set a little all the time."""
+    timetable = Timetable()
+    timetable.take(([Timer("a.timer", "a.service", 1100.0, None)], 0), {}, "7", 1000.0, 0.0)
+    assert timetable.is_due({}, "7", wall, now) is is_due
+
+
+def test_without_any_timer_they_are_listed_each_five_minutes_and_at_once_when_nothing_is_known():
+    """An old systemd does not tell when it has read the unit files."""
+    timetable = Timetable()
+    assert timetable.is_due({}, "", 0.0, 0.0)
+    timetable.take(([], 0), {}, "", 1000.0, 0.0)
+    assert [timetable.is_due({}, "", 1000.0 + now, now) for now in (299.0, 300.0)] == [False, True]
+    timetable.forget()
+    assert timetable.is_due({}, "", 1.0, 1.0)
+
+
+def test_for_how_long_a_job_works_is_told_at_each_tick(watched):
+    """Also at those that list the timers: an alert about it would begin anew."""
+    systemctl = watched.systemctl
+    systemctl.unit("job.service", InactiveExitTimestampMonotonic=systemctl.now(0))
+    systemctl.timer("job.timer", last=0, sub="running")
+    systemctl.facts["job.timer"]["TimersCalendar"] = "{ OnCalendar=daily ; next_elapse=n/a }"
+    running = [watched.tick(300)['systemd_timer_running_seconds{timer="job.timer"}'] for _ in range(4)]
+    assert running == pytest.approx([300, 600, 900, 1200], abs=1)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from collectors.systemd.asking import PROPERTIES, TIMERS, Facts, Unit
+from collectors.systemd.asking import PROPERTIES, TIMERS
 from collectors.systemd.tests.recorded_systemd import Systemctl, Watched
 from collectors.systemd.units import LONG, MOST, Choice, Patterns, starting
+from collectors.systemd.values import Facts, Unit
 from collectors.systemd.watch import _IN_TURN, _MOST
 from rscollector.api import Unavailable
 
@@ -46,7 +47,7 @@ def test_a_service_that_looks_well_each_time_is_found_to_be_restarted(watched):
     assert watched.tick()[restarts("a29.service")] == 5
     assert restarts("a28.service") not in watched.tick()
     watched.tick(3600)
-    assert [("a29.service" in asked(watched)) for _ in range(4)].count(True) < 4
+    assert [("a29.service" in asked(watched)) for _ in range(4)].count(True) <= 1  # its turn
 
 
 def test_all_that_may_be_restarted_have_their_turn(watched):
@@ -172,10 +173,10 @@ def test_a_count_that_begins_anew_is_told_as_it_is(watched):
     watched.systemctl.unit("a.service", Restart="always", NRestarts="17")
     watched.tick()
     assert "17 times" in " ".join(watched.said)
-    assert "3 of them in the last 60 s" in " ".join(watched.said)
+    assert "3 of them in the last 1 min" in " ".join(watched.said)
     watched.systemctl.unit("a.service", Restart="always", NRestarts="2")
     assert watched.tick()[restarts("a.service")] == 2
-    assert "2 of them in the last 60 s" in " ".join(watched.said)
+    assert "2 of them in the last 1 min" in " ".join(watched.said)
     watched.systemctl.unit("a.service", Restart="always", NRestarts="0")
     assert watched.tick()[restarts("a.service")] == 0
     watched.tick()
