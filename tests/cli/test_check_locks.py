@@ -61,7 +61,7 @@ def test_a_certificate_that_is_over_soon_is_a_hint(validity, said, tmp_path, cap
 
 def test_what_else_is_over_soon_is_a_hint(tmp_path, capsys):
     """Clients refuse a chain of which a part has expired, and are refused when their CA has."""
-    root = Link("root", ends=9.2)
+    root, newer = Link("root", ends=9.2), Link("newer", ends=90)
     issuing = Link("issuing", root, ends=5.2)
     own = Link("localhost", issuing, ends=90, purpose=ExtendedKeyUsageOID.SERVER_AUTH)
     for name, text in (("server.crt", own.pem + issuing.pem), ("server.key", own.key), ("ca.crt", root.pem)):
@@ -72,6 +72,9 @@ def test_what_else_is_over_soon_is_a_hint(tmp_path, capsys):
         "rscollector: 127.0.0.1:10070: the CA of clients expires in 9 d 4 h",
     ]
     assert (status, complaints) == (0, told)
+    (tmp_path / "ca.crt").write_text(root.pem + newer.pem)
+    _, complaints = checked(tmp_path, capsys, CONFIG.replace('.key" }', '.key", client_ca = "ca.crt" }'))
+    assert complaints == told[:1], "there is another CA of clients"
 
 
 @pytest.mark.needs("openssl")
