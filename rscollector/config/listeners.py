@@ -46,6 +46,19 @@ def listeners(builder: Builder, table: Mapping[str, Any], directory: Path) -> We
     return Web(made, tuple(maker.mistakes), tuple(maker.hints), tuple(maker.noted), seen)
 
 
+def readable_users(places: Mapping[KeyPath, tuple[str, int]]) -> Iterator[str]:
+    """Yield a hint for each file of the configuration in which everybody can read the users of a listener."""
+    for file in dict.fromkeys(file for path, (file, _) in places.items() if _is_user(path)):
+        from rscollector.config.web_config import users_hint
+
+        if hint := users_hint(Path(file)):
+            yield hint
+
+
+def _is_user(path: KeyPath) -> bool:
+    return path[:2] == ("web", "listener") and path[3:4] == ("users",) and len(path) == 5
+
+
 class _Maker:
     """Makes listeners, and gathers what is to be said of them."""
 

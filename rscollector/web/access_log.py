@@ -19,9 +19,8 @@ _PER_SECOND, _AT_ONCE = 10, 100
 class AccessLog:
     """Writes these lines where they are wanted."""
 
-    is_wanted = False
-
     def __init__(self) -> None:
+        self.is_wanted = False
         self._refused = Buckets(1 / _PER_SECOND, _AT_ONCE)
         self._without = 0
 
@@ -29,13 +28,12 @@ class AccessLog:
         """Write who has asked (for what), and how it ended; both may be a stranger's text."""
         if not self.is_wanted:
             return
-        line = f"{one_line(who, _LONGEST)}: {one_line(how)}"
-        if is_in:
-            log.info("%s", line)
-        elif self._refused.take("", time.monotonic()) > 0:
-            self._without += 1
-        else:
+        more = ""
+        if not is_in:
+            if self._refused.take("", time.monotonic()) > 0:
+                self._without += 1
+                return
             if self._without:
-                line += f" (before this, {self._without} others were refused without a line)"
+                more = f" ({self._without} refusals before this one have no line)"
             self._without = 0
-            log.info("%s", line)
+        log.info("%s: %s%s", one_line(who, _LONGEST), one_line(how), more)

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 import trustme
@@ -11,6 +13,7 @@ from locked import Link
 from rscollector.cli.main import main
 
 CA = trustme.CA()
+HOLE = "answers everybody who reaches this host; lock it with web.config_file, or by a firewall"
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
 CONFIG = """\
@@ -94,5 +97,32 @@ def test_an_address_that_everybody_can_ask_is_a_hint(tmp_path, capsys):
     """It is right, and what the example says; its operator is told what it means."""
     status, (complaint,) = checked(tmp_path, capsys, '[web]\nlisten = ["0.0.0.0:10070"]\n')
     assert status == 0
-    why = "answers everybody who reaches this host; lock it with web.config_file, or by a firewall"
-    assert complaint == f"rscollector: rscollector.toml:2: web.listen: 0.0.0.0:10070 {why}"
+    assert complaint == f"rscollector: rscollector.toml:2: web.listen: 0.0.0.0:10070 {HOLE}"
+
+
+@pytest.mark.needs("root")
+def test_root_is_told_what_the_services_user_would_find(monkeypatch, capsys):
+    """What is the same for both is told once, and how a file is opened only where one is closed."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        directory = Path(made)
+        directory.chmod(0o755)
+        config, web = directory / "rscollector.toml", directory / "web.yml"
+        config.write_text('[web]\nlisten = ["0.0.0.0:10070"]\nconfig_file = "web.yml"\n')
+        web.write_text("http_server_config: {http2: true}\n")
+        monkeypatch.setattr("rscollector.cli.check._USER", "nobody")
+        for module in ("files", "load"):
+            monkeypatch.setattr(f"rscollector.config.{module}.DEFAULT_FILE", config)
+
+        def told(*options):
+            status = main(["check", *options])
+            return status, capsys.readouterr().err.replace(f"{directory}/", "").splitlines()
+
+        hint = f"rscollector: rscollector.toml:2: web.listen: 0.0.0.0:10070 {HOLE}"
+        assert told() == (0, [hint])
+        web.chmod(0o600)
+        closed = "rscollector: as user nobody: web.yml cannot be read: Permission denied"
+        how = "rscollector: to let it read a file: chgrp rscollector FILE && chmod 640 FILE; it needs x above"
+        assert told() == (2, [hint, closed, how])
+        assert told("--only-mistakes") == (0, [hint, closed, how])
+        monkeypatch.setattr("rscollector.config.forked.forked", lambda *_: {"nobody": ([], "hangs")})
+        assert told() == (2, [hint, "rscollector: as user nobody: the check hangs"])

@@ -567,7 +567,7 @@ def test_a_flood_of_refusals_does_not_flood_the_access_log(monkeypatch, caplog):
         made.write("192.0.2.1", "no TLS", is_in=False)
     lines = [record.getMessage() for record in caplog.records[400:]]
     told = "192.0.2.1: no TLS"
-    assert lines == [f"{told} (before this, 200 others were refused without a line)", told]
+    assert lines == [f"{told} (200 refusals before this one have no line)", told]
 
 
 def test_a_unix_socket_has_its_users_and_the_peer_is_known(tmp_path):

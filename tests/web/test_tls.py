@@ -113,6 +113,18 @@ def test_the_texts_may_have_anything_around_the_blocks():
     assert Context(made).validity[1] > 32_000_000_000
 
 
+def test_what_only_openssl_reads_is_passed_over():
+    """A TRUSTED CERTIFICATE, with what its owner trusts it for: no chain, and no CA alone."""
+    command = ["openssl", "x509", "-trustout", "-addtrust", "clientAuth"]
+    done = subprocess.run(command, input=authority().pem.encode(), capture_output=True, check=True)
+    trusted = done.stdout.decode()
+    assert "BEGIN TRUSTED CERTIFICATE" in trusted
+    assert Context(tls(certificate=tls().certificate + trusted)).validity[1] > 32_000_000_000
+    assert [each.field for each in pem.faults(tls(client=ClientAuth.REQUIRED, client_ca=trusted))] == [
+        "client_ca"
+    ]
+
+
 def test_the_certificates_times_are_known_though_it_is_over():
     """Where there is no other it is used: collectors and sinks work meanwhile."""
     context = Context(Tls(*authority().issue_odd(-2, -1)))
