@@ -36,8 +36,8 @@ class Asked:
 class Access:
     """Users, rates, proxies, headers, prefix and access log of one listener."""
 
-    def __init__(self, listener: Listener, hashing: Hashing | None = None) -> None:
-        self._passwords = Passwords(listener.users, hashing or Hashing())
+    def __init__(self, listener: Listener, hashing: Hashing) -> None:
+        self._passwords = Passwords(listener.users, hashing)
         self.log = AccessLog()
         self._set(listener)
 

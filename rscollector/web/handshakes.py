@@ -64,8 +64,8 @@ class Crowd:
         holds many is in the way of himself.
         """
         if len(self._all) >= self._most:
-            most = Counter(self._all.values()).most_common(1)[0][0]
-            oldest = next(each for each, bucket in self._all.items() if bucket == most)
+            busiest = Counter(self._all.values()).most_common(1)[0][0]
+            oldest = next(each for each, its in self._all.items() if its == busiest)
             del self._all[oldest]
             oldest.abort()
         self._all[connection] = bucket

@@ -94,5 +94,5 @@ class Lock:
         self._handshakes.end(connection)
 
     def failed(self, peer: str, error: ssl.SSLError) -> None:
-        """Log, on demand, why a client does not get in: he is told nothing but a number."""
+        """Log, on demand, why a client does not get in: he is told a number at most."""
         self.access.log.write(peer, f"no TLS: {words(error)}", is_in=False)

@@ -123,6 +123,16 @@ def test_root_is_told_what_the_services_user_would_find(monkeypatch, capsys):
         closed = "rscollector: as user nobody: web.yml cannot be read: Permission denied"
         how = "rscollector: to let it read a file: chgrp rscollector FILE && chmod 640 FILE; it needs x above"
         assert told() == (2, [hint, closed, how])
-        assert told("--only-mistakes") == (0, [hint, closed, how])
+        assert told("--only-mistakes") == (2, [hint, closed, how]), "the service would not start"
         monkeypatch.setattr("rscollector.config.forked.forked", lambda *_: {"nobody": ([], "hangs")})
-        assert told() == (2, [hint, "rscollector: as user nobody: the check hangs"])
+        hangs = [hint, "rscollector: as user nobody: the check hangs"]
+        assert (told(), told("--only-mistakes")) == ((2, hangs), (0, hangs))
+
+
+def test_a_collector_that_cannot_work_now_is_no_mistake(tmp_path, capsys):
+    """The agent starts without it; whoever asks for mistakes only, as a reload does, is told that all is right."""
+    config = tmp_path / "rscollector.toml"
+    sink = '[sink.bosun.main]\nurl = "http://127.0.0.1:1"\nuser = "x"\n'
+    config.write_text(f'{sink}password = {{ file = "{tmp_path}/none" }}\n')
+    assert [main(["check", "--config", str(config), *more]) for more in ([], ["--only-mistakes"])] == [2, 0]
+    assert capsys.readouterr().err.count("none cannot be read: No such file or directory") == 2
