@@ -548,6 +548,18 @@ def test_the_access_log_names_a_client_by_its_certificate_and_why_another_gets_n
     assert "has no name that is allowed" in lines[3]
 
 
+def test_who_is_let_in_has_a_line_though_others_have_none(monkeypatch, caplog):
+    """Where but one refusal has one."""
+    caplog.set_level(logging.INFO, "rscollector.web.access")
+    monkeypatch.setattr("rscollector.web.access_log._PER_SECOND", 0.001)
+    monkeypatch.setattr("rscollector.web.access_log._AT_ONCE", 1)
+    with locked(None, QUICK, users=USERS, access_log=True) as served:
+        assert [served.get(**given)[0] for given in ({}, {}, {"authorization": IN}, {"authorization": IN})] == [401, 401, 200, 200]  # fmt: skip
+        until(lambda: len(caplog.records) == 3)
+    statuses = [record.getMessage().split(", ")[0] for record in caplog.records]
+    assert statuses == ["127.0.0.1: GET /metrics: 401", *["127.0.0.1 prometheus: GET /metrics: 200"] * 2]
+
+
 def test_a_flood_of_refusals_does_not_flood_the_access_log(monkeypatch, caplog):
     """How many had no line is told; whoever is let in has one always."""
     caplog.set_level(logging.INFO, "rscollector.web.access")
