@@ -127,6 +127,8 @@ def test_root_is_told_what_the_services_user_would_find(monkeypatch, capsys):
         monkeypatch.setattr("rscollector.config.forked.forked", lambda *_: {"nobody": ([], "hangs")})
         hangs = [hint, "rscollector: as user nobody: the check hangs"]
         assert (told(), told("--only-mistakes")) == ((2, hangs), (0, hangs))
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        assert told() == (0, [hint]), "only root can ask as somebody else"
 
 
 def test_a_collector_that_cannot_work_now_is_no_mistake(tmp_path, capsys):

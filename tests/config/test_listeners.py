@@ -259,10 +259,10 @@ def test_users_whom_everybody_can_read_are_a_hint(public):
 
 
 def test_users_in_the_configuration_whom_everybody_can_read_are_a_hint(public):
-    """In whatever file they stand; one in which there are none may be read by all."""
+    """In whatever file they stand; one in which there are none, or others, may be read by all."""
     main, more = public / "rscollector.toml", public / "conf.d" / "web.toml"
     more.parent.mkdir(mode=0o755)
-    main.write_text("[collector.agent.main]\n")
+    main.write_text("[collector.agent.main]\nusers = { a = 1 }\n")
     for users, hints in (
         (
             f'{{ a = "{HASH}", b = "{HASH}" }}',

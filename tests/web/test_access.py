@@ -346,6 +346,21 @@ def test_who_hangs_up_while_his_password_is_computed_leaves_nothing():
         until(lambda: not served.lock.access._passwords._asking)
 
 
+def test_who_hangs_up_takes_nothing_from_who_asks_the_same():
+    """What both wait for is computed on."""
+
+    async def asked_twice():
+        passwords = Passwords(USERS, Hashing(0.0))
+        given = Credentials(b"prometheus", b"right")
+        first, second = (asyncio.create_task(passwords.are_right(given, "192.0.2.1")) for _ in range(2))
+        while not passwords._asking:
+            await asyncio.sleep(0)
+        first.cancel()
+        return await second
+
+    assert asyncio.run(asked_twice())
+
+
 def test_who_hangs_up_does_not_hear_that_nobody_can_check(monkeypatch):
     """And nor does the log: there is nothing wrong with the agent."""
     is_gone, complaints = threading.Event(), []
