@@ -42,8 +42,20 @@ def listeners(builder: Builder, table: Mapping[str, Any], directory: Path) -> We
         return Web((), (), (), (), {})
     maker = _Maker(builder, directory)
     made = tuple(maker.all(section))
-    seen = maker.files.seen if maker.has_files else {}
-    return Web(made, tuple(maker.mistakes), tuple(maker.hints), tuple(maker.noted), seen)
+    return Web(made, tuple(maker.mistakes), tuple(maker.hints), tuple(maker.noted), maker.seen)
+
+
+def readable_users(places: Mapping[KeyPath, tuple[str, int]]) -> Iterator[str]:
+    """Yield a hint for each file of the configuration in which everybody can read the users of a listener."""
+    for file in dict.fromkeys(file for path, (file, _) in places.items() if _is_user(path)):
+        from rscollector.config.web_config import users_hint
+
+        if hint := users_hint(Path(file)):
+            yield hint
+
+
+def _is_user(path: KeyPath) -> bool:
+    return path[:2] == ("web", "listener") and path[3:4] == ("users",) and len(path) == 5
 
 
 class _Maker:
@@ -53,7 +65,7 @@ class _Maker:
         self.mistakes: list[str] = []
         self.hints: list[str] = []
         self.noted: list[Fault] = []
-        self.has_files = False
+        self._files: LockFiles | None = None
         self._builder = builder
         self._directory = directory
 
@@ -82,7 +94,7 @@ class _Maker:
         if lock.config_file:
             from rscollector.config import web_config
 
-            found = web_config.read(self._directory / lock.config_file, self.files)
+            found = web_config.read(self._directory / lock.config_file, self._reader())
             self.mistakes.extend(found.mistakes)
             self.hints.extend(each for each in found.hints if each not in self.hints)
             listener = replace(found.lock, address=listener.address, rights=listener.rights)
@@ -94,12 +106,15 @@ class _Maker:
         )
 
     @property
-    def files(self) -> "LockFiles":
-        """The files that were read; whoever has none does without OpenSSL."""
-        if not self.has_files:
-            from rscollector.config.pem import LockFiles
+    def seen(self) -> dict[str, str]:
+        """What each file was that has been read."""
+        return self._files.seen if self._files else {}
 
-            self._files, self.has_files = LockFiles(), True
+    def _reader(self) -> "LockFiles":
+        """Return what reads files; whoever has none does without OpenSSL."""
+        from rscollector.config.pem import LockFiles
+
+        self._files = self._files or LockFiles()
         return self._files
 
     def _tls(self, section: TlsSection, path: KeyPath) -> Tls | None:
@@ -109,7 +124,7 @@ class _Maker:
         for name in ("certificate", "key", "client_ca"):
             try:
                 file = getattr(section, name)
-                texts.append(self.files.text(self._directory / file) if file else "")
+                texts.append(self._reader().text(self._directory / file) if file else "")
             except ValueError as error:
                 self._builder.fault((*path, name), str(error))
         if why := pem.exposed(self._directory / section.key):

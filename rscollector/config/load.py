@@ -17,7 +17,7 @@ from typing import Any
 
 from rscollector.config.build import Builder, unknown
 from rscollector.config.files import Files, read
-from rscollector.config.listeners import Web, listeners
+from rscollector.config.listeners import Web, listeners, readable_users
 from rscollector.config.secrets import unread
 from rscollector.config.specs import Specs
 from rscollector.config.types import DEFAULT_FILE, AgentSection, Common, Config
@@ -44,7 +44,7 @@ def load(path: Path | None) -> Loaded:
     faults = map(files.sentence, builder.faults)
     mistakes = sorted([*files.mistakes, *faults, *web.mistakes], key=_file_and_line)
     problems, hints = (map(files.sentence, each) for each in (specs.problems, [*web.noted, *specs.hints]))
-    told = (_shown(each) for each in (mistakes, problems, [*web.hints, *hints]))
+    told = map(_shown, (mistakes, problems, [*web.hints, *readable_users(files.places), *hints]))
     return Loaded(None if mistakes else config, *told)
 
 

@@ -136,8 +136,8 @@ class _Reader:
         lock = Listener("", users=self._users(sections.get("basic_auth_users")))
         lock = replace(lock, headers=self._headers(sections.get("http_server_config")))
         lock = replace(lock, tls=self._tls(sections.get("tls_server_config")))
-        if lock.users and (why := pem.exposed(self._path)):
-            self.hints.append(f"{self._path}: has the hashes of users, and {why}")
+        if lock.users and (hint := users_hint(self._path)):
+            self.hints.append(hint)
         interval, burst = self._rate(sections.get("rate_limit"))
         return replace(lock, rate_interval=interval, rate_burst=burst)
 
@@ -257,12 +257,16 @@ class _Reader:
 
     def _check(self, tls: Tls, nodes: _Nodes, path: tuple[str, ...]) -> None:
         """See that OpenSSL takes it all."""
-        keys = {"certificate": "cert", "minimum": "min_version", "ciphers": "cipher_suites"}
+        keys = {
+            "certificate": "cert",
+            "minimum": "min_version",
+            "ciphers": "cipher_suites",
+            "curve": "curve_preferences",
+        }
         for field, reason in pem.faults(tls):
             key = keys.get(field, field)
-            key = key if key in nodes else f"{key}_file" if f"{key}_file" in nodes else "curve_preferences"
-            key = key if key in nodes else "max_version"
-            self._wrong(nodes.get(key), (*path, key), self._named(key, nodes, reason))
+            key = key if key in nodes else f"{key}_file"
+            self._wrong(nodes[key], (*path, key), self._named(key, nodes, reason))
 
     def _named(self, key: str, nodes: _Nodes, reason: str) -> str:
         node = nodes.get(key)
@@ -386,8 +390,8 @@ def user_mistake(name: str, value: str) -> str:
         return f"expected a bcrypt hash ($2b$10$…), as `htpasswd -nBC 10 {name}` makes it; never a password"
     cost = int(found[1])
     if cost > _HIGHEST_COST:
-        seconds = 0.08 * 2 ** (cost - 10)
-        return f"each try would take some {seconds:.0f} s of CPU (cost {cost}); make it anew with cost 10"
+        price = f"each try would take some {_seconds(cost):.0f} s of CPU (cost {cost})"
+        return f"{price}; make it anew with cost 10"
     return "" if cost >= 4 else f"bcrypt has no cost {cost}; make it anew with cost 10"
 
 
@@ -395,9 +399,20 @@ def cost_hint(value: str) -> str:
     """Return what a hash of a user costs more than it has to, "" if it does not."""
     found = _HASH.fullmatch(value)
     cost = int(found[1]) if found else 0
-    return f"each try takes {0.08 * 2 ** (cost - 10):.1g} s of CPU (cost {cost}); 10 is enough" * (
-        cost > _HIGH_COST
-    )
+    if cost <= _HIGH_COST:
+        return ""
+    return f"each try takes {_seconds(cost):.1g} s of CPU (cost {cost}); 10 is enough"
+
+
+def _seconds(cost: int) -> float:
+    """Return what a hash takes of a CPU."""
+    return 0.08 * 2.0 ** (cost - 10)
+
+
+def users_hint(path: Path) -> str:
+    """Return that everybody can read the users in a file, and guess at their passwords; "" if nobody can."""
+    why = pem.exposed(path)
+    return f"{path}: has the hashes of users, and {why}" if why else ""
 
 
 def no_bcrypt() -> str:

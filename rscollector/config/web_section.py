@@ -38,7 +38,10 @@ class LockSection:
     prefix: str = setting(
         'The path beneath which a reverse proxy shows this agent, such as "/db1".', default=""
     )
-    access_log: bool = setting("Log each request, without what it proves itself with.", default=False)
+    access_log: bool = setting(
+        "Log each request, without what it proves itself with; of those that are refused ten a second.",
+        default=False,
+    )
 
     def __post_init__(self) -> None:
         for each in self.trusted_proxies:

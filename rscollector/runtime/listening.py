@@ -86,7 +86,7 @@ class Listening:
             self._serve(door)
         for door in left:
             door.close()
-        _unlink({place.address for place in gone} - {place.address for place in wanted})
+        _unlink(place.address for place in gone)
         return [why for place, door in self._doors.items() if (why := _exchanged(door, wanted[place]))]
 
     def _made(self, wanted: Mapping[Place, Listener], gone: Iterable[Place]) -> dict[Place, _Door]:

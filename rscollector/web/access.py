@@ -5,7 +5,6 @@ through nothing of us is told: no name, no version, and the same answer for each
 not counted. What the pages are not to see (passwords, what proxies say) ends here too.
 """
 
-import logging
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +13,13 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rscollector.config.types import Listener
-from rscollector.model.texts import one_line
+from rscollector.web.access_log import AccessLog
 from rscollector.web.passwords import CannotCheck, Hashing, Later, Passwords, credentials
 from rscollector.web.proxies import Proxies
 from rscollector.web.rates import Buckets, bucket_of
 
-log = logging.getLogger("rscollector.web.access")
-
 WANTED = (b"authorization", b"x-forwarded-for")
 """The headers that are read here, beside those that the pages want."""
-_LONGEST_LOGGED = 200
 
 
 @dataclass(slots=True)
@@ -31,6 +27,7 @@ class Asked:
     """What is known of a request while it is answered."""
 
     client: str
+    is_in: bool = False
     user: str = ""
     status: int = 0
     size: int = 0
@@ -39,8 +36,9 @@ class Asked:
 class Access:
     """Users, rates, proxies, headers, prefix and access log of one listener."""
 
-    def __init__(self, listener: Listener, hashing: Hashing | None = None) -> None:
-        self._passwords = Passwords(listener.users, hashing or Hashing())
+    def __init__(self, listener: Listener, hashing: Hashing) -> None:
+        self._passwords = Passwords(listener.users, hashing)
+        self.log = AccessLog()
         self._set(listener)
 
     def replace(self, listener: Listener) -> None:
@@ -57,11 +55,7 @@ class Access:
         self._prefix = listener.prefix.rstrip("/")
         interval = listener.rate_interval
         self._rate = Buckets(interval, listener.rate_burst) if interval > 0 else None
-
-    @property
-    def is_logged(self) -> bool:
-        """Whether there is an access log."""
-        return self._listener.access_log
+        self.log.is_wanted = listener.access_log
 
     def guarded(self, application: ASGIApp) -> ASGIApp:
         """Return the application for those who may ask it."""
@@ -75,10 +69,10 @@ class Access:
 
             try:
                 refusal = await self._refusal(scope, asked)
+                asked.is_in = refusal is None
                 await (refusal or self._routed(scope, application))(scope, receive, sent)
             finally:
-                if self.is_logged:
-                    _log(scope, asked, time.monotonic() - began)
+                self._log(scope, asked, time.monotonic() - began)
 
         return answer
 
@@ -129,6 +123,17 @@ class Access:
         kept = [each for each in message["headers"] if each[0].lower() not in self._headers]
         return {**message, "headers": [*kept, *self._headers.items()]}
 
+    def _log(self, scope: Scope, asked: Asked, seconds: float) -> None:
+        """Log a request, without its query.
+
+        A user is named when he was let in: people type passwords where names are wanted.
+        """
+        name = asked.user or _certificate(scope)
+        what = f"{asked.client}{name and ' '}{name}: {scope['method']} {scope['path']}"
+        status = asked.status or "gone before there was an answer"
+        how = f"{status}, {asked.size} bytes, {seconds * 1000:.0f} ms"
+        self.log.write(what, how, is_in=asked.is_in)
+
 
 def _unauthorized() -> ASGIApp:
     headers = {"www-authenticate": 'Basic realm="restricted", charset="UTF-8"'}
@@ -138,17 +143,6 @@ def _unauthorized() -> ASGIApp:
 def _later(later: Later) -> ASGIApp:
     text = f"too many requests; ask again in {later.seconds} s\n"
     return PlainTextResponse(text, 429, {"retry-after": str(later.seconds)})
-
-
-def _log(scope: Scope, asked: Asked, seconds: float) -> None:
-    """Log a request, without its query.
-
-    A user is named when he was let in: people type passwords where names are wanted.
-    """
-    name = asked.user or _certificate(scope)
-    what = one_line(f"{asked.client}{name and ' '}{name}: {scope['method']} {scope['path']}", _LONGEST_LOGGED)
-    status = asked.status or "gone before there was an answer"
-    log.info("%s: %s, %d bytes, %.0f ms", what, status, asked.size, seconds * 1000)
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

@@ -16,8 +16,8 @@ SILENT = 256
 PER_SECOND = 20
 SHARE = 0.2
 """Of a core, for the handshakes of all strangers together, and for those of whom a listener knows."""
-_MILLISECOND, _AT_ONCE = 0.001, 100  # of CPU; what is saved for who come at once
-_AROUND = 0.5  # of these, which each connection costs beside its handshake
+_MILLISECOND, _SAVED = 0.001, 100  # of CPU; how many a share saves for who come at once
+_AROUND = 0.5  # milliseconds, which each connection costs beside its handshake
 _LATELY, _MOST_KNOWN = 3600.0, 1024
 
 
@@ -64,8 +64,8 @@ class Crowd:
         holds many is in the way of himself.
         """
         if len(self._all) >= self._most:
-            most = Counter(self._all.values()).most_common(1)[0][0]
-            oldest = next(each for each, bucket in self._all.items() if bucket == most)
+            busiest = Counter(self._all.values()).most_common(1)[0][0]
+            oldest = next(each for each, its in self._all.items() if its == busiest)
             del self._all[oldest]
             oldest.abort()
         self._all[connection] = bucket
@@ -83,8 +83,8 @@ class Handshakes:
 
     def __init__(self) -> None:
         self.buckets = Buckets(1 / PER_SECOND, PER_SECOND)
-        self.shares = Buckets(_MILLISECOND / SHARE, _AT_ONCE)
-        self._share: dict[Waiting, str] = {}
+        self.shares = Buckets(_MILLISECOND / SHARE, _SAVED)
+        self._share_of: dict[Waiting, str] = {}
         self._open: defaultdict[str, Crowd] = defaultdict(lambda: Crowd(AT_ONCE))
         self._silent: defaultdict[str, Crowd] = defaultdict(lambda: Crowd(SILENT))
 
@@ -98,7 +98,7 @@ class Handshakes:
             return "too many handshakes of this address in a second"
         if self.shares.take(share, now, _AROUND) > 0:
             return "too many handshakes of all in a second"
-        self._share[connection] = share
+        self._share_of[connection] = share
         self._open[share].add(connection, bucket)
         return ""
 
@@ -108,12 +108,12 @@ class Handshakes:
 
     def complete(self, connection: Waiting, address: str) -> None:
         """Take note that it is over, and that a request is waited for; that of a proxy was not begun here."""
-        share = self._share.setdefault(connection, "")
+        share = self._share_of.setdefault(connection, "")
         self._open[share].discard(connection)
         self._silent[share].add(connection, bucket_of(address))
 
     def end(self, connection: Waiting) -> None:
         """Forget one: it has asked, or is gone."""
-        if (share := self._share.pop(connection, None)) is not None:
+        if (share := self._share_of.pop(connection, None)) is not None:
             self._open[share].discard(connection)
             self._silent[share].discard(connection)

@@ -3,7 +3,6 @@
 The order for each request: caps on connections, rate of handshakes, TLS, and then what `access` has.
 """
 
-import logging
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -11,14 +10,11 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rscollector.config.types import Listener
-from rscollector.model.texts import one_line
 from rscollector.web.access import WANTED, Access
 from rscollector.web.handshakes import Handshakes, Known, Waiting
 from rscollector.web.passwords import Hashing
 from rscollector.web.secured import Connection, Secured
 from rscollector.web.tls import Context, Made, words
-
-log = logging.getLogger("rscollector.web.access")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,7 @@ class Lock:
         if not self.access.proxies.trust(peer):
             now = time.monotonic()
             if why := self._handshakes.begin(connection, peer, self._share(peer, now), now):
-                self._log(peer, why)
+                self.access.log.write(peer, why, is_in=False)
                 return None
         return context.newest()
 
@@ -98,9 +94,5 @@ class Lock:
         self._handshakes.end(connection)
 
     def failed(self, peer: str, error: ssl.SSLError) -> None:
-        """Log, on demand, why a client does not get in: he is told nothing but a number."""
-        self._log(peer, f"no TLS: {words(error)}")
-
-    def _log(self, peer: str, why: str) -> None:
-        if self.access.is_logged:
-            log.info("%s", one_line(f"{peer}: {why}"))
+        """Log, on demand, why a client does not get in: he is told a number at most."""
+        self.access.log.write(peer, f"no TLS: {words(error)}", is_in=False)

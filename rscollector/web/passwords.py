@@ -30,13 +30,12 @@ log = logging.getLogger("rscollector.web")
 PACE = 0.5
 """Seconds from the beginning of one hash to that of the next."""
 WAITING = 8
-_OF_ONE = 4  # who waits already may be the next only while there is room for others
+_OF_ONE = 4  # of an address: so many are left for others
 _TRIES, _ANOTHER_TRY = 5, 12.0
 _FAILURES, _FAILURE = 1000, 60.0
 _LONGEST = 72  # bytes of a password that bcrypt looks at; its versions differ in what they do with more
 _NOBODY = "$2b${cost:02}$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 _CHEAPEST = 10
-_LENGTH = 60  # of a hash
 
 
 class Credentials(NamedTuple):
@@ -153,7 +152,8 @@ class Passwords:
             asking = asyncio.create_task(self._found_out(given, digest, address))
             self._asking[digest] = asking
             asking.add_done_callback(lambda task: self._asked(digest, task))
-        return await asyncio.shield(asking)
+        await asyncio.wait((asking,))  # whoever hangs up leaves it to the others
+        return asking.result()
 
     async def _found_out(self, given: Credentials, digest: bytes, address: str) -> bool:
         hashed = self._users.get(given.user, self._nobody)
@@ -191,12 +191,10 @@ def _matches(password: bytes, hashed: str, cost: int) -> bool:
     """Tell whether it is. If not, it takes as long as a hash of that cost: each step is twice as dear."""
     import bcrypt  # noqa: PLC0415  up to 5 MB, for those only who have users
 
-    if len(hashed) != _LENGTH:  # at which bcrypt 4.2 panics, and that is no Exception
-        return False
     try:
         if bcrypt.checkpw(password, hashed.encode("ascii")):
             return True
-    except ValueError:  # it is no hash
+    except ValueError:  # it only looks like a hash
         return False
     for each in range(_cost(hashed), cost):
         bcrypt.checkpw(password, _NOBODY.format(cost=each).encode("ascii"))

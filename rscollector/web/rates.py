@@ -1,4 +1,4 @@
-"""How often an address may do something: a token bucket for each, and a bound on how many there are. Pure."""
+"""How often somebody may do something: a token bucket for each, and a bound on how many there are. Pure."""
 
 import ipaddress
 
@@ -6,10 +6,10 @@ _MOST = 4096
 
 
 class Buckets:
-    """A bucket for each address: `burst` at once, and then one each `interval` seconds.
+    """A bucket for each address, or who else there is: `burst` at once, then one each `interval` seconds.
 
-    What is kept of an address is one time, and that no longer than it matters. With more addresses than
-    `most` the oldest is forgotten, and has a full bucket again.
+    What is kept of each is one time, and that no longer than it matters. With more than `most` of them the
+    oldest is forgotten, and has a full bucket again.
     """
 
     def __init__(self, interval: float, burst: int, most: int = _MOST) -> None:

@@ -148,7 +148,6 @@ def _built(tls: Tls) -> Made:
 def _set(context: ssl.SSLContext, tls: Tls) -> None:
     context.minimum_version = _VERSIONS[tls.minimum]
     context.maximum_version = _VERSIONS[tls.maximum]
-    context.options |= ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0  # who comes each 15 s makes a handshake each time, and nothing outlives a context
     context.set_alpn_protocols(["http/1.1"])
     if tls.ciphers:

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 import trustme
@@ -11,6 +13,7 @@ from locked import Link
 from rscollector.cli.main import main
 
 CA = trustme.CA()
+HOLE = "answers everybody who reaches this host; lock it with web.config_file, or by a firewall"
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
 CONFIG = """\
@@ -61,7 +64,7 @@ def test_a_certificate_that_is_over_soon_is_a_hint(validity, said, tmp_path, cap
 
 def test_what_else_is_over_soon_is_a_hint(tmp_path, capsys):
     """Clients refuse a chain of which a part has expired, and are refused when their CA has."""
-    root = Link("root", ends=9.2)
+    root, newer = Link("root", ends=9.2), Link("newer", ends=90)
     issuing = Link("issuing", root, ends=5.2)
     own = Link("localhost", issuing, ends=90, purpose=ExtendedKeyUsageOID.SERVER_AUTH)
     for name, text in (("server.crt", own.pem + issuing.pem), ("server.key", own.key), ("ca.crt", root.pem)):
@@ -72,6 +75,9 @@ def test_what_else_is_over_soon_is_a_hint(tmp_path, capsys):
         "rscollector: 127.0.0.1:10070: the CA of clients expires in 9 d 4 h",
     ]
     assert (status, complaints) == (0, told)
+    (tmp_path / "ca.crt").write_text(root.pem + newer.pem)
+    _, complaints = checked(tmp_path, capsys, CONFIG.replace('.key" }', '.key", client_ca = "ca.crt" }'))
+    assert complaints == told[:1], "there is another CA of clients"
 
 
 @pytest.mark.needs("openssl")
@@ -91,5 +97,44 @@ def test_an_address_that_everybody_can_ask_is_a_hint(tmp_path, capsys):
     """It is right, and what the example says; its operator is told what it means."""
     status, (complaint,) = checked(tmp_path, capsys, '[web]\nlisten = ["0.0.0.0:10070"]\n')
     assert status == 0
-    why = "answers everybody who reaches this host; lock it with web.config_file, or by a firewall"
-    assert complaint == f"rscollector: rscollector.toml:2: web.listen: 0.0.0.0:10070 {why}"
+    assert complaint == f"rscollector: rscollector.toml:2: web.listen: 0.0.0.0:10070 {HOLE}"
+
+
+@pytest.mark.needs("root")
+def test_root_is_told_what_the_services_user_would_find(monkeypatch, capsys):
+    """What is the same for both is told once, and how a file is opened only where one is closed."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        directory = Path(made)
+        directory.chmod(0o755)
+        config, web = directory / "rscollector.toml", directory / "web.yml"
+        config.write_text('[web]\nlisten = ["0.0.0.0:10070"]\nconfig_file = "web.yml"\n')
+        web.write_text("http_server_config: {http2: true}\n")
+        monkeypatch.setattr("rscollector.cli.check._USER", "nobody")
+        for module in ("files", "load"):
+            monkeypatch.setattr(f"rscollector.config.{module}.DEFAULT_FILE", config)
+
+        def told(*options):
+            status = main(["check", *options])
+            return status, capsys.readouterr().err.replace(f"{directory}/", "").splitlines()
+
+        hint = f"rscollector: rscollector.toml:2: web.listen: 0.0.0.0:10070 {HOLE}"
+        assert told() == (0, [hint])
+        web.chmod(0o600)
+        closed = "rscollector: as user nobody: web.yml cannot be read: Permission denied"
+        how = "rscollector: to let it read a file: chgrp rscollector FILE && chmod 640 FILE; it needs x above"
+        assert told() == (2, [hint, closed, how])
+        assert told("--only-mistakes") == (2, [hint, closed, how]), "the service would not start"
+        monkeypatch.setattr("rscollector.config.forked.forked", lambda *_: {"nobody": ([], "hangs")})
+        hangs = [hint, "rscollector: as user nobody: the check hangs"]
+        assert (told(), told("--only-mistakes")) == ((2, hangs), (0, hangs))
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        assert told() == (0, [hint]), "only root can ask as somebody else"
+
+
+def test_a_collector_that_cannot_work_now_is_no_mistake(tmp_path, capsys):
+    """The agent starts without it; whoever asks for mistakes only, as a reload does, is told that all is right."""
+    config = tmp_path / "rscollector.toml"
+    sink = '[sink.bosun.main]\nurl = "http://127.0.0.1:1"\nuser = "x"\n'
+    config.write_text(f'{sink}password = {{ file = "{tmp_path}/none" }}\n')
+    assert [main(["check", "--config", str(config), *more]) for more in ([], ["--only-mistakes"])] == [2, 0]
+    assert capsys.readouterr().err.count("none cannot be read: No such file or directory") == 2

@@ -209,6 +209,9 @@ def public(web):
         yield directory
 
 
+READ = "has the hashes of users, and "
+
+
 def read_by_all(place, path, file, what=""):
     """Return the hint that everybody can read that file."""
     name = f"'{place}/{file}'"
@@ -222,6 +225,12 @@ def test_a_key_that_everybody_can_read_is_a_hint(public):
     (public / "server.key").chmod(0o644)
     told = read_by_all(public, "rscollector.toml:3: web.listener.0.tls.key", "server.key")
     assert load(public / "rscollector.toml").hints == (told,)
+    closed = public / "closed"
+    closed.mkdir(mode=0o750)
+    (public / "server.key").rename(closed / "server.key")
+    (public / "server.key").symlink_to("closed/server.key")
+    assert load(public / "rscollector.toml").hints == (), "what a link leads to is behind a closed door"
+    (closed / "server.key").replace(public / "server.key")
     (public / "rscollector.toml").write_text(
         '[web]\nconfig_file = "w.yml"\nlisten = ["127.0.0.1:1", "[::1]:1"]\n'
     )
@@ -240,13 +249,33 @@ def test_users_whom_everybody_can_read_are_a_hint(public):
     (public / "rscollector.toml").write_text('[web]\nconfig_file = "w.yml"\nlisten = ["127.0.0.1:1"]\n')
     config = public / "w.yml"
     config.write_text(f"basic_auth_users: {{alice: {HASH}}}\n")
-    told = read_by_all(public, "w.yml", "w.yml", "has the hashes of users, and ")
+    told = read_by_all(public, "w.yml", "w.yml", READ)
     assert load(public / "rscollector.toml").hints == (told,)
     public.parent.chmod(0o750)
     assert load(public / "rscollector.toml").hints == ()
     public.parent.chmod(0o755)
     config.write_text("http_server_config: {http2: true}\n")
     assert load(public / "rscollector.toml").hints == ()
+
+
+def test_users_in_the_configuration_whom_everybody_can_read_are_a_hint(public):
+    """In whatever file they stand; one in which there are none, or others, may be read by all."""
+    main, more = public / "rscollector.toml", public / "conf.d" / "web.toml"
+    more.parent.mkdir(mode=0o755)
+    main.write_text("[collector.agent.main]\nusers = { a = 1 }\n")
+    for users, hints in (
+        (
+            f'{{ a = "{HASH}", b = "{HASH}" }}',
+            (read_by_all(public, "conf.d/web.toml", "conf.d/web.toml", READ),),
+        ),
+        ("{}", ()),
+    ):
+        more.write_text(f'[[web.listener]]\naddress = "127.0.0.1:1"\nusers = {users}\n')
+        for each in (main, more):
+            each.chmod(0o644)
+        assert load(main).hints == hints
+        more.chmod(0o640)
+        assert load(main).hints == ()
 
 
 def test_the_same_files_are_read_again_and_nothing_else(web):

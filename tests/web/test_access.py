@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import logging
 import statistics
 import sys
@@ -16,7 +17,8 @@ from locked import BODY, authority, basic, client_context, locked, tls
 
 from rscollector.config.types import ClientAuth
 from rscollector.web import passwords as module
-from rscollector.web.passwords import _NOBODY, Hashing, Passwords, credentials
+from rscollector.web.access_log import AccessLog
+from rscollector.web.passwords import _NOBODY, Credentials, Hashing, Passwords, credentials
 from rscollector.web.proxies import Proxies
 from rscollector.web.rates import Buckets, bucket_of
 
@@ -121,10 +123,9 @@ def test_all_kinds_of_hash_are_known(prefix):
 
 
 def test_what_is_no_hash_opens_nothing():
-    """The configuration refuses it; here nobody comes in by it, and nothing breaks."""
-    for bad in ("$2b$04$short", RIGHT[:-1] + "!", RIGHT[:-10]):
-        with locked(None, QUICK, users={"a": bad}) as served:
-            assert served.get(authorization=basic("a", ""))[0] == 401
+    """It may look like one, with a salt that none can have; nobody comes in by it, and nothing breaks."""
+    with locked(None, QUICK, users={"a": f"{RIGHT[:28]}/{RIGHT[29:]}"}) as served:
+        assert served.get(authorization=basic("a", "right"))[0] == 401
 
 
 # The price
@@ -345,6 +346,47 @@ def test_who_hangs_up_while_his_password_is_computed_leaves_nothing():
         until(lambda: not served.lock.access._passwords._asking)
 
 
+def test_who_hangs_up_takes_nothing_from_who_asks_the_same():
+    """What both wait for is computed on."""
+
+    async def asked_twice():
+        passwords = Passwords(USERS, Hashing(0.0))
+        given = Credentials(b"prometheus", b"right")
+        first, second = (asyncio.create_task(passwords.are_right(given, "192.0.2.1")) for _ in range(2))
+        while not passwords._asking:
+            await asyncio.sleep(0)
+        first.cancel()
+        return await second
+
+    assert asyncio.run(asked_twice())
+
+
+def test_who_hangs_up_does_not_hear_that_nobody_can_check(monkeypatch):
+    """And nor does the log: there is nothing wrong with the agent."""
+    is_gone, complaints = threading.Event(), []
+
+    def computed(*_):
+        assert is_gone.wait(20)
+        raise ImportError("bcrypt")
+
+    async def hang_up():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        passwords = Passwords(USERS, Hashing(0.0))
+        asking = asyncio.create_task(passwords.are_right(Credentials(b"a", b"b"), "192.0.2.1"))
+        while not passwords._asking:
+            await asyncio.sleep(0)
+        asking.cancel()
+        is_gone.set()
+        while passwords._asking:
+            await asyncio.sleep(0)
+        assert asking.cancelled()
+        gc.collect()
+
+    monkeypatch.setattr(module, "_matches", computed)
+    asyncio.run(hang_up())
+    assert complaints == []
+
+
 def test_without_the_library_nobody_comes_in_and_the_log_says_why(monkeypatch, caplog):
     """Once, and who asks is told nothing of us."""
     monkeypatch.setitem(sys.modules, "bcrypt", None)
@@ -398,6 +440,8 @@ def test_buckets_fill_up_again_and_are_forgotten():
     assert len(made) == 3
     assert made.take("a", 1000.0) == 0
     assert len(made) == 1
+    made = Buckets(10.0, 2, most=3)
+    assert [made.take(each, 0.0) for each in "abcada"] == [0, 0, 0, 0, 0, 10], "who comes again is the newest"
 
 
 @pytest.mark.parametrize(
@@ -517,6 +561,40 @@ def test_the_access_log_names_a_client_by_its_certificate_and_why_another_gets_n
     assert lines[1] == "127.0.0.1: no TLS: peer did not return a certificate"
     assert lines[2].startswith("127.0.0.1: no TLS: un")
     assert "has no name that is allowed" in lines[3]
+
+
+def test_who_is_let_in_has_a_line_though_others_have_none(monkeypatch, caplog):
+    """Where but one refusal has one."""
+    caplog.set_level(logging.INFO, "rscollector.web.access")
+    monkeypatch.setattr("rscollector.web.access_log._PER_SECOND", 0.001)
+    monkeypatch.setattr("rscollector.web.access_log._AT_ONCE", 1)
+    with locked(None, QUICK, users=USERS, access_log=True) as served:
+        assert [served.get(**given)[0] for given in ({}, {}, {"authorization": IN}, {"authorization": IN})] == [401, 401, 200, 200]  # fmt: skip
+        until(lambda: len(caplog.records) == 3)
+    statuses = [record.getMessage().split(", ")[0] for record in caplog.records]
+    assert statuses == ["127.0.0.1: GET /metrics: 401", *["127.0.0.1 prometheus: GET /metrics: 200"] * 2]
+
+
+def test_a_flood_of_refusals_does_not_flood_the_access_log(monkeypatch, caplog):
+    """How many had no line is told; whoever is let in has one always."""
+    caplog.set_level(logging.INFO, "rscollector.web.access")
+    made, now = AccessLog(), 1000.0
+    monkeypatch.setattr("rscollector.web.access_log.time.monotonic", lambda: now)
+    made.write("192.0.2.1", "no TLS", is_in=False)
+    assert caplog.records == []
+    made.is_wanted = True
+    for _ in range(300):
+        made.write("192.0.2.1", "no TLS", is_in=False)
+    assert len(caplog.records) == 100
+    for _ in range(300):
+        made.write("192.0.2.2", "200", is_in=True)
+    assert len(caplog.records) == 400
+    now += 0.2
+    for _ in range(3):
+        made.write("192.0.2.1", "no TLS", is_in=False)
+    lines = [record.getMessage() for record in caplog.records[400:]]
+    told = "192.0.2.1: no TLS"
+    assert lines == [f"{told} (200 refusals before this one have no line)", told]
 
 
 def test_a_unix_socket_has_its_users_and_the_peer_is_known(tmp_path):

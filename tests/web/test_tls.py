@@ -19,9 +19,10 @@ from harness import until
 from locked import BODY, Link, authority, basic, client_context, locked, stranger, tls
 
 from rscollector.config import pem
-from rscollector.config.types import ClientAuth, Tls
+from rscollector.config.types import ClientAuth, Listener, Tls
 from rscollector.web import tls as module
 from rscollector.web.handshakes import Crowd, Handshakes, Known
+from rscollector.web.lock import Lock, Shared
 from rscollector.web.secured import Secured
 from rscollector.web.tls import Context
 
@@ -110,6 +111,18 @@ def test_the_texts_may_have_anything_around_the_blocks():
     assert "BEGIN EC PRIVATE KEY" in older
     made = tls(client=ClientAuth.REQUIRED, client_ca=f"Behörde: é\n{authority().pem}", key=older)
     assert Context(made).validity[1] > 32_000_000_000
+
+
+def test_what_only_openssl_reads_is_passed_over():
+    """A TRUSTED CERTIFICATE, with what its owner trusts it for: no chain, and no CA alone."""
+    command = ["openssl", "x509", "-trustout", "-addtrust", "clientAuth"]
+    done = subprocess.run(command, input=authority().pem.encode(), capture_output=True, check=True)
+    trusted = done.stdout.decode()
+    assert "BEGIN TRUSTED CERTIFICATE" in trusted
+    assert Context(tls(certificate=tls().certificate + trusted)).validity[1] > 32_000_000_000
+    assert [each.field for each in pem.faults(tls(client=ClientAuth.REQUIRED, client_ca=trusted))] == [
+        "client_ca"
+    ]
 
 
 def test_the_certificates_times_are_known_though_it_is_over():
@@ -592,6 +605,15 @@ def test_handshakes_of_an_address_are_bounded_by_the_second():
     assert len(handshakes) == 21
 
 
+def test_a_proxys_connection_is_forgotten_with_its_request():
+    """Its handshake is not counted, but its silence is."""
+    handshakes, connection = Handshakes(), Held()
+    handshakes.complete(connection, "127.0.0.1")
+    assert len(handshakes) == 1
+    handshakes.end(connection)
+    assert len(handshakes) == 0
+
+
 def test_handshakes_of_all_are_bounded_by_what_they_cost():
     """A fifth of a core for strangers together; whom a listener knows has another share."""
     handshakes = Handshakes()
@@ -646,6 +668,16 @@ def test_whom_a_listener_has_let_in_is_known_for_an_hour():
     for number in range(1024):
         known.add(f"10.0.{number // 256}.{number % 256}", 1.0)
     assert [known.has(each, 2.0) for each in ("2001:db8::1", "10.0.0.0")] == [False, True]
+    for each in ("10.0.0.0", "10.1.0.0"):
+        known.add(each, 3.0)
+    assert [known.has(each, 4.0) for each in ("10.0.0.0", "10.0.0.1")] == [True, False], (
+        "who comes again is new"
+    )
+
+
+def given_away(served):
+    """Have strangers spend all that they share for the next minute."""
+    served.shared.handshakes.spend("", 60.0, time.monotonic())
 
 
 def test_a_flood_of_strangers_does_not_take_the_share_of_who_was_in():
@@ -661,10 +693,7 @@ def test_a_flood_of_strangers_does_not_take_the_share_of_who_was_in():
 
         assert get("127.0.0.9", "right") == 200
         assert get("127.0.0.8", "wrong") == 401
-        now = time.monotonic()
-        while not served.shared.handshakes.shares.take("", now):
-            pass
-        served.shared.handshakes.shares._empty_until[""] += 60.0
+        given_away(served)
         assert get("127.0.0.7", "right") == "TLSV1_ALERT_INTERNAL_ERROR"
         assert get("127.0.0.8", "wrong") == "TLSV1_ALERT_INTERNAL_ERROR"
         assert get("127.0.0.9", "right") == 200
@@ -686,3 +715,36 @@ def test_an_address_that_has_had_enough_is_told_so_by_an_alert():
         assert get("127.0.0.6") == 200
         served.replace(trusted_proxies=("127.0.0.5",))
         assert [get("127.0.0.5") for _ in range(60)] == [200] * 60, "a proxy has many clients"
+
+
+def test_who_was_in_without_tls_is_a_stranger_to_it():
+    """What was open before a reload was open for everybody."""
+    with locked(access_log=True) as served:
+        assert served.get()[0] == 200
+        served.replace(tls=tls(), users={"a": HASH})
+        given_away(served)
+        with pytest.raises(ssl.SSLError, match="INTERNAL_ERROR"):
+            served.get()
+
+
+def test_who_is_known_at_one_listener_is_in_nobodys_way_at_another():
+    """Else a listener that lets in everybody would open the share of one that does not."""
+    shared = Shared()
+    open_to_all, strict = (Lock(Listener(f"0.0.0.0:{port}", tls=tls()), shared) for port in (1, 2))
+
+    async def nothing(scope, receive, send):
+        """Answer nothing."""
+
+    for each in (open_to_all, strict):
+        request = {"type": "http", "scheme": "https", "client": ("192.0.2.1", 1), "method": "GET"}
+        asyncio.run(each.guarded(nothing)({**request, "path": "/", "headers": []}, None, None))
+    open_to_all.spend("192.0.2.1", 60.0)
+    assert open_to_all.begin(Held(), open_to_all.context, "192.0.2.1") is None
+    assert strict.begin(Held(), strict.context, "192.0.2.1") is not None
+
+
+def test_what_a_proxys_handshakes_cost_is_no_strangers():
+    """It is trusted, and has many clients."""
+    lock = Lock(Listener("0.0.0.0:1", tls=tls(), trusted_proxies=("192.0.2.1",)), Shared())
+    lock.spend("192.0.2.1", 60.0)
+    assert lock.begin(Held(), lock.context, "192.0.2.2") is not None
