@@ -40,14 +40,14 @@ def check(given: argparse.Namespace) -> int:
     loaded = load(given.config)
     useless, hints = _certificates(loaded.config)
     told = [*loaded.mistakes, *useless, *loaded.problems, *loaded.hints, *hints]
-    problems_count = not given.only_mistakes
-    service = {} if given.config else dict(_as_the_service(problems_count=problems_count))
+    count_problems = not given.only_mistakes
+    service = {} if given.config else dict(_as_the_service(count_problems=count_problems))
     more = {sentence: counts for sentence, counts in service.items() if sentence not in told}
     for sentence in (*told, *(f"as user {_USER}: {each}" for each in more)):
         complain(sentence)
     if any("Permission denied" in each for each in more):
         complain(_READABLE)
-    problems = loaded.problems if problems_count else ()
+    problems = loaded.problems if count_problems else ()
     if loaded.config is None or useless or problems or any(more.values()):
         return 2
     files = ", ".join(loaded.config.files) or "no configuration file; the built-in one"
@@ -72,7 +72,7 @@ def _certificates(config: "Config | None") -> tuple[list[str], list[str]]:
     return useless, hints
 
 
-def _as_the_service(*, problems_count: bool) -> Iterator[tuple[str, bool]]:
+def _as_the_service(*, count_problems: bool) -> Iterator[tuple[str, bool]]:
     """Yield what the service's user is told, if we may become that one, and whether that is wrong."""
     from rscollector.config.forked import forked
 
@@ -82,18 +82,18 @@ def _as_the_service(*, problems_count: bool) -> Iterator[tuple[str, bool]]:
         return
     if os.geteuid() != 0:
         return
-    told, ended = forked({_USER: _Service(user, problems_count)}, _SECONDS)[_USER]
+    told, ended = forked({_USER: _Service(user, count_problems)}, _SECONDS)[_USER]
     yield from told
     if ended:
-        yield f"the check {ended}", problems_count
+        yield f"the check {ended}", count_problems
 
 
 class _Service:
     """Checks as the service's user, in a child."""
 
-    def __init__(self, user: pwd.struct_passwd, problems_count: bool) -> None:
+    def __init__(self, user: pwd.struct_passwd, count_problems: bool) -> None:
         self._user = user
-        self._problems_count = problems_count
+        self._count_problems = count_problems
 
     def __call__(self, tell: Any) -> None:
         from rscollector.config.load import load
@@ -105,6 +105,6 @@ class _Service:
         for sentence in loaded.mistakes:
             tell((sentence, True))
         for sentence in loaded.problems:
-            tell((sentence, self._problems_count))
+            tell((sentence, self._count_problems))
         for sentence in loaded.hints:
             tell((sentence, False))
