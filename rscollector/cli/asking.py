@@ -64,19 +64,19 @@ def first_answer(given: Path | None) -> Answer | None:
         try:
             return ask(path)
         except (OSError, TypeError, ValueError, http.client.HTTPException) as error:
-            complaints.append(f"no agent answers on {path}: {_why(error)}")
+            complaints.append(f"no agent answers on {path}: {_why(error, path)}")
     for sentence in complaints:
         complain(sentence)
     return None
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, path: Path) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such socket; is `rscollector run` running, as this user?"
     if isinstance(error, PermissionError):
         return "you may not; run this as the agent's user, in its group, or as root"
     if isinstance(error, ConnectionRefusedError):
-        return "the agent that made it is gone"
+        return "the agent that made it is gone" if path.is_socket() else "it is no socket"
     return str(error) or type(error).__name__
 
 

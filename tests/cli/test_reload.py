@@ -105,6 +105,13 @@ def test_without_an_agent_it_says_so(reloaded, tmp_path):
     assert "is `rscollector run` running" in complaints[0]
 
 
+def test_what_is_no_socket_was_made_by_no_agent(reloaded, tmp_path):
+    """Such as the configuration, given in its place."""
+    (tmp_path / "rscollector.toml").touch()
+    path = tmp_path / "rscollector.toml"
+    assert reloaded(path) == (1, "", [f"rscollector: no agent answers on {path}: it is no socket"])
+
+
 @pytest.fixture
 def sent(monkeypatch):
     """Return the signals that are sent, of which none arrives."""
