@@ -251,9 +251,12 @@ class _Reader:
     def _curve(self, nodes: _Nodes, path: tuple[str, ...]) -> str:
         key = "curve_preferences"
         names = self._names(key, nodes, path, _CURVES)
+        usable = [each for each in names if each in _CURVES and pem.has_curve(_CURVES[each])]
+        name = (*usable, *names, "")[0]
         if len(names) > 1:
-            self._hint(nodes[key], (*path, key), f"one curve can be set here: it is the first, {names[0]}")
-        return _CURVES.get(names[0], "") if names else ""
+            which = f"the first that Python on this host can set, {name}"
+            self._hint(nodes[key], (*path, key), f"one curve can be set here: it is {which}")
+        return _CURVES.get(name, "")
 
     def _check(self, tls: Tls, nodes: _Nodes, path: tuple[str, ...]) -> None:
         """See that OpenSSL takes it all."""

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rscollector.config import web_config
+from rscollector.config import pem, web_config
 from rscollector.config.pem import LockFiles
 from rscollector.config.types import ClientAuth, Config, Listener
 
@@ -95,6 +95,22 @@ def test_an_empty_file_locks_nothing_and_says_so(text, place):
     found = parsed(text, place)
     assert (found.lock, found.mistakes) == (Listener(""), ())
     assert found.hints == (f"{place}/web-config.yml: is empty and locks nothing",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "mistakes"),
+    [
+        ("[X25519, CurveP384, CurveP256]", "secp384r1", []),
+        ("[X25519]", None, ["Python on this host cannot set X25519; leave it out, and it is P-256"]),
+    ],
+)
+def test_a_curve_that_python_cannot_set_is_passed_over(place, monkeypatch, wanted, found, mistakes):
+    """The toolkit's file is one for all hosts, and Debian 12's Python knows no X25519."""
+    monkeypatch.setattr(pem, "has_curve", lambda name: name != "X25519")
+    text = f"tls_server_config: {{cert_file: server.crt, key_file: server.key, curve_preferences: {wanted}}}"
+    read = parsed(text, place)
+    assert [each.rpartition("curve_preferences: ")[2] for each in read.mistakes] == mistakes
+    assert mistakes or read.lock.tls.curve == found
 
 
 def test_all_that_a_file_says_is_taken(place):
