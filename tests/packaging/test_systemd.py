@@ -133,7 +133,7 @@ def test_units_that_hang_in_starting_and_jobs_that_do_not_end_are_told_with_the_
         "lost.timer is failed: systemd could not do what starting it takes",
         "flapping.service has been restarted by systemd ",
         "stuck.service has been starting for ",
-        "never.timer is active, has never elapsed and never will",
+        "never.timer is active, has not elapsed since it was started, and never will",
     ):
         assert sentence in explained.stdout
 
