@@ -64,13 +64,14 @@ def first_answer(given: Path | None) -> Answer | None:
         try:
             return ask(path)
         except (OSError, TypeError, ValueError, http.client.HTTPException) as error:
-            complaints.append(f"no agent answers on {path}: {_why(error, path)}")
+            complaints.append(f"no agent answers on {path}: {why(error, path)}")
     for sentence in complaints:
         complain(sentence)
     return None
 
 
-def _why(error: Exception, path: Path) -> str:
+def why(error: Exception, path: Path) -> str:
+    """Return in words why there is no answer at a control socket."""
     if isinstance(error, FileNotFoundError):
         return "there is no such socket; is `rscollector run` running, as this user?"
     if isinstance(error, PermissionError):

@@ -7,7 +7,7 @@ import signal
 import time
 from typing import Any
 
-from rscollector.cli.asking import Answer, add_socket, ask, first_answer
+from rscollector.cli.asking import Answer, add_socket, ask, first_answer, why
 from rscollector.cli.common import Commands, add_command, complain, paint
 
 _MORE = """\
@@ -40,7 +40,7 @@ def reload(given: argparse.Namespace) -> int:
     except PermissionError:
         complain("you may not: run this as the agent's user, or as root")
     except (OSError, ValueError, http.client.HTTPException) as error:
-        complain(f"the agent has not said how the reload went ({error!r}); is it running?")
+        complain(f"the agent has not said how the reload went: {why(error, found.path)}")
     return 1
 
 

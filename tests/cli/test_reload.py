@@ -147,6 +147,32 @@ def test_an_agent_of_before_is_sent_nothing(face, reloaded, sent, tmp_path, monk
     assert "no agent that this version understands" in complaints[0]
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ProcessLookupError(), "the agent is gone"),
+        (PermissionError(), "you may not: run this as the agent's user, or as root"),
+    ],
+)
+def test_a_signal_that_cannot_be_sent_is_said(face, reloaded, tmp_path, monkeypatch, error, says):
+    """Whoever is in the agent's group may ask it, and not send it signals."""
+
+    def kill(*_signal):
+        raise error
+
+    monkeypatch.setattr(os, "kill", kill)
+    assert reloaded(tmp_path / "run" / "control.sock") == (1, "", [f"rscollector: {says}"])
+
+
+def test_one_that_ends_meanwhile_has_not_said_how_it_went(face, reloaded, tmp_path, monkeypatch):
+    """It may have been told to stop, or been killed."""
+    socket = tmp_path / "run" / "control.sock"
+    monkeypatch.setattr(os, "kill", lambda *_signal: socket.unlink())
+    status, printed, (complaint,) = reloaded(socket)
+    assert (status, printed) == (1, "")
+    assert "has not said how the reload went: there is no such socket" in complaint
+
+
 def test_one_in_another_container_is_sent_nothing(face, reloaded, sent, tmp_path, monkeypatch):
     """The kernel gives it the number 0, which is this process group."""
     monkeypatch.setattr(asking._UnixConnection, "peer", lambda _self: 0)

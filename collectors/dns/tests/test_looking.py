@@ -610,20 +610,26 @@ def _without_authority(told):
     return told
 
 
+def resolver_fails(world, name, rdtype):
+    """Have the resolver answer SERVFAIL to one question; returns what it has said to all before."""
+    before = world.server_.says[RESOLVER]
+
+    def says(question, protocol):
+        asked = question.question[0]
+        if (asked.name.to_text(), asked.rdtype) == (f"{name}.", rdtype):
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return before(question, protocol)
+
+    world.server_.says[RESOLVER] = says
+    return before
+
+
 def test_of_a_family_that_is_not_told_the_known_addresses_stay_and_of_the_other_one_the_new_ones(world):
     """None of them twice."""
     six = f'dns_zone_server_addresses{{zone="{ZONE}",server="{NS2}"}}'
     world.names[NS2], world.parent[NS2] = [TWO, "::1"], []
     assert world.opened().tick()[six] == 2
-    before = world.server_.says[RESOLVER]
-
-    def says(question, protocol):
-        asked = question.question[0]
-        if (asked.name.to_text(), asked.rdtype) == (f"{NS2}.", dns.rdatatype.A):
-            return reply(question, rcode="SERVFAIL", aa=False)
-        return before(question, protocol)
-
-    world.server_.says[RESOLVER] = says
+    resolver_fails(world, NS2, dns.rdatatype.A)
     world.tick(301)
     assert world.tick(15)[six] == 2
 
@@ -654,15 +660,7 @@ def test_a_hundred_names_are_asked_at_most(world):
 def test_glue_of_a_family_that_no_resolver_tells_is_no_contradiction(world):
     """The parent may well be right; it is one where the resolver says that there is no such address."""
     world.parent[NS2] = [TWO, "::1"]
-    before = world.server_.says[RESOLVER]
-
-    def says(question, protocol):
-        asked = question.question[0]
-        if (asked.name.to_text(), asked.rdtype) == (f"{NS2}.", dns.rdatatype.AAAA):
-            return reply(question, rcode="SERVFAIL", aa=False)
-        return before(question, protocol)
-
-    world.server_.says[RESOLVER] = says
+    before = resolver_fails(world, NS2, dns.rdatatype.AAAA)
     assert (NS2, "::1") in addresses(world.opened().tick())
     assert "which is no address of it" not in world.said
     assert "no resolver can say" not in world.said
