@@ -114,7 +114,7 @@ def _within(number: int, most: int) -> int:
 
 
 def lasting(seconds: float) -> str:
-    """Return a time in one unit that people read at a glance."""
+    """Return a time in one unit: a note that stays the same for long is no news."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

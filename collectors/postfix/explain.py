@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from collectors.postfix.flow import DELIVERIES, GAPS, LINES, MALFORMED, STATUSES, Flow
 from collectors.postfix.queues import QUEUES, Tally
+from rscollector.api import humanized
 
 _MEANING = {
     "maildrop": "submitted on this host or requeued (postsuper -r), not picked up yet",
@@ -17,7 +18,6 @@ _MEANING = {
     "corrupt": "unreadable, kept for somebody to look at",
 }
 _USUAL = ("sent", "deferred", "bounced")
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def explain(tallies: Mapping[str, Tally]) -> Iterator[str]:
@@ -27,7 +27,7 @@ def explain(tallies: Mapping[str, Tally]) -> Iterator[str]:
             count, whose = f"{tally.messages} messages", "the oldest "
             if tally.messages == 1:
                 count, whose = "1 message", ""
-            age = f", {whose}{_time(tally.oldest)} old" if tally.messages > tally.unread else ""
+            age = f", {whose}{humanized(tally.oldest)} old" if tally.messages > tally.unread else ""
             meaning = f": {_MEANING[queue]}" if queue in _MEANING else ""
             yield f"{queue}: {count}{age}{meaning} (postfix_queue_messages)."
         if tally.unread:
@@ -63,10 +63,3 @@ def explain_flow(flow: Flow) -> Iterator[str]:
         )
     if flow.unread:
         yield f"Bytes of the log that are still to be read: {flow.unread} (postfix_log_unread_bytes)."
-
-
-def _time(seconds: float) -> str:
-    for unit, name in ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} seconds"

@@ -516,7 +516,7 @@ def test_the_queues_are_explained_in_plain_language():
     tally.add([2_700], 10, 1)
     tally.add_unread(1)
     assert list(explain({"deferred": tally, "hold": empty})) == [
-        "deferred: 2 messages, the oldest 2 hours old: not delivered yet, to be tried again while Postfix runs (postfix_queue_messages).",
+        "deferred: 2 messages, the oldest 2 h 1 min old: not delivered yet, to be tried again while Postfix runs (postfix_queue_messages).",
         "deferred: 1 of them are not read yet (postfix_queue_unread_messages).",
     ]
     assert list(explain(dict.fromkeys(QUEUES, empty))) == ["Nothing waits (postfix_queue_messages)."]
