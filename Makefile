@@ -30,7 +30,7 @@ deb: ## build the Debian package, into dist/, with what apt says that it needs
 	@. .ci/environment && install_packages dpkg-dev build-essential >/dev/null; \
 	rm -rf build/deb && mkdir -p build/deb/rscollector dist \
 	&& { git ls-files -z --cached --others --exclude-standard 2>/dev/null || find . -type f -print0 \
-		-not -path './.git/*' -not -path './.venv*' -not -path './.debian-13/*' -not -path './build/*' -not -path './dist/*'; } | xargs -0 cp --parents --target-directory=build/deb/rscollector \
+		-not -path './.git/*' -not -path './.venv*' -not -path './.debian/*' -not -path './build/*' -not -path './dist/*'; } | xargs -0 cp --parents --target-directory=build/deb/rscollector \
 	&& cd build/deb/rscollector && export PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 	&& { dpkg-checkbuilddeps 2>/dev/null || apt-get -qq -y build-dep . ; } \
 	&& dpkg-buildpackage -us -uc -b && cp ../*.deb ../*.changes ../*.buildinfo ../../../dist
@@ -44,4 +44,4 @@ everything: ## all that can be tested: all that takes long, with both sets of li
 	.ci/run everything
 
 clean: ## remove everything that was made here
-	rm -rf .venv .venv-distribution .venv-schemathesis .debian-13 .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv .venv-distribution .venv-schemathesis .debian .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

@@ -119,7 +119,10 @@ location /db1/ {{ proxy_pass http://127.0.0.1:{behind}; }}
 @pytest.mark.needs("nginx")
 @pytest.mark.parametrize(
     "program",
-    [pytest.param(each, marks=pytest.mark.needs(each)) for each in ("prometheus", "prometheus-trixie")],
+    [
+        pytest.param(each, marks=pytest.mark.needs(each))
+        for each in ("prometheus", "prometheus-trixie", "prometheus-forky")
+    ],
 )
 def test_a_real_prometheus_comes_in(agent, place, tmp_path, program):
     """With TLS, a client certificate and a password: by IPv4, by IPv6, and through an nginx that shows a prefix."""
