@@ -32,7 +32,7 @@ def is_foreign(path: Path) -> bool:
     """Tell whether somebody else may have made this socket: its directory is another's, in one like /tmp."""
     try:
         own, around = path.parent.lstat(), path.parent.parent.stat()
-    except FileNotFoundError:
+    except OSError:  # who cannot look there cannot connect either
         return False
     anybody = around.st_mode & _ANYBODY == _ANYBODY
     return anybody and not (stat.S_ISDIR(own.st_mode) and own.st_uid == os.geteuid())
