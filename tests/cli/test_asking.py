@@ -8,7 +8,7 @@ import pytest
 
 from rscollector.cli import asking
 from rscollector.cli.main import main
-from rscollector.runtime.control import SERVICE, candidates, is_foreign
+from rscollector.runtime.control import is_foreign
 
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 HUNG_UP = "it has hung up without an answer; it may have ended"
@@ -99,14 +99,3 @@ def test_a_path_on_which_nobody_can_look_is_nobodys(tmp_path, capsys, place):
     assert not is_foreign(tmp_path / place)
     assert main(["reload", "--socket", str(tmp_path / place)]) == 1
     assert capsys.readouterr().err.startswith(f"rscollector: no agent answers on {tmp_path / place}: ")
-
-
-@pytest.mark.parametrize("name", ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"])
-def test_an_empty_variable_is_none(monkeypatch, name):
-    """Nobody is asked in the directory that root happens to be in."""
-    for each in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
-        monkeypatch.delenv(each, raising=False)
-    wanted = list(candidates())
-    monkeypatch.setenv(name, "")
-    assert list(candidates()) == wanted
-    assert wanted[-1] == SERVICE / "control.sock"
