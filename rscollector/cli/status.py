@@ -61,7 +61,7 @@ def _once(given: argparse.Namespace, before: str = "") -> int:
         shown = json.dumps(answer, indent=2) if given.json else _shown(answer, wrong=given.wrong)
         is_well = all(each["up"] for each in answer["collectors"]) and _is_configured(answer)
         is_well = is_well and not any(row.is_wrong for row in rows(answer))
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         complain(f"what answers is no agent that this version understands ({type(error).__name__}: {error})")
         return 1
     print(shown)

@@ -1,10 +1,13 @@
 """What commands make of who answers at a control socket, and is perhaps no agent."""
 
+import json
+import math
 import socket
 import threading
 from contextlib import contextmanager, suppress
 
 import pytest
+from faces import Face
 
 from rscollector.cli import asking
 from rscollector.cli.main import main
@@ -78,6 +81,15 @@ def test_who_says_something_for_ever_is_not_listened_to_for_ever(tmp_path, capsy
     with answering(path, *parts, pause=pause):
         assert main(["reload", "--socket", str(path)]) == 1
     assert capsys.readouterr().err == f"rscollector: no agent answers on {path}: {NO_ANSWER}\n"
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 10**400])
+def test_numbers_that_no_agent_has_are_no_agents(tmp_path, capsys, seconds):
+    """JSON has no bounds for them."""
+    path = tmp_path / "s"
+    with answering(path, OK + json.dumps(Face().status() | {"uptime_seconds": seconds}).encode()):
+        assert main(["status", "--socket", str(path)]) == 1
+    assert "is no agent that this version understands (OverflowError: " in capsys.readouterr().err
 
 
 def test_where_more_wait_than_there_is_room_for_that_is_said(tmp_path, capsys):
