@@ -83,11 +83,10 @@ def test_who_says_something_for_ever_is_not_listened_to_for_ever(tmp_path, capsy
     assert capsys.readouterr().err == f"rscollector: no agent answers on {path}: {NO_ANSWER}\n"
 
 
-@pytest.mark.parametrize("seconds", [math.inf, 10**400])
-def test_numbers_that_no_agent_has_are_no_agents(tmp_path, capsys, seconds):
+def test_numbers_that_no_agent_has_are_no_agents(tmp_path, capsys):
     """JSON has no bounds for them."""
     path = tmp_path / "s"
-    with answering(path, OK + json.dumps(Face().status() | {"uptime_seconds": seconds}).encode()):
+    with answering(path, OK + json.dumps(Face().status() | {"uptime_seconds": math.inf}).encode()):
         assert main(["status", "--socket", str(path)]) == 1
     assert "is no agent that this version understands (OverflowError: " in capsys.readouterr().err
 

@@ -216,7 +216,9 @@ def test_a_process_of_another_user_is_sent_nothing(face, reloaded, sent, tmp_pat
     assert sent == []
 
 
-def test_settings_that_could_not_be_looked_at_are_not_in_use_and_that_is_told(agent, reloaded, tmp_path):
+def test_settings_that_could_not_be_looked_at_are_not_in_use_and_that_is_told(
+    agent, reloaded, tmp_path, capsys
+):
     """The secret of one is gone; it goes on with what it was, and `status` says so too."""
     password = tmp_path / "password"
     password.write_text("secret")
@@ -233,6 +235,11 @@ def test_settings_that_could_not_be_looked_at_are_not_in_use_and_that_is_told(ag
     ]
     assert started.collector("tame/new")
     assert kept in started.get("/", accept="text/html")[2].decode()
+    assert main(["status", "--socket", str(started.socket)]) == 1
+    assert (
+        f"of the last reload not all was taken; what was before is in its place:\n{kept}"
+        in capsys.readouterr().out
+    )
     assert reloaded(started.socket)[0] == 1, "it is asked again"
     password.write_text("secret")
     assert reloaded(started.socket)[0] == 0
