@@ -53,7 +53,7 @@ def answering(path, *parts, pause=0.0):
         (OK, "what it says is no JSON"),
         (OK + b"\xff", "what it says is no JSON"),
         (OK + b"[" * 100_000, "what it says is no JSON"),
-        (OK + b'{"a":' * 900 + b"1" + b"}" * 900, "what it says is no JSON"),
+        (OK + b'{"a":' * 5000 + b"1" + b"}" * 5000, "what it says is no JSON"),
         (OK + b'{"a": ' + b"1" * 10_000 + b"}", "what it says is no JSON"),
         (OK + b"[]", "what it says is not about an agent"),
     ],
