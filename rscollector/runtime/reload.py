@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rscollector.config.plan import plan
 from rscollector.config.types import Config
-from rscollector.runtime.configure import Read, read_configuration
+from rscollector.runtime.configure import Read, read_configuration, shown
 from rscollector.runtime.listening import Listening
 from rscollector.runtime.looker import Looker
 from rscollector.runtime.supervisor import Supervisor
@@ -93,7 +93,7 @@ def apply(read: Read, supervisor: Supervisor, vitals: Vitals, listening: Listeni
     vitals.certificates = listening.certificates
     vitals.web_error = ""  # who reloads wants to know again
     _tell(vitals, "\n".join(troubles), kept="")
-    vitals.reload_error = "\n".join(_change(read.config, supervisor))
+    vitals.reload_error = "\n".join(shown(_change(read.config, supervisor)))
 
 
 def _change(config: Config, supervisor: Supervisor) -> list[str]:
