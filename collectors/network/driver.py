@@ -4,11 +4,12 @@ Names and meanings are each driver's own, there may be thousands, and a driver m
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from collectors.network.interfaces import NETWORK
-from rscollector.api import CollectError, Context, Sample
+from rscollector.api import CollectError, Context, Sample, one_line
 
 STATISTIC = NETWORK.counter("driver_statistic", "What a driver counts under a name of its own.", "statistic")
 SECONDS = 2.0
@@ -42,9 +43,15 @@ def samples(
 
 
 def _named(context: Context, label: str, text: str, wanted: Sequence[str]) -> Iterator[Sample]:
-    found = dict(_read(text, wanted))
+    read = list(_read(text, wanted))
+    times = Counter(name for name, _ in read)
+    found = {name: number for name, number in read if times[name] == 1}
     for statistic in list(found)[:MOST]:
         yield STATISTIC(found[statistic], interface=label, statistic=statistic)
+    if twice := [name for name in times if name not in found]:
+        # vmxnet3 tells the same names of each queue (node_exporter #2187): neither is that of the interface.
+        named = one_line(twice[0], 100) + (f" and {len(twice) - 1} more" if len(twice) > 1 else "")
+        context.note(f"missing: ethtool of {label}: {named}: told more than once under one name")
     if len(found) > MOST:
         context.note(f"ethtool of {label}: {len(found)} statistics are wanted, the first {MOST} are shown")
 

@@ -25,6 +25,7 @@ DIRECTORY = "/sys/class/net"
 BONDING = "/proc/net/bonding"
 _MEGABIT = 125_000
 _FASTEST = 10_000_000  # Mbit/s; -1 is unknown, and some drivers write that without its sign
+_UNKNOWN = 0xFFFF  # the same in 16 bits, which ethtool(8) takes for unknown too
 _DUPLEX = {"full": True, "half": False}
 _LARGEST = 1 << 20
 _FIELDS = re.compile(
@@ -60,7 +61,7 @@ def read(context: Context, name: bytes) -> Hardware:
     speed = 0
     with suppress(ValueError):
         speed = int(_word(context, name, "speed"))
-    known = speed * _MEGABIT if 0 < speed <= _FASTEST else None
+    known = speed * _MEGABIT if 0 < speed <= _FASTEST and speed != _UNKNOWN else None
     return Hardware(known, _DUPLEX.get(_word(context, name, "duplex")))
 
 

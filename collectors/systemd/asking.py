@@ -111,14 +111,16 @@ def _unit(row: Any) -> Unit | None:
 
 def timers(context: Context) -> tuple[list[Timer], int]:
     """Return all timers that systemd has in memory, and how many rows cannot be read. Raises Unavailable."""
-    found, odd = [], 0
+    found: dict[str, Timer] = {}
+    odd = 0
     for row in _rows(context, TIMERS, context.budget() / 2):
         try:
             times = _moment(row["next"]), _moment(row["last"])
-            found.append(Timer(_text(row["unit"]), _text(row.get("activates") or ""), *times))
+            timer = Timer(_text(row["unit"]), _text(row.get("activates") or ""), *times)
+            found[timer.name] = timer
         except (KeyError, TypeError):
             odd += 1
-    return found, odd
+    return list(found.values()), odd
 
 
 def facts(context: Context, names: Sequence[str]) -> dict[str, Facts]:

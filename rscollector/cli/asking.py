@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rscollector.cli.common import complain
+from rscollector.kit.connection import Connection, countdown
 from rscollector.model.texts import printable
 from rscollector.runtime.control import FOREIGN, candidates, is_foreign
 
@@ -22,33 +23,16 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--socket", type=Path, metavar="PATH", help="the agent's control socket")
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    sock: socket.socket
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-    def peer(self) -> int:
-        """Return the process id of who listens there, as the kernel says; 0 for one in another container."""
-        told = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        pid: int = _CREDENTIALS.unpack(told)[0]
-        return pid
-
-
 class Answer(NamedTuple):
-    """What an agent says of itself (`runtime/status.py`), at which socket, and its process id."""
+    """What an agent says of itself (`runtime/status.py`), and at which socket.
+
+    The kernel knows who listens there: `pid` is the process, 0 for one in another container, `user` its user.
+    """
 
     status: dict[str, Any]
     path: Path
     pid: int
+    user: int
 
 
 def first_answer(given: Path | None) -> Answer | None:
@@ -78,21 +62,42 @@ def why(error: Exception, path: Path) -> str:
         return "you may not; run this as the agent's user, in its group, or as root"
     if isinstance(error, ConnectionRefusedError):
         return "the agent that made it is gone" if path.is_socket() else "it is no socket"
-    return str(error) or type(error).__name__
+    if isinstance(error, TimeoutError):
+        return f"it has not answered within {_TIMEOUT:.0f} s; it may be stopped, or have no CPU"
+    if isinstance(error, BlockingIOError):
+        return "more wait for its answer than it can take; it may be stopped, or have no CPU"
+    if isinstance(error, ConnectionError):
+        return "it has hung up without an answer; it may have ended"
+    if isinstance(error, http.client.HTTPException):
+        return "what it says is no whole answer in HTTP"
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 
 def ask(path: Path) -> Answer:
     """Ask the agent behind a control socket. Raises OSError, HTTPException, ValueError and TypeError."""
-    connection = _UnixConnection(path)
+    left = countdown(_TIMEOUT)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connected:
+        connected.settimeout(left())
+        connected.connect(str(path))
+        told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, user, _ = _CREDENTIALS.unpack(told)
+        return Answer(_status(Connection(connected, left)), path, pid, user)
+
+
+def _status(connection: Connection) -> dict[str, Any]:
+    client = http.client.HTTPConnection("localhost")
+    client.sock = connection  # it has what is used of a socket
+    client.request("GET", "/api/v1/status")
+    response = client.getresponse()
+    if response.status != http.HTTPStatus.OK:
+        raise ValueError(f"it answers with status {response.status}, and its log may say why")
     try:
-        connection.request("GET", "/api/v1/status")
-        pid = connection.peer()
-        told = json.loads(connection.getresponse().read(_LONGEST))
-        if not isinstance(told, dict):
-            raise TypeError("what it says is not about an agent")
-        return Answer(_printable(told), path, pid)
-    finally:
-        connection.close()
+        told = _printable(json.loads(response.read(_LONGEST)))
+    except (ValueError, RecursionError) as error:
+        raise ValueError("what it says is no JSON") from error
+    if not isinstance(told, dict):
+        raise TypeError("what it says is not about an agent")
+    return told
 
 
 def _printable(value: Any) -> Any:

@@ -61,7 +61,7 @@ def _once(given: argparse.Namespace, before: str = "") -> int:
         shown = json.dumps(answer, indent=2) if given.json else _shown(answer, wrong=given.wrong)
         is_well = all(each["up"] for each in answer["collectors"]) and _is_configured(answer)
         is_well = is_well and not any(row.is_wrong for row in rows(answer))
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         complain(f"what answers is no agent that this version understands ({type(error).__name__}: {error})")
         return 1
     print(shown)
@@ -94,8 +94,8 @@ def _shown(answer: dict[str, Any], *, wrong: bool) -> str:
 
 
 def _is_configured(answer: dict[str, Any]) -> bool:
-    web = answer.get("web", {}).get("last_reload_successful", True)
-    return bool(answer["config"]["last_reload_successful"] and web)
+    web, config = answer.get("web", {}).get("last_reload_successful", True), answer["config"]
+    return bool(config["last_reload_successful"] and not config["last_reload_error"] and web)
 
 
 def _head(answer: dict[str, Any]) -> str:
@@ -110,6 +110,9 @@ def _head(answer: dict[str, Any]) -> str:
     ]
     if not config["last_reload_successful"]:
         lines += [paint("the last reload failed; the configuration before it is in use:", "bad")]
+    elif config["last_reload_error"]:
+        lines += [paint("of the last reload not all was taken; what was before is in its place:", "bad")]
+    if config["last_reload_error"]:
         lines += [config["last_reload_error"]]
     if web.get("last_reload_error"):
         why = "certificates or web configuration in the files are wrong; those before are in their place:"

@@ -46,7 +46,11 @@ class LockFiles:
 
     def text(self, path: Path) -> str:
         """Return the text of a file. Raises ValueError with why it cannot be read."""
-        self.seen[str(path)] = look(str(path))
+        try:
+            now = look(str(path))
+        except ValueError:  # a NUL in it, or half a character: nobody can look whether it has come
+            raise ValueError(f"{path} cannot be read: no file can have this name") from None
+        self.seen[str(path)] = now
         try:
             return content(path, _LONGEST).decode("utf-8")
         except UnicodeDecodeError:

@@ -24,6 +24,7 @@ from rscollector.config.types import AgentSection, Common, Spec, worker_name
 from rscollector.model.feed import Feed
 from rscollector.model.settings import humanized
 from rscollector.model.stopping import SINK_CLOSES
+from rscollector.model.texts import LONGEST_NOTE, one_line
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -138,7 +139,10 @@ class Specs:
             variables={where.name: os.environ[where.name] for where in secrets if where.is_variable},
             worker=worker_name(f"{type_}/{name}", local=built.local, isolation=self._agent.isolation),
             plugin=instance.place,
-            unknown=built.problem or next((look.problem for look in secrets.values() if look.problem), ""),
+            unknown=one_line(
+                built.problem or next((look.problem for look in secrets.values() if look.problem), ""),
+                LONGEST_NOTE,
+            ),
         )
         if section == "sink":
             spec = self._for_sink(spec, plugin.feed)

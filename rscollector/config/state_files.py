@@ -9,8 +9,8 @@ from pathlib import Path
 
 def state_directory() -> Path:
     """Return the directory that systemd names, else a usual place."""
-    if "STATE_DIRECTORY" in os.environ:
-        return Path(os.environ["STATE_DIRECTORY"].split(":")[0])
+    if given := os.environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
     if os.geteuid() == 0:
         return Path("/var/lib/rscollector")
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state", "rscollector")

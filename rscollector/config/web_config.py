@@ -71,12 +71,13 @@ _HEADERS: dict[str, tuple[str, ...]] = {
     "X-XSS-Protection": (),
 }
 """The headers that may be set, and the values that one may have, if not any."""
+_LONGEST_HEADER = 4096  # it is in each answer, and clients have bounds for all of them together
 _TRUE = ("y", "yes", "true", "on")
 _FALSE = ("n", "no", "false", "off")
 _NOTHING = ("", "~", "null")
-_HASH = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
+_HASH = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}", re.ASCII)
 _HIGHEST_COST, _HIGH_COST = 14, 12
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST_RATE = 3600.0
 _MOST_BURST = 1_000_000
@@ -289,8 +290,9 @@ class _Reader:
             allowed = _HEADERS[name]
             if value and allowed and value.lower() not in allowed:
                 self._wrong(given[name], (*path, "headers", name), _not_one_of(value, allowed))
-            if not value.isascii() or not value.isprintable():
-                self._wrong(given[name], (*path, "headers", name), "expected ASCII in one line")
+            if not value.isascii() or not value.isprintable() or len(value) > _LONGEST_HEADER:
+                why = f"expected ASCII in one line of at most {_LONGEST_HEADER} characters"
+                self._wrong(given[name], (*path, "headers", name), why)
         return {name: value for name, value in headers.items() if value}
 
     def _users(self, node: Node | None) -> dict[str, str]:
@@ -429,7 +431,7 @@ def _go_duration(text: str) -> float | None:
     """Return the seconds of a duration as Go writes it, None if it is none."""
     if text in ("", "0"):
         return 0.0
-    if not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
+    if not re.fullmatch(f"(?:{_DURATION.pattern})+", text, re.ASCII):
         return None
     return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
 

@@ -58,7 +58,7 @@ def opened(address: Address, seconds: float, tls: ssl.SSLContext | None = None) 
 
     The name that the server's certificate has to be for is the host, `localhost` at a Unix socket.
     """
-    left = _countdown(seconds)
+    left = countdown(seconds)
     with connected(address, left) as plain:
         if not isinstance(address, str):
             # What is written in two parts goes at once.
@@ -73,7 +73,7 @@ def opened(address: Address, seconds: float, tls: ssl.SSLContext | None = None) 
             yield Connection(secured, left)
 
 
-def _countdown(seconds: float) -> Callable[[], float]:
+def countdown(seconds: float) -> Callable[[], float]:
     """Return what tells the seconds that are left.
 
     A collect's budget itself never becomes zero: who sends without a pause would be read for ever.

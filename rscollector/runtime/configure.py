@@ -102,7 +102,8 @@ async def _all_of(ours: socket.socket) -> bytes:
     return output
 
 
-def _shown(mistakes: list[str]) -> Iterator[str]:
+def shown(mistakes: list[str]) -> Iterator[str]:
+    """Yield what people are told of mistakes: a line for each, and how many more there are."""
     yield from (one_line(mistake, LONGEST_NOTE) for mistake in mistakes[:_MOST_MISTAKES])
     if len(mistakes) > _MOST_MISTAKES:
         yield f"and {len(mistakes) - _MOST_MISTAKES} more: `rscollector check` names them all"
@@ -112,7 +113,7 @@ def _parsed(output: bytes, code: int, printed: list[str]) -> Read:
     try:
         answer = json.loads(output)
         config = Config.from_json(answer["config"]) if answer["config"] else None
-        return Read(config, tuple(_shown(answer["mistakes"])))
+        return Read(config, tuple(shown(answer["mistakes"])))
     except (ValueError, KeyError, TypeError):
         last = "".join(f": {line[:300]}" for line in printed)
         return Read(None, (f"the process that reads the configuration {how(code)}{last}",))

@@ -18,11 +18,14 @@ def socket_path() -> Path:
 
 
 def candidates() -> Iterator[Path]:
-    """Yield where an agent's control socket may be, the likeliest first."""
-    if "RUNTIME_DIRECTORY" in os.environ:
-        yield Path(os.environ["RUNTIME_DIRECTORY"].split(":")[0], _NAME)
-    elif "XDG_RUNTIME_DIR" in os.environ:
-        yield Path(os.environ["XDG_RUNTIME_DIR"], "rscollector", _NAME)
+    """Yield where an agent's control socket may be, the likeliest first.
+
+    A variable that is empty is not set, as elsewhere: no directory that somebody happens to be in is meant.
+    """
+    if given := os.environ.get("RUNTIME_DIRECTORY"):
+        yield Path(given.split(":")[0], _NAME)
+    elif of_user := os.environ.get("XDG_RUNTIME_DIR"):
+        yield Path(of_user, "rscollector", _NAME)
     elif os.geteuid() != 0:
         yield Path(tempfile.gettempdir(), f"rscollector-{os.geteuid()}", _NAME)
     yield SERVICE / _NAME
@@ -32,7 +35,7 @@ def is_foreign(path: Path) -> bool:
     """Tell whether somebody else may have made this socket: its directory is another's, in one like /tmp."""
     try:
         own, around = path.parent.lstat(), path.parent.parent.stat()
-    except FileNotFoundError:
+    except OSError:  # who cannot look there cannot connect either
         return False
     anybody = around.st_mode & _ANYBODY == _ANYBODY
     return anybody and not (stat.S_ISDIR(own.st_mode) and own.st_uid == os.geteuid())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rscollector.config.plan import plan
 from rscollector.config.types import Config
-from rscollector.runtime.configure import Read, read_configuration
+from rscollector.runtime.configure import Read, read_configuration, shown
 from rscollector.runtime.listening import Listening
 from rscollector.runtime.looker import Looker
 from rscollector.runtime.supervisor import Supervisor
@@ -93,15 +93,20 @@ def apply(read: Read, supervisor: Supervisor, vitals: Vitals, listening: Listeni
     vitals.certificates = listening.certificates
     vitals.web_error = ""  # who reloads wants to know again
     _tell(vitals, "\n".join(troubles), kept="")
-    _change(read.config, supervisor)
+    vitals.reload_error = "\n".join(shown(_change(read.config, supervisor)))
 
 
-def _change(config: Config, supervisor: Supervisor) -> None:
+def _change(config: Config, supervisor: Supervisor) -> list[str]:
+    """Change what differs; returns what goes on as it was, as not all is known of what is wanted instead."""
     wanted = {spec.key: spec for spec in config.specs}
     todo = plan({key: each.digest for key, each in supervisor.instances.items()}, wanted)
-    for key in todo.keep:
-        if why := wanted[key].unknown:
-            log.warning("%s: goes on as it was before the reload: %s", key, why)
+    kept = [
+        f"{key}: goes on as it was before the reload: {wanted[key].unknown}"
+        for key in todo.keep
+        if supervisor.instances[key].digest != wanted[key].digest
+    ]
+    for sentence in kept:
+        log.warning("%s", sentence)
     for key in todo.remove:
         supervisor.end(key)
     for key in todo.change:
@@ -111,3 +116,4 @@ def _change(config: Config, supervisor: Supervisor) -> None:
     supervisor.revive()
     supervisor.store.max_series = config.max_series_total
     log.info("reloaded: %s", todo)
+    return kept

@@ -52,10 +52,9 @@ def index(
     """Return what the page of all shows at the Unix time `now`."""
     found = rows(status)
     wrong = [each for each in found if each.is_wrong]
-    web = status.get("web", {})
-    is_well = not unhealthy and all(
-        each.get("last_reload_successful", True) for each in (status["config"], web)
-    )
+    config, web = status["config"], status.get("web", {})
+    read = [each.get("last_reload_successful", True) for each in (config, web)]
+    is_well = not unhealthy and all(read) and not config.get("last_reload_error")
     return {
         "status": status,
         "rows": wrong if only_wrong else found,

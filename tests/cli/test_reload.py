@@ -3,6 +3,8 @@
 import datetime as dt
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import trustme
@@ -175,7 +177,8 @@ def test_one_that_ends_meanwhile_has_not_said_how_it_went(face, reloaded, tmp_pa
 
 def test_one_in_another_container_is_sent_nothing(face, reloaded, sent, tmp_path, monkeypatch):
     """The kernel gives it the number 0, which is this process group."""
-    monkeypatch.setattr(asking._UnixConnection, "peer", lambda _self: 0)
+    asked = asking.ask
+    monkeypatch.setattr(asking, "ask", lambda path: asked(path)._replace(pid=0))
     status, _, complaints = reloaded(tmp_path / "run" / "control.sock")
     assert (status, sent) == (1, [])
     assert "another container" in complaints[0]
@@ -194,3 +197,65 @@ def test_one_that_was_under_way_does_not_count(face, reloaded, sent, tmp_path, m
     monkeypatch.setattr(face, "overview", told)
     assert reloaded(tmp_path / "run" / "control.sock")[0] == 0
     assert list(counts) == []
+
+
+def test_one_that_was_started_anew_meanwhile_is_not_waited_for(face, reloaded, sent, tmp_path, monkeypatch):
+    """What it counts has nothing to do with the signal."""
+    asked = reload.ask
+    monkeypatch.setattr(reload, "ask", lambda path: asked(path)._replace(pid=1))
+    status, printed, (complaint,) = reloaded(tmp_path / "run" / "control.sock")
+    assert (status, printed, len(sent)) == (1, "", 1)
+    assert "has ended meanwhile" in complaint
+
+
+def test_a_process_of_another_user_is_sent_nothing(face, reloaded, sent, tmp_path, monkeypatch):
+    """Who listened has ended, somebody else answers there, and the number is another's by now."""
+    asked = asking.ask
+    monkeypatch.setattr(asking, "ask", lambda path: asked(path)._replace(pid=os.getpid(), user=12345))
+    assert reloaded(tmp_path / "run" / "control.sock") == (1, "", ["rscollector: the agent is gone"])
+    assert sent == []
+
+
+def test_settings_that_could_not_be_looked_at_are_not_in_use_and_that_is_told(
+    agent, reloaded, tmp_path, capsys
+):
+    """The secret of one is gone; it goes on with what it was, and `status` says so too."""
+    password = tmp_path / "password"
+    password.write_text("secret")
+    table = CONFIG.format(port=free_port()) + f'password = {{ file = "{password}" }}\n'
+    started = agent(table)
+    password.unlink()
+    started.config.write_text(table + "[collector.tame.new]\n")
+    kept = f"tame/good: goes on as it was before the reload: the secret in {password} cannot be read: "
+    status, printed, complaints = reloaded(started.socket)
+    assert (status, printed) == (1, "")
+    assert complaints[0].startswith(f"rscollector: {kept}")
+    assert complaints[1:] == [
+        "rscollector: what was there before is in the place of what is wrong; all else is in use"
+    ]
+    assert started.collector("tame/new")
+    assert kept in started.get("/", accept="text/html")[2].decode()
+    assert main(["status", "--socket", str(started.socket)]) == 1
+    assert (
+        f"of the last reload not all was taken; what was before is in its place:\n{kept}"
+        in capsys.readouterr().out
+    )
+    assert reloaded(started.socket)[0] == 1, "it is asked again"
+    password.write_text("secret")
+    assert reloaded(started.socket)[0] == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_change_nothing(agent, closed):
+    """As a caller leaves them that is a daemon."""
+    started = agent(CONFIG.format(port=free_port()))
+    command = f"{sys.executable} -m rscollector.cli.main reload --socket {started.socket} {closed}"
+    assert subprocess.run(["sh", "-c", command], check=False, timeout=60).returncode == 0
+
+
+def test_a_full_disk_is_no_fault_of_the_agent(agent):
+    """What it has to say cannot be written, and that is what is said."""
+    started = agent(CONFIG.format(port=free_port()))
+    command = f"{sys.executable} -m rscollector.cli.main reload --socket {started.socket} >/dev/full"
+    ended = subprocess.run(["sh", "-c", command], check=False, timeout=60, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (1, "rscollector: cannot write: No space left on device\n")

@@ -37,6 +37,8 @@ class Settings:
     def __post_init__(self):
         if self.size == 13:
             raise RuntimeError("no luck")
+        if self.size == 15:
+            raise RuntimeError("no\\n\\x1b[2Jluck")
 
 class Plugin(Collector):
     metrics = (Metric("odd_{name}_size", Kind.GAUGE, "A number."),)
@@ -100,6 +102,12 @@ def test_a_plugin_may_print_and_leave_threads_and_children(odd, monkeypatch, cap
     assert (loaded.mistakes, loaded.problems) == ((), ())
     assert time.monotonic() - began < 50
     assert capfd.readouterr().out == ""
+
+
+def test_what_a_plugin_says_of_settings_is_one_line_without_control_characters(odd):
+    """The agent logs it, and tells it after a reload."""
+    (spec,) = odd("[collector.odd_well.a]\nsize = 15\n").config.specs
+    assert spec.unknown == "its settings are wrong: RuntimeError: no luck"
 
 
 def test_settings_that_raise_are_the_problem_of_their_instance(odd):

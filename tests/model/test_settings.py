@@ -19,7 +19,7 @@ def test_a_duration_is_read_in_seconds(text, seconds):
     assert Duration(Duration(text)) == seconds
 
 
-@pytest.mark.parametrize("wrong", [15, 1.5, "15", "s", "", "-1s", "15 s", None, ["15s"]])
+@pytest.mark.parametrize("wrong", [15, 1.5, "15", "s", "", "-1s", "15 s", "١٥s", None, ["15s"]])
 def test_what_is_no_duration_is_refused(wrong):
     """A bare number is refused: its unit would be a guess."""
     with pytest.raises(ValueError, match='a duration such as "15s"'):
@@ -40,7 +40,7 @@ def test_a_size_is_read_in_bytes(text, size):
     assert ByteSize(text) == size
 
 
-@pytest.mark.parametrize("wrong", [-1, True, 1.5, "K", "1X", None])
+@pytest.mark.parametrize("wrong", [-1, True, 1.5, "K", "1X", "٣K", None])
 def test_what_is_no_size_is_refused(wrong):
     """Anything else is refused."""
     with pytest.raises(ValueError, match="a size in bytes"):

@@ -166,6 +166,17 @@ def test_a_secret_that_was_written_is_used_whatever_fails_later(playing):
     until(lambda: _loaded_at(host.fetch()) > _loaded_at(loaded), 30)
 
 
+def test_what_is_wrong_is_said_though_no_agent_can_be_told(playing):
+    """It is stopped, as by a configuration that was wrong at its start: that takes nothing from the real reason."""
+    playing.play(rscollector_collector_galera=GALERA[:1])
+    playing.host.run("systemctl", "stop", "rscollector")
+    wrong = {"rscollector_collector_galera": [{**GALERA[0], "password": "hush-newer", "interval": "soon"}]}
+    done, _ = playing.play(check=False, **wrong)
+    assert (done.returncode, "failed=0" in done.stdout) == (2, False), done.stdout
+    assert "no agent answers" in done.stdout + done.stderr
+    assert "collector.galera.main.interval" in done.stdout.rpartition(": Say what is wrong]")[2]
+
+
 def _loaded_at(page):
     name = "rscollector_config_last_reload_success_timestamp_seconds"
     return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))

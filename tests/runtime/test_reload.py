@@ -55,11 +55,28 @@ def test_what_is_not_known_changes_nothing_that_runs(caplog):
         ):
             apply(Read(Config(specs=(wanted,)), ()), supervisor, vitals, Listening(Connections()))
             await asyncio.sleep(0.1)
-            found.append(supervisor.instances["x/a"].spec.digest)
+            found.append((supervisor.instances["x/a"].spec.digest, vitals.reload_ok, vitals.reload_error))
         return found
 
-    assert asyncio.run(main()) == ["old", "old", "new"]
-    assert caplog.text.count("x/a: goes on as it was before the reload: it took more than 5 s") == 1
+    kept = "x/a: goes on as it was before the reload: it took more than 5 s"
+    assert asyncio.run(main()) == [("old", True, ""), ("old", True, kept), ("new", True, "")]
+    assert caplog.text.count(kept) == 1
+
+
+def test_what_goes_on_as_it_was_is_told_in_a_line_each_and_some_of_them():
+    """A plugin of many collectors may hang, and what it says of itself may be anything."""
+
+    async def main():
+        vitals, supervisor = Vitals(started=0.0), Supervisor("db1", 1000)
+        supervisor.bodies = World(supervisor)
+        for digest, why in (("old", ""), ("new", "no\x1b[2J\nline")):
+            specs = tuple(spec(f"x/n{each:03}", digest=digest, unknown=why) for each in range(130))
+            apply(Read(Config(specs=specs), ()), supervisor, vitals, Listening(Connections()))
+        return vitals.reload_error.splitlines()
+
+    told = asyncio.run(main())
+    assert told[0] == "x/n000: goes on as it was before the reload: no line"
+    assert (len(told), told[100]) == (101, "and 30 more: `rscollector check` names them all")
 
 
 def test_a_lock_that_cannot_be_used_is_logged_at_each_reload_and_else_once(caplog):

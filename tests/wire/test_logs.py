@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from rscollector.config.state_files import state_directory
 from rscollector.runtime.control import candidates, socket_path
 from rscollector.runtime.logs import Log, under_journal
 from rscollector.runtime.systemd import Notifier
@@ -107,3 +108,14 @@ def test_the_control_socket_is_where_the_service_manager_says(monkeypatch, tmp_p
         f"{tmp_path}/rscollector/control.sock",
         "/run/rscollector/control.sock",
     ]
+
+
+def test_a_variable_that_is_empty_is_not_set(monkeypatch):
+    """Nothing is asked for, and nothing kept, in the directory that somebody happens to be in."""
+    names = ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "STATE_DIRECTORY")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    wanted = [*candidates(), state_directory()]
+    for name in names:
+        monkeypatch.setenv(name, "")
+    assert [*candidates(), state_directory()] == wanted

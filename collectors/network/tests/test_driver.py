@@ -22,8 +22,16 @@ VIRTIO = b"""NIC statistics:
      most: 18446744073709551615
      paused_ns: 9223372036854775807
      port.rx_odd drops: 7
-     rx_drops: 99
-"""  # rx_drops comes twice: ethtool forbids nothing
+"""
+QUEUES = b"""NIC statistics:
+     Rx Queue#: 0
+       ucast pkts rx: 5
+       drv dropped rx total: 1
+     Rx Queue#: 1
+       ucast pkts rx: 7
+       drv dropped rx total: 2
+     rx_buf_alloc_failure: 3
+"""  # as vmxnet3 of VMware does
 WANTED = ["*rx*drops", "tx_tx_timeouts", "temperature", "below", "most", "paused_ns"]
 
 
@@ -45,7 +53,7 @@ def asked(tmp_path):
 
 
 def test_only_what_is_named_and_is_a_number_is_shown(asked):
-    """A name that comes twice counts once, and interfaces without a device are not asked."""
+    """Interfaces without a device are not asked."""
     found, context = asked({"eth0": VIRTIO, "eth1": b""})
     assert set(found) == {
         f'network_driver_statistic_total{{interface="eth0",statistic="{name}"}}'
@@ -53,6 +61,15 @@ def test_only_what_is_named_and_is_a_number_is_shown(asked):
     }
     assert context.ran == [("ethtool", "-S", "eth0"), ("ethtool", "-S", "eth1")]
     assert context.notes == []
+
+
+def test_what_is_told_more_than_once_is_nobodys(asked):
+    """That of the last queue is not that of the interface (node_exporter #2187)."""
+    found, context = asked({"eth0": QUEUES, "eth1": b""}, ["*rx*"])
+    assert found == {'network_driver_statistic_total{interface="eth0",statistic="rx_buf_alloc_failure"}': 3}
+    assert context.notes == [
+        "missing: ethtool of eth0: ucast pkts rx and 1 more: told more than once under one name"
+    ]
 
 
 def test_nobody_is_asked_when_nothing_is_named(asked):

@@ -488,13 +488,15 @@ def test_a_device_that_is_out_of_sight_is_one(tmp_path):
         ("0", None),
         ("-1", None),
         ("10", 1_250_000),
+        ("65535", None),
+        ("65536", 65536 * 125_000),
         ("800000", 10**11),
         ("10000000", 1_250_000 * 10**6),
         ("10000001", None),
     ],
 )
 def test_a_speed_is_what_a_link_may_have(tmp_path, said, speed):
-    """Up to ten terabit; what is above is -1 without its sign."""
+    """Up to ten terabit; what is above is -1 without its sign, and 65,535 is that in 16 bits."""
     root = Root(tmp_path)
     root.write("sys/class/net/eth0/speed", f"{said}\n")
     root.write("sys/class/net/eth0/duplex/is", "no file")

@@ -128,6 +128,14 @@ def test_timers_that_are_no_list_cost_the_timers_only(watched, printed):
     assert "list-timers" in watched.context.notes[0]
 
 
+def test_a_timer_that_is_listed_twice_is_one(watched):
+    """Else its series would be there twice, and the second of each be refused."""
+    rows = list(watched.systemctl.timers.values())
+    watched.systemctl.instead[TIMERS] = json.dumps([*rows, *rows]).encode()
+    assert any(name.startswith("systemd_timer_state{") for name in watched.tick())
+    assert watched.context.notes == []
+
+
 def test_rows_that_cannot_be_read_are_counted(watched):
     """All others are told."""
     rows = [
