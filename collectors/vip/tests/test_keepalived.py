@@ -71,7 +71,7 @@ class Host:
     def kill(self, number):
         """Send a signal to both of its processes."""
         for file in reversed(self._pids):
-            with suppress(FileNotFoundError, ProcessLookupError):
+            with suppress(FileNotFoundError, ProcessLookupError, ValueError):  # one that is written is empty
                 pid = int(Path(file).read_text())
                 subprocess.run(["kill", f"-{int(number)}", str(pid)], check=False, stderr=subprocess.DEVNULL)
 
