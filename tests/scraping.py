@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import suppress
@@ -61,6 +62,9 @@ class Prometheus:
             try:
                 with urllib.request.urlopen(url, timeout=5) as answer:
                     return json.load(answer)["data"]
+            except urllib.error.HTTPError as refusal:
+                refusal.close()  # it is the answer, too, and Python 3.14 warns of one that is left open
+                return None
             except OSError:
                 return None
         command = [*self.enter, sys.executable, "-c", ASK, url]

@@ -238,11 +238,13 @@ trees = st.recursive(
 @example("rate_limit: &a {interval: *a}")
 @example('tls_server_config: {cert_file: "a\\0b", key_file: "\\ud800"}')
 @example(f"rate_limit: {{interval: {'9' * 400}h, burst: {'9' * 5000}}}")
+@example('basic_auth_users: {"\\ud800\\udc00": ""}')
 def test_whatever_it_says_there_are_sentences(text):
     """Nothing that somebody writes ends the process that reads it; what is right, a listener can be made of."""
     found = web_config.parse(text, Path("/nowhere/web-config.yml"), LockFiles())
     assert all(each.startswith("/nowhere/web-config.yml") for each in (*found.mistakes, *found.hints))
-    assert Config.from_json(Config(listeners=(found.lock,)).to_json()).listeners == (found.lock,)
+    read = Config.from_json(Config(listeners=(found.lock,)).to_json())
+    assert found.mistakes or read.listeners == (found.lock,)
 
 
 def test_without_the_library_passwords_are_refused(place, monkeypatch):

@@ -54,7 +54,7 @@ LAME = "lame.test"
 
 NAMED = """
 options {{
-    directory "{0}"; pid-file none; session-keyfile "{0}/key"; lock-file none; listen-on {{ {1}; }}; listen-on-v6 {{ {2} }};
+    directory "{0}"; pid-file none; session-keyfile "{0}/key"; listen-on {{ {1}; }}; listen-on-v6 {{ {2} }};
     allow-transfer {{ any; }}; notify explicit; dnssec-validation no; empty-zones-enable no; minimal-responses no; {3}
 }};
 controls {{ }};

@@ -452,6 +452,9 @@ def test_node_exporter_says_the_same_of_the_same_moment(mounts, state):
         "files_free": "files_free",
         "readonly": "read_only",
     }
+    version = subprocess.run([command[0], "--version"], capture_output=True, text=True, check=True)
+    if re.search(r"version 1\.1[01]\.", version.stdout + version.stderr):
+        del theirs["readonly"]  # is always 0 there: prometheus/node_exporter#3484
     for name in ("t", "u"):
         there = f"{mounts.base}/{name}"
         found = dict(

@@ -64,6 +64,8 @@ class Host:
         """Start keepalived; it stays in the foreground."""
         main, vrrp = self._pids
         command = ["keepalived", "-n", "-l", "-P", "-f", self._conf, "-p", main, "-r", vrrp]
+        # Since 2.3 it locks those of the processes that it does not start as well: there are two of it.
+        command += ["-c", f"{main}.checkers", "-b", f"{main}.bfd"]
         self._process = subprocess.Popen(
             [*self.net.enter, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -71,7 +73,7 @@ class Host:
     def kill(self, number):
         """Send a signal to both of its processes."""
         for file in reversed(self._pids):
-            with suppress(FileNotFoundError, ProcessLookupError):
+            with suppress(FileNotFoundError, ProcessLookupError, ValueError):  # one that is written is empty
                 pid = int(Path(file).read_text())
                 subprocess.run(["kill", f"-{int(number)}", str(pid)], check=False, stderr=subprocess.DEVNULL)
 
