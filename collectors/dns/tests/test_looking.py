@@ -376,7 +376,7 @@ def test_a_resolver_that_is_silent_does_not_take_the_time_of_the_next(world):
     world.server_.says[RESOLVER] = silent
     world.server_.says[HIDDEN] = world.resolver
     collector = world.opened(resolvers=[RESOLVER, HIDDEN]).collector
-    found = values(collector.collect(Context("main", timeout=2, interval=15, agent=1)))
+    found = values(collector.collect(Context("main", timeout=6, interval=15, agent=1)))
     assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
 
 
