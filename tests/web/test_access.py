@@ -603,6 +603,8 @@ def test_a_flood_of_refusals_does_not_flood_the_access_log(monkeypatch, caplog):
     for _ in range(3):
         made.write("192.0.2.1", "no TLS", is_in=False)
     lines = [record.getMessage() for record in caplog.records[400:]]
+    made.write("x" * 300, "two\nlines", is_in=True)
+    assert caplog.records.pop().getMessage() == f"{'x' * 199}…: two lines"
     told = "192.0.2.1: no TLS"
     assert lines == [f"{told} (200 refusals before this one have no line)", told]
 

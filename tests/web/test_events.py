@@ -4,7 +4,6 @@ import asyncio
 import http.client
 import json
 import socket
-import time
 from unittest.mock import Mock, patch
 
 import pytest
@@ -225,6 +224,15 @@ def test_of_many_that_come_in_the_same_second_eight_stay(served, lasting, monkey
         each.close()
 
 
+def test_of_two_that_come_in_the_same_turn_each_takes_another_ones_place():
+    """Whoever has to go is gone at once, and not when it has noticed."""
+    stream, told = Events(Face(), None), []
+    streams = [Mock(end=lambda number=number: told.append(number)) for number in range(10)]
+    for each in streams:
+        stream.begin(each)
+    assert told == [0, 1]
+
+
 def test_one_that_does_not_read_gives_up_its_place(tmp_path, lasting):
     """On the control socket too, where nothing else ends it: else nobody after it would ever have to go."""
     path = tmp_path / "control.sock"
@@ -241,16 +249,25 @@ def test_one_that_does_not_read_gives_up_its_place(tmp_path, lasting):
         deaf.close()
 
 
-def test_what_was_told_to_somebody_who_has_gone_is_not_told_again(served):
-    """Who comes later is told how things are now, and nothing is kept until then."""
-    stream = reader(served)
-    assert stream.next()["collectors"]
-    stream.close()
-    served.face.collectors.clear()
-    time.sleep(1.1)  # a second is over, and nobody waited for that
-    stream = reader(served)
-    assert stream.next()["collectors"] == []
-    stream.close()
+def test_what_was_told_to_somebody_who_has_gone_is_not_told_again(quick):
+    """Who comes later is told how things are now; nothing is kept until then, though nobody waits for the next second."""
+
+    async def aside(function, *given):
+        return function(*given)
+
+    async def main():
+        face = Face()
+        stream = Events(face, aside)
+        await stream.event(None)
+        face.news += ["galera/main"]
+        assert (await stream.event(None))[0] == 0, "it is the same second"
+        async with asyncio.timeout(20):
+            await stream._second
+        return await stream.event(None)
+
+    number, event = asyncio.run(main())
+    assert number == 1
+    assert event.startswith(b"id: 1790000000-1\n")
 
 
 def test_of_many_who_were_elsewhere_most_are_told_everything(served, lasting):
