@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rscollector.cli.common import complain
-from rscollector.model.texts import printable
+from rscollector.model.texts import one_line, printable
 from rscollector.runtime.control import FOREIGN, candidates, is_foreign
 
 _TIMEOUT = 5.0
@@ -78,7 +78,7 @@ def why(error: Exception, path: Path) -> str:
         return "you may not; run this as the agent's user, in its group, or as root"
     if isinstance(error, ConnectionRefusedError):
         return "the agent that made it is gone" if path.is_socket() else "it is no socket"
-    return str(error) or type(error).__name__
+    return one_line(str(error)) or type(error).__name__
 
 
 def ask(path: Path) -> Answer:

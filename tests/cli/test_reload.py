@@ -3,6 +3,8 @@
 import datetime as dt
 import os
 import signal
+from contextlib import ExitStack
+from itertools import count
 
 import pytest
 import trustme
@@ -11,6 +13,7 @@ from harness import free_port
 
 from rscollector.cli import asking, reload
 from rscollector.cli.main import main
+from rscollector.testing.http import FakeHttp, Trouble
 from rscollector.web.listeners import listen_unix
 
 CONFIG = """
@@ -171,6 +174,36 @@ def test_one_that_ends_meanwhile_has_not_said_how_it_went(face, reloaded, tmp_pa
     status, printed, (complaint,) = reloaded(socket)
     assert (status, printed) == (1, "")
     assert "has not said how the reload went: there is no such socket" in complaint
+
+
+def test_somebody_else_at_its_socket_has_not_said_how_it_went(face, reloaded, tmp_path, monkeypatch):
+    """What he says instead is told."""
+    path, other = tmp_path / "run" / "control.sock", FakeHttp(tmp_path / "run" / "control.sock")
+    other.answers["/api/v1/status"] = Trouble.NOT_HTTP
+    with ExitStack() as stack:
+        monkeypatch.setattr(os, "kill", lambda *_signal: path.unlink() or stack.enter_context(other))
+        assert reloaded(path) == (
+            1, "", ["rscollector: the agent has not said how the reload went: 220 mail.example ESMTP"],
+        )  # fmt: skip
+
+
+def test_without_a_file_it_says_what_is_in_use(face, reloaded, sent, tmp_path, monkeypatch):
+    """An agent whose configuration is the one that comes with it."""
+    whole, ended = face.overview, count()
+    monkeypatch.setattr(face, "mistakes", "")
+    monkeypatch.setattr(
+        face,
+        "overview",
+        lambda: (told := whole()) | {"config": told["config"] | {"files": [], "reloads_ended": next(ended)}},
+    )
+    assert reloaded(tmp_path / "run" / "control.sock") == (
+        0, "OK (no configuration file; the built-in one): the agent has read its configuration again", [],
+    )  # fmt: skip
+
+
+def test_nothing_that_an_agent_says_is_for_the_terminal():
+    """Nor a name in it, such as that of a tag."""
+    assert asking._printable({"tag\x1b[2J": ["a\x07", 1]}) == {"tag\\x1b[2J": ["a\\x07", 1]}
 
 
 def test_one_in_another_container_is_sent_nothing(face, reloaded, sent, tmp_path, monkeypatch):
