@@ -115,6 +115,16 @@ def test_what_is_no_socket_was_made_by_no_agent(reloaded, tmp_path):
     assert reloaded(path) == (1, "", [f"rscollector: no agent answers on {path}: it is no socket"])
 
 
+def test_what_answers_and_is_no_agent_is_sent_nothing(reloaded, sent, tmp_path):
+    """Any JSON is not yet a status."""
+    path = tmp_path / "other.sock"
+    with FakeHttp(path) as other:
+        other.answers["/api/v1/status"] = b"[]"
+        said = f"rscollector: no agent answers on {path}: what it says is not about an agent"
+        assert reloaded(path) == (1, "", [said])
+    assert sent == []
+
+
 @pytest.fixture
 def sent(monkeypatch):
     """Return the signals that are sent, of which none arrives."""

@@ -333,6 +333,7 @@ def test_addresses_that_are_nobodys_are_not_asked(world):
     """A stranger who writes down the unspecified, a group's or everybody's has written no address."""
     world.names[NS2] = ["0.0.0.0", "224.0.0.1", "255.255.255.255", TWO, "::", "ff02::1"]
     assert addresses(world.opened().tick()) == [(NS1, ONE), (NS2, TWO)]
+    assert "cannot ask" not in world.said
 
 
 def test_servers_that_disagree_on_who_they_are_are_told(world):
