@@ -18,6 +18,7 @@ Exit status 0: all that the files say is in use; 1: not all of it is, or no agen
 _SECONDS = 60.0
 """Of a reload: the agent gives up on reading after 20, and another one may be under way."""
 _TURN = 0.1
+"""As long as the agent tells the same of itself."""
 
 
 def add(commands: Commands) -> None:
@@ -45,6 +46,10 @@ def reload(given: argparse.Namespace) -> int:
 
 
 def _reloaded(found: Answer) -> int:
+    time.sleep(
+        _TURN
+    )  # what was told may be that old: a reload that has begun since is not the one to wait for
+    found = ask(found.path)
     begun = found.status["config"]["reloads_begun"]
     if found.pid <= 0:
         complain("the agent is in another container: send its process SIGHUP there")

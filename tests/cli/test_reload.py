@@ -225,8 +225,8 @@ def test_one_in_another_container_is_sent_nothing(face, reloaded, sent, tmp_path
 
 
 def test_one_that_was_under_way_does_not_count(face, reloaded, sent, tmp_path, monkeypatch):
-    """It may have read the files before they were written."""
-    whole, counts = face.overview, iter([(5, 4), (5, 5), (6, 5), (6, 6)])
+    """It may have read the files before they were written; nor one that had begun when somebody else asked."""
+    whole, counts = face.overview, iter([(4, 4), (5, 4), (5, 5), (6, 5), (6, 6)])
 
     def told():
         begun, ended = next(counts)
