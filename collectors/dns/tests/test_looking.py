@@ -7,12 +7,14 @@ import dns.message
 import dns.rdatatype
 import pytest
 
+from collectors.dns import resolvers
 from collectors.dns.collector import DnsSettings
-from collectors.dns.looking import Found, look
+from collectors.dns.heard import Answer, Failure, Heard
+from collectors.dns.looking import Found, Wanted, look
 from collectors.dns.records import says_delegated
 from collectors.dns.resolvers import nameservers
 from collectors.dns.tests.answering import SOA, Answering, asking, of, reply, serving, silent, state
-from collectors.dns.wire import parsed
+from collectors.dns.wire import Question, parsed
 from rscollector.api import Context
 from rscollector.config.secrets import read
 from rscollector.runtime.foreground import settings_of
@@ -379,6 +381,23 @@ def test_a_resolver_that_is_silent_does_not_take_the_time_of_the_next(world):
     collector = world.opened(resolvers=[RESOLVER, HIDDEN]).collector
     found = values(collector.collect(Context("main", timeout=6, interval=15, agent=1)))
     assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
+
+
+@pytest.mark.parametrize(("left", "sizes"), [(9.0, [200, 200, 50]), (-0.1, [])])
+def test_two_hundred_are_asked_at_once_and_when_the_time_is_over_nobody(monkeypatch, left, sizes):
+    """Each costs a descriptor while it is under way."""
+    asked = []
+
+    def ask(queries, seconds):
+        assert seconds <= left / 3
+        asked.append(len(queries))
+        return [Answer(Heard(None, Failure.SILENT), None)] * len(queries)
+
+    monkeypatch.setattr(resolvers, "ask", ask)
+    names = (parsed(f"n{number}.test") for number in range(450))
+    wanted = [Wanted(Question(name, dns.rdatatype.A, recursive=True)) for name in names]
+    assert resolvers.Resolvers([RESOLVER], 53, lambda: left).answers(wanted) == {}
+    assert asked == sizes
 
 
 def test_silent_resolvers_and_a_silent_parent_do_not_cost_more_than_the_collect(world):
