@@ -316,3 +316,8 @@ def test_whether_a_server_is_listed_is_told_of_those_that_somebody_names():
             (ns2, "zone", 0),
         )
     }
+
+
+def test_the_primary_is_asked_first():
+    """Where a zone has more servers than are asked, it is not the one that is left out."""
+    assert [target.address for target in Told({}).zone.targets] == [HIDDEN, NS1, NS1_6, NS2]
