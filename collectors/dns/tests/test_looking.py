@@ -329,6 +329,9 @@ def test_a_server_of_thirty_addresses_is_asked_at_some(world):
     found = world.opened().tick()
     assert addresses(found) == [(NS1, ONE), *((NS2, each) for each in sorted(world.names[NS2])[:16])]
     assert f"{NS2} has 30 addresses; 16 of them are asked" in world.said
+    del world.names[NS2][16:]
+    assert len(addresses(world.opened().tick())) == 1 + 16
+    assert "of them are asked" not in world.said
 
 
 def test_addresses_that_are_nobodys_are_not_asked(world):
@@ -717,3 +720,14 @@ def test_a_name_that_is_resolved_at_the_second_attempt_is_known(world):
     world.opened().tick()
     assert failed
     assert "the parent has ::1 for ns.test, which is no address of it" in world.said
+
+
+def test_of_the_thirteen_servers_of_a_parent_six_are_resolved():
+    """One that answers is enough."""
+    looking = look(parsed(ZONE), Found(), [], by_delegation=True)
+    next(looking)
+    soa, ns = (dns.message.make_query("test", rdtype) for rdtype in ("SOA", "NS"))
+    looking.send([None, reply(soa, "test. SOA a.test. a.test. 1 1 1 1 1", aa=False)])
+    wanted = looking.send([reply(ns, *[f"test. NS {letter}.test." for letter in "abcdefghijklm"], aa=False)])
+    names = [str(each.question.name) for each in wanted]
+    assert names == [f"{letter}.test." for letter in "abcdef" for _ in ("A", "AAAA")]
