@@ -10,7 +10,7 @@ import pytest
 from collectors.dns import resolvers
 from collectors.dns.collector import DnsSettings
 from collectors.dns.heard import Answer, Failure, Heard
-from collectors.dns.looking import Found, Wanted, look
+from collectors.dns.looking import Found, Wanted, _spread, look
 from collectors.dns.records import says_delegated
 from collectors.dns.resolvers import nameservers
 from collectors.dns.tests.answering import SOA, Answering, asking, of, reply, serving, silent, state
@@ -720,6 +720,11 @@ def test_a_name_that_is_resolved_at_the_second_attempt_is_known(world):
     world.opened().tick()
     assert failed
     assert "the parent has ::1 for ns.test, which is no address of it" in world.said
+
+
+def test_each_server_of_the_parent_is_asked_at_one_address_before_any_at_a_second_and_at_none_twice():
+    """Two names may have the same address."""
+    assert _spread([[ONE, TWO], [ONE, THREE], [HIDDEN]]) == [ONE, HIDDEN, TWO, THREE]
 
 
 def test_of_the_thirteen_servers_of_a_parent_six_are_resolved():
