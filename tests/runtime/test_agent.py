@@ -47,11 +47,11 @@ def test_a_hang_is_killed_with_its_stack_while_the_others_go_on(agent, do, place
 
 def test_a_collector_that_hangs_three_times_is_removed_and_stays_visible(agent):
     """After three hangs there is no process and no series, but the state and the reason are there."""
-    started = agent(AGENT + rogue("hang", first=1) + TAME)
+    started = agent(AGENT + rogue("hang", first=1, timeout='"2s"') + TAME)
     until(lambda: started.state("rogue/bad") == "removed")
     bad = started.collector("rogue/bad")
     assert re.fullmatch(
-        r"no answer for 500 ms, killed \(in .*\); removed, next attempt in (2 min|1 min .*)", bad["reason"]
+        r"no answer for 2 s, killed \(in .*\); removed, next attempt in (2 min|1 min .*)", bad["reason"]
     )
     assert bad["worker_pid"] is None
     assert started.value("rogue_runs_total", name="bad") is None
