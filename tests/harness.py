@@ -20,8 +20,8 @@ MONGOD = Path(sysconfig.get_path("purelib"), "fiftyone", "db", "bin")  # a wheel
 os.environ["PATH"] += f"{os.pathsep}{MONGOD}"
 
 
-_FRESH = {"/metrics": 1.05, "/api/v1/status": 0.15}
-"""Seconds after which a page is put together anew, and a little more."""
+_FRESH = {"metrics": 1.05, "api": 0.15}
+"""Seconds after which a page is put together anew, and a little more, by the first part of its path."""
 _polling = threading.local()
 
 
@@ -85,7 +85,7 @@ class RunningAgent:
         self.config.write_text(toml)
         self.socket = directory / "run" / "control.sock"
         self.log_file = directory / "log"
-        self._asked_at = dict.fromkeys(_FRESH, 0.0)
+        self._asked_at = {}
         env = {**os.environ, "RUNTIME_DIRECTORY": str(self.socket.parent), "PYTHONPATH": str(plugins)}
         env["STATE_DIRECTORY"] = str(directory / "state")
         command = [*prefix, interpreter, "-m", "rscollector.cli.main", "run", "-v", "-c", str(self.config)]
@@ -105,10 +105,10 @@ class RunningAgent:
         A page is as it is now, and not as it was when it was asked for before; while we wait until something
         holds, that does not matter.
         """
-        if path in _FRESH:
-            if not getattr(_polling, "now", False):
-                time.sleep(max(0.0, self._asked_at[path] + _FRESH[path] - time.monotonic()))
-            self._asked_at[path] = time.monotonic()
+        if not getattr(_polling, "now", False):
+            fresh = _FRESH.get(path.split("/")[1], 0.0)
+            time.sleep(max(0.0, self._asked_at.get(path, 0.0) + fresh - time.monotonic()))
+        self._asked_at[path] = time.monotonic()
         connection = Unix(self.socket)
         try:
             connection.request("GET", path, headers=headers)

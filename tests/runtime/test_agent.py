@@ -85,12 +85,9 @@ def test_an_attempt_looks_again_at_what_was_the_reason(agent, tmp_path):
         PYTHONPATH=f"{site}{os.pathsep}{PLUGINS}",
         PASSWORD="hunter2",
     )  # fmt: skip
-    until(lambda: started.state("rogue/bad") == "removed" == started.state("late/bad"))
-    reason = started.collector("rogue/bad")["reason"]
-    assert reason.startswith(
-        f"password: the secret in {file} cannot be read: No such file or directory; removed"
-    )
-    assert "No module named 'late'" in started.collector("late/bad")["reason"]
+    missing = f"password: the secret in {file} cannot be read: No such file or directory; removed"
+    until(lambda: started.collector("rogue/bad")["reason"].startswith(missing))  # soon it is opened again
+    until(lambda: "No module named 'late'" in started.collector("late/bad")["reason"])
     file.write_text("swordfish\n")
     text = (PLUGINS / "rogue.py").read_text()
     (site / "late.py").write_text(text.replace('"rogue_', '"late_').replace("Rogue", "Late"))
