@@ -20,7 +20,8 @@ MONGOD = Path(sysconfig.get_path("purelib"), "fiftyone", "db", "bin")  # a wheel
 os.environ["PATH"] += f"{os.pathsep}{MONGOD}"
 
 
-_FRESH = 1.05  # a page is put together once a second at most
+_FRESH = {"metrics": 1.05, "api": 0.15}
+"""Seconds after which a page is put together anew, and a little more, by the first part of its path."""
 _polling = threading.local()
 
 
@@ -84,7 +85,7 @@ class RunningAgent:
         self.config.write_text(toml)
         self.socket = directory / "run" / "control.sock"
         self.log_file = directory / "log"
-        self._asked_at = -_FRESH
+        self._asked_at = {}
         env = {**os.environ, "RUNTIME_DIRECTORY": str(self.socket.parent), "PYTHONPATH": str(plugins)}
         env["STATE_DIRECTORY"] = str(directory / "state")
         command = [*prefix, interpreter, "-m", "rscollector.cli.main", "run", "-v", "-c", str(self.config)]
@@ -104,10 +105,10 @@ class RunningAgent:
         A page is as it is now, and not as it was when it was asked for before; while we wait until something
         holds, that does not matter.
         """
-        if path == "/metrics":
-            if not getattr(_polling, "now", False):
-                time.sleep(max(0.0, self._asked_at + _FRESH - time.monotonic()))
-            self._asked_at = time.monotonic()
+        if not getattr(_polling, "now", False):
+            fresh = _FRESH.get(path.split("/")[1], 0.0)
+            time.sleep(max(0.0, self._asked_at.get(path, 0.0) + fresh - time.monotonic()))
+        self._asked_at[path] = time.monotonic()
         connection = Unix(self.socket)
         try:
             connection.request("GET", path, headers=headers)

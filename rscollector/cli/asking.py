@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from rscollector.cli.common import complain
 from rscollector.kit.connection import Connection, countdown
-from rscollector.model.texts import printable
+from rscollector.model.texts import one_line, printable
 from rscollector.runtime.control import FOREIGN, candidates, is_foreign
 
 _TIMEOUT = 5.0
@@ -70,7 +70,7 @@ def why(error: Exception, path: Path) -> str:
         return "it has hung up without an answer; it may have ended"
     if isinstance(error, http.client.HTTPException):
         return "what it says is no whole answer in HTTP"
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    return one_line((isinstance(error, OSError) and error.strerror) or str(error)) or type(error).__name__
 
 
 def ask(path: Path) -> Answer:

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rscollector.cli.asking import Answer, add_socket, ask, first_answer, why
+from rscollector.cli import asking
+from rscollector.cli.asking import Answer, add_socket, first_answer, why
 from rscollector.cli.common import Commands, add_command, complain, paint
 
 _MORE = """\
@@ -19,6 +20,7 @@ Exit status 0: all that the files say is in use; 1: not all of it is, or no agen
 _SECONDS = 60.0
 """Of a reload: the agent gives up on reading after 20, and another one may be under way."""
 _TURN = 0.1
+"""As long as the agent tells the same of itself."""
 
 
 def add(commands: Commands) -> None:
@@ -57,6 +59,10 @@ def reload(given: argparse.Namespace) -> int:
 
 
 def _reloaded(found: Answer) -> dict[str, Any]:
+    time.sleep(
+        _TURN
+    )  # what it said may be that old, and a reload that has begun since is not the one to wait for
+    found = asking.ask(found.path)
     begun = found.status["config"]["reloads_begun"]
     if found.pid <= 0:
         raise _Unseen("the agent is in another container: send its process SIGHUP there")
@@ -65,7 +71,7 @@ def _reloaded(found: Answer) -> dict[str, Any]:
     os.kill(found.pid, signal.SIGHUP)
     until = time.monotonic() + _SECONDS
     while True:
-        now = ask(found.path)
+        now = asking.ask(found.path)
         if now.pid != found.pid:
             raise _Unseen("the agent has ended meanwhile; the one that answers now read all when it began")
         if now.status["config"]["reloads_ended"] > begun:

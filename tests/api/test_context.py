@@ -2,10 +2,10 @@
 
 import errno
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from harness import alive, until
@@ -17,6 +17,24 @@ from rscollector.testing import FakeClock, FakeContext
 def context(timeout=10.0):
     """Return a context with so much time."""
     return Context("main", timeout=timeout, interval=15, agent=os.getpid())
+
+
+class Clock(FakeClock):
+    """Goes on only when it is told to, or by a step whenever somebody looks."""
+
+    step = 0.0
+
+    def __call__(self):
+        self.advance(self.step)
+        return super().__call__()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Have the time of programs stand still: however slow this machine is, none is late before it is told so."""
+    made = Clock()
+    monkeypatch.setattr(programs, "time", SimpleNamespace(monotonic=made))
+    return made
 
 
 def descriptors():
@@ -47,14 +65,13 @@ def test_what_is_short_for_a_moment_is_nobodys_to_mend(monkeypatch, code):
         context().run(["true"])
 
 
-def test_who_has_left_the_session_and_writes_on_is_not_read_to_its_end():
+def test_who_has_left_the_session_and_writes_on_is_not_read_to_its_end(tmp_path):
     """The program's own output is, however much another one writes into the same pipe."""
-    script = "setsid yes & sleep 0.2; echo one; exit 0"
-    began = time.monotonic()
-    lines = list(context(60).lines(["sh", "-c", script]))
-    assert time.monotonic() - began < 30
+    pid = tmp_path / "pid"
+    left = f"setsid sh -c 'echo $$ >{pid}; exec yes' & until [ -s {pid} ]; do sleep 0.01; done"
+    lines = list(context(60).lines(["sh", "-c", f"{left}; echo one; exit 0"]))
     assert b"one" in lines
-    subprocess.run(["pkill", "-x", "yes"], check=False)
+    until(lambda: not alive(int(pid.read_text())))  # by its next line, which nobody can read
 
 
 def test_a_failing_program_is_unavailable_with_what_it_said():
@@ -86,15 +103,14 @@ def test_a_program_that_writes_too_much_is_killed():
 
 
 @pytest.mark.parametrize("left", ["sleep 100", "yes", "yes >&2", "sh -c 'while :; do sleep 100; done'"])
-def test_what_a_program_leaves_behind_is_not_waited_for_and_killed(left):
+def test_what_a_program_leaves_behind_is_not_waited_for_and_killed(left, tmp_path):
     """The end of a program is its end, though another process has its output open, or floods it."""
-    began = time.monotonic()
-    pid, *_ = context(60).run(["sh", "-c", f"{left} & echo $!; echo one"], limit=1 << 30).split(b"\n")
-    until(lambda: not alive(int(pid)))
+    pid = tmp_path / "pid"  # on the output it would stand among what is left
+    assert b"one\n" in context(60).run(["sh", "-c", f"{left} & echo $! >{pid}; echo one"], limit=1 << 30)
+    until(lambda: not alive(int(pid.read_text())))
     assert list(context(60).lines(["sh", "-c", "sleep 100 & echo one"])) == [b"one"]
     with pytest.raises(Unavailable, match=r"sh failed \(exit status 3\): no luck"):
         context(60).run(["sh", "-c", "sleep 100 & echo no luck >&2; exit 3"])
-    assert time.monotonic() - began < 30
 
 
 def test_a_program_may_have_less_than_the_collect():
@@ -107,22 +123,24 @@ def test_a_program_may_have_less_than_the_collect():
         context(1).run(["sleep", "300"], seconds=250)
 
 
-def test_the_whole_group_of_a_program_that_is_late_is_killed():
+def test_the_whole_group_of_a_program_that_is_late_is_killed(clock):
     """What it has started does not go on when it is killed."""
-    lines = context(1.0).lines(["sh", "-c", "sleep 100 & echo $!; wait"])
+    lines = context(0.3).lines(["sh", "-c", "sleep 100 & echo $!; wait"])
     pid = int(next(lines))
+    clock.advance(0.3)
     with pytest.raises(Unavailable, match="sh did not end in time, killed"):
         next(lines)
     until(lambda: not alive(pid))
 
 
 @pytest.mark.parametrize("script", ["sleep 60", "while :; do echo no >&2; done", "exec >&- 2>&-; sleep 60"])
-def test_a_late_program_is_told_of_before_the_kill(script):
+def test_a_late_program_is_told_of_before_the_kill(script, clock):
     """At nine tenths of the time: the sentence comes, and not the agent's kill, however much it complains."""
-    late = context(2.0)
+    clock.step = 0.005
+    late = Context("main", timeout=0.2, interval=15, agent=os.getpid(), clock=clock)
     with pytest.raises(Unavailable, match="sh did not end in time, killed"):
         late.run(["sh", "-c", script])
-    assert 0 < late.remaining() <= 0.2
+    assert 0 < late.remaining() < 0.02
 
 
 def test_a_program_that_cannot_be_killed_is_left_and_not_started_again(monkeypatch):
@@ -136,11 +154,12 @@ def test_a_program_that_cannot_be_killed_is_left_and_not_started_again(monkeypat
     with pytest.raises(
         Unavailable, match="sleep cannot be killed: it has changed its user, or hangs in the kernel"
     ):
-        context(0.3).run(["sleep", "3"])
+        context(0.3).run(["sleep", "300"])
     with pytest.raises(Unavailable, match="the last sleep runs still, and cannot be killed"):
-        context(60).run(["sleep", "4"])
+        context(60).run(["sleep", "400"])
     ((_, left),) = programs._immortal
-    until(lambda: left.poll() is not None)
+    left.kill()
+    left.wait()
     assert context(60).run(["true"]) == b""
     assert programs._immortal == []
 
@@ -183,12 +202,15 @@ def test_a_program_that_does_not_stop_to_write_is_killed_at_the_deadline():
     assert time.monotonic() - began < 5
 
 
-def test_lines_that_are_there_are_yielded_after_the_deadline():
+def test_lines_that_are_there_are_yielded_after_the_deadline(clock, tmp_path):
     """Who was late for them may still have them, and then has enough."""
-    late = context(0.5)
-    lines = late.lines(["sh", "-c", "echo one; echo two; exec sleep 60"])
+    asked, done = tmp_path / "asked", tmp_path / "done"
+    script = f"echo one; until [ -e {asked} ]; do sleep 0.01; done; echo two; : >{done}; exec sleep 60"
+    lines = context(0.3).lines(["sh", "-c", script])
     assert next(lines) == b"one"
-    time.sleep(late.remaining())  # which is more than its budget
+    asked.touch()
+    until(done.exists)
+    clock.advance(0.3)
     assert next(lines) == b"two"
     lines.close()
 
@@ -207,10 +229,11 @@ def test_a_program_whose_lines_nobody_wants_any_more_is_killed():
     assert not alive(pid)
 
 
-def test_a_program_that_stops_to_write_is_killed_at_the_deadline():
+def test_a_program_that_stops_to_write_is_killed_at_the_deadline(clock):
     """What came before was yielded."""
     lines = context(0.3).lines(["sh", "-c", "echo one; exec sleep 60"])
     assert next(lines) == b"one"
+    clock.advance(0.3)
     with pytest.raises(Unavailable, match="sh did not end in time, killed"):
         next(lines)
 

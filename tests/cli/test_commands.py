@@ -25,7 +25,7 @@ interval = "200ms"
 listen = []
 [collector.rogue.bad]
 do = "hang"
-timeout = "1s"
+timeout = "2s"
 [collector.tame.good]
 """
 
@@ -293,7 +293,7 @@ def test_status_says_why_a_number_is_missing(agent, rscollector):
     done = rscollector("status", "--socket", started.socket)
     assert done.returncode == 1
     assert re.search(
-        r"^removed .* rogue/bad .* no answer for 1 s, killed \(in plugins/rogue.py:\d+\); removed, next attempt in ",
+        r"^removed .* rogue/bad .* no answer for 2 s, killed \(in plugins/rogue.py:\d+\); removed, next attempt in ",
         done.stdout,
         re.MULTILINE,
     )

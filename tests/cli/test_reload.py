@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
+from itertools import count
 
 import pytest
 import trustme
@@ -13,6 +15,7 @@ from harness import free_port
 
 from rscollector.cli import asking, reload
 from rscollector.cli.main import main
+from rscollector.testing.http import FakeHttp, Trouble
 from rscollector.web.listeners import listen_unix
 
 CONFIG = """
@@ -114,6 +117,16 @@ def test_what_is_no_socket_was_made_by_no_agent(reloaded, tmp_path):
     assert reloaded(path) == (1, "", [f"rscollector: no agent answers on {path}: it is no socket"])
 
 
+def test_what_answers_and_is_no_agent_is_sent_nothing(reloaded, sent, tmp_path):
+    """Any JSON is not yet a status."""
+    path = tmp_path / "other.sock"
+    with FakeHttp(path) as other:
+        other.answers["/api/v1/status"] = b"[]"
+        said = f"rscollector: no agent answers on {path}: what it says is not about an agent"
+        assert reloaded(path) == (1, "", [said])
+    assert sent == []
+
+
 @pytest.fixture
 def sent(monkeypatch):
     """Return the signals that are sent, of which none arrives."""
@@ -175,6 +188,36 @@ def test_one_that_ends_meanwhile_has_not_said_how_it_went(face, reloaded, tmp_pa
     assert "has not said how the reload went: there is no such socket" in complaint
 
 
+def test_somebody_else_at_its_socket_has_not_said_how_it_went(face, reloaded, tmp_path, monkeypatch):
+    """What he says instead is told."""
+    path, other = tmp_path / "run" / "control.sock", FakeHttp(tmp_path / "run" / "control.sock")
+    other.answers["/api/v1/status"] = Trouble.NOT_HTTP
+    with ExitStack() as stack:
+        monkeypatch.setattr(os, "kill", lambda *_signal: path.unlink() or stack.enter_context(other))
+        assert reloaded(path) == (
+            1, "", ["rscollector: the agent has not said how the reload went: what it says is no whole answer in HTTP"],
+        )  # fmt: skip
+
+
+def test_without_a_file_it_says_what_is_in_use(face, reloaded, sent, tmp_path, monkeypatch):
+    """An agent whose configuration is the one that comes with it."""
+    whole, ended = face.overview, count()
+    monkeypatch.setattr(face, "mistakes", "")
+    monkeypatch.setattr(
+        face,
+        "overview",
+        lambda: (told := whole()) | {"config": told["config"] | {"files": [], "reloads_ended": next(ended)}},
+    )
+    assert reloaded(tmp_path / "run" / "control.sock") == (
+        0, "OK (no configuration file; the built-in one): the agent has read its configuration again", [],
+    )  # fmt: skip
+
+
+def test_nothing_that_an_agent_says_is_for_the_terminal():
+    """Nor a name in it, such as that of a tag."""
+    assert asking._printable({"tag\x1b[2J": ["a\x07", 1]}) == {"tag\\x1b[2J": ["a\\x07", 1]}
+
+
 def test_one_in_another_container_is_sent_nothing(face, reloaded, sent, tmp_path, monkeypatch):
     """The kernel gives it the number 0, which is this process group."""
     asked = asking.ask
@@ -185,8 +228,8 @@ def test_one_in_another_container_is_sent_nothing(face, reloaded, sent, tmp_path
 
 
 def test_one_that_was_under_way_does_not_count(face, reloaded, sent, tmp_path, monkeypatch):
-    """It may have read the files before they were written."""
-    whole, counts = face.overview, iter([(5, 4), (5, 5), (6, 5), (6, 6)])
+    """It may have read the files before they were written; nor one that had begun when somebody else asked."""
+    whole, counts = face.overview, iter([(4, 4), (5, 4), (5, 5), (6, 5), (6, 6)])
 
     def told():
         begun, ended = next(counts)
@@ -201,8 +244,8 @@ def test_one_that_was_under_way_does_not_count(face, reloaded, sent, tmp_path, m
 
 def test_one_that_was_started_anew_meanwhile_is_not_waited_for(face, reloaded, sent, tmp_path, monkeypatch):
     """What it counts has nothing to do with the signal."""
-    asked = reload.ask
-    monkeypatch.setattr(reload, "ask", lambda path: asked(path)._replace(pid=1))
+    asked, others = asking.ask, iter([{}, {}, {"pid": 1}])
+    monkeypatch.setattr(asking, "ask", lambda path: asked(path)._replace(**next(others)))
     status, printed, (complaint,) = reloaded(tmp_path / "run" / "control.sock")
     assert (status, printed, len(sent)) == (1, "", 1)
     assert "has ended meanwhile" in complaint

@@ -496,8 +496,8 @@ def test_each_exchange_has_what_is_left_of_its_own_collect(fake):
     """A server that was made when the collector was opened is asked in the time of each collect."""
     http = Http(fake.address)
     fake.answers["/status"] = b"fine"
-    http.get(within(0.05), "/status")
-    time.sleep(0.1)
+    http.get(first := within(2.0), "/status")
+    time.sleep(first.remaining())
     assert http.get(within(LONG), "/status").body == b"fine"
     fake.answers["/status"] = Trouble.SILENT
     for seconds in (0.2, 0.1):

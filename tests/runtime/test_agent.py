@@ -47,11 +47,11 @@ def test_a_hang_is_killed_with_its_stack_while_the_others_go_on(agent, do, place
 
 def test_a_collector_that_hangs_three_times_is_removed_and_stays_visible(agent):
     """After three hangs there is no process and no series, but the state and the reason are there."""
-    started = agent(AGENT + rogue("hang", first=1) + TAME)
+    started = agent(AGENT + rogue("hang", first=1, timeout='"2s"') + TAME)
     until(lambda: started.state("rogue/bad") == "removed")
     bad = started.collector("rogue/bad")
     assert re.fullmatch(
-        r"no answer for 500 ms, killed \(in .*\); removed, next attempt in (2 min|1 min .*)", bad["reason"]
+        r"no answer for 2 s, killed \(in .*\); removed, next attempt in (2 min|1 min .*)", bad["reason"]
     )
     assert bad["worker_pid"] is None
     assert started.value("rogue_runs_total", name="bad") is None
@@ -85,12 +85,9 @@ def test_an_attempt_looks_again_at_what_was_the_reason(agent, tmp_path):
         PYTHONPATH=f"{site}{os.pathsep}{PLUGINS}",
         PASSWORD="hunter2",
     )  # fmt: skip
-    until(lambda: started.state("rogue/bad") == "removed" == started.state("late/bad"))
-    reason = started.collector("rogue/bad")["reason"]
-    assert reason.startswith(
-        f"password: the secret in {file} cannot be read: No such file or directory; removed"
-    )
-    assert "No module named 'late'" in started.collector("late/bad")["reason"]
+    missing = f"password: the secret in {file} cannot be read: No such file or directory; removed"
+    until(lambda: started.collector("rogue/bad")["reason"].startswith(missing))  # soon it is opened again
+    until(lambda: "No module named 'late'" in started.collector("late/bad")["reason"])
     file.write_text("swordfish\n")
     text = (PLUGINS / "rogue.py").read_text()
     (site / "late.py").write_text(text.replace('"rogue_', '"late_').replace("Rogue", "Late"))
@@ -227,11 +224,11 @@ def test_a_collector_that_is_removed_charges_nobody_else(agent):
 
 def test_a_collector_that_is_removed_in_the_middle_is_gone_in_time(agent):
     """Removed while it collects, and hanging when it is closed after that: it is killed all the same."""
-    slow = rogue("slow", count=1, timeout='"5s"', at_close='"hang"')
+    slow = rogue("slow", count=1, timeout='"10m"', at_close='"hang"')
     started = agent(AGENT + slow + TAME)
     until(lambda: started.state("rogue/bad") == "collecting")
     started.reload(AGENT + TAME)
-    until(lambda: started.collector("rogue/bad") is None, timeout=6)
+    until(lambda: started.collector("rogue/bad") is None)
 
 
 @pytest.mark.parametrize(
@@ -476,18 +473,6 @@ def test_a_reload_changes_only_what_changed(agent):
     until(
         lambda: "reloaded: add rogue/added; change rogue/changed; remove rogue/removed; 1 kept" in started.log
     )
-
-
-def test_what_is_wanted_again_while_it_ends_begins_again(agent):
-    """A collector that a reload removed, and the next one adds before its process is gone, is there."""
-    slow = rogue("slow", count=3, on='"close"')
-    started = agent(AGENT + slow + TAME)
-    until(lambda: started.collector("rogue/bad")["up"])
-    started.reload(AGENT + TAME)
-    assert started.state("rogue/bad") == "killing"
-    started.reload(AGENT + slow + TAME)
-    until(lambda: "reloaded: change rogue/bad; 1 kept" in started.log)
-    until(lambda: started.collector("rogue/bad")["up"])
 
 
 def test_a_wrong_reload_keeps_the_old_configuration_and_says_so(agent):
@@ -790,21 +775,25 @@ def test_a_configuration_of_hundreds_of_collectors_is_read_whole(agent, tmp_path
     until(lambda: started.collector("tame/good")["up"])
 
 
-def test_a_configuration_that_hangs_at_the_start_does_not_hold_up_the_end(agent):
-    """Its reader never answers; TERM ends the agent all the same."""
-    started = agent(AGENT, wait=False)
-    (reader,) = until(started.family)
-    os.kill(reader, signal.SIGSTOP)
-    time.sleep(0.5)
-    assert started.stop(timeout=5) == 0
-    until(lambda: not alive(reader))
-
-
 def command(pid):
     """Return the command line of a process, "" of one that is gone."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     return ""
+
+
+def readers(started):
+    """Return the configuration processes of an agent; before its exec, whoever starts one waits for it."""
+    return [pid for pid in started.family() if "rscollector.config" in command(pid)]
+
+
+def test_a_configuration_that_hangs_at_the_start_does_not_hold_up_the_end(agent):
+    """Its reader never answers; TERM ends the agent all the same."""
+    started = agent(AGENT, wait=False)
+    (reader,) = until(lambda: readers(started))
+    os.kill(reader, signal.SIGSTOP)
+    assert started.stop() == 0
+    until(lambda: not alive(reader))
 
 
 def test_a_reload_that_hangs_holds_nobody_up(agent):
@@ -813,8 +802,8 @@ def test_a_reload_that_hangs_holds_nobody_up(agent):
     until(lambda: started.collector("tame/good")["up"])
     before = started.value("tame_runs_total")
     started.process.send_signal(signal.SIGHUP)
-    (reader,) = until(lambda: [pid for pid in started.family() if "rscollector.config" in command(pid)])
-    os.kill(reader, signal.SIGSTOP)  # not before its exec, for which whoever starts it waits
+    (reader,) = until(lambda: readers(started))
+    os.kill(reader, signal.SIGSTOP)
     until(lambda: started.value("tame_runs_total") >= before + 5)
     family = started.family()
     assert started.stop(timeout=5) == 0

@@ -555,7 +555,7 @@ def test_a_sink_is_also_given_what_the_agent_tells_of_itself():
         told = messages(supervisor.deliveries.parcel("bosun/main"))
         return {each.name: each.rows for each in told if isinstance(each, Told)}
 
-    assert asyncio.run(main()) == {"": [[["agent"]]], "main": [[["bosun/main"]]]}
+    assert accelerated.accelerated(main) == {"": [[["agent"]]], "main": [[["bosun/main"]]]}
 
 
 @pytest.mark.parametrize(("feed", "asked"), [(Feed.RUNS, 0), (Feed.NOTHING, 1)])

@@ -3,7 +3,7 @@
 import asyncio
 from unittest.mock import Mock
 
-from accelerated import World, spec
+from accelerated import World, accelerated, spec
 
 from rscollector.config.types import Config
 from rscollector.runtime.configure import Read
@@ -59,7 +59,7 @@ def test_what_is_not_known_changes_nothing_that_runs(caplog):
         return found
 
     kept = "x/a: goes on as it was before the reload: it took more than 5 s"
-    assert asyncio.run(main()) == [("old", True, ""), ("old", True, kept), ("new", True, "")]
+    assert accelerated(main) == [("old", True, ""), ("old", True, kept), ("new", True, "")]
     assert caplog.text.count(kept) == 1
 
 

@@ -58,6 +58,19 @@ def test_a_dead_worker_that_cannot_be_reaped_holds_up_neither_the_agent_nor_its_
     assert before not in pids
 
 
+def test_what_is_wanted_again_while_it_ends_begins_again(agent):
+    """A collector that a reload removed, and the next one adds before its process is gone, is there."""
+    hangs = rogue("hang", on='"close"')
+    started = agent(AGENT + hangs + TAME)
+    until(lambda: started.collector("rogue/bad")["up"])
+    with traced(started.collector("rogue/bad")["worker_pid"]):
+        started.reload(AGENT + TAME)
+        assert started.state("rogue/bad") == "killing"
+        started.reload(AGENT + hangs + TAME)
+        until(lambda: "reloaded: change rogue/bad; 1 kept" in started.log)
+    until(lambda: started.collector("rogue/bad")["up"])
+
+
 def test_a_neighbour_that_takes_its_time_is_not_killed_for_a_collector_that_is_to_end(agent):
     """The patience with a close begins when the worker can read it, not while it serves somebody else."""
     slow = rogue("slow", name="slow", kind="tame", first=1, count=4, timeout='"20s"')

@@ -8,6 +8,7 @@ import time
 from base64 import b64decode
 
 import pytest
+from harness import until
 from receiver import Receiver
 from test_http import for_ever, sends, server
 
@@ -70,10 +71,16 @@ def told(sink, tmp_path):
 )
 def test_a_sink_ends_in_its_time_and_leaves_no_second_sender(tmp_path, answer, given):
     """Whatever the receiver does with the request that is under way; and the next one can begin."""
-    with server(answer) as url:
+    asked = threading.Event()
+
+    def answered(connection):
+        asked.set()
+        answer(connection)
+
+    with server(answered) as url:
         sink = opened(tmp_path, url, request_timeout=Duration("60s"))
         sink.take(context(tmp_path, given), [run(1, 2)])
-        time.sleep(0.5)
+        assert asked.wait(20)
         began = time.monotonic()
         sink.close()
         assert time.monotonic() - began < given + 3
@@ -135,7 +142,7 @@ def test_a_page_for_people_is_no_success(tmp_path):
     with server(sends(head + page)) as url:
         sink = opened(tmp_path, url)
         sink.take(context(tmp_path), [run(1, 2)])
-        time.sleep(0.5)
+        until(lambda: told(sink, tmp_path)[1].degradation)
         samples, said = told(sink, tmp_path)
         assert samples[("queued_points",)] == 2
         assert samples[("sent_points_total",)] == 0
@@ -168,7 +175,7 @@ def test_an_outage_and_a_loss_are_in_the_reason(tmp_path):
     sink = opened(tmp_path, absent.url, spool_size=400)
     for number in range(5):
         sink.take(context(tmp_path), [run(*range(number * 5, number * 5 + 5))])
-    time.sleep(0.5)
+    until(lambda: told(sink, tmp_path)[1].degradation)
     samples, said = told(sink, tmp_path)
     lost = samples[("dropped_points_total", "bytes")]
     assert lost > 0

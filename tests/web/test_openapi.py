@@ -128,7 +128,7 @@ def test_a_real_agent_answers_as_described(agent):
     keys = ("agent/main", "rogue/bug", "rogue/hung", "bosun/main", "pushgateway/main")
     running = agent(
         '[agent]\ninterval = "1s"\n[web]\nlisten = []\n[collector.agent.main]\n'
-        '[collector.rogue.bug]\ndo = "bug"\n[collector.rogue.hung]\ndo = "hang"\n'
+        '[collector.rogue.bug]\ndo = "bug"\n[collector.rogue.hung]\ndo = "hang"\ntimeout = "3s"\n'
         '[sink.bosun.main]\nurl = "http://127.0.0.1:9"\n[sink.pushgateway.main]\nurl = "http://127.0.0.1:9"\n'
     )
     until(lambda: running.collector("rogue/hung")["last_stack"])

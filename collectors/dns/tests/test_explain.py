@@ -290,3 +290,34 @@ def test_a_server_without_a_name_is_told_by_its_address_and_of_many_names_ten_ar
     first, second, _ = said({HIDDEN: "REFUSED"}, own=own)[-3:]
     assert first.startswith("192.0.2.3, asked for example.test, is lame: ")
     assert "x09.test and 2 more as its server, and the parent does not" in second
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_family_is_up_while_one_of_its_addresses_answers(order):
+    """Whichever comes last."""
+    servers = {"ns.example.test": (NS1, NS2)[::order]}
+    for down, is_up in (((NS1,), 1), ((NS1, NS2), 0)):
+        found = values(Told(dict.fromkeys(down, Failure.SILENT), servers=servers)())
+        series = 'dns_zone_server_family_up{zone="example.test",server="ns.example.test",family="ipv4"}'
+        assert found[series] == is_up
+
+
+def test_whether_a_server_is_listed_is_told_of_those_that_somebody_names():
+    """A hidden one is named by nobody, and that is what it is for."""
+    ns1, ns2 = sorted(NAMES)
+    found = values(Told({}, servers={**SERVERS, "hidden.example.test": (HIDDEN,)}, own=frozenset({ns1}))())
+    listed = {series: value for series, value in found.items() if series.startswith("dns_zone_server_listed")}
+    assert listed == {
+        f'dns_zone_server_listed{{zone="example.test",server="{server}",by="{by}"}}': is_named
+        for server, by, is_named in (
+            (ns1, "parent", 1),
+            (ns1, "zone", 1),
+            (ns2, "parent", 1),
+            (ns2, "zone", 0),
+        )
+    }
+
+
+def test_the_primary_is_asked_first():
+    """Where a zone has more servers than are asked, it is not the one that is left out."""
+    assert [target.address for target in Told({}).zone.targets] == [HIDDEN, NS1, NS1_6, NS2]

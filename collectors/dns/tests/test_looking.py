@@ -7,12 +7,14 @@ import dns.message
 import dns.rdatatype
 import pytest
 
+from collectors.dns import resolvers
 from collectors.dns.collector import DnsSettings
-from collectors.dns.looking import Found, look
+from collectors.dns.heard import Answer, Failure, Heard
+from collectors.dns.looking import Found, Wanted, _spread, look
 from collectors.dns.records import says_delegated
 from collectors.dns.resolvers import nameservers
 from collectors.dns.tests.answering import SOA, Answering, asking, of, reply, serving, silent, state
-from collectors.dns.wire import parsed
+from collectors.dns.wire import Question, parsed
 from rscollector.api import Context
 from rscollector.config.secrets import read
 from rscollector.runtime.foreground import settings_of
@@ -322,17 +324,21 @@ def test_glue_of_another_address_is_asked_and_told(world):
 
 
 def test_a_server_of_thirty_addresses_is_asked_at_some(world):
-    """What is left out is told."""
+    """What is left out is told, and is the same whatever order a resolver has them in."""
     world.names[NS2] = [TWO, *(f"127.53.3.{number}" for number in range(1, 30))]
     found = world.opened().tick()
-    assert len(addresses(found)) == 1 + 16
+    assert addresses(found) == [(NS1, ONE), *((NS2, each) for each in sorted(world.names[NS2])[:16])]
     assert f"{NS2} has 30 addresses; 16 of them are asked" in world.said
+    del world.names[NS2][16:]
+    assert len(addresses(world.opened().tick())) == 1 + 16
+    assert "of them are asked" not in world.said
 
 
 def test_addresses_that_are_nobodys_are_not_asked(world):
     """A stranger who writes down the unspecified, a group's or everybody's has written no address."""
     world.names[NS2] = ["0.0.0.0", "224.0.0.1", "255.255.255.255", TWO, "::", "ff02::1"]
     assert addresses(world.opened().tick()) == [(NS1, ONE), (NS2, TWO)]
+    assert "cannot ask" not in world.said
 
 
 def test_servers_that_disagree_on_who_they_are_are_told(world):
@@ -376,8 +382,25 @@ def test_a_resolver_that_is_silent_does_not_take_the_time_of_the_next(world):
     world.server_.says[RESOLVER] = silent
     world.server_.says[HIDDEN] = world.resolver
     collector = world.opened(resolvers=[RESOLVER, HIDDEN]).collector
-    found = values(collector.collect(Context("main", timeout=2, interval=15, agent=1)))
+    found = values(collector.collect(Context("main", timeout=6, interval=15, agent=1)))
     assert addresses(found) == [(NS1, ONE), (NS2, TWO)]
+
+
+@pytest.mark.parametrize(("left", "sizes"), [(9.0, [200, 200, 50]), (-0.1, [])])
+def test_two_hundred_are_asked_at_once_and_when_the_time_is_over_nobody(monkeypatch, left, sizes):
+    """Each costs a descriptor while it is under way."""
+    asked = []
+
+    def ask(queries, seconds):
+        assert seconds <= left / 3
+        asked.append(len(queries))
+        return [Answer(Heard(None, Failure.SILENT), None)] * len(queries)
+
+    monkeypatch.setattr(resolvers, "ask", ask)
+    names = (parsed(f"n{number}.test") for number in range(450))
+    wanted = [Wanted(Question(name, dns.rdatatype.A, recursive=True)) for name in names]
+    assert resolvers.Resolvers([RESOLVER], 53, lambda: left).answers(wanted) == {}
+    assert asked == sizes
 
 
 def test_silent_resolvers_and_a_silent_parent_do_not_cost_more_than_the_collect(world):
@@ -697,3 +720,19 @@ def test_a_name_that_is_resolved_at_the_second_attempt_is_known(world):
     world.opened().tick()
     assert failed
     assert "the parent has ::1 for ns.test, which is no address of it" in world.said
+
+
+def test_each_server_of_the_parent_is_asked_at_one_address_before_any_at_a_second_and_at_none_twice():
+    """Two names may have the same address."""
+    assert _spread([[ONE, TWO], [ONE, THREE], [HIDDEN]]) == [ONE, HIDDEN, TWO, THREE]
+
+
+def test_of_the_thirteen_servers_of_a_parent_six_are_resolved():
+    """One that answers is enough."""
+    looking = look(parsed(ZONE), Found(), [], by_delegation=True)
+    next(looking)
+    soa, ns = (dns.message.make_query("test", rdtype) for rdtype in ("SOA", "NS"))
+    looking.send([None, reply(soa, "test. SOA a.test. a.test. 1 1 1 1 1", aa=False)])
+    wanted = looking.send([reply(ns, *[f"test. NS {letter}.test." for letter in "abcdefghijklm"], aa=False)])
+    names = [str(each.question.name) for each in wanted]
+    assert names == [f"{letter}.test." for letter in "abcdef" for _ in ("A", "AAAA")]

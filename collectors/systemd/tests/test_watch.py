@@ -431,3 +431,16 @@ def test_of_very_many_in_trouble_some_are_asked_at_a_tick(watched):
     watched.tick()
     first, second = (set(asked(watched)) & names for _ in range(2))
     assert (len(first | second), max(map(len, (first, second))) < 60) == (90, True)
+
+
+@pytest.mark.parametrize("sub", ["auto-restart", "auto-restart-queued"])
+def test_one_that_waits_to_be_started_again_does_not_start(sub):
+    """In the words of systemd since 254, too."""
+    unit = Unit("a.service", "loaded", "activating", sub)
+    assert (unit.waits_for_restart, unit.is_starting) == (True, False)
+
+
+@pytest.mark.parametrize("active", ["deactivating", "reloading", "refreshing"])
+def test_one_that_changes_is_known_by_its_state(active):
+    """Also in the word of a newer systemd."""
+    assert Unit("a.service", "loaded", active, "any").is_changing

@@ -252,8 +252,8 @@ def test_what_the_sink_tells_of_itself_is_sent_too(sending, receiver):
     """With no question of its own: else each would make the next one."""
     started = sending()
     until(lambda: any(metric == "sink.sent.points.total" for metric, *_ in receiver.points.copy()))
-    before = started.value("rscollector_collector_runs_total", type="bosun", result="success")
     began = time.monotonic()
+    before = started.value("rscollector_collector_runs_total", type="bosun", result="success")
     time.sleep(2)
     runs = started.value("rscollector_collector_runs_total", type="bosun", result="success") - before
     took = time.monotonic() - began
