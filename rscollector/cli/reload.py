@@ -59,9 +59,7 @@ def reload(given: argparse.Namespace) -> int:
 
 
 def _reloaded(found: Answer) -> dict[str, Any]:
-    time.sleep(
-        _TURN
-    )  # what it said may be that old, and a reload that has begun since is not the one to wait for
+    time.sleep(_TURN)  # what it said may be that old: a reload that has begun since is none of ours
     found = asking.ask(found.path)
     begun = found.status["config"]["reloads_begun"]
     if found.pid <= 0:
