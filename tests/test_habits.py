@@ -59,6 +59,11 @@ def test_nothing_is_left_for_later():
     assert [path.name for path in SOURCES if pattern.search(path.read_text())] == []
 
 
+def test_what_is_a_number_is_one_for_int_too():
+    """`isdigit` takes "²" for a digit, and int() raises; `isdecimal` does not."""
+    assert [path.name for path in SOURCES if ".isdigit(" in path.read_text()] == []
+
+
 def test_the_agent_imports_no_driver():
     """What the agent's process imports has no driver and no plugin in it."""
     import subprocess

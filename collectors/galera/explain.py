@@ -98,14 +98,14 @@ def _component(status: Mapping[str, str]) -> Iterator[str]:
 
 
 def _less(size: str) -> str:
-    return str(int(size) - 1) if size.isdigit() and int(size) else "an unknown number of"
+    return str(int(size) - 1) if size.isdecimal() and int(size) else "an unknown number of"
 
 
 def _missing(status: Mapping[str, str], members: Members) -> Iterator[str]:
     size = status.get("wsrep_cluster_size", "")
     if members.missing:
         yield f"Missing: {', '.join(members.missing)} (mysql.wsrep_cluster_members, compared with `members`)."
-    elif size.isdigit() and 0 < int(size) < len(members.expected) and not _is_joining(status):
+    elif size.isdecimal() and 0 < int(size) < len(members.expected) and not _is_joining(status):
         source = f"wsrep_cluster_size = {size}"
         yield f"Fewer members are there than `members` names: {size} of {len(members.expected)} ({source})."
 

@@ -35,7 +35,7 @@ Numbers = Mapping[str, int | None]
 def numbers(status: Mapping[str, str]) -> dict[str, int | None]:
     """Return the numbers of a tick that are compared with those of the next."""
     found = {name: status.get(name, "") for name in (_PAUSED_NS, _COMMITTED, _QUEUE)}
-    return {name: int(text) if text.isdigit() else None for name, text in found.items()}
+    return {name: int(text) if text.isdecimal() else None for name, text in found.items()}
 
 
 def between(now: Numbers, changes: Changes) -> Iterator[Sample]:
@@ -60,7 +60,7 @@ def catch_up(now: Numbers, changes: Changes) -> float | None:
 def pressure(now: Numbers, status: Mapping[str, str], options: Mapping[str, str]) -> Iterator[Sample]:
     """Yield the queue as a share of its limit, where both are known."""
     limit, size, queue = options.get("gcs.fc_limit", ""), status.get("wsrep_cluster_size", ""), now[_QUEUE]
-    if queue is None or not limit.isdigit() or not size.isdigit() or not int(limit) * int(size):
+    if queue is None or not limit.isdecimal() or not size.isdecimal() or not int(limit) * int(size):
         return
     longest = int(limit) if single_primary(options) else int(limit) * math.sqrt(int(size))
     yield PRESSURE(queue / longest)

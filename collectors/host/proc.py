@@ -53,7 +53,7 @@ def listed(context: Context, path: str) -> list[str]:
 
 def count(text: str) -> int:
     """Read a number as kernels write them: digits, and no negative number in disguise (2⁶³ and more)."""
-    if not (text.isascii() and text.isdigit()) or (number := int(text)) >= _BOUND:
+    if not (text.isascii() and text.isdecimal()) or (number := int(text)) >= _BOUND:
         raise ValueError(f"no number: {text!r:.40}")
     return number
 

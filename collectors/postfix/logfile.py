@@ -194,7 +194,7 @@ def _open(path: Path) -> int:
 def _number(path: Path) -> int:
     """Return the 2 of mail.log.2, which is older than mail.log.1, though both may be of the same instant."""
     number = path.suffix[1:]
-    return int(number) if number.isdigit() and number.isascii() else 0
+    return int(number) if number.isdecimal() and number.isascii() else 0
 
 
 def _size(path: Path) -> int:

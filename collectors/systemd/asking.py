@@ -218,4 +218,4 @@ def _moment(value: object) -> float | None:
 
 
 def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else None
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 20 else None

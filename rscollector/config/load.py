@@ -91,4 +91,4 @@ def _config(files: Files, builder: Builder, directory: Path) -> tuple[Config, Sp
 
 def _file_and_line(sentence: str) -> tuple[str, int, str]:
     file, line, *_ = (*sentence.split(":", 2), "")
-    return file, int(line) if line.isdigit() else 0, sentence
+    return file, int(line) if line.isdecimal() else 0, sentence

@@ -75,9 +75,9 @@ _LONGEST_HEADER = 4096  # it is in each answer, and clients have bounds for all 
 _TRUE = ("y", "yes", "true", "on")
 _FALSE = ("n", "no", "false", "off")
 _NOTHING = ("", "~", "null")
-_HASH = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}", re.ASCII)
+_HASH = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
 _HIGHEST_COST, _HIGH_COST = 14, 12
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST_RATE = 3600.0
 _MOST_BURST = 1_000_000
@@ -319,7 +319,7 @@ class _Reader:
             why = 'expected a duration such as "1s", of 1h at most'
             self._wrong(nodes["interval"], (*path, "interval"), why)
             return 0.0, 0
-        if burst and not (burst.isascii() and burst.isdigit() and int(burst[:9]) <= _MOST_BURST):
+        if burst and not (burst.isascii() and burst.isdecimal() and int(burst[:9]) <= _MOST_BURST):
             self._wrong(nodes["burst"], (*path, "burst"), f"expected a whole number up to {_MOST_BURST}")
             return 0.0, 0
         if seconds and not int(burst or 0):
@@ -431,7 +431,7 @@ def _go_duration(text: str) -> float | None:
     """Return the seconds of a duration as Go writes it, None if it is none."""
     if text in ("", "0"):
         return 0.0
-    if not re.fullmatch(f"(?:{_DURATION.pattern})+", text, re.ASCII):
+    if not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
         return None
     return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Any, Self
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([KMGT]?)(?:i?B)?", re.ASCII)
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s?([KMGT]?)(?:i?B)?")
 _FACTOR = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -27,7 +27,7 @@ class Duration(float):
         """Read a duration; a bare number is refused, since its unit would be a guess."""
         if isinstance(text, Duration):
             return super().__new__(cls, text)
-        if not isinstance(text, str) or not re.fullmatch(f"(?:{_DURATION.pattern})+", text, re.ASCII):
+        if not isinstance(text, str) or not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
             raise ValueError('a duration such as "15s", "250ms" or "1h30m"')
         total = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
         if total == math.inf:
@@ -136,7 +136,8 @@ class Listen:
         try:
             address = ipaddress.ip_address(host)
             self.host = str(getattr(address, "ipv4_mapped", None) or address)
-            if (":" in host) != bracketed or not colon or not port.isdigit() or int(port) > 65535:
+            is_number = port.isascii() and port.isdecimal()
+            if (":" in host) != bracketed or not colon or not is_number or int(port) > 65535:
                 raise ValueError  # noqa: TRY301  one sentence for all that can be wrong
         except ValueError:
             raise ValueError('an address and port such as "127.0.0.1:10070" or "[::1]:10070"') from None

@@ -17,6 +17,6 @@ class Priorities(logging.Formatter):
 
 def level_and_text(line: str) -> tuple[int, str]:
     """Take a priority off a line; one that has none is information."""
-    if len(line) > 2 and line[0] == "<" and line[2] == ">" and line[1].isdigit():
+    if len(line) > 2 and line[0] == "<" and line[2] == ">" and line[1].isdecimal():
         return _LEVEL.get(int(line[1]), logging.INFO), line[3:]
     return logging.INFO, line

@@ -239,6 +239,14 @@ def test_a_file_that_was_asked_for_and_is_not_there_is_a_mistake(tmp_path):
     assert loaded.mistakes == (f"{tmp_path}/absent.toml: cannot be read: No such file or directory",)
 
 
+def test_a_file_may_be_called_anything(tmp_path, monkeypatch):
+    """Mistakes stand in the order of files and lines; what stands there in a name may be no number of a line."""
+    monkeypatch.chdir(tmp_path)
+    Path("a:²:.toml").write_text("[collector.vip.x]\naddresses = 5\n")
+    (mistake,) = load(Path("a:²:.toml")).mistakes
+    assert mistake.startswith("a:²:.toml:2: collector.vip.x.addresses: expected a list")
+
+
 def test_files_in_conf_d_are_one_configuration_with_the_main_file(files):
     """Tables may be spread over files, read in the order of their names."""
     loaded, said = files(

@@ -113,7 +113,18 @@ def test_a_listening_address_has_a_host_and_a_port(text, shown):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["localhost:80", "127.0.0.1", "127.0.0.1:x", "::1:80", "1.2.3.4:99999", 80, None]
+    "wrong",
+    [
+        "localhost:80",
+        "127.0.0.1",
+        "127.0.0.1:x",
+        "::1:80",
+        "1.2.3.4:99999",
+        "1.2.3.4:²",
+        "1.2.3.4:٨٠",
+        80,
+        None,
+    ],
 )
 def test_what_nobody_can_listen_on_is_refused(wrong):
     """Names are not resolved, and IPv6 without brackets is ambiguous."""

@@ -29,7 +29,7 @@ def test_each_line_of_a_message_has_its_priority():
     assert Priorities("%(message)s").format(record) == "<3>one\n<3>two"
 
 
-@pytest.mark.parametrize("text", ["", "<", "<x>y", "plain", "<12>x"])
+@pytest.mark.parametrize("text", ["", "<", "<x>y", "plain", "<12>x", "<²>x"])
 def test_a_line_without_a_priority_is_information(text):
     """What is only printed is taken as it is."""
     assert level_and_text(text) == (logging.INFO, text)
