@@ -10,7 +10,7 @@ from typing import Any
 from rscollector.cli.asking import add_socket, first_answer
 from rscollector.cli.common import Commands, add_command, complain, paint, table
 from rscollector.model.settings import humanized
-from rscollector.web.rows import calm, rows
+from rscollector.web.rows import calm, is_configured, rows
 
 _CLEAR = "\033[H\033[J"
 _MORE = """\
@@ -59,7 +59,7 @@ def _once(given: argparse.Namespace, before: str = "") -> int:
     answer = found.status
     try:
         shown = json.dumps(answer, indent=2) if given.json else _shown(answer, wrong=given.wrong)
-        is_well = all(each["up"] for each in answer["collectors"]) and _is_configured(answer)
+        is_well = all(each["up"] for each in answer["collectors"]) and is_configured(answer)
         is_well = is_well and not any(row.is_wrong for row in rows(answer))
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         complain(f"what answers is no agent that this version understands ({type(error).__name__}: {error})")
@@ -86,16 +86,11 @@ def _shown(answer: dict[str, Any], *, wrong: bool) -> str:
         (row.condition, row.since, row.key, str(row.series), row.last, row.took, row.next, row.reason or "-")
         for row in found
     ]
-    nothing = calm(everything, agent_is_well=_is_configured(answer)) or "No collector is configured."
+    nothing = calm(everything, agent_is_well=is_configured(answer)) or "No collector is configured."
     parts = [_head(answer), table(heads, cells, [row.style for row in found]) if found else nothing]
     notes = [f"{row.key}: {note}" for row in found for note in row.notes]
     stacks = [f"{row.key} {row.ended} here:\n{row.stack}" for row in found if row.stack]
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else []), *stacks])
-
-
-def _is_configured(answer: dict[str, Any]) -> bool:
-    web, config = answer.get("web", {}).get("last_reload_successful", True), answer["config"]
-    return bool(config["last_reload_successful"] and not config["last_reload_error"] and web)
 
 
 def _head(answer: dict[str, Any]) -> str:

@@ -74,6 +74,13 @@ def calm(found: Sequence[Row], *, agent_is_well: bool = True) -> str:
     return f"Nothing is wrong{'' if agent_is_well else ' with the collectors'}{begun}."
 
 
+def is_configured(status: Mapping[str, Any]) -> bool:
+    """Tell whether all that the files said at the last reload is in use."""
+    config, web = status["config"], status.get("web", {})
+    read = all(each.get("last_reload_successful", True) for each in (config, web))
+    return read and not config.get("last_reload_error")
+
+
 def style(condition: str) -> str:
     """Return what a condition is painted in; a word that is not known here is trouble."""
     return _STYLES.get(condition, "bad")

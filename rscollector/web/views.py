@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from rscollector.model.settings import humanized
-from rscollector.web.rows import Row, calm, row, rows, size, style
+from rscollector.web.rows import Row, calm, is_configured, row, rows, size, style
 
 _SHOWN_FIRST = 8
 """How many lines or states are shown before the rest, which is behind a word that opens it."""
@@ -52,9 +52,8 @@ def index(
     """Return what the page of all shows at the Unix time `now`."""
     found = rows(status)
     wrong = [each for each in found if each.is_wrong]
-    config, web = status["config"], status.get("web", {})
-    read = [each.get("last_reload_successful", True) for each in (config, web)]
-    is_well = not unhealthy and all(read) and not config.get("last_reload_error")
+    web = status.get("web", {})
+    is_well = not unhealthy and is_configured(status)
     return {
         "status": status,
         "rows": wrong if only_wrong else found,
